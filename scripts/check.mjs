@@ -1,0 +1,14 @@
+/** Everything that can be said of the code without running it. Silent but for one line, unless something is wrong. */
+import { main, run } from './run.mjs'
+
+const CHECKS = ['biome ci --error-on-warnings --colors=off', 'tsc', 'redocly lint', 'knip --no-progress']
+
+await main(async () => {
+  await run('node scripts/generate.mjs --if-stale')
+  const started = performance.now()
+  const results = await Promise.allSettled(CHECKS.map((command) => run(command)))
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.message] : []))
+  if (failures.length > 0) throw new Error(failures.join('\n'))
+  const seconds = ((performance.now() - started) / 1_000).toFixed(1)
+  console.log(`Checked in ${seconds} s: ${CHECKS.map((command) => command.split(' ')[0]).join(', ')}.`)
+})

@@ -1,0 +1,82 @@
+import type { Account, Database } from '../database/database.ts'
+import { Problem } from '../problems.ts'
+import type { Passwords } from './passwords.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+type AccountDatabase = Pick<Database, 'createAccount' | 'findAccount' | 'changePassword' | 'deleteAccount'>
+
+export interface Registration {
+  username: string
+  password: string
+  displayName: string
+}
+
+/** People: who they are, and how they prove it. */
+export class Accounts {
+  readonly #database: AccountDatabase
+  readonly #passwords: Passwords
+  readonly #sessions: Sessions
+
+  constructor(database: AccountDatabase, passwords: Passwords, sessions: Sessions) {
+    this.#database = database
+    this.#passwords = passwords
+    this.#sessions = sessions
+  }
+
+  /**
+   * @returns when the account was made, in ms since 1970
+   * @throws Problem username_taken
+   */
+  async register({ username, password, displayName }: Registration): Promise<number> {
+    const passwordHash = await this.#passwords.hash(password)
+    const createdAtMs = Date.now()
+    const created = await this.#database.createAccount({ username, displayName, passwordHash, createdAtMs })
+    if (!created) throw new Problem('username_taken', `The name ${username} is taken.`)
+    return createdAtMs
+  }
+
+  find(username: string): Promise<Account | undefined> {
+    return this.#database.findAccount(username)
+  }
+
+  /**
+   * The account whose name and password these are.
+   *
+   * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password
+   */
+  async identify(username: string, password: string): Promise<Account> {
+    const account = await this.#database.findAccount(username)
+    const matches = await this.#passwords.matches(password, account?.passwordHash)
+    if (!account || !matches) throw new Problem('invalid_credentials', 'The name or the password is wrong.')
+    return account
+  }
+
+  /**
+   * Replaces the password and ends all sessions but this one.
+   *
+   * @throws Problem wrong_password
+   */
+  async changePassword(session: Session, current: string, next: string): Promise<void> {
+    await this.#confirm(session, current)
+    const passwordHash = await this.#passwords.hash(next)
+    const ended = await this.#database.changePassword(session.accountId, passwordHash, session.id)
+    await this.#sessions.forget(ended)
+  }
+
+  /**
+   * Deletes the account with its inbox and sessions; its name is never given again.
+   *
+   * @throws Problem wrong_password
+   */
+  async delete(session: Session, password: string): Promise<void> {
+    await this.#confirm(session, password)
+    const ended = await this.#database.deleteAccount(session.accountId, Date.now())
+    await this.#sessions.forget(ended)
+  }
+
+  async #confirm({ username }: Session, password: string) {
+    const account = await this.#database.findAccount(username)
+    const matches = await this.#passwords.matches(password, account?.passwordHash)
+    if (!matches) throw new Problem('wrong_password', 'The password is not the one of this account.')
+  }
+}

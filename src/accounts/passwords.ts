@@ -1,0 +1,40 @@
+import { availableParallelism } from 'node:os'
+import { hash, verify } from '@node-rs/argon2'
+import pLimit from 'p-limit'
+import { overloaded } from '../problems.ts'
+
+/** OWASP Password Storage Cheat Sheet: the least that is recommended for Argon2id, which is the library's default algorithm. */
+const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+
+/** Hashes that may wait for a core. At about 30 ms each the last of them waits 2 s on two cores. */
+const LINE_MAX = 128
+
+/** Hashes and checks passwords in the thread pool, one a core at a time, so that logins cannot hold up messages. */
+export class Passwords {
+  readonly #line = pLimit(availableParallelism())
+  readonly #nobodys: Promise<string>
+
+  constructor() {
+    // Checked against when the name is unknown, so that the answer takes as long as with a wrong password.
+    this.#nobodys = hash('nobody knows this one', PARAMETERS)
+  }
+
+  /** @throws Problem overloaded when too many wait already */
+  hash(password: string): Promise<string> {
+    return this.#inLine(() => hash(password, PARAMETERS))
+  }
+
+  /**
+   * @param passwordHash undefined when there is no such account: then it takes the same time and is false
+   * @throws Problem overloaded when too many wait already
+   */
+  async matches(password: string, passwordHash: string | undefined): Promise<boolean> {
+    const against = passwordHash ?? (await this.#nobodys)
+    return (await this.#inLine(() => verify(against, password))) && passwordHash !== undefined
+  }
+
+  #inLine<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#line.pendingCount >= LINE_MAX) throw overloaded('Too many people are logging in right now.', 2)
+    return this.#line(work)
+  }
+}

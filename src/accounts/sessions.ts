@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto'
+import type { Account, Database, OwnedSession } from '../database/database.ts'
+import { Problem, sessionEnded } from '../problems.ts'
+import type { Claims, Tokens } from './tokens.ts'
+
+/** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
+const SESSIONS_MAX = { single: 1, multi: 10 }
+
+/** Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store. */
+const REMEMBERED_MAX = 100_000
+
+/** A session that is alive in this process. There is one object a session, so what it says holds for all its requests. */
+export interface Session {
+  readonly id: string
+  readonly accountId: number
+  readonly username: string
+  readonly offeredSeq: number
+  acknowledgedSeq: number
+  ended: boolean
+  /** The cursor that the last poll showed: one that shows it again at once brings nothing new. */
+  shownCursor: number | undefined
+}
+
+/** A session, and when the token that stands for it ends. */
+export interface Identity {
+  session: Session
+  tokenExpiresAtMs: number
+}
+
+export interface IssuedToken {
+  token: string
+  expiresAtMs: number
+}
+
+/** What sessions must know of who is online, and tell. */
+export interface Presence {
+  isOnline: (username: string) => boolean
+  endSession: (session: Session) => void
+}
+
+export interface SessionRules {
+  sessionPolicy: keyof typeof SESSIONS_MAX
+  tokenTtlMs: number
+}
+
+type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSession' | 'endSession'>
+
+/** Logins, and the tokens that stand for them. */
+export class Sessions {
+  readonly #database: SessionDatabase
+  readonly #tokens: Tokens
+  readonly #presence: Presence
+  readonly #rules: SessionRules
+
+  /** Verified claims by token. Only as good as the session they name: see `#sessions`. */
+  readonly #claims = new Map<string, Claims>()
+  /** By id; a promise while it is read from the store, so that there is never a second object of it. */
+  readonly #sessions = new Map<string, Session | Promise<Session | undefined>>()
+
+  constructor(database: SessionDatabase, tokens: Tokens, presence: Presence, rules: SessionRules) {
+    this.#database = database
+    this.#tokens = tokens
+    this.#presence = presence
+    this.#rules = rules
+  }
+
+  /**
+   * Opens a session and ends those that it takes the place of.
+   *
+   * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands over
+   */
+  async open(
+    account: Account,
+    cursors: { acknowledgedSeq: number; offeredSeq: number },
+  ): Promise<IssuedToken> {
+    const id = randomBytes(16).toString('base64url')
+    const createdAtMs = Date.now()
+    const issued = this.#issue(account.username, id)
+    const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
+    const ended = await this.#database.openSession(session, SESSIONS_MAX[this.#rules.sessionPolicy])
+    await this.forget(ended)
+    return issued
+  }
+
+  /**
+   * Refuses a login to an account that is in use, where only one session may be.
+   *
+   * @throws Problem already_online
+   */
+  refuseSecond(username: string): void {
+    if (this.#rules.sessionPolicy === 'multi' || !this.#presence.isOnline(username)) return
+    throw new Problem(
+      'already_online',
+      'This account is in use. Log in with "takeover": true to end its session.',
+    )
+  }
+
+  /**
+   * Who shows this token.
+   *
+   * @throws Problem invalid_token, session_ended
+   */
+  identify(token: string): Identity | Promise<Identity> {
+    const claims = this.#claims.get(token) ?? this.#verify(token)
+    const tokenExpiresAtMs = claims.exp * 1_000
+    if (tokenExpiresAtMs <= Date.now()) {
+      this.#claims.delete(token)
+      throw invalidToken('The token has expired. Log in again.')
+    }
+    const session = this.#sessions.get(claims.sid) ?? this.#load(claims)
+    if (session instanceof Promise) return session.then((loaded) => alive(loaded, tokenExpiresAtMs))
+    return alive(session, tokenExpiresAtMs)
+  }
+
+  /** A token of the same session that lasts longer. */
+  async renew(session: Session): Promise<IssuedToken> {
+    const issued = this.#issue(session.username, session.id)
+    const extended = await this.#database.extendSession(session.id, issued.expiresAtMs)
+    if (!extended) throw sessionEnded()
+    return issued
+  }
+
+  /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
+  async end(session: Session): Promise<void> {
+    await this.#database.endSession(session.id)
+    await this.forget([session.id])
+  }
+
+  /** Lets go of sessions that have been ended in the store. */
+  async forget(ids: string[]): Promise<void> {
+    for (const id of ids) {
+      // One that is just being read may have been read before it was ended.
+      const session = await Promise.resolve(this.#sessions.get(id)).catch(() => undefined)
+      this.#sessions.delete(id)
+      if (!session) continue
+      session.ended = true
+      this.#presence.endSession(session)
+    }
+  }
+
+  #issue(username: string, sessionId: string): IssuedToken {
+    const exp = Math.floor((Date.now() + this.#rules.tokenTtlMs) / 1_000)
+    return { token: this.#tokens.sign({ sub: username, sid: sessionId, exp }), expiresAtMs: exp * 1_000 }
+  }
+
+  #verify(token: string): Claims {
+    const claims = this.#tokens.verify(token)
+    if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
+    remember(this.#claims, token, claims)
+    return claims
+  }
+
+  #load({ sid, sub }: Claims): Promise<Session | undefined> {
+    const loading = this.#database.findSession(sid).then(
+      (found) => {
+        const session = found?.username === sub ? asSession(found) : undefined
+        if (this.#sessions.get(sid) === loading) {
+          if (session) this.#sessions.set(sid, session)
+          else this.#sessions.delete(sid)
+        }
+        return session
+      },
+      (error: unknown) => {
+        this.#sessions.delete(sid)
+        throw error
+      },
+    )
+    remember(this.#sessions, sid, loading)
+    return loading
+  }
+}
+
+function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: OwnedSession): Session {
+  return { id, accountId, username, offeredSeq, acknowledgedSeq, ended: false, shownCursor: undefined }
+}
+
+function alive(session: Session | undefined, tokenExpiresAtMs: number): Identity {
+  if (!session || session.ended) throw sessionEnded()
+  return { session, tokenExpiresAtMs }
+}
+
+/** Adds to a bounded map; what has been there for longest makes room, and is read again when it is asked for. */
+function remember<K, V>(map: Map<K, V>, key: K, value: V) {
+  const [oldest] = map.size >= REMEMBERED_MAX ? map.keys() : []
+  if (oldest !== undefined) map.delete(oldest)
+  map.set(key, value)
+}
+
+const invalidToken = (detail: string) => new Problem('invalid_token', detail)

@@ -1,0 +1,129 @@
+/** A mistake, or several, in the environment variables: the start stops with one sentence for each. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join('\n'))
+    this.mistakes = mistakes
+  }
+}
+
+interface Variable<T> {
+  name: string
+  initial: string
+  /** Completes "Expected …, got …". */
+  expected: string
+  /** Undefined when the text is not of the expected form. */
+  parse: (text: string) => T | undefined
+}
+
+const SECOND_MS = 1_000
+const UNIT_MS: Record<string, number> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+const text = (name: string, initial: string, expected: string, pattern: RegExp): Variable<string> => ({
+  name,
+  initial,
+  expected,
+  parse: (value) => (pattern.test(value) ? value : undefined),
+})
+
+const integer = (name: string, initial: number, min: number, max: number): Variable<number> => ({
+  name,
+  initial: String(initial),
+  expected: `a whole number from ${min} to ${max}`,
+  parse: (value) => {
+    const number = Number(value)
+    return /^\d+$/.test(value) && number >= min && number <= max ? number : undefined
+  },
+})
+
+/** A length of time in ms, written `10s`, `24h`, `7d`; a bare number counts seconds. */
+const duration = (name: string, initial: string, minMs: number, never?: 'never'): Variable<number> => ({
+  name,
+  initial,
+  expected: `a duration such as 10s, 30m, 24h or 7d${never ? ', or "never"' : ''}${minMs ? ` of at least ${minMs / SECOND_MS}s` : ''}`,
+  parse: (value) => {
+    if (never && value === never) return Number.POSITIVE_INFINITY
+    const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(value) ?? []
+    const lengthMs = Number(amount) * (UNIT_MS[unit] ?? Number.NaN)
+    return lengthMs >= minMs ? lengthMs : undefined
+  },
+})
+
+const choice = <const Choices extends readonly string[]>(
+  name: string,
+  initial: Choices[number],
+  choices: Choices,
+): Variable<Choices[number]> => ({
+  name,
+  initial,
+  expected: `one of ${choices.join(', ')}`,
+  parse: (value) => choices.find((option) => option === value),
+})
+
+/** Whose `X-Forwarded-For` is believed: nobody's, or that of proxies at these addresses. */
+const trustProxy: Variable<false | string> = {
+  name: 'TRUST_PROXY',
+  initial: 'off',
+  expected: 'off, or a comma-separated list of addresses and networks such as loopback,10.0.0.0/8',
+  parse: (value) => {
+    if (value === 'off') return false
+    return /^((loopback|linklocal|uniquelocal|[\da-f:.]+(\/\d{1,3})?)(,(?!$)|$))+$/i.test(value)
+      ? value
+      : undefined
+  },
+}
+
+const corsOrigin: Variable<string[]> = {
+  name: 'CORS_ORIGIN',
+  initial: 'off',
+  expected: 'off, *, or a comma-separated list of origins such as https://chat.example',
+  parse: (value) => {
+    if (value === 'off') return []
+    const origins = value.split(',').map((origin) => origin.trim())
+    return origins.every((origin) => /^(\*|https?:\/\/[^/\s]+)$/.test(origin)) ? origins : undefined
+  },
+}
+
+const variables = {
+  host: text('HOST', '127.0.0.1', 'a host name or address to listen on', /^[\w.:-]+$/),
+  port: integer('PORT', 3000, 0, 65_535),
+  databaseUrl: text('DATABASE_URL', 'file:./data/restante.db', 'file: followed by a path', /^file:[^?]+$/),
+  tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
+  sessionPolicy: choice('SESSION_POLICY', 'single', ['single', 'multi']),
+  presenceGraceMs: duration('PRESENCE_GRACE', '10s', 0),
+  messageLengthMax: integer('MESSAGE_LENGTH_MAX', 16_384, 1, 1_048_576),
+  inboxLimit: integer('INBOX_LIMIT', 10_000, 1, 1_000_000_000),
+  idempotencyTtlMs: duration('IDEMPOTENCY_TTL', '24h', SECOND_MS),
+  retentionMs: duration('RETENTION', '24h', 0),
+  messageTtlMs: duration('MESSAGE_TTL', 'never', SECOND_MS, 'never'),
+  rateLimits: choice('RATE_LIMITS', 'on', ['on', 'off']),
+  connectionsMax: integer('CONNECTIONS_MAX', 50_000, 1, 10_000_000),
+  trustProxy,
+  corsOrigin,
+  logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+}
+
+/** How this server runs. Everything secret is elsewhere (`secrets.ts`), so a Config may be logged. */
+export type Config = { readonly [Key in keyof typeof variables]: Parsed<(typeof variables)[Key]> }
+type Parsed<V> = V extends Variable<infer T> ? T : never
+
+/**
+ * Reads the configuration from environment variables; a variable that is empty counts as not set.
+ *
+ * @throws ConfigurationError naming every mistake at once
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const mistakes: string[] = []
+  const config = Object.entries(variables).map(([key, { name, initial, expected, parse }]) => {
+    const value = parse(env[name] || initial)
+    if (value === undefined) mistakes.push(`${name}: Expected ${expected}, got ${JSON.stringify(env[name])}.`)
+    return [key, value]
+  })
+  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
+  return Object.freeze(Object.fromEntries(config)) as Config
+}
+
+/** The path of the SQLite file that a `file:` URL names. */
+export const databaseFile = (databaseUrl: string) => databaseUrl.slice('file:'.length)

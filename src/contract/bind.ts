@@ -1,0 +1,61 @@
+import type { FastifyInstance, onRequestHookHandler, RouteHandlerMethod } from 'fastify'
+import type { Contract, Operation, Schema } from './document.ts'
+import type { Handlers } from './handler.ts'
+import { validatorCompiler } from './validation.ts'
+
+/**
+ * Makes a route of every operation of the contract: authenticated, validated and serialised as it says there.
+ *
+ * @param authenticate run first for the operations that need a token
+ * @throws Error when an operation has no handler, or a handler no operation
+ */
+export function bind(
+  app: FastifyInstance,
+  { operations }: Contract,
+  handlers: Handlers,
+  authenticate: onRequestHookHandler,
+) {
+  const unbound = new Map<string, unknown>(Object.entries(handlers))
+  app.setValidatorCompiler(validatorCompiler())
+  app.decorateRequest('identity')
+
+  for (const operation of operations) {
+    const handler = unbound.get(operation.operationId)
+    if (!handler) throw new Error(`The operation ${operation.operationId} has no handler.`)
+    unbound.delete(operation.operationId)
+    app.route({
+      method: operation.method,
+      url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      ...(operation.authenticated && { onRequest: authenticate }),
+      schema: routeSchema(operation),
+      handler: handler as RouteHandlerMethod,
+    })
+  }
+  for (const name of unbound.keys()) throw new Error(`The handler ${name} has no operation.`)
+}
+
+function routeSchema({ parameters, body, responses }: Operation) {
+  const inPlace = (place: string) => parameters.filter((parameter) => parameter.in === place)
+  return {
+    querystring: objectOf(inPlace('query')),
+    params: objectOf(inPlace('path')),
+    headers: objectOf(inPlace('header')),
+    ...(body && { body }),
+    response: Object.fromEntries(
+      Object.entries(responses).flatMap(([status, { content = {} }]) =>
+        Object.values(content).map(({ schema }) => [status, schema]),
+      ),
+    ),
+  }
+}
+
+/** One schema for the parameters of a kind. Header names are compared in lower case, as Node gives them. */
+function objectOf(parameters: Operation['parameters']): Schema {
+  const nameOf = ({ name, in: place }: Operation['parameters'][number]) =>
+    place === 'header' ? name.toLowerCase() : name
+  return {
+    type: 'object',
+    properties: Object.fromEntries(parameters.map((parameter) => [nameOf(parameter), parameter.schema])),
+    required: parameters.filter(({ required }) => required).map(nameOf),
+  }
+}

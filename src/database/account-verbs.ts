@@ -1,0 +1,103 @@
+import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
+import type { Account, Database, NewAccount, OwnedSession, Session } from './database.ts'
+
+type AccountVerbs = Omit<Database, 'commit' | 'readInbox' | 'findMessage' | 'purge' | 'ping' | 'close'>
+
+/** Accounts and their sessions, through the typed client: nothing here is on the path of a message. */
+export function accountVerbs(prisma: PrismaClient): AccountVerbs {
+  return {
+    async createAccount({ createdAtMs, ...account }: NewAccount): Promise<boolean> {
+      try {
+        await prisma.account.create({ data: { ...account, createdAt: new Date(createdAtMs) } })
+        return true
+      } catch (error) {
+        const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
+        if (taken) return false
+        throw error
+      }
+    },
+
+    async findAccount(username: string): Promise<Account | undefined> {
+      const row = await prisma.account.findUnique({ where: { username } })
+      if (!row || row.passwordHash === null) return undefined
+      return {
+        id: row.id,
+        username,
+        displayName: row.displayName,
+        passwordHash: row.passwordHash,
+        createdAtMs: row.createdAt.getTime(),
+        lastSeenAtMs: row.lastSeenAt?.getTime(),
+      }
+    },
+
+    changePassword(accountId: number, passwordHash: string, keptSessionId: string): Promise<string[]> {
+      return prisma.$transaction(async (tx) => {
+        await tx.account.update({ where: { id: accountId }, data: { passwordHash } })
+        return endSessions(tx, { accountId, id: { not: keptSessionId } })
+      })
+    },
+
+    deleteAccount(accountId: number, deletedAtMs: number): Promise<string[]> {
+      return prisma.$transaction(async (tx) => {
+        // The name stays in its row: it is never given again, and messages that were sent keep their sender.
+        await tx.account.update({
+          where: { id: accountId },
+          data: { deletedAt: new Date(deletedAtMs), passwordHash: null, displayName: '', lastSeenAt: null },
+        })
+        return endSessions(tx, { accountId })
+      })
+    },
+
+    openSession({ createdAtMs, expiresAtMs, ...session }: Session, sessionsMax: number): Promise<string[]> {
+      return prisma.$transaction(async (tx) => {
+        const others = await tx.session.findMany({
+          where: { accountId: session.accountId },
+          orderBy: { createdAt: 'desc' },
+          skip: sessionsMax - 1,
+          select: { id: true },
+        })
+        const ended = await endSessions(tx, { id: { in: others.map(({ id }) => id) } })
+        const data = { ...session, createdAt: new Date(createdAtMs), expiresAt: new Date(expiresAtMs) }
+        await tx.session.create({ data })
+        return ended
+      })
+    },
+
+    async findSession(sessionId: string): Promise<OwnedSession | undefined> {
+      const row = await prisma.session.findUnique({
+        where: { id: sessionId },
+        include: { account: { select: { username: true } } },
+      })
+      return row
+        ? {
+            id: row.id,
+            accountId: row.accountId,
+            username: row.account.username,
+            createdAtMs: row.createdAt.getTime(),
+            expiresAtMs: row.expiresAt.getTime(),
+            acknowledgedSeq: Number(row.acknowledgedSeq),
+            offeredSeq: Number(row.offeredSeq),
+          }
+        : undefined
+    },
+
+    async extendSession(sessionId: string, expiresAtMs: number): Promise<boolean> {
+      const { count } = await prisma.session.updateMany({
+        where: { id: sessionId },
+        data: { expiresAt: new Date(expiresAtMs) },
+      })
+      return count === 1
+    },
+
+    async endSession(sessionId: string): Promise<void> {
+      await prisma.session.deleteMany({ where: { id: sessionId } })
+    },
+  }
+}
+
+/** Ends sessions inside a transaction and tells which, so that their tokens can be forgotten and their polls answered. */
+async function endSessions(tx: Prisma.TransactionClient, where: Prisma.SessionWhereInput): Promise<string[]> {
+  const ended = await tx.session.findMany({ where, select: { id: true } })
+  await tx.session.deleteMany({ where })
+  return ended.map(({ id }) => id)
+}

@@ -1,0 +1,161 @@
+/**
+ * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a thread.
+ * Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable} when the store
+ * cannot do now what it may do later; then nothing was changed.
+ */
+export interface Database {
+  /** Adds an account; false when the name is taken, by a deleted account too. */
+  createAccount(account: NewAccount): Promise<boolean>
+  /** The account of that name, unless it was deleted. */
+  findAccount(username: string): Promise<Account | undefined>
+  /** Replaces the password and ends the account's other sessions. Resolves with the ids of those that ended. */
+  changePassword(accountId: number, passwordHash: string, keptSessionId: string): Promise<string[]>
+  /** Marks the account as deleted and ends its sessions; its inbox is purged soon after. Resolves with the ids that ended. */
+  deleteAccount(accountId: number, deletedAtMs: number): Promise<string[]>
+
+  /** Adds a session and ends the account's oldest until `sessionsMax` are left. Resolves with the ids that ended. */
+  openSession(session: Session, sessionsMax: number): Promise<string[]>
+  /** The session of that id with its owner, unless it was ended. */
+  findSession(sessionId: string): Promise<OwnedSession | undefined>
+  /** Lets a session live longer; false when it is not there any more. */
+  extendSession(sessionId: string, expiresAtMs: number): Promise<boolean>
+  endSession(sessionId: string): Promise<void>
+
+  /** Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. */
+  commit(batch: Batch): Promise<AppendOutcome[]>
+  /**
+   * The messages behind `after`, or behind what the account has acknowledged when that is undefined; as many as
+   * `limit` and the page's size allow.
+   */
+  readInbox(accountId: number, after: number | undefined, limit: number): Promise<Page>
+  /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
+  findMessage(messageId: string): Promise<MessageRecord | undefined>
+
+  /** Removes one small portion of what may go. Resolves with where to go on, or undefined at the end. */
+  purge(portion: PurgePortion): Promise<number | undefined>
+  /** Resolves when the store answers. */
+  ping(): Promise<void>
+  /** Finishes what is under way and lets go of everything. */
+  close(): Promise<void>
+}
+
+/** The store cannot serve now: locked, full, gone, or with too much to do. Nothing was changed; try again later. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable'
+}
+
+/** Another process holds this database. Two writers would each keep their own counters in memory. */
+export class DatabaseInUse extends Error {
+  override readonly name = 'DatabaseInUse'
+}
+
+export interface NewAccount {
+  username: string
+  displayName: string
+  passwordHash: string
+  createdAtMs: number
+}
+
+export interface Account extends NewAccount {
+  id: number
+  lastSeenAtMs: number | undefined
+}
+
+export interface Session {
+  id: string
+  accountId: number
+  createdAtMs: number
+  expiresAtMs: number
+  /** How far this client has acknowledged the inbox. */
+  acknowledgedSeq: number
+  /** The cursor of the login response, acknowledged by the first request made with its token. */
+  offeredSeq: number
+}
+
+export interface OwnedSession extends Session {
+  username: string
+}
+
+/** A message as its recipient gets it: openapi.yaml, `Message`. */
+export interface Message {
+  seq: number
+  id: string
+  from: string
+  body: string
+  sentAt: string
+}
+
+export interface Append {
+  senderId: number
+  /** The sender's name, for those who wait for the message. */
+  from: string
+  to: string
+  id: string
+  body: string
+  sentAtMs: number
+  /** Whether the recipient is online; told to the sender, and again with the same idempotency key. */
+  live: boolean
+  idempotency: { key: string; fingerprint: Uint8Array } | undefined
+}
+
+export type AppendOutcome =
+  | { kind: 'appended'; seq: number }
+  /** The same key with the same message was here before: this was the answer. */
+  | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
+  | { kind: 'idempotency_key_reused' }
+  | { kind: 'recipient_not_found' }
+  | { kind: 'inbox_full' }
+
+export interface Acknowledgement {
+  sessionId: string
+  accountId: number
+  seq: number
+}
+
+/** What one transaction writes, in this order: what was acknowledged makes room for what is appended. */
+export interface Batch {
+  acknowledgements: Acknowledgement[]
+  sightings: Sighting[]
+  appends: Append[]
+}
+
+/** When an account was last online. */
+export interface Sighting {
+  username: string
+  atMs: number
+}
+
+export interface Page {
+  /** What was read behind. */
+  after: number
+  messages: Message[]
+  newestSeq: number
+  /** Everything up to here is gone from the store. */
+  purgedSeq: number
+}
+
+export interface MessageRecord {
+  id: string
+  from: string
+  to: string
+  sentAtMs: number
+  acknowledged: boolean
+}
+
+export interface PurgePortion {
+  /** Where the last portion ended; 0 to begin. */
+  fromAccountId: number
+  /** Acknowledged messages sent before this may go. */
+  acknowledgedBeforeMs: number
+  /** Messages sent before this may go, acknowledged or not; -Infinity when they never may. */
+  unacknowledgedBeforeMs: number
+  nowMs: number
+}
+
+/** What a store must know of the configuration. */
+export interface StoreLimits {
+  /** Unacknowledged messages an inbox takes. */
+  inboxLimit: number
+  /** How long an idempotency key gives the same answer again. */
+  idempotencyTtlMs: number
+}

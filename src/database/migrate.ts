@@ -1,0 +1,176 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import {
+  bindMigrationAwareSqlAdapterFactory,
+  type SqlDriverAdapter,
+  type SqlMigrationAwareDriverAdapterFactory,
+} from '@prisma/driver-adapter-utils'
+import type { MigrationDirectory, MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm'
+
+/** src/database/ and dist/database/ lie equally deep below the package's root. */
+const PRISMA_FOLDER = new URL('../../prisma/', import.meta.url)
+const NO_FILTERS = { externalTables: [], externalEnums: [] }
+
+/**
+ * Applies the migrations that the database has not seen yet, by Prisma's own schema engine: the history it writes is
+ * the one that `prisma migrate status` reads.
+ *
+ * @returns the names of the migrations applied now
+ */
+export async function migrate(factory: SqlMigrationAwareDriverAdapterFactory): Promise<string[]> {
+  const migrationsList = await listMigrations(factory.provider)
+  if (await isUpToDate(factory, migrationsList)) return []
+
+  return withEngine(factory, async (engine) => {
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters: NO_FILTERS })
+    return appliedMigrationNames
+  })
+}
+
+/**
+ * The SQL that leads from the migrations on disk to schema.prisma: the next migration, and "" when there is none.
+ *
+ * @param factory for a scratch database, in which the migrations are replayed
+ */
+export async function schemaDrift(factory: SqlMigrationAwareDriverAdapterFactory): Promise<string> {
+  const migrations = await listMigrations(factory.provider)
+  const schema = new URL('schema.prisma', PRISMA_FOLDER)
+  const files = [{ path: fileURLToPath(schema), content: await readFile(schema, 'utf8') }]
+
+  return withEngine(factory, async (engine) => {
+    const { stdout } = await engine.diff({
+      from: { tag: 'migrations', ...migrations },
+      to: { tag: 'schemaDatamodel', files },
+      script: true,
+      exitCode: null,
+      filters: NO_FILTERS,
+    })
+    return stdout?.trim() === '-- This is an empty migration.' ? '' : (stdout ?? '')
+  })
+}
+
+/** Where the migrations for a kind of database are kept. */
+export const migrationsFolder = (provider: string): string =>
+  fileURLToPath(new URL(`migrations/${provider}/`, PRISMA_FOLDER))
+
+async function listMigrations(provider: string): Promise<MigrationList> {
+  const baseDir = migrationsFolder(provider)
+  const read = (path: string) => readFile(`${baseDir}${path}`, 'utf8')
+  const entries = await readdir(baseDir, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+
+  const migrationDirectories = names.sort().map(async (name): Promise<MigrationDirectory> => {
+    const value = await read(`${name}/migration.sql`)
+    return { path: name, migrationFile: { path: 'migration.sql', content: { tag: 'ok', value } } }
+  })
+  return {
+    baseDir,
+    lockfile: { path: 'migration_lock.toml', content: await read('migration_lock.toml') },
+    shadowDbInitScript: '',
+    migrationDirectories: await Promise.all(migrationDirectories),
+  }
+}
+
+/**
+ * Whether the engine would find nothing to do. It asks the same question of the same table, but to load it takes ten
+ * times as long as to open the database. Every doubt, a failed migration for example, is left to the engine.
+ */
+async function isUpToDate(
+  factory: SqlMigrationAwareDriverAdapterFactory,
+  { migrationDirectories }: MigrationList,
+): Promise<boolean> {
+  const sql = 'SELECT migration_name, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL'
+  const connection = await factory.connect()
+  try {
+    const { rows } = await connection.queryRaw({ sql, args: [], argTypes: [] })
+    const finished = new Set(rows.map(([name]) => name))
+    return (
+      rows.every(([, finishedAt]) => finishedAt !== null) &&
+      migrationDirectories.every(({ path }) => finished.has(path))
+    )
+  } catch {
+    return false // A new database has no such table.
+  } finally {
+    await connection.dispose()
+  }
+}
+
+/** Lends an engine, and closes the connections it opened. */
+async function withEngine<T>(
+  factory: SqlMigrationAwareDriverAdapterFactory,
+  use: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
+  const connections: SqlDriverAdapter[] = []
+  const { provider, adapterName } = factory
+  const bound = bindMigrationAwareSqlAdapterFactory({
+    provider,
+    adapterName,
+    // The engine closes the scratch database itself.
+    connectToShadowDb: async () => {
+      const scratch = await factory.connectToShadowDb()
+      // It replays a migration there as one statement, and better-sqlite3 prepares no more than one.
+      scratch.executeRaw = async ({ sql }) => {
+        await scratch.executeScript(sql)
+        return 0
+      }
+      return scratch
+    },
+    connect: async () => {
+      const connection = await factory.connect()
+      connections.push(connection)
+      if (provider === 'sqlite') await connection.executeScript(BEGIN_SQLITE)
+      return connection
+    },
+  })
+
+  try {
+    engineClass ??= loadEngine()
+    const engine = await (await engineClass).new({ datamodels: undefined }, () => {}, bound)
+    try {
+      const result = await use(engine)
+      if (provider === 'sqlite')
+        for (const connection of connections) await connection.executeScript('COMMIT')
+      return result
+    } finally {
+      engine.free()
+    }
+  } catch (error) {
+    // Behind its first lines the engine's message goes on with a trace of its own sources.
+    const [reason] = (error as Error).message.split(/\n\s+0: /)
+    throw new Error(`The database could not be migrated: ${reason?.trim()}`, { cause: error })
+  } finally {
+    // The engine never lets go of the file it has locked: on SQLite nobody else could open it.
+    for (const connection of connections) await connection.dispose()
+  }
+}
+
+/**
+ * The engine runs SQLite's migrations statement by statement. Inside one transaction a process that is killed leaves
+ * the database as it was. Keys are not checked meanwhile, because tables are rebuilt; inside a transaction the
+ * migrations could not switch that off themselves.
+ */
+const BEGIN_SQLITE = 'PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE'
+
+/** The engine's WebAssembly can be started once a thread; a second start fails. */
+let engineClass: Promise<typeof SchemaEngine> | undefined
+
+async function loadEngine(): Promise<typeof SchemaEngine> {
+  const path = '@prisma/schema-engine-wasm/schema_engine_bg'
+  const glue = await import(path)
+  const file = createRequire(import.meta.url)
+    .resolve(path)
+    .replace(/\.js$/, '.wasm')
+  const { instance } = await WebAssembly.instantiate(await readFile(file), { './schema_engine_bg.js': glue })
+  glue.__wbg_set_wasm(instance.exports)
+  instance.exports.__wbindgen_start()
+  return glue.SchemaEngine
+}
+
+/** Node 20 has it, but its declarations leave it to the browser's. */
+declare const WebAssembly: {
+  instantiate(
+    bytes: Uint8Array,
+    imports: Record<string, unknown>,
+  ): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>
+}

@@ -1,0 +1,263 @@
+import type SqliteFile from 'better-sqlite3'
+import { stringify as bytesToUuid, parse as uuidToBytes } from 'uuid'
+import type {
+  Acknowledgement,
+  Append,
+  AppendOutcome,
+  Batch,
+  Database,
+  Message,
+  MessageRecord,
+  Page,
+  PurgePortion,
+  Sighting,
+  StoreLimits,
+} from '../database.ts'
+
+/** A page of the inbox ends before the message that would carry it over this many characters of text, about 1 MiB. */
+const PAGE_CHARACTERS_MAX = 1_048_576
+
+/** Accounts that one purge portion looks at, and messages that it removes: a few milliseconds of work. */
+const PURGE_ACCOUNTS_MAX = 1_000
+const PURGE_ROWS_MAX = 1_000
+
+interface Counters {
+  id: number
+  newest: number
+  acknowledged: number
+  purged: number
+}
+
+interface Purgeable extends Counters {
+  deleted: number
+}
+
+interface StoredKey {
+  id: number
+  fingerprint: Buffer
+  messageId: Buffer
+  sentAt: number
+  live: number
+}
+
+type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage' | 'purge'>
+
+/**
+ * The inbox in SQLite. Every verb is one synchronous run of prepared statements, so that nothing can come between its
+ * statements; through the ORM a row costs about 20 times as much (500 rows: 23 ms against 1.1 ms).
+ */
+export function inboxVerbs(
+  connection: SqliteFile.Database,
+  { inboxLimit, idempotencyTtlMs }: StoreLimits,
+): InboxVerbs {
+  const acknowledgeSession = connection.prepare<Acknowledgement>(
+    'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
+  )
+  const acknowledgeAccount = connection.prepare<Acknowledgement>(
+    'UPDATE account SET acknowledged_seq = min(@seq, newest_seq) WHERE id = @accountId AND acknowledged_seq < @seq',
+  )
+  const see = connection.prepare<Sighting>(
+    `UPDATE account SET last_seen_at = @atMs
+      WHERE username = @username AND coalesce(last_seen_at, 0) < @atMs`,
+  )
+  const findKey = connection.prepare<[senderId: number, key: string], StoredKey>(
+    `SELECT id, fingerprint, message_id AS messageId, sent_at AS sentAt, live
+       FROM idempotency_key WHERE sender_id = ? AND key = ?`,
+  )
+  const deleteKey = connection.prepare<[id: number]>('DELETE FROM idempotency_key WHERE id = ?')
+  const insertKey = connection.prepare<
+    [
+      senderId: number,
+      key: string,
+      fingerprint: Uint8Array,
+      messageId: Uint8Array,
+      sentAt: number,
+      live: number,
+    ]
+  >(
+    `INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
+     VALUES (?, ?, ?, ?, ?, ?)`,
+  )
+  const findRecipient = connection.prepare<[username: string], Counters>(
+    `SELECT id, newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
+       FROM account WHERE username = ? AND deleted_at IS NULL`,
+  )
+  const insertMessage = connection.prepare<
+    [recipientId: number, seq: number, id: Uint8Array, senderId: number, body: string, sentAt: number]
+  >('INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)')
+  const raiseNewest = connection.prepare<[newest: number, accountId: number]>(
+    'UPDATE account SET newest_seq = ? WHERE id = ?',
+  )
+
+  const commit = connection.transaction((batch: Batch): AppendOutcome[] => {
+    for (const acknowledgement of batch.acknowledgements) {
+      acknowledgeSession.run(acknowledgement)
+      acknowledgeAccount.run(acknowledgement)
+    }
+    for (const sighting of batch.sightings) see.run(sighting)
+
+    const recipients = new Map<string, Counters | undefined>()
+    const outcomes = batch.appends.map((append) => appendOne(append, recipients))
+    for (const recipient of recipients.values())
+      if (recipient) raiseNewest.run(recipient.newest, recipient.id)
+    return outcomes
+  })
+
+  /** Appends inside the batch's transaction; a key that an earlier append of the same batch stored is seen too. */
+  function appendOne(append: Append, recipients: Map<string, Counters | undefined>): AppendOutcome {
+    const { senderId, to, body, sentAtMs, live, idempotency } = append
+    const known = idempotency && findKey.get(senderId, idempotency.key)
+    if (known && known.sentAt > sentAtMs - idempotencyTtlMs) {
+      if (!known.fingerprint.equals(idempotency.fingerprint)) return { kind: 'idempotency_key_reused' }
+      return {
+        kind: 'replayed',
+        id: bytesToUuid(known.messageId),
+        sentAtMs: known.sentAt,
+        live: known.live === 1,
+      }
+    }
+
+    if (!recipients.has(to)) recipients.set(to, findRecipient.get(to))
+    const recipient = recipients.get(to)
+    if (!recipient) return { kind: 'recipient_not_found' }
+    const waiting = recipient.newest - Math.max(recipient.acknowledged, recipient.purged)
+    if (waiting >= inboxLimit) return { kind: 'inbox_full' }
+
+    recipient.newest += 1
+    const id = uuidToBytes(append.id)
+    insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs)
+    if (idempotency) {
+      if (known) deleteKey.run(known.id)
+      insertKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
+    }
+    return { kind: 'appended', seq: recipient.newest }
+  }
+
+  const countersOf = connection.prepare<[accountId: number], Omit<Counters, 'id'>>(
+    `SELECT newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
+       FROM account WHERE id = ?`,
+  )
+  const messagesAfter = connection.prepare<
+    [accountId: number, after: number, limit: number],
+    { seq: number; id: Buffer; sender: string; body: string; sentAt: number }
+  >(
+    `SELECT seq, message.id, username AS sender, body, sent_at AS sentAt
+       FROM message JOIN account ON account.id = sender_id
+      WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+  )
+
+  const readInbox = connection.transaction(
+    (accountId: number, from: number | undefined, limit: number): Page => {
+      const counters = countersOf.get(accountId)
+      if (!counters) throw new Error(`There is no account ${accountId}.`)
+      const after = from ?? counters.acknowledged
+      const messages: Message[] = []
+      let characters = 0
+      for (const row of messagesAfter.iterate(accountId, after, limit)) {
+        characters += row.body.length
+        if (characters > PAGE_CHARACTERS_MAX && messages.length > 0) break
+        messages.push({
+          seq: row.seq,
+          id: bytesToUuid(row.id),
+          from: row.sender,
+          body: row.body,
+          sentAt: new Date(row.sentAt).toISOString(),
+        })
+      }
+      return { after, messages, newestSeq: counters.newest, purgedSeq: counters.purged }
+    },
+  )
+
+  const messageById = connection.prepare<
+    [id: Uint8Array],
+    { from: string; to: string; sentAt: number; acknowledged: number }
+  >(
+    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAt,
+            seq <= recipient.acknowledged_seq AS acknowledged
+       FROM message
+       JOIN account AS sender ON sender.id = sender_id
+       JOIN account AS recipient ON recipient.id = recipient_id
+      WHERE message.id = ? AND recipient.deleted_at IS NULL`,
+  )
+
+  function findMessage(messageId: string): MessageRecord | undefined {
+    const row = messageById.get(uuidToBytes(messageId))
+    return (
+      row && {
+        id: messageId.toLowerCase(),
+        from: row.from,
+        to: row.to,
+        sentAtMs: row.sentAt,
+        acknowledged: row.acknowledged === 1,
+      }
+    )
+  }
+
+  const accountsToPurge = connection.prepare<
+    { from: number; to: number; unacknowledgedToo: number },
+    Purgeable
+  >(
+    `SELECT id, newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
+            deleted_at IS NOT NULL AS deleted
+       FROM account
+      WHERE id > @from AND id <= @to
+        AND purged_seq < iif(@unacknowledgedToo OR deleted_at IS NOT NULL, newest_seq, acknowledged_seq)
+      ORDER BY id`,
+  )
+  const firstToKeep = connection
+    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number }, number>(
+      `SELECT seq FROM message
+        WHERE recipient_id = @id AND seq > @purged
+          AND NOT (sent_at < @anyBeforeMs OR (seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
+        ORDER BY seq LIMIT 1`,
+    )
+    .pluck()
+  const deleteMessages = connection.prepare<[accountId: number, purged: number, upTo: number]>(
+    'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
+  )
+  const raisePurged = connection.prepare<[upTo: number, accountId: number]>(
+    'UPDATE account SET purged_seq = ? WHERE id = ?',
+  )
+  const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
+  const deleteExpiredKeys = connection.prepare<[expiredBefore: number, limit: number]>(
+    `DELETE FROM idempotency_key WHERE sent_at <= ?
+        AND id IN (SELECT id FROM idempotency_key ORDER BY id LIMIT ?)`,
+  )
+
+  const purge = connection.transaction((portion: PurgePortion): number | undefined => {
+    const { fromAccountId: from, unacknowledgedBeforeMs, nowMs } = portion
+    deleteExpiredKeys.run(nowMs - idempotencyTtlMs, PURGE_ROWS_MAX)
+
+    const to = from + PURGE_ACCOUNTS_MAX
+    const unacknowledgedToo = unacknowledgedBeforeMs > Number.NEGATIVE_INFINITY ? 1 : 0
+    let room = PURGE_ROWS_MAX
+    for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
+      const upTo = Math.min(purgeableUpTo(account, portion), account.purged + room)
+      if (upTo === account.purged) continue
+      deleteMessages.run(account.id, account.purged, upTo)
+      raisePurged.run(upTo, account.id)
+      room -= upTo - account.purged
+      if (room === 0) return account.id - 1
+    }
+    return to < (lastAccountId.get() ?? 0) ? to : undefined
+  })
+
+  /** Only what stands before the first message to keep may go, so that what is gone is always one range. */
+  function purgeableUpTo(
+    account: Purgeable,
+    { acknowledgedBeforeMs, unacknowledgedBeforeMs }: PurgePortion,
+  ): number {
+    if (account.deleted) return account.newest
+    const anyBeforeMs = Math.max(unacknowledgedBeforeMs, 0)
+    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs })
+    return kept === undefined ? account.newest : kept - 1
+  }
+
+  return {
+    // Immediate: a transaction that reads first and writes later cannot wait for a lock (sqlite.org/isolation.html).
+    commit: async (batch) => commit.immediate(batch),
+    readInbox: async (accountId, after, limit) => readInbox(accountId, after, limit),
+    findMessage: async (messageId) => findMessage(messageId),
+    purge: async (portion) => purge.immediate(portion),
+  }
+}

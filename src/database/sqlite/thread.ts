@@ -1,0 +1,61 @@
+/**
+ * The thread that owns the SQLite file. Calls arrive as messages and run strictly one after the other, so there is
+ * one writer and no transaction ever meets another; and no sync of the disk holds up the thread that serves HTTP.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { type Database, DatabaseInUse } from '../database.ts'
+import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
+import { openStore } from './store.ts'
+
+/** Result codes of what passes: locked, full, not readable or writable now, out of memory (sqlite.org/rescode.html). */
+const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
+
+if (parentPort) await serve(parentPort, workerData as ThreadData)
+
+async function serve(port: NonNullable<typeof parentPort>, { path, limits }: ThreadData) {
+  const store = await attempt(OPENING, () => openStore(path, limits))
+  if (!store) return
+
+  const calls: Call[] = []
+  let running = false
+  port.on('message', (call: Call) => {
+    calls.push(call)
+    if (!running) void runCalls(store)
+  })
+
+  async function runCalls(verbs: Database) {
+    running = true
+    for (let call = calls.shift(); call; call = calls.shift()) {
+      const { id, verb, args } = call
+      await attempt(id, () => (verbs[verb] as (...args: unknown[]) => Promise<unknown>)(...args))
+      if (verb === 'close') port.close()
+    }
+    running = false
+  }
+
+  async function attempt<T>(id: number, run: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const value = await run()
+      port.postMessage({ id, value: id === OPENING ? undefined : value } satisfies Reply)
+      return value
+    } catch (error) {
+      port.postMessage({ id, failure: asFailure(error) } satisfies Reply)
+      return undefined
+    }
+  }
+}
+
+function asFailure(error: unknown): Failure {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  if (error instanceof DatabaseInUse) return { kind: 'in use', message, stack }
+  return { kind: PASSING.test(resultCode(error)) ? 'unavailable' : 'fault', message, stack }
+}
+
+/** SQLite's result code: our own statements throw it as `code`, Prisma wraps it. */
+function resultCode(error: unknown): string {
+  const { code = '', meta } = error as {
+    code?: string
+    meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }
+  }
+  return meta?.driverAdapterError?.cause?.originalCode ?? code
+}

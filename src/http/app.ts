@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import type { Config } from '../config.ts'
+import { Problem } from '../problems.ts'
+import { refuseUnreadable, sendProblem } from './problem-replies.ts'
+
+/** A message of the longest kind as JSON may write it, two escapes of six bytes a character, and what is around it. */
+const bodyBytesMax = (messageLengthMax: number) => 12 * messageLengthMax + 4_096
+
+export type LoggerOptions = Exclude<FastifyServerOptions['logger'], boolean | undefined>
+
+/** An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet. */
+export function createApp(
+  { messageLengthMax, connectionsMax, trustProxy, logLevel }: Config,
+  logger: LoggerOptions,
+): FastifyInstance {
+  const boot = randomBytes(4).toString('hex')
+  let requests = 0
+  const nextRequestId = () => `${boot}-${(requests++).toString(36)}`
+
+  const app: FastifyInstance = Fastify({
+    logger: { ...logger, level: logLevel },
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: nextRequestId,
+    trustProxy,
+    bodyLimit: bodyBytesMax(messageLengthMax),
+    http: { maxHeaderSize: 8_192, headersTimeout: 10_000 },
+    requestTimeout: 30_000,
+    // Longer than the 60 s of common load balancers, so that it is they who end an idle connection.
+    keepAliveTimeout: 72_000,
+    // Who neither reads nor writes for twice the longest wait of a poll is gone.
+    connectionTimeout: 120_000,
+    routerOptions: { maxParamLength: 128 },
+    exposeHeadRoutes: false,
+    // While it closes, a refusal is a problem document like any other: see graceful-close.ts.
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, nextRequestId()),
+    frameworkErrors: (error, request, reply) => {
+      reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
+      void sendProblem(reply, new Problem('invalid_request', error.message))
+    },
+  })
+  app.server.maxConnections = connectionsMax
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('X-Request-Id', request.id)
+    reply.header('X-Content-Type-Options', 'nosniff')
+    if (request.url.startsWith('/v1')) reply.header('Cache-Control', 'no-store')
+    done()
+  })
+  if (logLevel === 'debug' || logLevel === 'trace') {
+    app.addHook('onResponse', (request, reply, done) => {
+      // The pattern and not the address: a log need not know who was looked up.
+      const { method, routeOptions } = request
+      const took = {
+        method,
+        path: routeOptions.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      }
+      request.log.debug(took, 'answered')
+      done()
+    })
+  }
+  return app
+}

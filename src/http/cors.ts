@@ -1,0 +1,17 @@
+import cors from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
+
+/** A day: what is allowed does not change while the server runs. */
+const PREFLIGHT_SECONDS_MAX = 86_400
+
+/** Lets pages of other origins use the API. Tokens travel in a header and not in a cookie, so no credentials are allowed. */
+export async function allowOrigins(app: FastifyInstance, origins: string[]) {
+  if (origins.length === 0) return
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : origins,
+    methods: ['GET', 'POST', 'PUT'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer'],
+    exposedHeaders: ['Location', 'Retry-After', 'X-Request-Id', 'Idempotent-Replayed', 'Preference-Applied'],
+    maxAge: PREFLIGHT_SECONDS_MAX,
+  })
+}

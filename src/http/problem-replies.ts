@@ -1,0 +1,89 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Contract } from '../contract/document.ts'
+import { DatabaseUnavailable } from '../database/database.ts'
+import { overloaded, Problem } from '../problems.ts'
+
+/** Answers every refusal and every fault with a problem document (RFC 9457). */
+export function replyWithProblems(app: FastifyInstance, contract: Contract) {
+  const methodsOf = methodFinder(contract)
+
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = asProblem(error)
+    if (problem.status >= 500) request.log.error({ err: error }, problem.message)
+    return sendProblem(reply, problem)
+  })
+
+  app.setNotFoundHandler((request, reply) => {
+    const [path = ''] = request.url.split('?')
+    const allow = methodsOf(path).join(', ')
+    if (!allow)
+      return sendProblem(reply, new Problem('not_found', 'Nothing is here. The API is described at /docs.'))
+    return sendProblem(reply, new Problem('method_not_allowed', `This path has ${allow}.`, { allow }))
+  })
+}
+
+/** Sends a problem with the headers that belong to it. */
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { retryAfterSeconds, allow } = problem.extras
+  reply.code(problem.status).type('application/problem+json')
+  if (retryAfterSeconds !== undefined) reply.header('Retry-After', retryAfterSeconds)
+  if (allow !== undefined) reply.header('Allow', allow)
+  if (problem.status === 401) reply.header('WWW-Authenticate', challenge(reply.request))
+  // Its members and not the error itself: Fastify would hand an error to the error handler again.
+  return reply.serializer(JSON.stringify).send(problem.toJSON())
+}
+
+/** RFC 6750 §3: the challenge names an error only when there was a token to find fault with. */
+const challenge = ({ headers, routeOptions }: FastifyRequest) =>
+  headers.authorization === undefined || routeOptions.url === '/v1/login'
+    ? 'Bearer'
+    : 'Bearer error="invalid_token"'
+
+/** What went wrong, in the words of the contract. What nobody foresaw is told to the log, not to the client. */
+function asProblem(error: FastifyError): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof DatabaseUnavailable) return overloaded('The database cannot take this now.')
+  const { statusCode = 500 } = error
+  if (statusCode === 413)
+    return new Problem('body_too_large', 'The request body has more bytes than are taken here.')
+  if (statusCode === 415)
+    return new Problem('unsupported_media_type', 'The body must be sent as application/json.')
+  if (statusCode >= 400 && statusCode < 500) return new Problem('invalid_request', error.message)
+  return new Problem('internal_error', 'This is a fault of the server. Its log says more.')
+}
+
+/** Which methods a concrete path has. */
+function methodFinder({ operations }: Contract): (path: string) => string[] {
+  const routes = operations.map(({ method, path }) => ({
+    method,
+    pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+  }))
+  return (path) => routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+}
+
+/** Statuses of what is not HTTP at all, by Node's error code. */
+const UNREADABLE: Record<string, [status: number, detail: string]> = {
+  HPE_HEADER_OVERFLOW: [431, 'The request has longer headers than are taken here.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
+}
+
+/** Answers what cannot be read as a request, and ends the connection, because nobody knows where the next one begins. */
+export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, requestId: string) {
+  if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+  const [status, detail] = UNREADABLE[error.code ?? ''] ?? [400, 'The request is not readable HTTP.']
+  const document = JSON.stringify({ ...new Problem('invalid_request', detail).toJSON(), status })
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(document)}`,
+      `X-Request-Id: ${requestId}`,
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      document,
+    ].join('\r\n'),
+  )
+}

@@ -1,0 +1,198 @@
+/**
+ * Who waits for what, and who is online. One mailbox for each account that somebody polls, in memory alone.
+ *
+ *   enter   A poll begins. From now on the mailbox is kept, and every message that is committed for it is noted.
+ *   learn   The poll has read the store, and tells the newest `seq` that it saw there.
+ *   park    The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it compares
+ *           its cursor with the newest `seq` known, and waits only when there is nothing newer.
+ *   deliver A commit brought messages. A poll that stands right before them gets them from memory; any other poll that
+ *           is behind is told to look into the store.
+ *   leave   The poll is over. The mailbox stays for the grace time: it is what "online" means.
+ *
+ * Why no wake-up is lost: a message committed before the store was read is in what was read. One committed after it
+ * finds the mailbox, because `enter` came before the read, and raises its newest `seq`; so `park` sees it.
+ * Why no message is skipped: a poll gets a message from memory only when its cursor is the number right before it.
+ */
+import type { Message } from '../database/database.ts'
+
+/** Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is answered. */
+const POLLS_PER_SESSION_MAX = 8
+
+/** How often mailboxes that nobody polls any more are looked for. */
+const SWEEP_MS = 1_000
+
+/** How a wait ends. */
+export type WaitEnd =
+  /** These came, right behind the cursor. */
+  | { kind: 'messages'; messages: Message[] }
+  /** Something came: look into the store. */
+  | { kind: 'look' }
+  /** Nothing came in time, or a newer poll of the session took the place. */
+  | { kind: 'nothing' }
+  /** The session was ended. */
+  | { kind: 'ended' }
+  /** The server is shutting down. */
+  | { kind: 'closing' }
+  /** The client went away. */
+  | { kind: 'gone' }
+
+/** Somebody who polls: a session, as far as the waiters care. */
+export interface Poller {
+  readonly id: string
+  readonly username: string
+  /** Logged out, taken over, expelled by a new password, or gone with its account. */
+  readonly ended: boolean
+}
+
+/** Calls the listener when the client has gone away, at once when it has already. */
+export type WhenGone = (listener: () => void) => void
+
+interface Waiter {
+  readonly poller: Poller
+  readonly cursor: number
+  readonly settle: (end: WaitEnd) => void
+}
+
+interface Mailbox {
+  /** Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then. */
+  newestSeq: number | undefined
+  /** In order of arrival. */
+  readonly waiters: Set<Waiter>
+  /** Polls between `enter` and `leave`, parked ones among them. */
+  polls: number
+  /** When the last poll ended, and whose it was; undefined when that session has ended since. */
+  lastPoll: { endedAtMs: number; sessionId: string } | undefined
+}
+
+export class Waiters {
+  readonly #mailboxes = new Map<string, Mailbox>()
+  readonly #graceMs: number
+  readonly #onOffline: (username: string, lastSeenAtMs: number) => void
+  readonly #sweeper: NodeJS.Timeout
+  #closing = false
+
+  /**
+   * @param graceMs how long after its last poll an account still counts as online
+   * @param onOffline called when it no longer does, within a second
+   */
+  constructor(graceMs: number, onOffline: (username: string, lastSeenAtMs: number) => void) {
+    this.#graceMs = graceMs
+    this.#onOffline = onOffline
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
+  }
+
+  /** Whether a poll of this account is under way, or ended less than the grace time ago. */
+  isOnline(username: string): boolean {
+    const mailbox = this.#mailboxes.get(username)
+    return mailbox !== undefined && this.#isOnline(mailbox)
+  }
+
+  /** When a poll of this account was last under way, where this process remembers. */
+  lastSeenAtMs(username: string): number | undefined {
+    const mailbox = this.#mailboxes.get(username)
+    return mailbox && (mailbox.polls > 0 ? Date.now() : mailbox.lastPoll?.endedAtMs)
+  }
+
+  /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
+  newestSeq(username: string): number | undefined {
+    return this.#mailboxes.get(username)?.newestSeq
+  }
+
+  enter({ username }: Poller): void {
+    let mailbox = this.#mailboxes.get(username)
+    if (!mailbox) {
+      mailbox = { newestSeq: undefined, waiters: new Set(), polls: 0, lastPoll: undefined }
+      this.#mailboxes.set(username, mailbox)
+    }
+    mailbox.polls += 1
+  }
+
+  /** Notes a newest `seq` that was read from the store; never moves back. */
+  learn(username: string, newestSeq: number): void {
+    const mailbox = this.#mailboxes.get(username)
+    if (mailbox) mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, newestSeq)
+  }
+
+  /**
+   * Waits for what follows the cursor.
+   *
+   * @param waitMs at most this long
+   */
+  park(poller: Poller, cursor: number, waitMs: number, whenGone: WhenGone): Promise<WaitEnd> {
+    const mailbox = this.#mailboxes.get(poller.username)
+    if (poller.ended) return Promise.resolve({ kind: 'ended' })
+    if (mailbox?.newestSeq === undefined || mailbox.newestSeq > cursor)
+      return Promise.resolve({ kind: 'look' })
+    if (this.#closing) return Promise.resolve({ kind: 'closing' })
+
+    this.#makeRoom(mailbox, poller)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle({ kind: 'nothing' }), waitMs)
+      const settle = (end: WaitEnd) => {
+        clearTimeout(timer)
+        // By identity: a poll that ends late must not take the place of a newer one.
+        mailbox.waiters.delete(waiter)
+        resolve(end)
+      }
+      const waiter: Waiter = { poller, cursor, settle }
+      mailbox.waiters.add(waiter)
+      whenGone(() => settle({ kind: 'gone' }))
+    })
+  }
+
+  leave({ id, username, ended }: Poller): void {
+    const mailbox = this.#mailboxes.get(username)
+    if (!mailbox) return
+    mailbox.polls -= 1
+    if (!ended) mailbox.lastPoll = { endedAtMs: Date.now(), sessionId: id }
+  }
+
+  /** Hands over what was committed for an account: its messages with consecutive numbers, in order. */
+  deliver(username: string, messages: Message[]): void {
+    const mailbox = this.#mailboxes.get(username)
+    const [first, last] = [messages[0], messages.at(-1)]
+    if (!mailbox || !first || !last) return
+    mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, last.seq)
+    for (const { cursor, settle } of [...mailbox.waiters]) {
+      if (cursor === first.seq - 1) settle({ kind: 'messages', messages })
+      else if (cursor < last.seq) settle({ kind: 'look' })
+    }
+  }
+
+  /** Answers the polls of a session that was ended; the account is not online through it any more. */
+  endSession({ id, username }: Poller): void {
+    const mailbox = this.#mailboxes.get(username)
+    if (!mailbox) return
+    for (const { poller, settle } of [...mailbox.waiters]) if (poller.id === id) settle({ kind: 'ended' })
+    if (mailbox.lastPoll?.sessionId === id) mailbox.lastPoll = undefined
+  }
+
+  /** Answers all polls, and every later one at once. */
+  close(): void {
+    this.#closing = true
+    clearInterval(this.#sweeper)
+    for (const [username, mailbox] of this.#mailboxes) {
+      if (this.#isOnline(mailbox)) this.#onOffline(username, Date.now())
+      for (const { settle } of [...mailbox.waiters]) settle({ kind: 'closing' })
+    }
+  }
+
+  #isOnline({ polls, lastPoll }: Mailbox): boolean {
+    if (polls > 0) return true
+    return lastPoll !== undefined && Date.now() - lastPoll.endedAtMs < this.#graceMs
+  }
+
+  #makeRoom({ waiters }: Mailbox, poller: Poller) {
+    if (waiters.size < POLLS_PER_SESSION_MAX) return
+    const ofSession = [...waiters].filter((waiter) => waiter.poller.id === poller.id)
+    if (ofSession.length >= POLLS_PER_SESSION_MAX) ofSession[0]?.settle({ kind: 'nothing' })
+  }
+
+  #sweep() {
+    for (const [username, mailbox] of this.#mailboxes) {
+      if (this.#isOnline(mailbox)) continue
+      this.#mailboxes.delete(username)
+      if (mailbox.lastPoll) this.#onOffline(username, mailbox.lastPoll.endedAtMs)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { isIPv6 } from 'node:net'
+import { Problem, type ProblemCode } from '../problems.ts'
+import { type Rate, TokenBuckets } from './token-buckets.ts'
+
+/** What is limited, by whom, and what who asks for more is told. Changes nothing for people, stops what guesses and floods. */
+const limits = {
+  /** Failed passwords for one name: a thousand guesses take three hours. */
+  passwordsOfName: { burst: 10, everyMs: 10_000, code: 'too_many_attempts' },
+  /** Failed passwords from one address, whatever the names. */
+  passwordsFromAddress: { burst: 60, everyMs: 2_000, code: 'too_many_attempts' },
+  /** New accounts from one address: a class in a school may register together. */
+  registrationsFromAddress: { burst: 60, everyMs: 6_000, code: 'too_many_attempts' },
+  /** Messages of one sender. */
+  sends: { burst: 500, everyMs: 20, code: 'rate_limited' },
+  /** Polls of one session that show the same cursor again and do not wait. */
+  idlePolls: { burst: 30, everyMs: 500, code: 'rate_limited' },
+} as const satisfies Record<string, Rate & { code: ProblemCode }>
+
+type Limit = keyof typeof limits
+
+/** Counts in the memory of this process; a restart forgets. */
+export class RateLimits {
+  readonly #buckets: Record<Limit, TokenBuckets> | undefined
+
+  /** @param enabled false to let everything pass */
+  constructor(enabled: boolean) {
+    const buckets = Object.entries(limits).map(([limit, rate]) => [limit, new TokenBuckets(rate)])
+    this.#buckets = enabled ? (Object.fromEntries(buckets) as Record<Limit, TokenBuckets>) : undefined
+  }
+
+  /** @throws Problem 429 with `Retry-After` when the limit is reached */
+  take(limit: Limit, key: string | number): void {
+    const waitMs = this.#buckets?.[limit].take(key) ?? 0
+    if (waitMs <= 0) return
+    const retryAfterSeconds = Math.ceil(waitMs / 1_000)
+    throw new Problem(limits[limit].code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
+  }
+
+  /**
+   * Lets a password be tried; only a wrong one counts.
+   *
+   * @param address as {@link addressKey} gives it
+   * @throws Problem too_many_attempts, before the password is looked at
+   */
+  async attempt<T>(username: string, address: string, tryPassword: () => Promise<T>): Promise<T> {
+    this.take('passwordsFromAddress', address)
+    this.take('passwordsOfName', username)
+    // Counted first and given back, so that guesses that run side by side do not slip through.
+    let wrong = false
+    try {
+      return await tryPassword()
+    } catch (error) {
+      wrong = error instanceof Problem && ['invalid_credentials', 'wrong_password'].includes(error.code)
+      throw error
+    } finally {
+      if (!wrong) {
+        this.#buckets?.passwordsFromAddress.giveBack(address)
+        this.#buckets?.passwordsOfName.giveBack(username)
+      }
+    }
+  }
+}
+
+/** One customer of a provider has a whole /64 of IPv6 addresses (RFC 6177), so that counts as one address. */
+export const addressKey = (address: string) =>
+  isIPv6(address) && !address.startsWith('::ffff:') ? expandedIPv6(address).slice(0, 4).join(':') : address
+
+function expandedIPv6(address: string): string[] {
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : Math.max(8 - left.length - right.length, 0)
+  return [...left, ...Array<string>(zeros).fill('0'), ...right]
+}

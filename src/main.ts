@@ -1,0 +1,37 @@
+import closeWithGrace from 'close-with-grace'
+import { ConfigurationError, readConfig } from './config.ts'
+import { DatabaseInUse } from './database/database.ts'
+import { createServer } from './server.ts'
+
+/** Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is cut off. */
+const CLOSE_MS_MAX = 10_000
+
+try {
+  const config = readConfig(process.env)
+  const server = await createServer(config, {
+    env: process.env,
+    logger: {},
+    onLoss: (error) => {
+      server.log.fatal(error, 'The database is lost.')
+      process.exit(1)
+    },
+  })
+
+  closeWithGrace({ delay: CLOSE_MS_MAX, logger: server.log }, async ({ signal, err }) => {
+    if (err) server.log.fatal(err, 'Stopping after a fault.')
+    else server.log.info({ signal }, 'stopping')
+    await server.close()
+    server.log.info('stopped')
+  })
+  await server.listen({ host: config.host, port: config.port })
+} catch (error) {
+  // A mistake of the operator is told in a sentence; a mistake of ours with its trace.
+  const told = error instanceof ConfigurationError || error instanceof DatabaseInUse || isSystemError(error)
+  console.error(told ? (error as Error).message : error)
+  process.exit(1)
+}
+
+/** The port is taken, the folder cannot be written: the message says it all. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error
+}

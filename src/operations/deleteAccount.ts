@@ -1,0 +1,14 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Handler } from '../contract/handler.ts'
+import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
+
+/** POST /v1/me/delete */
+export const deleteAccount =
+  (accounts: Accounts, limits: RateLimits): Handler<'deleteAccount'> =>
+  async (request, reply) => {
+    const { session } = request.identity
+    const { password } = request.body
+    await limits.attempt(session.username, addressKey(request.ip), () => accounts.delete(session, password))
+
+    reply.code(204)
+  }

@@ -1,0 +1,20 @@
+import type { Handler } from '../contract/handler.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import { Problem } from '../problems.ts'
+
+/** GET /v1/messages/{id}: to anybody but its sender and its recipient a message does not exist. */
+export const getMessageStatus =
+  (inbox: Inbox): Handler<'getMessageStatus'> =>
+  async (request) => {
+    const message = await inbox.find(request.identity.session.username, request.params.id)
+
+    if (!message) throw new Problem('not_found', 'There is no such message, or not any more.')
+    const { id, from, to, sentAtMs, acknowledged } = message
+    return {
+      id,
+      from,
+      to,
+      sentAt: new Date(sentAtMs).toISOString(),
+      state: acknowledged ? 'delivered' : 'stored',
+    }
+  }

@@ -1,0 +1,46 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Sessions } from '../accounts/sessions.ts'
+import type { Handlers } from '../contract/handler.ts'
+import type { Database } from '../database/database.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import type { Waiters } from '../inbox/waiters.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
+import { acknowledge } from './acknowledge.ts'
+import { changePassword } from './changePassword.ts'
+import { deleteAccount } from './deleteAccount.ts'
+import { getHealth } from './getHealth.ts'
+import { getMessageStatus } from './getMessageStatus.ts'
+import { getReadiness } from './getReadiness.ts'
+import { getUser } from './getUser.ts'
+import { login } from './login.ts'
+import { logout } from './logout.ts'
+import { readInbox } from './readInbox.ts'
+import { register } from './register.ts'
+import { renewToken } from './renewToken.ts'
+import { sendMessage } from './sendMessage.ts'
+
+export interface Parts {
+  accounts: Accounts
+  sessions: Sessions
+  inbox: Inbox
+  waiters: Waiters
+  limits: RateLimits
+  database: Database
+}
+
+/** Which operation gets which part. */
+export const handlers = ({ accounts, sessions, inbox, waiters, limits, database }: Parts): Handlers => ({
+  register: register(accounts, limits),
+  login: login(accounts, sessions, inbox, limits),
+  renewToken: renewToken(sessions),
+  logout: logout(sessions, inbox),
+  sendMessage: sendMessage(inbox, limits),
+  getMessageStatus: getMessageStatus(inbox),
+  readInbox: readInbox(inbox, limits),
+  acknowledge: acknowledge(inbox),
+  getUser: getUser(accounts, waiters),
+  changePassword: changePassword(accounts, limits),
+  deleteAccount: deleteAccount(accounts, limits),
+  getHealth: getHealth(),
+  getReadiness: getReadiness(database),
+})

@@ -1,0 +1,40 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Sessions } from '../accounts/sessions.ts'
+import type { Handler } from '../contract/handler.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
+
+/** The default `limit` of readInbox: the first page of a login is like any other. */
+const OFFLINE_MESSAGES_MAX = 100
+
+/** POST /v1/login: a session, and the messages that came in the meantime. */
+export const login =
+  (accounts: Accounts, sessions: Sessions, inbox: Inbox, limits: RateLimits): Handler<'login'> =>
+  async (request) => {
+    const username = request.body.username.toLowerCase()
+    const { password, takeover } = request.body
+
+    const account = await limits.attempt(username, addressKey(request.ip), () =>
+      accounts.identify(username, password),
+    )
+    if (!takeover) sessions.refuseSecond(username)
+    const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX)
+    const { token, expiresAtMs } = await sessions.open(account, {
+      acknowledgedSeq: page.after,
+      offeredSeq: page.cursor,
+    })
+    inbox.see(username, Date.now())
+
+    const { messages: offlineMessages, cursor, hasMore, gap } = page
+    return {
+      token,
+      tokenType: 'Bearer',
+      expiresAt: new Date(expiresAtMs).toISOString(),
+      username,
+      displayName: account.displayName,
+      offlineMessages,
+      cursor,
+      hasMore,
+      ...(gap && { gap }),
+    }
+  }

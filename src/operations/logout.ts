@@ -1,0 +1,16 @@
+import type { Sessions } from '../accounts/sessions.ts'
+import type { Handler } from '../contract/handler.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+
+/** POST /v1/logout */
+export const logout =
+  (sessions: Sessions, inbox: Inbox): Handler<'logout'> =>
+  async (request, reply) => {
+    const { session } = request.identity
+    // What this client acknowledged must be there for the next login, so it goes first.
+    await inbox.settled()
+    await sessions.end(session)
+    inbox.see(session.username, Date.now())
+
+    reply.code(204)
+  }

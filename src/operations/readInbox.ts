@@ -1,0 +1,52 @@
+import { randomInt } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+import type { Handler } from '../contract/handler.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
+
+/** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */
+const WAIT_SECONDS_DEFAULT = 25
+const WAIT_SECONDS_MAX = 55
+
+/** Over how many seconds clients spread when a server stops, so that they do not all come back at once. */
+const RETURN_SECONDS_MAX = 5
+
+/** GET /v1/inbox: the long poll. */
+export const readInbox =
+  (inbox: Inbox, limits: RateLimits): Handler<'readInbox'> =>
+  async (request, reply) => {
+    const { session, tokenExpiresAtMs } = request.identity
+    const { after, wait, limit = 100 } = request.query
+    const { prefer } = request.headers
+    const preferred = wait === undefined ? preferredWait(prefer) : undefined
+    if (preferred !== undefined) reply.header('Preference-Applied', `wait=${preferred}`)
+    const shown = after ?? session.acknowledgedSeq
+    const shownAgain = shown === session.shownCursor
+    session.shownCursor = shown
+
+    const answer = await inbox.read(session, {
+      after,
+      limit,
+      waitMs: (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000,
+      tokenExpiresAtMs,
+      whenGone: (listener) => whenGone(reply, listener),
+    })
+
+    if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
+    if (answer.closing)
+      reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
+    const { messages, cursor, hasMore, gap } = answer
+    return { messages, cursor, hasMore, ...(gap && { gap }) }
+  }
+
+/** RFC 7240 §4.3: `Prefer: wait=N`, one preference among others. */
+function preferredWait(header: string | string[] | undefined): number | undefined {
+  const [, seconds] = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i.exec(String(header ?? '')) ?? []
+  return seconds === undefined ? undefined : Math.min(Number(seconds), WAIT_SECONDS_MAX)
+}
+
+/** The response tells that its client has gone; the request closes as soon as it is read, which says nothing. */
+function whenGone({ raw }: FastifyReply, listener: () => void) {
+  if (raw.destroyed) listener()
+  else raw.once('close', listener)
+}

@@ -1,0 +1,17 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Handler } from '../contract/handler.ts'
+import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
+
+/** POST /v1/register */
+export const register =
+  (accounts: Accounts, limits: RateLimits): Handler<'register'> =>
+  async (request, reply) => {
+    const username = request.body.username.toLowerCase()
+    const { password, displayName = username } = request.body
+    limits.take('registrationsFromAddress', addressKey(request.ip))
+
+    const createdAtMs = await accounts.register({ username, password, displayName })
+
+    reply.code(201).header('Location', `/v1/users/${username}`)
+    return { username, displayName, createdAt: new Date(createdAtMs).toISOString() }
+  }

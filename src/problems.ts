@@ -1,0 +1,84 @@
+/** What a problem document can say beyond its fixed members. */
+export interface ProblemExtras {
+  /** What is wrong with which part of the input; pointers are JSON pointers (RFC 6901). */
+  errors?: { pointer: string; detail: string }[]
+  /** The newest `seq` of the inbox, with `cursor_ahead`. */
+  cursor?: number
+  /** Sent as `Retry-After`, in whole seconds. */
+  retryAfterSeconds?: number
+  /** Sent as `Allow` (RFC 9110 §15.5.6). */
+  allow?: string
+}
+
+/** Every problem the service answers with, and its status. Clients key on the code, so it never changes its meaning. */
+const statuses = {
+  invalid_request: 400,
+  invalid_credentials: 401,
+  invalid_token: 401,
+  session_ended: 401,
+  wrong_password: 403,
+  not_found: 404,
+  recipient_not_found: 404,
+  user_not_found: 404,
+  method_not_allowed: 405,
+  already_online: 409,
+  cursor_ahead: 409,
+  inbox_full: 409,
+  username_taken: 409,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  idempotency_key_reused: 422,
+  rate_limited: 429,
+  too_many_attempts: 429,
+  internal_error: 500,
+  overloaded: 503,
+} as const satisfies Record<string, number>
+
+export type ProblemCode = keyof typeof statuses
+
+export const problemCodes = Object.keys(statuses) as ProblemCode[]
+
+/** An answer that is not a success: an RFC 9457 problem document in the making. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
+  readonly status: number
+  readonly extras: ProblemExtras
+
+  /**
+   * @param code which problem of the catalogue
+   * @param detail one sentence about this occurrence, written for the caller; it must not repeat a secret
+   */
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
+    super(detail)
+    this.code = code
+    this.status = statuses[code]
+    this.extras = extras
+  }
+
+  /** The document's members, in the order that reads best. */
+  toJSON() {
+    const { errors, cursor } = this.extras
+    return {
+      type: `urn:restante:problem:${this.code}`,
+      title: this.code.charAt(0).toUpperCase() + this.code.slice(1).replaceAll('_', ' '),
+      status: this.status,
+      detail: this.message,
+      code: this.code,
+      ...(errors && { errors }),
+      ...(cursor !== undefined && { cursor }),
+    }
+  }
+}
+
+/**
+ * The answer when the service cannot do now what it could do later.
+ *
+ * @param detail what is missing
+ * @param retryAfterSeconds when it is worth trying again
+ */
+export const overloaded = (detail: string, retryAfterSeconds = 1) =>
+  new Problem('overloaded', detail, { retryAfterSeconds })
+
+/** Said wherever a session turns out to be over. */
+export const sessionEnded = () => new Problem('session_ended', 'This session has ended. Log in again.')

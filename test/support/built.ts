@@ -1,0 +1,7 @@
+/** What is tested is what runs: the server as it was built. Its types are those of the sources. */
+const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
+
+export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { readConfig, ConfigurationError } = (await load(
+  'config.js',
+)) as typeof import('../../src/config.ts')

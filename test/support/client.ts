@@ -1,0 +1,133 @@
+import { type Answer, assertInContract } from './contract-check.ts'
+
+export interface RequestOptions {
+  token?: string
+  /** Sent as JSON, or as it is when it is text or bytes. */
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal
+}
+
+/** Talks to one server as any HTTP client would, and holds every answer against the contract. */
+export class Client {
+  readonly url: string
+
+  constructor({ url }: { url: string }) {
+    this.url = url
+  }
+
+  async request(
+    method: string,
+    path: string,
+    { token, body, headers, signal }: RequestOptions = {},
+  ): Promise<Answer> {
+    const raw = typeof body === 'string' || body instanceof Uint8Array
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
+      ...(signal && { signal }),
+    })
+    const text = await response.text()
+    const json = /json/.test(response.headers.get('content-type') ?? '')
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: json ? JSON.parse(text) : text,
+    }
+    assertInContract(method, path, answer)
+    return answer
+  }
+
+  get(path: string, options?: RequestOptions) {
+    return this.request('GET', path, options)
+  }
+
+  post(path: string, body?: unknown, options?: RequestOptions) {
+    return this.request('POST', path, { ...options, body })
+  }
+
+  register(username: string, password = passwordOf(username)) {
+    return this.post('/v1/register', { username, password })
+  }
+
+  login(username: string, options: { password?: string; takeover?: boolean } = {}) {
+    return this.post('/v1/login', { username, password: passwordOf(username), ...options })
+  }
+
+  /** Registers somebody and logs in. */
+  async join(username: string): Promise<Person> {
+    await this.register(username)
+    return this.enter(username)
+  }
+
+  /** Logs somebody in who is registered. */
+  async enter(username: string, options: { takeover?: boolean } = {}): Promise<Person> {
+    const { status, body } = await this.login(username, options)
+    if (status !== 200) throw new Error(`${username} cannot log in: ${JSON.stringify(body)}`)
+    return new Person(this, username, body.token, body.cursor)
+  }
+}
+
+export interface PollOptions {
+  after?: number
+  wait?: number
+  limit?: number
+  signal?: AbortSignal
+  headers?: Record<string, string>
+}
+
+/** Somebody who is logged in. */
+export class Person {
+  readonly client: Client
+  readonly username: string
+  readonly token: string
+  /** What the login gave. */
+  readonly cursor: number
+
+  constructor(client: Client, username: string, token: string, cursor: number) {
+    this.client = client
+    this.username = username
+    this.token = token
+    this.cursor = cursor
+  }
+
+  request(method: string, path: string, options: RequestOptions = {}) {
+    return this.client.request(method, path, { token: this.token, ...options })
+  }
+
+  send(to: string, body: string, key?: string) {
+    const headers = key === undefined ? {} : { 'idempotency-key': key }
+    return this.request('POST', '/v1/messages', { body: { to, body }, headers })
+  }
+
+  poll({ signal, headers, ...query }: PollOptions = {}) {
+    const parameters = Object.entries(query).map(([name, value]) => `${name}=${value}`)
+    return this.request('GET', `/v1/inbox?${parameters.join('&')}`, {
+      ...(signal && { signal }),
+      ...(headers && { headers }),
+    })
+  }
+
+  acknowledge(cursor: number) {
+    return this.request('POST', '/v1/inbox/ack', { body: { cursor } })
+  }
+
+  status(id: string) {
+    return this.request('GET', `/v1/messages/${id}`)
+  }
+
+  user(username: string) {
+    return this.request('GET', `/v1/users/${username}`)
+  }
+
+  logout() {
+    return this.request('POST', '/v1/logout')
+  }
+}
+
+export const passwordOf = (username: string) => `the password of ${username}`
