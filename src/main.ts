@@ -6,7 +6,10 @@ import { createServer } from './server.ts'
 /** Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is cut off. */
 const CLOSE_MS_MAX = 10_000
 
+const NODE_MIN = [20, 19] as const
+
 try {
+  refuseOldNode()
   const config = readConfig(process.env)
   const server = await createServer(config, {
     env: process.env,
@@ -29,6 +32,15 @@ try {
   const told = error instanceof ConfigurationError || error instanceof DatabaseInUse || isSystemError(error)
   console.error(told ? (error as Error).message : error)
   process.exit(1)
+}
+
+/** package.json says the same, but npm only warns. */
+function refuseOldNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return
+  throw new ConfigurationError([
+    `Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
+  ])
 }
 
 /** The port is taken, the folder cannot be written: the message says it all. */

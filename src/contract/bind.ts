@@ -27,6 +27,7 @@ export function bind(
       method: operation.method,
       url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       ...(operation.authenticated && { onRequest: authenticate }),
+      ...(operation.body && { bodyLimit: bytesMax(operation.body) }),
       schema: routeSchema(operation),
       handler: handler as RouteHandlerMethod,
     })
@@ -58,4 +59,19 @@ function objectOf(parameters: Operation['parameters']): Schema {
     properties: Object.fromEntries(parameters.map((parameter) => [nameOf(parameter), parameter.schema])),
     required: parameters.filter(({ required }) => required).map(nameOf),
   }
+}
+
+/** What is around the values of a body: names, punctuation, white space. */
+const BODY_BYTES_AROUND = 1_024
+/** A character outside the basic plane, written as two escapes of six bytes. */
+const CHARACTER_BYTES_MAX = 12
+/** Of a value without a `maxLength`: a number, a boolean, a name. */
+const SHORT_VALUE_LENGTH = 32
+
+/** How many bytes a valid body can have at the most; who sends more is refused before it fills the memory. */
+function bytesMax({ properties }: Schema): number {
+  const lengths = Object.values(properties as Record<string, { maxLength?: number }>).map(
+    ({ maxLength = SHORT_VALUE_LENGTH }) => maxLength,
+  )
+  return BODY_BYTES_AROUND + CHARACTER_BYTES_MAX * lengths.reduce((sum, length) => sum + length, 0)
 }

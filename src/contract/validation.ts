@@ -49,6 +49,7 @@ function pointerOf({ instancePath, params }: ErrorObject): string {
 function sentence({ keyword, message, params }: ErrorObject): string {
   if (keyword === 'required') return 'is required'
   if (keyword === 'additionalProperties') return 'is not known here'
+  if (params['type'] === 'object') return 'must be a JSON object'
   if (keyword === 'pattern' && /Cs/.test(String(params['pattern']))) {
     return 'must be well-formed Unicode without U+0000'
   }

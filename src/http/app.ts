@@ -4,14 +4,11 @@ import type { Config } from '../config.ts'
 import { Problem } from '../problems.ts'
 import { refuseUnreadable, sendProblem } from './problem-replies.ts'
 
-/** A message of the longest kind as JSON may write it, two escapes of six bytes a character, and what is around it. */
-const bodyBytesMax = (messageLengthMax: number) => 12 * messageLengthMax + 4_096
-
 export type LoggerOptions = Exclude<FastifyServerOptions['logger'], boolean | undefined>
 
 /** An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet. */
 export function createApp(
-  { messageLengthMax, connectionsMax, trustProxy, logLevel }: Config,
+  { connectionsMax, trustProxy, logLevel }: Config,
   logger: LoggerOptions,
 ): FastifyInstance {
   const boot = randomBytes(4).toString('hex')
@@ -23,7 +20,8 @@ export function createApp(
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: nextRequestId,
     trustProxy,
-    bodyLimit: bodyBytesMax(messageLengthMax),
+    // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
+    bodyLimit: 1_024,
     http: { maxHeaderSize: 8_192, headersTimeout: 10_000 },
     requestTimeout: 30_000,
     // Longer than the 60 s of common load balancers, so that it is they who end an idle connection.

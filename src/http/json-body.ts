@@ -10,16 +10,14 @@ export function acceptJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes: Buffer, done) => {
     if (bytes.length === 0) return done(null, undefined)
-    if (!isUtf8(bytes)) return done(notJson('The body is not UTF-8.'))
+    if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     try {
       done(null, JSON.parse(bytes.toString()))
     } catch {
-      done(notJson('The body is not JSON.'))
+      done(invalidBody('is not JSON'))
     }
   })
 }
 
-const notJson = (detail: string) =>
-  new Problem('invalid_request', detail, {
-    errors: [{ pointer: '', detail: detail.slice('The body '.length) }],
-  })
+const invalidBody = (detail: string) =>
+  new Problem('invalid_request', `The body ${detail}.`, { errors: [{ pointer: '', detail }] })

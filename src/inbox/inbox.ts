@@ -229,7 +229,7 @@ export class Inbox {
   #deliver(committed: Committed[]) {
     const arrived = new Map<string, Message[]>()
     for (const { append, outcome } of committed) {
-      if (outcome.kind !== 'appended') continue
+      if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
       const { to, from, id, body, sentAtMs } = append
       const message = { seq: outcome.seq, id, from, body, sentAt: new Date(sentAtMs).toISOString() }
       const messages = arrived.get(to)

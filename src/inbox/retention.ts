@@ -16,7 +16,8 @@ export interface RetentionRules {
 }
 
 /**
- * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired idempotency keys.
+ * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired idempotency keys
+ * and sessions.
  *
  * @param onFault told of what should not happen; a store that is unavailable is tried again in the next walk
  * @returns a function that stops it, after the portion that is under way

@@ -87,6 +87,11 @@ export class Waiters {
     return mailbox !== undefined && this.#isOnline(mailbox)
   }
 
+  /** Whether what is committed for this account must be told here. */
+  hasMailbox(username: string): boolean {
+    return this.#mailboxes.has(username)
+  }
+
   /** When a poll of this account was last under way, where this process remembers. */
   lastSeenAtMs(username: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)

@@ -223,12 +223,17 @@ export function inboxVerbs(
     `DELETE FROM idempotency_key WHERE sent_at <= ?
         AND id IN (SELECT id FROM idempotency_key ORDER BY id LIMIT ?)`,
   )
+  const deleteExpiredSessions = connection.prepare<{ from: number; to: number; nowMs: number }>(
+    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @nowMs',
+  )
 
   const purge = connection.transaction((portion: PurgePortion): number | undefined => {
     const { fromAccountId: from, unacknowledgedBeforeMs, nowMs } = portion
-    deleteExpiredKeys.run(nowMs - idempotencyTtlMs, PURGE_ROWS_MAX)
+    const keys = deleteExpiredKeys.run(nowMs - idempotencyTtlMs, PURGE_ROWS_MAX)
+    if (keys.changes === PURGE_ROWS_MAX) return from
 
     const to = from + PURGE_ACCOUNTS_MAX
+    deleteExpiredSessions.run({ from, to, nowMs })
     const unacknowledgedToo = unacknowledgedBeforeMs > Number.NEGATIVE_INFINITY ? 1 : 0
     let room = PURGE_ROWS_MAX
     for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
