@@ -13,7 +13,7 @@ try {
   const config = readConfig(process.env)
   const server = await createServer(config, {
     env: process.env,
-    logger: {},
+    logTo: process.stdout,
     onLoss: (error) => {
       server.log.fatal(error, 'The database is lost.')
       process.exit(1)

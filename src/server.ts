@@ -8,7 +8,7 @@ import { type Config, databaseFile } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
 import { openSqlite } from './database/sqlite/open.ts'
-import { createApp, type LoggerOptions } from './http/app.ts'
+import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
 import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
@@ -25,7 +25,7 @@ import { readSecrets } from './secrets.ts'
 /** What the server gets from the process that it runs in. */
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>
-  logger: LoggerOptions
+  logTo: NodeJS.WritableStream
   /** Called when the database is lost for good: what it was doing is unknown, so the process should end. */
   onLoss: (error: Error) => void
 }
@@ -38,13 +38,13 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, logger, onLoss }: Surroundings,
+  { env, logTo, onLoss }: Surroundings,
 ): Promise<FastifyInstance> {
   const file = databaseFile(config.databaseUrl)
   const database = await openSqlite(file, config, onLoss)
   const secrets = readSecrets(env, `${file}.jwt-secret`)
 
-  const app = createApp(config, logger)
+  const app = createApp(config, logTo)
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const waiters = new Waiters(config.presenceGraceMs, (username, atMs) => inbox.see(username, atMs))

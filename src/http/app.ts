@@ -1,22 +1,24 @@
 import { randomBytes } from 'node:crypto'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Config } from '../config.ts'
 import { Problem } from '../problems.ts'
 import { refuseUnreadable, sendProblem } from './problem-replies.ts'
 
-export type LoggerOptions = Exclude<FastifyServerOptions['logger'], boolean | undefined>
-
-/** An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet. */
+/**
+ * An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet.
+ *
+ * @param logTo where the log goes
+ */
 export function createApp(
   { connectionsMax, trustProxy, logLevel }: Config,
-  logger: LoggerOptions,
+  logTo: NodeJS.WritableStream,
 ): FastifyInstance {
   const boot = randomBytes(4).toString('hex')
   let requests = 0
   const nextRequestId = () => `${boot}-${(requests++).toString(36)}`
 
   const app: FastifyInstance = Fastify({
-    logger: { ...logger, level: logLevel },
+    logger: { level: logLevel, stream: logTo },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: nextRequestId,
     trustProxy,

@@ -63,7 +63,7 @@ export async function startServer(
   const variables = envFor(file, env)
   const app = await createServer(readConfig(variables), {
     env: variables,
-    logger: { stream },
+    logTo: stream,
     onLoss: (error) => {
       throw error
     },
