@@ -11,7 +11,8 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = asProblem(error)
-    if (problem.status >= 500) request.log.error({ err: error }, problem.message)
+    if (problem.code === 'internal_error') request.log.error({ err: error }, 'fault')
+    if (error instanceof DatabaseUnavailable) request.log.warn({ reason: error.message }, 'database unavailable')
     return sendProblem(reply, problem)
   })
 
