@@ -12,7 +12,8 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = asProblem(error)
     if (problem.code === 'internal_error') request.log.error({ err: error }, 'fault')
-    if (error instanceof DatabaseUnavailable) request.log.warn({ reason: error.message }, 'database unavailable')
+    if (error instanceof DatabaseUnavailable)
+      request.log.warn({ reason: error.message }, 'database unavailable')
     return sendProblem(reply, problem)
   })
 
