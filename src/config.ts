@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 /** A mistake, or several, in the environment variables: the start stops with one sentence for each. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
@@ -69,10 +71,15 @@ const trustProxy: Variable<false | string> = {
   expected: 'off, or a comma-separated list of addresses and networks such as loopback,10.0.0.0/8',
   parse: (value) => {
     if (value === 'off') return false
-    return /^((loopback|linklocal|uniquelocal|[\da-f:.]+(\/\d{1,3})?)(,(?!$)|$))+$/i.test(value)
-      ? value
-      : undefined
+    return value.split(',').every(isAddressOrNetwork) ? value : undefined
   },
+}
+
+function isAddressOrNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits = '0', ...rest] = text.split('/')
+  const bitsMax = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax
 }
 
 const corsOrigin: Variable<string[]> = {
@@ -121,9 +128,25 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     if (value === undefined) mistakes.push(`${name}: Expected ${expected}, got ${JSON.stringify(env[name])}.`)
     return [key, value]
   })
+  if (env['JWT_SECRET']) mistakes.push(...mistakesInSecrets('JWT_SECRET', env['JWT_SECRET']))
   if (mistakes.length > 0) throw new ConfigurationError(mistakes)
   return Object.freeze(Object.fromEntries(config)) as Config
 }
+
+/** RFC 7518 §3.2: a key for HS256 has at least the 256 bits of the hash. */
+const SECRET_BYTES_MIN = 32
+
+export const splitSecrets = (text: string) => text.split(',').map((secret) => secret.trim())
+
+/**
+ * What is wrong with the secrets in a text. The secrets themselves are no part of the configuration.
+ *
+ * @param source where the text is from
+ */
+export const mistakesInSecrets = (source: string, text: string) =>
+  splitSecrets(text).some((secret) => Buffer.byteLength(secret) < SECRET_BYTES_MIN)
+    ? [`${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas.`]
+    : []
 
 /** The path of the SQLite file that a `file:` URL names. */
 export const databaseFile = (databaseUrl: string) => databaseUrl.slice('file:'.length)

@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigurationError, readConfig } from './config.ts'
-import { DatabaseInUse } from './database/database.ts'
+import { DatabaseInUse, DatabaseUnusable } from './database/database.ts'
 import { createServer } from './server.ts'
 
 /** Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is cut off. */
@@ -29,8 +29,8 @@ try {
   await server.listen({ host: config.host, port: config.port })
 } catch (error) {
   // A mistake of the operator is told in a sentence; a mistake of ours with its trace.
-  const told = error instanceof ConfigurationError || error instanceof DatabaseInUse || isSystemError(error)
-  console.error(told ? (error as Error).message : error)
+  const told = [ConfigurationError, DatabaseInUse, DatabaseUnusable].some((kind) => error instanceof kind)
+  console.error(told || isSystemError(error) ? (error as Error).message : error)
   process.exit(1)
 }
 

@@ -80,5 +80,9 @@ export class Problem extends Error {
 export const overloaded = (detail: string, retryAfterSeconds = 1) =>
   new Problem('overloaded', detail, { retryAfterSeconds })
 
+/** Said of an unknown name, of a wrong password, and of one that has just been changed. */
+export const invalidCredentials = () =>
+  new Problem('invalid_credentials', 'The name or the password is wrong.')
+
 /** Said wherever a session turns out to be over. */
 export const sessionEnded = () => new Problem('session_ended', 'This session has ended. Log in again.')

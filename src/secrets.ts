@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { ConfigurationError } from './config.ts'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { ConfigurationError, mistakesInSecrets, splitSecrets } from './config.ts'
 
-/** RFC 7518 §3.2: a key for HS256 has at least the 256 bits of the hash. */
-const SECRET_BYTES_MIN = 32
+/** Of a secret of our own making; in base64url that makes 43 characters. */
+const SECRET_BYTES = 32
 
 /** What signs tokens and what still verifies them. Kept apart from the configuration, so that it is never logged. */
 export interface Secrets {
@@ -20,13 +20,9 @@ export interface Secrets {
  */
 export function readSecrets(env: Readonly<Record<string, string | undefined>>, file: string): Secrets {
   const given = env['JWT_SECRET'] || ownSecret(file)
-  const [first = '', ...others] = given.split(',').map((secret) => secret.trim())
-  if ([first, ...others].some((secret) => Buffer.byteLength(secret) < SECRET_BYTES_MIN)) {
-    const source = env['JWT_SECRET'] ? 'JWT_SECRET' : file
-    throw new ConfigurationError([
-      `${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas.`,
-    ])
-  }
+  const mistakes = mistakesInSecrets(env['JWT_SECRET'] ? 'JWT_SECRET' : file, given)
+  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
+  const [first = '', ...others] = splitSecrets(given)
   return { jwt: [first, ...others] }
 }
 
@@ -36,8 +32,10 @@ function ownSecret(file: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  const secret = randomBytes(SECRET_BYTES_MIN).toString('base64url')
-  // Exclusive creation: a second process that starts at the same time must not sign with another secret.
-  writeFileSync(file, `${secret}\n`, { mode: 0o600, flag: 'wx' })
+  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  // Whole or not at all: half a secret, left by a full disk, would be in the way of every later start.
+  const draft = `${file}.draft`
+  writeFileSync(draft, `${secret}\n`, { mode: 0o600, flush: true })
+  renameSync(draft, file)
   return secret
 }

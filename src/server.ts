@@ -67,8 +67,12 @@ export async function createServer(
     () => waiters.close(),
     async () => {
       await stopRetention()
-      await inbox.settled()
-      await database.close()
+      try {
+        await inbox.settled()
+      } finally {
+        // Also when the last batch could not be written: a thread that is cut off in the middle of a statement aborts.
+        await database.close()
+      }
     },
   )
   return app

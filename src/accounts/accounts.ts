@@ -1,5 +1,5 @@
 import type { Account, Database } from '../database/database.ts'
-import { Problem } from '../problems.ts'
+import { invalidCredentials, Problem } from '../problems.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
@@ -47,7 +47,7 @@ export class Accounts {
   async identify(username: string, password: string): Promise<Account> {
     const account = await this.#database.findAccount(username)
     const matches = await this.#passwords.matches(password, account?.passwordHash)
-    if (!account || !matches) throw new Problem('invalid_credentials', 'The name or the password is wrong.')
+    if (!account || !matches) throw invalidCredentials()
     return account
   }
 
@@ -57,9 +57,10 @@ export class Accounts {
    * @throws Problem wrong_password
    */
   async changePassword(session: Session, current: string, next: string): Promise<void> {
-    await this.#confirm(session, current)
+    const account = await this.#confirm(session, current)
     const passwordHash = await this.#passwords.hash(next)
-    const ended = await this.#database.changePassword(session.accountId, passwordHash, session.id)
+    const ended = await this.#database.changePassword(account, passwordHash, session.id)
+    if (!ended) throw wrongPassword()
     await this.#sessions.forget(ended)
   }
 
@@ -69,14 +70,18 @@ export class Accounts {
    * @throws Problem wrong_password
    */
   async delete(session: Session, password: string): Promise<void> {
-    await this.#confirm(session, password)
-    const ended = await this.#database.deleteAccount(session.accountId, Date.now())
+    const account = await this.#confirm(session, password)
+    const ended = await this.#database.deleteAccount(account, Date.now())
+    if (!ended) throw wrongPassword()
     await this.#sessions.forget(ended)
   }
 
-  async #confirm({ username }: Session, password: string) {
+  async #confirm({ username }: Session, password: string): Promise<Account> {
     const account = await this.#database.findAccount(username)
     const matches = await this.#passwords.matches(password, account?.passwordHash)
-    if (!matches) throw new Problem('wrong_password', 'The password is not the one of this account.')
+    if (!account || !matches) throw wrongPassword()
+    return account
   }
 }
+
+const wrongPassword = () => new Problem('wrong_password', 'The password is not the one of this account.')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Account, Database, OwnedSession } from '../database/database.ts'
-import { Problem, sessionEnded } from '../problems.ts'
+import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
 import type { Claims, Tokens } from './tokens.ts'
 
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
@@ -67,6 +67,7 @@ export class Sessions {
   /**
    * Opens a session and ends those that it takes the place of.
    *
+   * @param account whose password was right
    * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands over
    */
   async open(
@@ -77,7 +78,8 @@ export class Sessions {
     const createdAtMs = Date.now()
     const issued = this.#issue(account.username, id)
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
-    const ended = await this.#database.openSession(session, SESSIONS_MAX[this.#rules.sessionPolicy])
+    const ended = await this.#database.openSession(account, session, SESSIONS_MAX[this.#rules.sessionPolicy])
+    if (!ended) throw invalidCredentials()
     await this.forget(ended)
     return issued
   }

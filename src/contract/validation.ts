@@ -3,9 +3,8 @@ import type { FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { Schema } from './document.ts'
 
-/** Where each part of a request begins in the pointers of `errors`. The body's pointers are those of the body itself. */
+/** Where the pointers of `errors` begin for what is not in the body. */
 const POINTER_PREFIX: Record<string, string> = {
-  body: '',
   querystring: '/query',
   params: '/path',
   headers: '/headers',
@@ -18,25 +17,47 @@ const OPTIONS: Options = {
   formats: { uuid: true, 'date-time': true },
 }
 
-/** Query, path and headers are text, so `"7"` is a number there; in a JSON body it is not. */
-const lenient = () => new Ajv2020({ ...OPTIONS, coerceTypes: true })
-const strict = () => new Ajv2020({ ...OPTIONS, coerceTypes: false })
-
-/** Compiles the contract's schemas for Fastify: strict for bodies, coercing for what only comes as text. */
+/** Compiles the contract's schemas for Fastify. */
 export function validatorCompiler(): FastifySchemaCompiler<Schema> {
-  const [forText, forBodies] = [lenient(), strict()]
+  const ajv = new Ajv2020(OPTIONS)
   return ({ schema, httpPart = '' }) => {
-    const validate = (httpPart === 'body' ? forBodies : forText).compile(schema)
-    return (input: unknown) => (validate(input) ? { value: input } : { error: invalid(validate, httpPart) })
+    const validate = ajv.compile(schema)
+    const readNumbers = httpPart === 'body' ? () => {} : numberReader(schema)
+    return (input: unknown) => {
+      readNumbers(input as Record<string, unknown>)
+      return validate(input) ? { value: input } : { error: invalid(validate, httpPart) }
+    }
+  }
+}
+
+/**
+ * Query, path and headers are text, so `"7"` is a number there; in a JSON body it is not. Digits alone: Ajv's own
+ * coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of the last.
+ */
+function numberReader({ properties }: Schema): (input: Record<string, unknown>) => void {
+  const names = Object.entries(properties as Record<string, Schema>)
+    .filter(([, { type }]) => type === 'integer')
+    .map(([name]) => name)
+  return (input) => {
+    for (const name of names) {
+      const value = input[name]
+      if (typeof value === 'string' && /^-?\d+$/.test(value)) input[name] = Number(value)
+    }
   }
 }
 
 function invalid({ errors }: ValidateFunction, httpPart: string): Problem {
   const [first] = errors ?? []
   if (!first) return new Problem('invalid_request', 'The request is not valid.')
-  const error = { pointer: `${POINTER_PREFIX[httpPart]}${pointerOf(first)}`, detail: sentence(first) }
-  return new Problem('invalid_request', describe(error), { errors: [error] })
+  const pointer = pointerOf(first)
+  if (httpPart === 'body')
+    return refusal(pointer, sentence(first), `${pointer || 'The body'} ${sentence(first)}.`)
+  const detail = `${pointer.slice(1)} ${sentence(first)}`
+  return refusal(`${POINTER_PREFIX[httpPart]}${pointer}`, detail, `${detail}.`)
 }
+
+const refusal = (pointer: string, fault: string, detail: string) =>
+  new Problem('invalid_request', detail, { errors: [{ pointer, detail: fault }] })
 
 /** What is missing or should not be there is pointed at itself, not at the object around it. */
 function pointerOf({ instancePath, params }: ErrorObject): string {
@@ -55,6 +76,3 @@ function sentence({ keyword, message, params }: ErrorObject): string {
   }
   return message ?? 'is not valid'
 }
-
-const describe = ({ pointer, detail }: { pointer: string; detail: string }) =>
-  `${pointer === '' ? 'The body' : pointer} ${detail}.`

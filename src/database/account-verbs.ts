@@ -1,5 +1,5 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type { Account, Database, NewAccount, OwnedSession, Session } from './database.ts'
+import type { Account, Database, NewAccount, OwnedSession, Proven, Session } from './database.ts'
 
 type AccountVerbs = Omit<Database, 'commit' | 'readInbox' | 'findMessage' | 'purge' | 'ping' | 'close'>
 
@@ -30,26 +30,32 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       }
     },
 
-    changePassword(accountId: number, passwordHash: string, keptSessionId: string): Promise<string[]> {
+    changePassword({ id, passwordHash: checked }: Proven, passwordHash: string, keptSessionId: string) {
       return prisma.$transaction(async (tx) => {
-        await tx.account.update({ where: { id: accountId }, data: { passwordHash } })
-        return endSessions(tx, { accountId, id: { not: keptSessionId } })
+        const where = { id, passwordHash: checked }
+        const { count } = await tx.account.updateMany({ where, data: { passwordHash } })
+        return count === 1 ? endSessions(tx, { accountId: id, id: { not: keptSessionId } }) : undefined
       })
     },
 
-    deleteAccount(accountId: number, deletedAtMs: number): Promise<string[]> {
+    deleteAccount({ id, passwordHash }: Proven, deletedAtMs: number) {
       return prisma.$transaction(async (tx) => {
         // The name stays in its row: it is never given again, and messages that were sent keep their sender.
-        await tx.account.update({
-          where: { id: accountId },
+        const { count } = await tx.account.updateMany({
+          where: { id, passwordHash },
           data: { deletedAt: new Date(deletedAtMs), passwordHash: null, displayName: '', lastSeenAt: null },
         })
-        return endSessions(tx, { accountId })
+        return count === 1 ? endSessions(tx, { accountId: id }) : undefined
       })
     },
 
-    openSession({ createdAtMs, expiresAtMs, ...session }: Session, sessionsMax: number): Promise<string[]> {
+    openSession(
+      { id, passwordHash }: Proven,
+      { createdAtMs, expiresAtMs, ...session }: Session,
+      sessionsMax: number,
+    ) {
       return prisma.$transaction(async (tx) => {
+        if ((await tx.account.count({ where: { id, passwordHash } })) === 0) return undefined
         const others = await tx.session.findMany({
           where: { accountId: session.accountId },
           orderBy: { createdAt: 'desc' },

@@ -9,12 +9,12 @@ export interface Database {
   /** The account of that name, unless it was deleted. */
   findAccount(username: string): Promise<Account | undefined>
   /** Replaces the password and ends the account's other sessions. Resolves with the ids of those that ended. */
-  changePassword(accountId: number, passwordHash: string, keptSessionId: string): Promise<string[]>
+  changePassword(account: Proven, passwordHash: string, keptSessionId: string): Promise<string[] | undefined>
   /** Marks the account as deleted and ends its sessions; its inbox is purged soon after. Resolves with the ids that ended. */
-  deleteAccount(accountId: number, deletedAtMs: number): Promise<string[]>
+  deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
 
   /** Adds a session and ends the account's oldest until `sessionsMax` are left. Resolves with the ids that ended. */
-  openSession(session: Session, sessionsMax: number): Promise<string[]>
+  openSession(account: Proven, session: Session, sessionsMax: number): Promise<string[] | undefined>
   /** The session of that id with its owner, unless it was ended. */
   findSession(sessionId: string): Promise<OwnedSession | undefined>
   /** Lets a session live longer; false when it is not there any more. */
@@ -49,6 +49,11 @@ export class DatabaseInUse extends Error {
   override readonly name = 'DatabaseInUse'
 }
 
+/** The database cannot be opened: no file, not ours, damaged, or there is no room for it. */
+export class DatabaseUnusable extends Error {
+  override readonly name = 'DatabaseUnusable'
+}
+
 export interface NewAccount {
   username: string
   displayName: string
@@ -60,6 +65,12 @@ export interface Account extends NewAccount {
   id: number
   lastSeenAtMs: number | undefined
 }
+
+/**
+ * An account and the hash that a password was checked against. That takes a while: where the hash is another one by
+ * now, or the account was deleted, the verb does nothing and resolves with undefined.
+ */
+export type Proven = Pick<Account, 'id' | 'passwordHash'>
 
 export interface Session {
   id: string
@@ -124,6 +135,12 @@ export interface Sighting {
   username: string
   atMs: number
 }
+
+/** A page of the inbox ends before the message that would carry it over this size. */
+export const PAGE_BYTES_MAX = 1_048_576
+
+/** What a text takes in a page: its bytes as JSON. */
+export const pageBytes = (body: string): number => Buffer.byteLength(JSON.stringify(body))
 
 export interface Page {
   /** What was read behind. */

@@ -24,7 +24,7 @@ export function createApp(
     trustProxy,
     // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
     bodyLimit: 1_024,
-    http: { maxHeaderSize: 8_192, headersTimeout: 10_000 },
+    http: { maxHeaderSize: 8_192, headersTimeout: 10_000, requireHostHeader: false },
     requestTimeout: 30_000,
     // Longer than the 60 s of common load balancers, so that it is they who end an idle connection.
     keepAliveTimeout: 72_000,
@@ -41,12 +41,18 @@ export function createApp(
     },
   })
   app.server.maxConnections = connectionsMax
+  // RFC 9110 §10.1.1: an expectation that is unknown may be ignored. Node would refuse it without a word.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
-    if (request.url.startsWith('/v1')) reply.header('Cache-Control', 'no-store')
-    done()
+    // By the route too: a path may come with escapes, or with a host before it.
+    const paths = [request.url, request.routeOptions.url]
+    if (paths.some((path) => path?.startsWith('/v1'))) reply.header('Cache-Control', 'no-store')
+    // RFC 9112 §3.2 wants 400. Node would say so too, but without a word.
+    const hostless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
+    done(hostless ? new Problem('invalid_request', 'The request has no Host.') : undefined)
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {

@@ -5,6 +5,12 @@ import { overloaded } from '../problems.ts'
 const CLOSE_IDLE_EVERY_MS = 50
 
 /**
+ * What had begun is done long before this. Then connections are cut whose clients are silent before or in the middle
+ * of a request, for which Node would wait.
+ */
+const CUT_OFF_MS = 2_000
+
+/**
  * Makes closing the server quick and harmless: held requests are answered, what is under way is finished, what still
  * comes on an open connection is sent elsewhere.
  *
@@ -23,8 +29,12 @@ export function closeGracefully(app: FastifyInstance, answerHeld: () => void, fi
   app.addHook('preClose', (done) => {
     closing = true
     answerHeld()
-    const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
-    app.server.once('close', () => clearInterval(timer))
+    const closeIdle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+    const cutOff = setTimeout(() => app.server.closeAllConnections(), CUT_OFF_MS)
+    app.server.once('close', () => {
+      clearInterval(closeIdle)
+      clearTimeout(cutOff)
+    })
     done()
   })
 

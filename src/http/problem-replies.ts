@@ -17,12 +17,18 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
     return sendProblem(reply, problem)
   })
 
-  app.setNotFoundHandler((request, reply) => {
+  const refuseRoute = (request: FastifyRequest, reply: FastifyReply) => {
     const [path = ''] = request.url.split('?')
     const allow = methodsOf(path).join(', ')
     if (!allow)
       return sendProblem(reply, new Problem('not_found', 'Nothing is here. The API is described at /docs.'))
     return sendProblem(reply, new Problem('method_not_allowed', `This path has ${allow}.`, { allow }))
+  }
+  app.setNotFoundHandler(refuseRoute)
+  // Before the body: what it is like is no matter where nothing takes it.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.is404) refuseRoute(request, reply)
+    else done()
   })
 }
 

@@ -82,6 +82,8 @@ export class CommitQueue {
   }
 
   see(sighting: Sighting): void {
+    const known = this.#sightings.get(sighting.username)
+    if (known && known.atMs >= sighting.atMs) return
     this.#sightings.set(sighting.username, sighting)
     this.#startSoon()
   }
@@ -157,6 +159,6 @@ export class CommitQueue {
   /** Puts back what a failed batch carried, behind what was said since. */
   #rideAgain(acknowledgements: Map<string, Acknowledgement>, sightings: Map<string, Sighting>) {
     for (const acknowledgement of acknowledgements.values()) this.acknowledge(acknowledgement)
-    for (const [username, sighting] of sightings) if (!this.#sightings.has(username)) this.see(sighting)
+    for (const sighting of sightings.values()) this.see(sighting)
   }
 }

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import type { Append, Database, Message, MessageRecord, Page } from '../database/database.ts'
+import {
+  type Append,
+  type Database,
+  type Message,
+  type MessageRecord,
+  PAGE_BYTES_MAX,
+  type Page,
+  pageBytes,
+} from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
 import type { Poller, Waiters, WhenGone } from './waiters.ts'
@@ -146,7 +154,7 @@ export class Inbox {
       const end = await this.#waiters.park(reader, cursor, waitMs, whenGone)
       switch (end.kind) {
         case 'messages': {
-          const messages = end.messages.slice(0, limit)
+          const messages = firstOf(end.messages, limit)
           return {
             messages,
             cursor: cursor + messages.length,
@@ -160,8 +168,12 @@ export class Inbox {
         case 'ended':
           throw sessionEnded()
         case 'nothing':
-          if (Date.now() >= tokenExpiresAtMs) throw sessionEnded()
+          // Not by the clock: a timer may go a millisecond early.
+          if (tokenExpiresAtMs < untilMs) throw sessionEnded()
           return { ...nothing, waited: true }
+        case 'displaced':
+          // Whoever comes back from here displaces the next: that is no waiting, and is limited.
+          return { ...nothing, waited: false }
         case 'closing':
           return { ...nothing, waited: true, closing: true }
         case 'gone':
@@ -247,6 +259,18 @@ const fingerprint = (to: string, body: string) => createHash('sha256').update(`$
 function refuseAhead(cursor: number, newestSeq: number) {
   if (cursor <= newestSeq) return
   throw new Problem('cursor_ahead', `The newest message here is number ${newestSeq}.`, { cursor: newestSeq })
+}
+
+/** The page that the store would give of these. */
+function firstOf(messages: Message[], limit: number): Message[] {
+  let bytes = 0
+  let count = 0
+  for (const { body } of messages.slice(0, limit)) {
+    bytes += pageBytes(body)
+    if (bytes > PAGE_BYTES_MAX && count > 0) break
+    count += 1
+  }
+  return messages.slice(0, count)
 }
 
 function asReading({ after, messages, newestSeq, purgedSeq }: Page): Reading {

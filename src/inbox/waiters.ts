@@ -27,8 +27,10 @@ export type WaitEnd =
   | { kind: 'messages'; messages: Message[] }
   /** Something came: look into the store. */
   | { kind: 'look' }
-  /** Nothing came in time, or a newer poll of the session took the place. */
+  /** Nothing came in time. */
   | { kind: 'nothing' }
+  /** A newer poll of the session took the place. */
+  | { kind: 'displaced' }
   /** The session was ended. */
   | { kind: 'ended' }
   /** The server is shutting down. */
@@ -60,8 +62,8 @@ interface Mailbox {
   readonly waiters: Set<Waiter>
   /** Polls between `enter` and `leave`, parked ones among them. */
   polls: number
-  /** When the last poll ended, and whose it was; undefined when that session has ended since. */
-  lastPoll: { endedAtMs: number; sessionId: string } | undefined
+  /** When the last poll of each session ended, by its id; undefined until one has. */
+  pollEndsMs: Map<string, number> | undefined
 }
 
 export class Waiters {
@@ -95,7 +97,7 @@ export class Waiters {
   /** When a poll of this account was last under way, where this process remembers. */
   lastSeenAtMs(username: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
-    return mailbox && (mailbox.polls > 0 ? Date.now() : mailbox.lastPoll?.endedAtMs)
+    return mailbox && (mailbox.polls > 0 ? Date.now() : lastEndMs(mailbox))
   }
 
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
@@ -106,7 +108,7 @@ export class Waiters {
   enter({ username }: Poller): void {
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
-      mailbox = { newestSeq: undefined, waiters: new Set(), polls: 0, lastPoll: undefined }
+      mailbox = { newestSeq: undefined, waiters: new Set(), polls: 0, pollEndsMs: undefined }
       this.#mailboxes.set(username, mailbox)
     }
     mailbox.polls += 1
@@ -149,7 +151,9 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.polls -= 1
-    if (!ended) mailbox.lastPoll = { endedAtMs: Date.now(), sessionId: id }
+    if (ended) return
+    mailbox.pollEndsMs ??= new Map()
+    mailbox.pollEndsMs.set(id, Date.now())
   }
 
   /** Hands over what was committed for an account: its messages with consecutive numbers, in order. */
@@ -169,7 +173,7 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     for (const { poller, settle } of [...mailbox.waiters]) if (poller.id === id) settle({ kind: 'ended' })
-    if (mailbox.lastPoll?.sessionId === id) mailbox.lastPoll = undefined
+    mailbox.pollEndsMs?.delete(id)
   }
 
   /** Answers all polls, and every later one at once. */
@@ -177,27 +181,32 @@ export class Waiters {
     this.#closing = true
     clearInterval(this.#sweeper)
     for (const [username, mailbox] of this.#mailboxes) {
-      if (this.#isOnline(mailbox)) this.#onOffline(username, Date.now())
+      const lastSeenAtMs = this.lastSeenAtMs(username)
+      if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
       for (const { settle } of [...mailbox.waiters]) settle({ kind: 'closing' })
     }
   }
 
-  #isOnline({ polls, lastPoll }: Mailbox): boolean {
-    if (polls > 0) return true
-    return lastPoll !== undefined && Date.now() - lastPoll.endedAtMs < this.#graceMs
+  #isOnline(mailbox: Mailbox): boolean {
+    return mailbox.polls > 0 || Date.now() - (lastEndMs(mailbox) ?? Number.NEGATIVE_INFINITY) < this.#graceMs
   }
 
   #makeRoom({ waiters }: Mailbox, poller: Poller) {
     if (waiters.size < POLLS_PER_SESSION_MAX) return
     const ofSession = [...waiters].filter((waiter) => waiter.poller.id === poller.id)
-    if (ofSession.length >= POLLS_PER_SESSION_MAX) ofSession[0]?.settle({ kind: 'nothing' })
+    if (ofSession.length >= POLLS_PER_SESSION_MAX) ofSession[0]?.settle({ kind: 'displaced' })
   }
 
   #sweep() {
     for (const [username, mailbox] of this.#mailboxes) {
       if (this.#isOnline(mailbox)) continue
       this.#mailboxes.delete(username)
-      if (mailbox.lastPoll) this.#onOffline(username, mailbox.lastPoll.endedAtMs)
+      const lastSeenAtMs = lastEndMs(mailbox)
+      if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
     }
   }
 }
+
+/** When a poll last ended, of the sessions that are alive. */
+const lastEndMs = ({ pollEndsMs }: Mailbox): number | undefined =>
+  pollEndsMs && pollEndsMs.size > 0 ? Math.max(...pollEndsMs.values()) : undefined

@@ -44,7 +44,13 @@ export class RateLimits {
    */
   async attempt<T>(username: string, address: string, tryPassword: () => Promise<T>): Promise<T> {
     this.take('passwordsFromAddress', address)
-    this.take('passwordsOfName', username)
+    try {
+      this.take('passwordsOfName', username)
+    } catch (error) {
+      // No password was tried: whoever insists on one name must not lock out the others at that address.
+      this.#buckets?.passwordsFromAddress.giveBack(address)
+      throw error
+    }
     // Counted first and given back, so that guesses that run side by side do not slip through.
     let wrong = false
     try {
@@ -62,8 +68,12 @@ export class RateLimits {
 }
 
 /** One customer of a provider has a whole /64 of IPv6 addresses (RFC 6177), so that counts as one address. */
-export const addressKey = (address: string) =>
-  isIPv6(address) && !address.startsWith('::ffff:') ? expandedIPv6(address).slice(0, 4).join(':') : address
+export function addressKey(address: string): string {
+  const [, ipv4] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
+  if (ipv4 !== undefined || !isIPv6(address)) return ipv4 ?? address
+  const network = expandedIPv6(address).slice(0, 4)
+  return network.map((group) => Number.parseInt(group, 16).toString(16)).join(':')
+}
 
 function expandedIPv6(address: string): string[] {
   const [head = '', tail] = address.replace(/%.*$/, '').split('::')

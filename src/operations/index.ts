@@ -38,7 +38,7 @@ export const handlers = ({ accounts, sessions, inbox, waiters, limits, database 
   getMessageStatus: getMessageStatus(inbox),
   readInbox: readInbox(inbox, limits),
   acknowledge: acknowledge(inbox),
-  getUser: getUser(accounts, waiters),
+  getUser: getUser(accounts, inbox, waiters),
   changePassword: changePassword(accounts, limits),
   deleteAccount: deleteAccount(accounts, limits),
   getHealth: getHealth(),

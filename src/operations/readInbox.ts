@@ -45,8 +45,14 @@ function preferredWait(header: string | string[] | undefined): number | undefine
   return seconds === undefined ? undefined : Math.min(Number(seconds), WAIT_SECONDS_MAX)
 }
 
-/** The response tells that its client has gone; the request closes as soon as it is read, which says nothing. */
-function whenGone({ raw }: FastifyReply, listener: () => void) {
-  if (raw.destroyed) listener()
-  else raw.once('close', listener)
+/**
+ * The socket tells that its client has gone. The request closes as soon as it is read, which says nothing; the
+ * response hears nothing while it stands behind another one on the same connection (pipelining).
+ */
+function whenGone({ raw, request }: FastifyReply, listener: () => void) {
+  const { socket } = request.raw
+  if (socket.destroyed) return listener()
+  socket.once('close', listener)
+  // The connection outlives the poll, and must not collect listeners.
+  raw.once('close', () => socket.off('close', listener))
 }

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import SqliteFile from 'better-sqlite3'
@@ -30,7 +30,9 @@ const PRAGMAS = `
  */
 export function holdDatabase(path: string): { release: () => void } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const hold = new SqliteFile(`${path}.lock`, { timeout: 0 })
+  // Beside the file itself: by another name, a symbolic link, it must be the same hold.
+  const real = existsSync(path) ? realpathSync(path) : path
+  const hold = new SqliteFile(`${real}.lock`, { timeout: 0 })
   try {
     hold.exec('BEGIN EXCLUSIVE')
   } catch (error) {

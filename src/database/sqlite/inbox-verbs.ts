@@ -1,21 +1,20 @@
 import type SqliteFile from 'better-sqlite3'
 import { stringify as bytesToUuid, parse as uuidToBytes } from 'uuid'
-import type {
-  Acknowledgement,
-  Append,
-  AppendOutcome,
-  Batch,
-  Database,
-  Message,
-  MessageRecord,
-  Page,
-  PurgePortion,
-  Sighting,
-  StoreLimits,
+import {
+  type Acknowledgement,
+  type Append,
+  type AppendOutcome,
+  type Batch,
+  type Database,
+  type Message,
+  type MessageRecord,
+  PAGE_BYTES_MAX,
+  type Page,
+  type PurgePortion,
+  pageBytes,
+  type Sighting,
+  type StoreLimits,
 } from '../database.ts'
-
-/** A page of the inbox ends before the message that would carry it over this many characters of text, about 1 MiB. */
-const PAGE_CHARACTERS_MAX = 1_048_576
 
 /** Accounts that one purge portion looks at, and messages that it removes: a few milliseconds of work. */
 const PURGE_ACCOUNTS_MAX = 1_000
@@ -152,10 +151,10 @@ export function inboxVerbs(
       if (!counters) throw new Error(`There is no account ${accountId}.`)
       const after = from ?? counters.acknowledged
       const messages: Message[] = []
-      let characters = 0
+      let bytes = 0
       for (const row of messagesAfter.iterate(accountId, after, limit)) {
-        characters += row.body.length
-        if (characters > PAGE_CHARACTERS_MAX && messages.length > 0) break
+        bytes += pageBytes(row.body)
+        if (bytes > PAGE_BYTES_MAX && messages.length > 0) break
         messages.push({
           seq: row.seq,
           id: bytesToUuid(row.id),
@@ -205,9 +204,9 @@ export function inboxVerbs(
       ORDER BY id`,
   )
   const firstToKeep = connection
-    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number }, number>(
+    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number; last: number }, number>(
       `SELECT seq FROM message
-        WHERE recipient_id = @id AND seq > @purged
+        WHERE recipient_id = @id AND seq > @purged AND seq <= @last
           AND NOT (sent_at < @anyBeforeMs OR (seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
         ORDER BY seq LIMIT 1`,
     )
@@ -237,7 +236,7 @@ export function inboxVerbs(
     const unacknowledgedToo = unacknowledgedBeforeMs > Number.NEGATIVE_INFINITY ? 1 : 0
     let room = PURGE_ROWS_MAX
     for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
-      const upTo = Math.min(purgeableUpTo(account, portion), account.purged + room)
+      const upTo = purgeableUpTo(account, portion, Math.min(account.newest, account.purged + room))
       if (upTo === account.purged) continue
       deleteMessages.run(account.id, account.purged, upTo)
       raisePurged.run(upTo, account.id)
@@ -247,15 +246,19 @@ export function inboxVerbs(
     return to < (lastAccountId.get() ?? 0) ? to : undefined
   })
 
-  /** Only what stands before the first message to keep may go, so that what is gone is always one range. */
+  /**
+   * Only what stands before the first message to keep may go, so that what is gone is always one range. No further
+   * than `last` is looked: an inbox of a million messages is not searched for every thousand of them.
+   */
   function purgeableUpTo(
     account: Purgeable,
     { acknowledgedBeforeMs, unacknowledgedBeforeMs }: PurgePortion,
+    last: number,
   ): number {
-    if (account.deleted) return account.newest
+    if (account.deleted) return last
     const anyBeforeMs = Math.max(unacknowledgedBeforeMs, 0)
-    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs })
-    return kept === undefined ? account.newest : kept - 1
+    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs, last })
+    return kept === undefined ? last : kept - 1
   }
 
   return {

@@ -1,6 +1,12 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { type Database, DatabaseInUse, DatabaseUnavailable, type StoreLimits } from '../database.ts'
+import {
+  type Database,
+  DatabaseInUse,
+  DatabaseUnavailable,
+  DatabaseUnusable,
+  type StoreLimits,
+} from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
 
 /** Calls under way or waiting for the thread; one more is refused, so that a stalled disk cannot fill the memory. */
@@ -29,7 +35,7 @@ const VERBS: Record<keyof Database, true> = {
  *
  * @param path the SQLite file, created and migrated when needed
  * @param onLoss called when the thread dies: what it was doing is unknown, so the process should end
- * @throws DatabaseInUse when another process has the file
+ * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it cannot be opened
  */
 export async function openSqlite(
   path: string,
@@ -65,7 +71,10 @@ export async function openSqlite(
     return reply(lastId)
   }
 
-  await reply(OPENING)
+  await reply(OPENING).catch((error: Error) => {
+    if (error instanceof DatabaseInUse) throw error
+    throw new DatabaseUnusable(`The database ${path} cannot be opened: ${error.message}`, { cause: error })
+  })
   const verbs = Object.keys(VERBS).map((verb) => [
     verb,
     (...args: unknown[]) => call(verb as Call['verb'], args),

@@ -51,11 +51,16 @@ function asFailure(error: unknown): Failure {
   return { kind: PASSING.test(resultCode(error)) ? 'unavailable' : 'fault', message, stack }
 }
 
-/** SQLite's result code: our own statements throw it as `code`, Prisma wraps it. */
+interface Wrapped {
+  cause?: { originalCode?: string }
+}
+
+/** SQLite's result code: our own statements throw it as `code`, Prisma wraps it twice, and once when a COMMIT fails. */
 function resultCode(error: unknown): string {
-  const { code = '', meta } = error as {
-    code?: string
-    meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }
-  }
-  return meta?.driverAdapterError?.cause?.originalCode ?? code
+  const {
+    code = '',
+    cause,
+    meta,
+  } = error as Wrapped & { code?: string; meta?: { driverAdapterError?: Wrapped } }
+  return (meta?.driverAdapterError?.cause ?? cause)?.originalCode ?? code
 }
