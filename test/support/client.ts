@@ -100,9 +100,16 @@ export class Person {
     return this.client.request(method, path, { token: this.token, ...options })
   }
 
-  send(to: string, body: string, key?: string) {
+  send(to: string | Person, body: string, key?: string) {
     const headers = key === undefined ? {} : { 'idempotency-key': key }
-    return this.request('POST', '/v1/messages', { body: { to, body }, headers })
+    return this.request('POST', '/v1/messages', { body: { to: nameOf(to), body }, headers })
+  }
+
+  /** Sends several, one after the other, and gives their ids. */
+  async sendMany(to: string | Person, count: number): Promise<string[]> {
+    const ids: string[] = []
+    for (let i = 1; i <= count; i++) ids.push((await this.send(to, `message ${i}`)).body.id)
+    return ids
   }
 
   poll({ signal, headers, ...query }: PollOptions = {}) {
@@ -121,8 +128,8 @@ export class Person {
     return this.request('GET', `/v1/messages/${id}`)
   }
 
-  user(username: string) {
-    return this.request('GET', `/v1/users/${username}`)
+  user(username: string | Person) {
+    return this.request('GET', `/v1/users/${nameOf(username)}`)
   }
 
   logout() {
@@ -130,4 +137,23 @@ export class Person {
   }
 }
 
+const nameOf = (somebody: string | Person) => (typeof somebody === 'string' ? somebody : somebody.username)
+
+let newcomers = 0
+/** A name that nobody has yet: tests share a server. */
+export const newName = (name: string) => `${name}${++newcomers}`
+
+/** Two people who have just logged in. */
+export async function adaAndBob(server: { url: string }) {
+  const client = new Client(server)
+  const [ada, bob] = await Promise.all([client.join(newName('ada')), client.join(newName('bob'))])
+  return { client, ada, bob }
+}
+
 export const passwordOf = (username: string) => `the password of ${username}`
+
+export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) => seq)
+
+/** The whole numbers from the first to the last. */
+export const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i)

@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# A chat in the terminal, and a client to learn from: all that a program has to do so that no message is lost
+# and none is sent twice, in bash with curl and jq (1.6 or newer).
+#
+#   examples/chat.sh [--takeover] ME FRIEND
+#
+# Each line that is typed goes to FRIEND; one that ends in a backslash goes on in the next. What anybody
+# writes to ME is shown on stdout, remarks go to stderr. Ctrl-D ends the chat. An account that does not exist
+# is opened.
+#
+#   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
+#   RESTANTE_PASSWORD   the password of ME; asked for when not set
+#   --takeover          end the login that is in use elsewhere
+set -euo pipefail
+umask 077
+
+# curl waits longer than the server, so that an empty answer still arrives.
+WAIT_SECONDS=25
+ANSWER_SECONDS_MAX=35
+PAUSE_SECONDS_MAX=30
+
+# A paragraph a message, with the time in UTC. Control characters would be commands to the terminal, and no
+# stranger shall give any.
+SHOW='
+  def command: . < 32 and . != 9 and . != 10 or . > 126 and . < 160;
+  def plain: explode | map(if command then 65533 else . end) | implode;
+  (.gap // empty | "* The messages \(.from) to \(.to) are no longer kept."),
+  ((.messages // .offlineMessages)[]
+    | "\(.sentAt[:10]) \(.sentAt[11:16])Z \(.from): \(.body | plain | split("\n") | join("\n    "))")'
+
+say() { printf '* %s\n' "$*" >&2; }
+
+give_up() {
+  say "$@"
+  exit 1
+}
+
+main() {
+  takeover=false
+  if [[ ${1-} == --takeover ]]; then
+    takeover=true
+    shift
+  fi
+  [[ $# -eq 2 ]] || give_up "Usage: $0 [--takeover] ME FRIEND"
+  me=$1 friend=$2
+  url=${RESTANTE_URL:-http://127.0.0.1:3000}
+  for tool in curl jq; do
+    [[ -n $(command -v "$tool") ]] || give_up "This needs $tool."
+  done
+
+  listener=''
+  # What others must not see is kept in this folder, and is never an argument: `ps` shows those to everybody.
+  desk=$(mktemp -d "${TMPDIR:-/tmp}/restante-chat.XXXXXX")
+  trap finish EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  trap 'exit 1' USR1
+
+  enter
+  # In a process group of its own, so that it can be ended together with the curl that it waits for.
+  set -m
+  listen &
+  listener=$!
+  set +m
+  talk
+}
+
+# --- The session --------------------------------------------------------------------------------------------
+
+# Logs in, after opening the account where there is none, and shows what came in the meantime.
+enter() {
+  local secret credentials
+  secret=$(password)
+  credentials=$(printf '%s' "$secret" | jq -Rs --arg username "$me" --argjson takeover "$takeover" \
+    '{username: $username, password: ., takeover: $takeover}')
+  persist POST /v1/login "$credentials"
+  if [[ $status == 401 ]]; then
+    persist POST /v1/register "$(jq 'del(.takeover)' <<<"$credentials")"
+    case $status in
+      201) say "Opened the account $me." ;;
+      # Somebody else has the name; or we do, and the answer to our first try was lost. The login tells.
+      409) ;;
+      *) give_up "$(answer .detail)" ;;
+    esac
+    persist POST /v1/login "$credentials"
+  fi
+  case $status in
+    200) ;;
+    409) give_up "$me is online elsewhere. --takeover ends that session." ;;
+    *) give_up "$(answer .detail)" ;;
+  esac
+
+  # First the messages, then the token: its first use tells the server that they have arrived.
+  receive
+  printf 'Authorization: Bearer %s\n' "$(answer .token)" >"$desk/token"
+  say "You are $me, and write to $friend. Ctrl-D ends the chat."
+}
+
+password() {
+  local typed=${RESTANTE_PASSWORD-}
+  if [[ -z $typed ]]; then
+    [[ -t 0 ]] || give_up 'Set RESTANTE_PASSWORD, or start this in a terminal.'
+    read -rsp "Password of $me: " typed
+    echo >&2
+  fi
+  printf '%s' "$typed"
+}
+
+# Acknowledges what was shown last and logs out. If that fails, those messages are shown again next time.
+finish() {
+  trap '' INT TERM HUP USR1
+  ANSWER_SECONDS_MAX=5
+  if [[ -n $listener ]]; then
+    kill -KILL -- "-$listener" 2>/dev/null || true
+    wait "$listener" 2>/dev/null || true
+  fi
+  if [[ -f $desk/token ]]; then
+    request POST /v1/inbox/ack "{\"cursor\": $(<"$desk/cursor")}"
+    request POST /v1/logout ''
+  fi
+  rm -rf "$desk"
+}
+
+# --- Receiving ----------------------------------------------------------------------------------------------
+
+# Asks for what follows the cursor, again and again. That is the whole of receiving.
+listen() {
+  local pause
+  pen=listener
+  # Who only writes would not notice that nothing comes any more, so the chat ends with its listener.
+  trap 'kill -USR1 $$' EXIT
+  while true; do
+    persist GET "/v1/inbox?after=$cursor&wait=$WAIT_SECONDS" ''
+    case $status in
+      200)
+        receive
+        # A server that is about to stop asks its clients to come back one by one.
+        pause=$(retry_after)
+        [[ -z $pause ]] || sleep "$pause"
+        ;;
+      409)
+        # The server was restored from a backup, or is another one.
+        say "The inbox is older than what was shown here. $(answer .detail)"
+        keep_cursor
+        ;;
+      *)
+        # To log in again is for the user to decide: two clients that do it by themselves end each other for
+        # ever.
+        give_up "$(answer .detail)"
+        ;;
+    esac
+  done
+}
+
+# First process, then keep the cursor: who is interrupted in between sees a message twice, and misses none.
+receive() {
+  answer "$SHOW"
+  keep_cursor
+}
+
+keep_cursor() {
+  cursor=$(answer .cursor)
+  printf '%s' "$cursor" >"$desk/cursor.new"
+  mv "$desk/cursor.new" "$desk/cursor"
+}
+
+# --- Sending ------------------------------------------------------------------------------------------------
+
+talk() {
+  local line message
+  while next_line; do
+    message=$line
+    while [[ $message == *\\ ]] && next_line; do message=${message%\\}$'\n'$line; done
+    [[ -z $message ]] || send "$message"
+  done
+}
+
+# The last line may have no end.
+next_line() { IFS= read -r line || [[ -n $line ]]; }
+
+# The key is made once a message, not once a request: the server takes what carries it one time only.
+send() {
+  local key json
+  key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  # Not `jq -R`: that of jq 1.6 breaks characters of long texts.
+  printf '%s' "$1" >"$desk/message"
+  json=$(jq -n --arg to "$friend" --rawfile body "$desk/message" '{to: $to, body: $body}')
+  persist POST /v1/messages "$json" -H "Idempotency-Key: $key"
+  case $status in
+    201) [[ $(answer .delivery) == live ]] || say "$friend is away, and gets it later." ;;
+    401) give_up "$(answer .detail)" ;;
+    *) say "Not sent. $(answer .detail)" ;;
+  esac
+}
+
+# --- Requests -----------------------------------------------------------------------------------------------
+
+# Asks until the server has decided. No answer, too many requests, a server in trouble are no decisions: the
+# same request goes out again after a pause, as long as the server asks for, or else growing. It does no harm:
+# a poll shows the same cursor again, and a message has its key.
+persist() {
+  local pause=1 asked
+  while true; do
+    request "$@"
+    # The listener does not outlive a chat that was killed.
+    kill -0 $$ 2>/dev/null || exit
+    case $status in
+      000 | 408 | 429 | 5*) ;;
+      *) break ;;
+    esac
+    asked=$(retry_after)
+    [[ $pause -gt 1 ]] || say "$(trouble) Trying again."
+    # Not all clients of a server that comes back shall come in the same second.
+    sleep "${asked:-$((pause + RANDOM % 2))}"
+    pause=$((pause * 2 < PAUSE_SECONDS_MAX ? pause * 2 : PAUSE_SECONDS_MAX))
+  done
+  [[ $pause -eq 1 ]] || say 'The server is back.'
+}
+
+# Asks once: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 when there was no answer. The answer's
+# head and body are in files, one pair for each of the two processes that ask.
+pen=talker
+request() {
+  local method=$1 path=$2 body=$3
+  shift 3
+  if [[ -n $body ]]; then set -- -H 'Content-Type: application/json' --data-binary @- "$@"; fi
+  if [[ -f $desk/token ]]; then set -- -H "@$desk/token" "$@"; fi
+  : >"$desk/$pen.head"
+  : >"$desk/$pen.body"
+  status=$(printf '%s' "$body" | curl -s -X "$method" -m "$ANSWER_SECONDS_MAX" -D "$desk/$pen.head" \
+    -o "$desk/$pen.body" -w '%{http_code}' "$@" "$url$path") || status=000
+}
+
+# What a jq program finds in the answer.
+answer() { jq -r "$1" "$desk/$pen.body"; }
+
+# The seconds that the server asks to stay away, if it does.
+retry_after() { grep -i '^retry-after:' "$desk/$pen.head" | tr -cd '0-9' || true; }
+
+trouble() {
+  if [[ $status == 000 ]]; then
+    echo "No answer from $url."
+  else
+    answer .detail 2>/dev/null || echo "The answer is $status."
+  fi
+}
+
+main "$@"

@@ -1,0 +1,342 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { Client, type Person, passwordOf } from './support/client.ts'
+import type { Answer } from './support/contract-check.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { startServer } from './support/servers.ts'
+import { stored } from './support/stored.ts'
+
+const changePassword = (person: Person, current: string, next: string) =>
+  person.request('PUT', '/v1/me/password', { body: { current, new: next } })
+
+const deleteAccount = (person: Person, password = passwordOf(person.username)) =>
+  person.request('POST', '/v1/me/delete', { body: { password } })
+
+const assertRefused = ({ status, body }: Answer, code: string, because?: string) =>
+  assert.deepEqual([status >= 400, body.code], [true, code], because)
+
+const MULTI = { SESSION_POLICY: 'multi' }
+
+test('opening an account', async (t) => {
+  const server = await startServer(t)
+  const client = new Client(server)
+  const grace = await client.join('grace')
+
+  await t.test('answers with the account and its address, where everybody finds it', async () => {
+    const { status, headers, body } = await client.post('/v1/register', {
+      username: 'Ada',
+      password: 'analytical engine no. 1',
+      displayName: 'Ada Lovelace 🧮',
+    })
+
+    assert.equal(status, 201)
+    assert.equal(headers.get('location'), '/v1/users/ada')
+    assert.deepEqual([body.username, body.displayName], ['ada', 'Ada Lovelace 🧮'])
+    assert.ok(Math.abs(Date.parse(body.createdAt) - Date.now()) < 60_000)
+    const found = await grace.request('GET', '/v1/users/ADA')
+    assert.deepEqual(found.body, { username: 'ada', displayName: 'Ada Lovelace 🧮', online: false })
+  })
+
+  await t.test('shows somebody without a display name by the name in lower case', async () => {
+    assert.equal((await client.register('Alan')).body.displayName, 'alan')
+  })
+
+  await t.test('takes names of 3 to 32 characters with dots, dashes, digits and underscores', async () => {
+    for (const username of ['abc', '0-0', 'a._-', 'z'.repeat(32)])
+      assert.equal((await client.register(username)).status, 201, username)
+  })
+
+  await t.test('gives a name once, in whatever case it is written', async () => {
+    for (const username of ['grace', 'GRACE', 'Grace'])
+      assertRefused(await client.register(username, 'another password'), 'username_taken')
+    assert.equal((await grace.user('grace')).status, 200)
+  })
+
+  await t.test('gives a name once when many ask for it at the same time', async () => {
+    const before = stored(server.file)['account']?.length ?? 0
+
+    const names = ['joan', 'JOAN', 'jOan', 'Joan', 'joaN']
+    const answers = await Promise.all(names.map((name) => client.register(name)))
+
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409, 409, 409])
+    assert.equal(stored(server.file)['account']?.length, before + 1)
+  })
+})
+
+test('logging in', async (t) => {
+  const server = await startServer(t)
+  const client = new Client(server)
+  await client.register('ada')
+
+  await t.test('takes the name in any case and answers with it in lower case', async () => {
+    const { status, body } = await client.login('ADA', { password: passwordOf('ada') })
+
+    assert.deepEqual([status, body.username], [200, 'ada'])
+  })
+
+  await t.test('takes the password exactly as it was set', async () => {
+    const password = ' Zoë’s pass🔑word\n'
+    await client.register('zoe', password)
+
+    assert.equal((await client.login('zoe', { password })).status, 200)
+    for (const other of [password.trim(), password.toLowerCase(), password.normalize('NFD'), `${password} `])
+      assert.equal((await client.login('zoe', { password: other })).status, 401, JSON.stringify(other))
+  })
+
+  await t.test('tells passwords apart to their last character', async () => {
+    const password = '🔑'.repeat(256)
+    await client.register('grace', password)
+
+    assert.equal((await client.login('grace', { password })).status, 200)
+    assert.equal((await client.login('grace', { password: `${'🔑'.repeat(255)}🗝` })).status, 401)
+  })
+
+  await t.test(
+    'answers the same for a wrong password, and a name unknown, deleted or impossible',
+    async () => {
+      await deleteAccount(await client.join('gone'))
+
+      const answers = await Promise.all(
+        ['ada', 'nobody', 'gone', 'no such name!', 'x'].map((name) =>
+          client.login(name, { password: 'guess' }),
+        ),
+      )
+
+      const [first, ...others] = answers.map(({ status, headers, body }) => ({
+        status,
+        body,
+        headers: [...headers].filter(([name]) => !['date', 'x-request-id'].includes(name)),
+      }))
+      assert.deepEqual([first?.status, first?.body.code], [401, 'invalid_credentials'])
+      for (const other of others) assert.deepEqual(other, first)
+    },
+  )
+
+  await t.test('takes the same time for an unknown name as for a wrong password', async () => {
+    const times: Record<string, number[]> = { ada: [], nobody: [], 'no name!': [] }
+    for (let round = 0; round < 12; round += 1) {
+      for (const [username, taken] of Object.entries(times)) {
+        const started = performance.now()
+        await client.login(username, { password: 'a wrong password' })
+        taken.push(performance.now() - started)
+      }
+    }
+
+    const medianOf = (taken: number[] = []) => taken.toSorted((a, b) => a - b)[taken.length / 2] ?? 0
+    for (const name of ['nobody', 'no name!']) {
+      // Without a password to check, the answer would be there in a tenth of the time.
+      const ratio = medianOf(times[name]) / medianOf(times['ada'])
+      assert.ok(ratio > 0.5 && ratio < 2, `${name} takes ${ratio} of the time of a wrong password`)
+    }
+  })
+
+  await t.test('needs no password in the store, only what Argon2id made of it', async () => {
+    const password = 'correct horse battery staple'
+    await Promise.all([client.register('barbara', password), client.register('edith', password)])
+    await client.login('edith', { password })
+
+    const folder = dirname(server.file)
+    for (const name of readdirSync(folder))
+      assert.ok(!readFileSync(join(folder, name)).includes(password), `the password is in ${name}`)
+    const hashes = stored(server.file)
+      ['account']?.filter(({ username }) => ['barbara', 'edith'].includes(String(username)))
+      .map((row) => String(row['password_hash']))
+    for (const hash of hashes ?? []) assert.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    assert.equal(new Set(hashes).size, 2, 'the same password has the same hash twice')
+  })
+})
+
+test('a session', async (t) => {
+  const client = new Client(await startServer(t))
+  const ada = await client.join('ada')
+  const { status, body } = await ada.request('POST', '/v1/token')
+
+  await t.test('goes on with a renewed token, and the old one still works', async () => {
+    assert.equal(status, 200)
+    assert.ok(Date.parse(body.expiresAt) > Date.now())
+    for (const token of [body.token, ada.token])
+      assert.equal((await client.get('/v1/users/ada', { token })).status, 200)
+  })
+
+  await t.test('ends with the logout, for all its tokens', async () => {
+    assert.equal((await ada.logout()).status, 204)
+
+    for (const token of [body.token, ada.token])
+      assertRefused(await client.get('/v1/users/ada', { token }), 'session_ended')
+  })
+})
+
+test('changing the password', async (t) => {
+  const server = await startServer(t, MULTI)
+  const client = new Client(server)
+
+  await t.test('refuses a wrong current password and changes nothing', async () => {
+    const ada = await client.join('ada')
+    const phone = await client.enter('ada')
+    await phone.acknowledge(0)
+    const before = stored(server.file)
+
+    assertRefused(await changePassword(ada, 'wrong password', 'difference engine'), 'wrong_password')
+
+    assert.deepEqual(stored(server.file), before)
+    assert.equal((await phone.user('ada')).status, 200)
+    assert.equal((await client.login('ada', { password: 'difference engine' })).status, 401)
+  })
+
+  await t.test('makes the new one hold and the old one fail', async () => {
+    const grace = await client.join('grace')
+
+    assert.equal((await changePassword(grace, passwordOf('grace'), 'difference engine')).status, 204)
+
+    assertRefused(await client.login('grace'), 'invalid_credentials')
+    assert.equal((await client.login('grace', { password: 'difference engine' })).status, 200)
+  })
+
+  await t.test('ends the other sessions and their polls; the one that asks goes on', async (t) => {
+    const alan = await client.join('alan')
+    const [phone, tablet] = [await client.enter('alan'), await client.enter('alan')]
+    const parked = await park(t, phone)
+
+    await changePassword(alan, passwordOf('alan'), 'difference engine')
+
+    assertRefused(await parked.answer(), 'session_ended')
+    assertRefused(await phone.user('ada'), 'session_ended')
+    assertRefused(await tablet.user('ada'), 'session_ended')
+    assert.equal((await alan.user('ada')).status, 200)
+  })
+
+  await t.test('leaves no session of the old password, of a login at the same moment neither', async () => {
+    const joan = await client.join('joan')
+
+    const tokens = await loginsDuring(client, 'joan', () =>
+      changePassword(joan, passwordOf('joan'), 'difference engine'),
+    )
+
+    for (const token of tokens) assertRefused(await client.get('/v1/users/ada', { token }), 'session_ended')
+  })
+})
+
+test('deleting an account', async (t) => {
+  const server = await startServer(t, { ...MULTI, RETENTION: '1s' })
+  const client = new Client(server)
+  const grace = await client.join('grace')
+
+  await t.test('asks for the password, and does nothing when it is wrong', async () => {
+    const ada = await client.join('ada')
+    await ada.acknowledge(0)
+    const before = stored(server.file)
+
+    assertRefused(await deleteAccount(ada, 'wrong password'), 'wrong_password')
+
+    assert.deepEqual(stored(server.file), before)
+    assert.equal((await client.login('ada')).status, 200)
+  })
+
+  await t.test('ends its sessions and polls, and nobody can log in to it again', async (t) => {
+    const alan = await client.join('alan')
+    const phone = await client.enter('alan')
+    const parked = await park(t, phone)
+
+    assert.equal((await deleteAccount(alan)).status, 204)
+
+    assertRefused(await parked.answer(), 'session_ended')
+    assertRefused(await alan.send('grace', 'Still here?'), 'session_ended')
+    assertRefused(await phone.user('grace'), 'session_ended')
+    assertRefused(await client.login('alan'), 'invalid_credentials')
+  })
+
+  await t.test('leaves no session behind, of a login at the same moment neither', async () => {
+    const joan = await client.join('joan')
+
+    const tokens = await loginsDuring(client, 'joan', () => deleteAccount(joan))
+
+    for (const token of tokens) assertRefused(await client.get('/v1/users/grace', { token }), 'session_ended')
+  })
+
+  await t.test('is not undone by a change of the password at the same moment', async () => {
+    const sister = await client.join('sister')
+
+    // The change takes longer: it is written when the account is deleted already.
+    const [change, deletion] = await Promise.all([
+      changePassword(sister, passwordOf('sister'), 'difference engine'),
+      deleteAccount(sister),
+    ])
+
+    // Whichever came first, only one of them was done.
+    assert.deepEqual([change, deletion].map(({ status }) => status === 204).sort(), [false, true])
+    const login = await client.login('sister', { password: 'difference engine' })
+    assert.equal(login.status, deletion.status === 204 ? 401 : 200, 'a deleted account has come back')
+  })
+
+  await t.test('makes it unknown to senders and to those who look it up', async () => {
+    const edith = await client.join('edith')
+    await grace.send('edith', 'Are you there?')
+
+    await deleteAccount(edith)
+
+    assertRefused(await grace.send('edith', 'Are you there?'), 'recipient_not_found')
+    assertRefused(await grace.user('edith'), 'user_not_found')
+  })
+
+  await t.test('leaves what it sent with the recipients, under its name', async () => {
+    const zoe = await client.join('zoe')
+    await client.register('barbara')
+    const { body: receipt } = await zoe.send('barbara', 'Good bye.')
+
+    await deleteAccount(zoe)
+
+    const { body } = await client.login('barbara')
+    assert.deepEqual(body.offlineMessages, [
+      { seq: 1, id: receipt.id, from: 'zoe', body: 'Good bye.', sentAt: receipt.sentAt },
+    ])
+  })
+
+  await t.test('removes the hash and the display name at once, and the inbox soon', async () => {
+    const kay = await client.join('kay')
+    await grace.send('kay', 'Never to be read')
+
+    await deleteAccount(kay)
+
+    const rows = stored(server.file)
+    const row = rows['account']?.find(({ username }) => username === 'kay')
+    assert.deepEqual([row?.['password_hash'], row?.['display_name']], [null, ''])
+    assert.deepEqual(
+      rows['session']?.filter((session) => session['account_id'] === row?.['id']),
+      [],
+    )
+    await eventually('the inbox is empty', () => {
+      const messages = stored(server.file)['message'] ?? []
+      return !messages.some((message) => message['recipient_id'] === row?.['id'])
+    })
+  })
+
+  await t.test('never gives the name again, in whatever case, not after a restart either', async (t) => {
+    await deleteAccount(await client.join('mary'))
+
+    assertRefused(await client.register('Mary', 'another password'), 'username_taken')
+    await server.stop()
+    const restarted = new Client(await startServer(t, {}, server.file))
+    assertRefused(await restarted.register('mary', 'another password'), 'username_taken')
+  })
+})
+
+/** Logs in again and again, several times at once, so that some logins are under way at the moment of the act. */
+async function loginsDuring(client: Client, username: string, act: () => Promise<Answer>): Promise<string[]> {
+  const tokens: string[] = []
+  let done = false
+  const login = async () => {
+    const { status, body } = await client.login(username)
+    if (status === 200) tokens.push(body.token)
+  }
+  await login()
+  const logins = Array.from({ length: 4 }, async () => {
+    while (!done) await login()
+  })
+  assert.equal((await act()).status, 204)
+  done = true
+  await Promise.all(logins)
+  return tokens
+}

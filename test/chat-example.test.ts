@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { type ChatOptions, startChat } from './support/chats.ts'
+import { Client } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { startLossyWay } from './support/lossy-way.ts'
+import { shareServer, startServer } from './support/servers.ts'
+
+const NASTY = [
+  'She said "hi", it\'s $HOME, `date`, %s and \\n.',
+  '  two spaces, a tab\t, \\ and 👩🏽‍🚀 e\u0301 العربية',
+  '{"body": "not JSON"}',
+].join('\n')
+
+describe('examples/chat.sh', { concurrency: 4, timeout: 120_000 }, () => {
+  const server = shareServer()
+
+  it('carries quotes, newlines, backslashes and emoji both ways, unchanged', async (t) => {
+    const { url } = await server()
+    const bob = await new Client({ url }).join('bob-of-quotes')
+    const chat = await startChat(t, url, 'ada-of-quotes', 'bob-of-quotes')
+
+    chat.type(NASTY)
+    const { body: read } = await bob.poll({ wait: 20 })
+    await bob.send('ada-of-quotes', NASTY)
+    await chat.shown('not JSON')
+
+    assert.equal(read.messages[0].body, NASTY)
+    assert.equal(await chat.end(), 0)
+    assert.deepEqual(chat.messages(), [`bob-of-quotes: ${NASTY.replaceAll('\n', '\n    ')}`])
+  })
+
+  it('carries the longest message', async (t) => {
+    const { url } = await server()
+    const bob = await new Client({ url }).join('bob-of-length')
+    const chat = await startChat(t, url, 'ada-of-length', 'bob-of-length')
+    const longest = `${'😀'.repeat(16_383)}.`
+
+    chat.type(longest)
+    const { body: read } = await bob.poll({ wait: 20 })
+    await bob.send('ada-of-length', longest)
+    await chat.shown('.')
+
+    assert.equal(read.messages[0]?.body, longest, chat.remarks())
+    assert.equal(await chat.end(), 0)
+    assert.deepEqual(chat.messages(), [`bob-of-length: ${longest}`])
+  })
+
+  it('opens the accounts of two people and lets them talk', async (t) => {
+    await talk(t, (await server()).url, 'grace', 'alan')
+  })
+
+  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
+    await talk(t, (await server()).url, 'mary', 'tim', { standIns: ['curl', 'jq'] })
+  })
+
+  it('shows at its start what came in the meantime, and nothing twice', async (t) => {
+    const { url } = await server()
+    const client = new Client({ url })
+    const [bob] = await Promise.all([client.join('bob-before'), client.register('ada-away')])
+    await bob.send('ada-away', 'one')
+    const { body: last } = await bob.send('ada-away', 'two')
+
+    const first = await startChat(t, url, 'ada-away', 'bob-before')
+    assert.equal(await first.end(), 0)
+    const second = await startChat(t, url, 'ada-away', 'bob-before')
+    assert.equal(await second.end(), 0)
+
+    assert.deepEqual(first.messages(), ['bob-before: one', 'bob-before: two'])
+    assert.deepEqual(second.messages(), [])
+    assert.equal((await bob.status(last.id)).body.state, 'delivered')
+  })
+
+  it('sends once and misses nothing where answers get lost, and stays away as long as it is asked to', async (t) => {
+    const { url } = await server()
+    const bob = await new Client({ url }).join('bob-of-losses')
+    const way = await startLossyWay(t, url)
+    const chat = await startChat(t, way.url, 'ada-of-losses', 'bob-of-losses')
+    const [send, poll] = [/^POST .*messages/, /^GET .*inbox/]
+    way.losses.push(
+      { request: send, loss: 'connection' },
+      { request: poll, loss: 'connection' },
+      { request: poll, loss: { status: 503, retryAfterSeconds: 4 } },
+    )
+
+    await bob.send('ada-of-losses', 'are you there?')
+    chat.type('yes')
+    chat.type('here I am')
+    const received: string[] = []
+    for (let polls = 0, cursor = 0; received.length < 2 && polls < 5; polls++) {
+      const { body } = await bob.poll({ after: cursor, wait: 10 })
+      received.push(...body.messages.map((message: { body: string }) => message.body))
+      cursor = body.cursor
+    }
+    await chat.shown('are you there?')
+    await bob.send('ada-of-losses', 'good')
+    await chat.shown('good')
+    assert.equal(await chat.end(), 0)
+
+    assert.deepEqual(way.losses, [])
+    assert.deepEqual(received, ['yes', 'here I am'])
+    assert.deepEqual(chat.messages(), ['bob-of-losses: are you there?', 'bob-of-losses: good'])
+    const [lost, repeated, next] = way.requests.filter(({ line }) => send.test(line))
+    assert.ok(lost?.key)
+    assert.equal(repeated?.key, lost.key)
+    assert.notEqual(next?.key, lost.key)
+    const polls = way.requests.filter(({ line }) => poll.test(line))
+    const [, before = 0, after = 0] = polls.map(({ atMs }) => atMs)
+    assert.ok(after - before >= 4_000, `It came back after ${after - before} ms`)
+  })
+
+  it('goes on when the server is started again', async (t) => {
+    const before = await startServer(t)
+    const way = await startLossyWay(t, before.url)
+    const chat = await startChat(t, way.url, 'ada', 'ada')
+    chat.type('before')
+    await chat.shown('ada: before')
+
+    await before.stop()
+    const after = await startServer(t, {}, before.file)
+    way.to = after.url
+    chat.type('after')
+    await chat.shown('ada: after')
+
+    assert.equal(await chat.end(), 0)
+    assert.deepEqual(chat.messages(), ['ada: before', 'ada: after'])
+  })
+
+  it('ends when its session does, and leaves it to the user to log in again', async (t) => {
+    const { url } = await server()
+    const watcher = await new Client({ url }).join('watcher')
+    const chat = await startChat(t, url, 'ada-twice', 'watcher')
+    await eventually('the chat listens', async () => (await watcher.user('ada-twice')).body.online)
+
+    const refused = await startChat(t, url, 'ada-twice', 'watcher')
+    assert.equal(await refused.exited, 1)
+    assert.match(refused.remarks(), /--takeover/)
+
+    const next = await startChat(t, url, 'ada-twice', 'watcher', { takeover: true })
+    assert.equal(await chat.exited, 1)
+    assert.match(chat.remarks(), /session has ended/)
+    assert.equal(await next.end(), 0)
+  })
+
+  it('says that a password is wrong', async (t) => {
+    const { url } = await server()
+    await new Client({ url }).register('ada-with-lock')
+
+    const chat = await startChat(t, url, 'ada-with-lock', 'grace', { password: 'open, sesame' })
+
+    assert.equal(await chat.exited, 1)
+    assert.match(chat.remarks(), /password is wrong/)
+  })
+
+  it('lets no message give commands to the terminal', async (t) => {
+    const { url } = await server()
+    const bob = await new Client({ url }).join('bob-of-escapes')
+    const chat = await startChat(t, url, 'ada-of-escapes', 'bob-of-escapes')
+
+    await bob.send('ada-of-escapes', 'red \u001b[31m, bell \u0007, C1 \u009b1m, over\rwritten, end')
+    await chat.shown('end')
+
+    assert.equal(await chat.end(), 0)
+    assert.deepEqual(chat.messages(), [
+      'bob-of-escapes: red \ufffd[31m, bell \ufffd, C1 \ufffd1m, over\ufffdwritten, end',
+    ])
+  })
+})
+
+/** Two people greet each other and leave. The options are those of the first. */
+async function talk(t: TestContext, url: string, one: string, other: string, options: ChatOptions = {}) {
+  const first = await startChat(t, url, one, other, options)
+  const second = await startChat(t, url, other, one)
+  first.type('hello')
+  await second.shown('hello')
+  second.type('good morning')
+  await first.shown('good morning')
+
+  assert.deepEqual([await first.end(), await second.end()], [0, 0])
+  assert.deepEqual(first.messages(), [`${other}: good morning`])
+  assert.deepEqual(second.messages(), [`${one}: hello`])
+}

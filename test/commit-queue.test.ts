@@ -1,0 +1,386 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Append, type AppendOutcome, type Batch, DatabaseUnavailable } from '../src/database/database.ts'
+import { CommitQueue, type Committed } from '../src/inbox/commit-queue.ts'
+import { range } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+
+/** Half a second, and what a busy machine adds. */
+const LAZY_MS_MAX = 2_000
+
+describe('the commit queue', () => {
+  it('commits the sends of one turn together, and those that come meanwhile as the next batch', async () => {
+    const { queue, store } = openQueue()
+    const first = [queue.append(message('a')), queue.append(message('b'))]
+    await store.commits(1)
+    const second = [queue.append(message('c')), queue.append(message('d')), queue.append(message('e'))]
+    await turns()
+    assert.equal(store.batches.length, 1, 'one commit at a time')
+
+    store.succeed()
+    await Promise.all(first)
+    await store.commits(2)
+    store.succeed()
+    await Promise.all(second)
+
+    assert.deepEqual(store.bodies(), [
+      ['a', 'b'],
+      ['c', 'd', 'e'],
+    ])
+  })
+
+  it('does not wait for a batch to fill', async () => {
+    const { queue, store } = openQueue()
+    const alone = queue.append(message('a'))
+
+    await store.commits(1)
+    store.succeed()
+
+    assert.deepEqual(await alone, { kind: 'appended', seq: 1 })
+  })
+
+  it('answers nobody before the commit, and each with the outcome of its own message', async () => {
+    const { queue, store } = openQueue()
+    const answers: string[] = []
+    const appends = ['a', 'b', 'c'].map((body) =>
+      queue.append(message(body)).then((outcome) => {
+        answers.push(body)
+        return outcome
+      }),
+    )
+    await store.commits(1)
+    await turns()
+    assert.deepEqual(answers, [])
+
+    const outcomes: AppendOutcome[] = [
+      { kind: 'appended', seq: 7 },
+      { kind: 'inbox_full' },
+      { kind: 'appended', seq: 1 },
+    ]
+    store.succeed(outcomes)
+
+    assert.deepEqual(await Promise.all(appends), outcomes)
+    assert.deepEqual(answers, ['a', 'b', 'c'], 'in the order of arrival')
+  })
+
+  it('tells what was committed after the commit and before the senders are answered, in order', async () => {
+    const events: string[] = []
+    const { queue, store } = openQueue((committed) => {
+      for (const { append, outcome } of committed) events.push(`told ${append.body} ${outcome.kind}`)
+    })
+    const appends = ['a', 'b'].map((body) =>
+      queue.append(message(body)).then(() => events.push(`answered ${body}`)),
+    )
+    await store.commits(1)
+    await turns()
+    assert.deepEqual(events, [], 'nobody hears of what may still fail')
+
+    store.succeed()
+    await Promise.all(appends)
+
+    assert.deepEqual(events, ['told a appended', 'told b appended', 'answered a', 'answered b'])
+  })
+
+  it('puts 512 messages into a batch at most', async () => {
+    const { queue, store } = openQueue()
+    const appends = range(1, 1_100).map((number) => queue.append(message(String(number))))
+    for (const commits of [1, 2, 3]) {
+      await store.commits(commits)
+      store.succeed()
+    }
+    await Promise.all(appends)
+
+    assert.deepEqual(
+      store.batches.map((batch) => batch.appends.length),
+      [512, 512, 76],
+    )
+    assert.deepEqual(store.bodies().flat(), range(1, 1_100).map(String))
+  })
+
+  it('sends away who comes when 10 000 wait already, and takes others again when it has room', async () => {
+    const { queue, store } = openQueue()
+    const first = queue.append(message('first'))
+    await store.commits(1)
+    const waiting = range(1, 10_000).map(() => queue.append(message('waiting')))
+
+    await assert.rejects(queue.append(message('one too many')), DatabaseUnavailable)
+
+    store.succeedAlways()
+    await first
+    await Promise.all(waiting)
+    assert.equal((await queue.append(message('late'))).kind, 'appended')
+    assert.ok(!store.bodies().flat().includes('one too many'))
+  })
+
+  it('tells all who wait when a commit fails, nobody else, and goes on with the next', async () => {
+    const told: Committed[][] = []
+    const { queue, store } = openQueue((committed) => told.push(committed))
+    const failing = [queue.append(message('a')), queue.append(message('b')), queue.settled()]
+    await store.commits(1)
+    const later = queue.append(message('c'))
+
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+    for (const promise of failing) await assert.rejects(promise, DatabaseUnavailable)
+    assert.deepEqual(told, [], 'nobody hears of what was not written')
+
+    await store.commits(2)
+    store.succeed()
+    assert.deepEqual(await later, { kind: 'appended', seq: 1 })
+    assert.deepEqual(store.bodies(), [['a', 'b'], ['c']])
+  })
+})
+
+describe('what rides along with a commit', () => {
+  it('goes with the next batch, where acknowledgements make room for its messages', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    queue.see({ username: 'ada', atMs: 100 })
+    const append = queue.append(message('a'))
+    await store.commits(1)
+    store.succeed()
+    await append
+
+    assert.deepEqual(store.batches, [
+      {
+        acknowledgements: [acknowledgement('phone', 3)],
+        sightings: [{ username: 'ada', atMs: 100 }],
+        appends: [message('a')],
+      },
+    ])
+  })
+
+  it('goes within half a second when nothing else comes', async () => {
+    const { queue, store } = openQueue()
+    const saidAtMs = Date.now()
+    queue.acknowledge(acknowledgement('phone', 3))
+
+    await store.commits(1)
+
+    assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
+    assert.deepEqual(store.batches[0]?.acknowledgements, [acknowledgement('phone', 3)])
+    store.succeed()
+  })
+
+  it('is the furthest acknowledgement of each session, and never moves back', async () => {
+    const { queue, store } = openQueue()
+    for (const [session, seq] of [
+      ['phone', 3],
+      ['laptop', 1],
+      ['phone', 5],
+      ['phone', 4],
+    ] as const)
+      queue.acknowledge(acknowledgement(session, seq))
+
+    await settle(queue, store)
+
+    assert.deepEqual(store.batches[0]?.acknowledgements, [
+      acknowledgement('phone', 5),
+      acknowledgement('laptop', 1),
+    ])
+  })
+
+  it('is the latest sighting of each account, in whatever order they come', async () => {
+    const { queue, store } = openQueue()
+    queue.see({ username: 'ada', atMs: 100 })
+    queue.see({ username: 'bob', atMs: 150 })
+    queue.see({ username: 'ada', atMs: 300 })
+    queue.see({ username: 'ada', atMs: 200 })
+
+    await settle(queue, store)
+
+    assert.deepEqual(
+      new Map(store.batches[0]?.sightings.map(({ username, atMs }) => [username, atMs])),
+      new Map([
+        ['ada', 300],
+        ['bob', 150],
+      ]),
+    )
+  })
+
+  it('is in the store when it has settled, with what was said while a commit was under way', async () => {
+    const { queue, store } = openQueue()
+    const append = queue.append(message('a'))
+    await store.commits(1)
+    queue.acknowledge(acknowledgement('phone', 3))
+    let isSettled = false
+    const settling = queue.settled().then(() => {
+      isSettled = true
+    })
+
+    store.succeed()
+    await append
+    await store.commits(2)
+    await turns()
+    assert.equal(isSettled, false, 'the first commit did not have it')
+    store.succeed()
+    await settling
+
+    assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
+  })
+
+  it('has settled only with the messages that found no place in the batch', async () => {
+    const { queue, store } = openQueue()
+    const appends = range(1, 513).map((number) => queue.append(message(String(number))))
+    let isSettled = false
+    const settling = queue.settled().then(() => {
+      isSettled = true
+    })
+    await store.commits(1)
+    store.succeed()
+    await store.commits(2)
+    await turns()
+    assert.equal(isSettled, false)
+
+    store.succeed()
+    await Promise.all([...appends, settling])
+  })
+
+  it('has settled at once, without a commit, when nothing was said', async () => {
+    const { queue, store } = openQueue()
+
+    await queue.settled()
+
+    assert.equal(store.batches.length, 0)
+  })
+
+  it('rides again when the commit fails, until it is written', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    queue.see({ username: 'ada', atMs: 100 })
+    const failing = queue.append(message('a'))
+    await store.commits(1)
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(failing, DatabaseUnavailable)
+
+    // By itself: nobody sends anything any more.
+    await store.commits(2)
+    store.fail(new DatabaseUnavailable('The disk is still full.'))
+    await store.commits(3)
+    store.succeed()
+
+    assert.deepEqual(store.batches[2], {
+      acknowledgements: [acknowledgement('phone', 3)],
+      sightings: [{ username: 'ada', atMs: 100 }],
+      appends: [],
+    })
+  })
+
+  it('does not put an older word in the place of a newer one when it rides again', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    queue.acknowledge(acknowledgement('laptop', 1))
+    queue.see({ username: 'ada', atMs: 100 })
+    const failing = queue.append(message('a'))
+    await store.commits(1)
+    queue.acknowledge(acknowledgement('phone', 5))
+    queue.see({ username: 'ada', atMs: 200 })
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(failing, DatabaseUnavailable)
+
+    await settle(queue, store)
+
+    assert.deepEqual(
+      new Set(store.batches[1]?.acknowledgements),
+      new Set([acknowledgement('phone', 5), acknowledgement('laptop', 1)]),
+    )
+    assert.deepEqual(store.batches[1]?.sightings, [{ username: 'ada', atMs: 200 }])
+  })
+
+  it('is told to who waits for it when it could not be written', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    const settling = queue.settled()
+    await store.commits(1)
+
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+
+    await assert.rejects(settling, DatabaseUnavailable)
+    await settle(queue, store)
+    assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
+  })
+})
+
+/** A store whose commits end when the test says so, and as it says. */
+class HeldStore {
+  readonly batches: Batch[] = []
+  #under: { succeed: (outcomes: AppendOutcome[]) => void; fail: (error: Error) => void } | undefined
+  #always = false
+  #seq = 0
+
+  commit = (batch: Batch): Promise<AppendOutcome[]> => {
+    assert.equal(this.#under, undefined, 'one commit at a time')
+    this.batches.push(batch)
+    if (this.#always) return Promise.resolve(this.#appended(batch))
+    return new Promise((succeed, fail) => {
+      this.#under = { succeed, fail }
+    })
+  }
+
+  /** Resolves when so many commits have begun. */
+  commits(count: number): Promise<void> {
+    return eventually(`commit ${count} begins`, () => this.batches.length >= count)
+  }
+
+  succeed(outcomes = this.#appended(this.batches.at(-1))) {
+    this.#end().succeed(outcomes)
+  }
+
+  fail(error: Error) {
+    this.#end().fail(error)
+  }
+
+  /** Ends the commit under way, and lets all later ones pass. */
+  succeedAlways() {
+    this.#always = true
+    this.succeed()
+  }
+
+  bodies(): string[][] {
+    return this.batches.map(({ appends }) => appends.map(({ body }) => body))
+  }
+
+  #end() {
+    const under = this.#under
+    assert.ok(under, 'a commit is under way')
+    this.#under = undefined
+    return under
+  }
+
+  #appended(batch: Batch | undefined): AppendOutcome[] {
+    return (batch?.appends ?? []).map(() => {
+      this.#seq += 1
+      return { kind: 'appended', seq: this.#seq }
+    })
+  }
+}
+
+function openQueue(onCommit: (committed: Committed[]) => void = () => {}) {
+  const store = new HeldStore()
+  return { store, queue: new CommitQueue(store, onCommit) }
+}
+
+/** Has everything written that was said. */
+async function settle(queue: CommitQueue, store: HeldStore) {
+  const settling = queue.settled()
+  await store.commits(store.batches.length + 1)
+  store.succeed()
+  await settling
+}
+
+/** A few turns of the event loop: what would happen by itself has happened. */
+async function turns() {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accountId: 1, seq })
+
+const message = (body: string): Append => ({
+  senderId: 2,
+  from: 'bob',
+  to: 'ada',
+  id: `id of ${body}`,
+  body,
+  sentAtMs: 0,
+  live: false,
+  idempotency: undefined,
+})

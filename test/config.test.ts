@@ -1,0 +1,458 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ConfigurationError, readConfig } from './support/built.ts'
+import { Client, Person } from './support/client.ts'
+import { type Env, scratchFolder, spawnServer, startServer } from './support/servers.ts'
+
+type Config = ReturnType<typeof readConfig>
+
+interface Variable {
+  key: keyof Config
+  initial: unknown
+  /** What may be written, and what it means. */
+  good: Record<string, unknown>
+  bad: string[]
+}
+
+const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as const
+const NO_DURATIONS = ['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity']
+const NO_NUMBERS = ['many', '-1', '1.5', '0x10', '1e3', ' 1', '1 000', '99999999999999999999']
+
+const VARIABLES: Record<string, Variable> = {
+  HOST: {
+    key: 'host',
+    initial: '127.0.0.1',
+    good: { '0.0.0.0': '0.0.0.0', '::': '::', 'chat.example': 'chat.example' },
+    bad: ['http://chat.example', 'two hosts', 'a/b'],
+  },
+  PORT: { key: 'port', initial: 3_000, good: { 0: 0, 80: 80, 65535: 65_535 }, bad: [...NO_NUMBERS, '65536'] },
+  DATABASE_URL: {
+    key: 'databaseUrl',
+    initial: 'file:./data/restante.db',
+    good: { 'file:/var/lib/restante.db': 'file:/var/lib/restante.db', 'file:a b.db': 'file:a b.db' },
+    bad: ['restante.db', 'file:', 'mysql://host/name', 'sqlite:x.db', 'file:x.db?mode=memory'],
+  },
+  TOKEN_TTL: {
+    key: 'tokenTtlMs',
+    initial: 7 * DAY,
+    good: { '1s': SECOND, '30d': 30 * DAY },
+    bad: [...NO_DURATIONS, '0', '999ms'],
+  },
+  SESSION_POLICY: {
+    key: 'sessionPolicy',
+    initial: 'single',
+    good: { single: 'single', multi: 'multi' },
+    bad: ['many', 'SINGLE', 'single,multi'],
+  },
+  PRESENCE_GRACE: {
+    key: 'presenceGraceMs',
+    initial: 10 * SECOND,
+    good: { 0: 0, '500ms': 500, '15': 15 * SECOND, '2m': 2 * MINUTE },
+    bad: NO_DURATIONS,
+  },
+  MESSAGE_LENGTH_MAX: {
+    key: 'messageLengthMax',
+    initial: 16_384,
+    good: { 1: 1, 1048576: 1_048_576 },
+    bad: [...NO_NUMBERS, '0', '1048577'],
+  },
+  INBOX_LIMIT: {
+    key: 'inboxLimit',
+    initial: 10_000,
+    good: { 1: 1, 1000000: 1_000_000 },
+    bad: [...NO_NUMBERS, '0'],
+  },
+  IDEMPOTENCY_TTL: {
+    key: 'idempotencyTtlMs',
+    initial: DAY,
+    good: { '1s': SECOND, '90m': 90 * MINUTE },
+    bad: [...NO_DURATIONS, '0'],
+  },
+  RETENTION: {
+    key: 'retentionMs',
+    initial: DAY,
+    good: { 0: 0, '1h': HOUR, '365d': 365 * DAY },
+    bad: NO_DURATIONS,
+  },
+  MESSAGE_TTL: {
+    key: 'messageTtlMs',
+    initial: Number.POSITIVE_INFINITY,
+    good: { never: Number.POSITIVE_INFINITY, '30d': 30 * DAY, '1s': SECOND },
+    bad: [...NO_DURATIONS, '0', 'Never'],
+  },
+  RATE_LIMITS: {
+    key: 'rateLimits',
+    initial: 'on',
+    good: { on: 'on', off: 'off' },
+    bad: ['true', 'no', 'OFF'],
+  },
+  CONNECTIONS_MAX: {
+    key: 'connectionsMax',
+    initial: 50_000,
+    good: { 1: 1, 200000: 200_000 },
+    bad: [...NO_NUMBERS, '0'],
+  },
+  TRUST_PROXY: {
+    key: 'trustProxy',
+    initial: false,
+    good: { off: false, loopback: 'loopback', '10.0.0.1,192.168.0.0/16,::1': '10.0.0.1,192.168.0.0/16,::1' },
+    bad: ['on', 'true', '1', 'proxy.example', 'loopback,', '10.0.0.0/33', '300.0.0.1', 'loopback,,10.0.0.1'],
+  },
+  CORS_ORIGIN: {
+    key: 'corsOrigin',
+    initial: [],
+    good: {
+      off: [],
+      '*': ['*'],
+      'https://a.example, http://b.example:8080': ['https://a.example', 'http://b.example:8080'],
+    },
+    bad: [
+      'on',
+      'a.example',
+      'https://a.example/',
+      'https://a.example/path',
+      'https://a.example,',
+      'ftp://a.example',
+    ],
+  },
+  LOG_LEVEL: {
+    key: 'logLevel',
+    initial: 'info',
+    good: Object.fromEntries(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => [level, level]),
+    ),
+    bad: ['verbose', 'INFO', '30'],
+  },
+}
+
+test('the configuration', async (t) => {
+  await t.test('has a default for everything, and can be frozen', () => {
+    const config = readConfig({})
+
+    assert.deepEqual(
+      { ...config },
+      Object.fromEntries(Object.values(VARIABLES).map(({ key, initial }) => [key, initial])),
+    )
+    assert.ok(Object.isFrozen(config))
+  })
+
+  await t.test('takes an empty variable as one that is not set', () => {
+    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, '']))
+
+    assert.deepEqual(readConfig(empty), readConfig({}))
+  })
+
+  for (const [name, { key, good, bad }] of Object.entries(VARIABLES)) {
+    await t.test(`takes ${name}`, () => {
+      for (const [text, value] of Object.entries(good))
+        assert.deepEqual(readConfig({ [name]: text })[key], value, text)
+    })
+
+    await t.test(`says in one sentence what is wrong with ${name}`, () => {
+      for (const text of bad) {
+        const [sentence, ...others] = mistakesOf({ [name]: text })
+        assert.match(sentence ?? `${text} is accepted`, new RegExp(`^${name}: Expected .+, got .+\\.$`))
+        assert.ok(sentence?.includes(JSON.stringify(text)), sentence)
+        assert.deepEqual(others, [])
+      }
+    })
+  }
+
+  await t.test('tells all mistakes at once', () => {
+    const wrong = Object.fromEntries(Object.entries(VARIABLES).map(([name, { bad }]) => [name, bad[0] ?? '']))
+
+    assert.deepEqual(
+      mistakesOf(wrong).map((sentence) => sentence.split(':')[0]),
+      Object.keys(VARIABLES),
+    )
+  })
+})
+
+function mistakesOf(env: Env): readonly string[] {
+  try {
+    readConfig(env)
+    return []
+  } catch (error) {
+    assert.ok(error instanceof ConfigurationError, String(error))
+    return error.mistakes
+  }
+}
+
+/** Runs the server as it is started, to its end; it is expected not to come up. */
+function run(folder: string, env: Env) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js'], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      PORT: '0',
+      DATABASE_URL: `file:${join(folder, 'restante.db')}`,
+      ...env,
+    },
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  return { status, stdout, stderr }
+}
+
+test('a server that is configured wrongly', async (t) => {
+  await t.test('ends at once with nothing but the sentences', (t) => {
+    const folder = scratchFolder(t)
+
+    const { status, stdout, stderr } = run(folder, { PORT: 'http', RETENTION: 'forever', TRUST_PROXY: 'yes' })
+
+    assert.equal(status, 1)
+    assert.equal(stdout, '')
+    const lines = stderr.trimEnd().split('\n')
+    assert.deepEqual(lines.map((line) => line.split(':')[0]).sort(), ['PORT', 'RETENTION', 'TRUST_PROXY'])
+    for (const line of lines) assert.match(line, /^[A-Z_]+: Expected .+, got ".+"\.$/)
+    assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
+  })
+
+  await t.test('tells a secret that is too short with the other mistakes, and does not repeat it', (t) => {
+    const folder = scratchFolder(t)
+
+    const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
+
+    assert.equal(status, 1)
+    assert.match(stderr, /^JWT_SECRET: Expected .*32 bytes.*\.$/m)
+    assert.match(stderr, /^PORT: Expected/m)
+    assert.equal(stderr.trimEnd().split('\n').length, 2)
+    assert.ok(!stderr.includes('too-short'), 'it repeats the secret')
+    assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
+  })
+
+  const long = 'a secret that is long enough to be one'
+  for (const secret of ['short', `${long},short`, `${long},`, ',', `${'x'.repeat(31)}`]) {
+    await t.test(`does not start with JWT_SECRET=${secret}`, (t) => {
+      const { status, stderr } = run(scratchFolder(t), { JWT_SECRET: secret })
+
+      assert.equal(status, 1)
+      assert.match(stderr, /^JWT_SECRET: Expected .+\n$/)
+    })
+  }
+
+  await t.test('says in a sentence that the database cannot be where it is wanted', (t) => {
+    const folder = scratchFolder(t)
+    writeFileSync(join(folder, 'file'), '')
+
+    const { status, stderr } = run(folder, { DATABASE_URL: `file:${join(folder, 'file/restante.db')}` })
+
+    assert.equal(status, 1)
+    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr)
+    assert.match(stderr, /file/)
+  })
+
+  await t.test('says in a sentence that the database is none', (t) => {
+    const folder = scratchFolder(t)
+    writeFileSync(join(folder, 'restante.db'), 'This is a letter, and no database. '.repeat(1_000))
+
+    const { status, stderr } = run(folder, {})
+
+    assert.equal(status, 1)
+    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr)
+    assert.match(stderr, /restante\.db/)
+  })
+
+  await t.test('says in a sentence that the port is taken', async (t) => {
+    const { url } = await startServer(t)
+
+    const { status, stderr } = run(scratchFolder(t), { PORT: new URL(url).port })
+
+    assert.equal(status, 1)
+    assert.match(stderr, /^.*EADDRINUSE.*\n$/)
+  })
+})
+
+test('the secret of its own', async (t) => {
+  const folder = join(scratchFolder(t), 'data')
+  const file = join(folder, 'restante.db')
+  const secretFile = `${file}.jwt-secret`
+  const first = await startServer(t, {}, file)
+  const ada = await new Client(first).join('ada')
+  await first.stop()
+  const secret = readFileSync(secretFile, 'utf8')
+
+  await t.test('is made beside the database, for its owner alone', () => {
+    assert.equal(statSync(secretFile).mode & 0o777, 0o600)
+    assert.equal(statSync(folder).mode & 0o077, 0, 'the folder is open to others')
+    assert.ok(Buffer.from(secret.trim(), 'base64url').length >= 32)
+  })
+
+  await t.test('is kept, so that tokens outlive a restart', async (t) => {
+    const again = await startServer(t, {}, file)
+
+    assert.equal(readFileSync(secretFile, 'utf8'), secret)
+    const restored = new Person(new Client(again), 'ada', ada.token, ada.cursor)
+    assert.equal((await restored.user('ada')).status, 200)
+    await again.stop()
+  })
+
+  await t.test('is another one for another database', async (t) => {
+    const other = await startServer(t)
+
+    assert.notEqual(readFileSync(`${other.file}.jwt-secret`, 'utf8'), secret)
+  })
+
+  await t.test('is not made where JWT_SECRET is given', async (t) => {
+    const { file } = await startServer(t, { JWT_SECRET: 'a secret that is long enough to be one' })
+
+    assert.ok(!existsSync(`${file}.jwt-secret`))
+  })
+
+  await t.test('is not trusted when somebody has shortened it', (t) => {
+    const scratch = scratchFolder(t)
+    mkdirSync(scratch, { recursive: true })
+    writeFileSync(join(scratch, 'restante.db.jwt-secret'), 'short\n')
+
+    const { status, stderr } = run(scratch, {})
+
+    assert.equal(status, 1)
+    assert.match(stderr, /^.*restante\.db\.jwt-secret: Expected .+\n$/)
+  })
+})
+
+test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t) => {
+  const first = await startServer(t)
+  const ada = await new Client(first).join('ada')
+  await ada.send('ada', 'longer than ten')
+  await first.stop()
+
+  const server = await startServer(t, { MESSAGE_LENGTH_MAX: '10' }, first.file)
+  const again = new Person(new Client(server), 'ada', ada.token, ada.cursor)
+
+  assert.equal((await again.send('ada', 'x'.repeat(10))).status, 201)
+  const refused = await again.send('ada', 'x'.repeat(11))
+  assert.deepEqual([refused.status, refused.body.errors[0].pointer], [400, '/body'])
+  assert.deepEqual(
+    (await again.poll({ after: 0, wait: 0 })).body.messages.map(({ body }: { body: string }) => body),
+    ['longer than ten', 'x'.repeat(10)],
+  )
+})
+
+test('TOKEN_TTL is how long a token lives', async (t) => {
+  const client = new Client(await startServer(t, { TOKEN_TTL: '1h' }))
+  await client.register('ada')
+  const startedMs = Date.now()
+
+  const { body } = await client.login('ada')
+
+  const livesMs = Date.parse(body.expiresAt) - startedMs
+  assert.ok(livesMs > HOUR - 2 * SECOND && livesMs < HOUR + MINUTE, `it lives ${livesMs} ms`)
+})
+
+test('the log has no token, password, body or secret in it, at no level', async (t) => {
+  const secret = 'a secret that must not be told to anybody'
+  const server = await spawnServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
+  let errors = ''
+  server.process.stderr?.on('data', (chunk: Buffer) => {
+    errors += chunk.toString()
+  })
+  const client = new Client(server)
+  const [password, next, guess, body, key] = ['password', 'next', 'guess', 'body', 'key'].map(
+    (word) => `${word}-${randomUUID()}`,
+  ) as [string, string, string, string, string]
+  const unreadable = `unreadable-${randomUUID()}`
+
+  await client.register('ada', password)
+  await client.register('ada', password)
+  const { token, cursor } = (await client.login('ada', { password })).body
+  await client.login('ada', { password: guess })
+  const ada = new Person(client, 'ada', token, cursor)
+  const renewed = (await ada.request('POST', '/v1/token')).body.token
+  await ada.send('ada', body, key)
+  await ada.send('ada', `${body}!`, key)
+  await ada.send('nobody', body)
+  await ada.poll({ wait: 0 })
+  await ada.poll({ after: 99 })
+  for (const malformed of [
+    `{"to":"ada","body":"${unreadable}`,
+    `{"${unreadable}":1}`,
+    `{"to":"${unreadable} "}`,
+  ])
+    await ada.request('POST', '/v1/messages', { body: malformed })
+  await ada.request('GET', `/v1/users/%${unreadable}`)
+  await client.get('/v1/inbox', { token: `${token}x` })
+  await client.get('/v1/inbox', { headers: { authorization: `Bearer ${unreadable}` } })
+  await ada.request('PUT', '/v1/me/password', { body: { current: guess, new: next } })
+  await ada.request('PUT', '/v1/me/password', { body: { current: password, new: next } })
+  await ada.request('POST', '/v1/me/delete', { body: { password: next } })
+  await client.get('/v1/inbox', { token })
+  await server.stop()
+
+  const log = JSON.stringify(server.logs) + errors
+  assert.ok(server.logs.length > 20, 'nothing was logged')
+  assert.match(log, /"reqId"/)
+  for (const told of [password, next, guess, body, key, unreadable, secret, token, renewed, '$argon2id$'])
+    assert.ok(!log.includes(told), `the log tells ${told}`)
+  for (const part of [token, renewed].map((whole: string) => whole.split('.')[2] ?? ''))
+    assert.ok(!log.includes(part), 'the log tells the signature of a token')
+})
+
+test('pages of other origins', async (t) => {
+  const preflight = (url: string, origin: string, method = 'POST') =>
+    fetch(`${url}/v1/messages`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'authorization,content-type,idempotency-key',
+      },
+    })
+
+  await t.test('may not use the API by default', async (t) => {
+    const { url } = await startServer(t)
+
+    assert.equal((await preflight(url, 'https://chat.example')).status, 405)
+    const response = await fetch(`${url}/healthz`, { headers: { origin: 'https://chat.example' } })
+    assert.equal(response.headers.get('access-control-allow-origin'), null)
+  })
+
+  await t.test('may where CORS_ORIGIN names them, without credentials', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
+
+    for (const origin of ['https://chat.example', 'https://other.example']) {
+      const { status, headers } = await preflight(url, origin)
+      assert.equal(status, 204)
+      assert.equal(headers.get('access-control-allow-origin'), origin)
+      assert.match(headers.get('access-control-allow-methods') ?? '', /POST/)
+      for (const name of ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer'])
+        assert.ok(headers.get('access-control-allow-headers')?.includes(name), name)
+      assert.equal(headers.get('access-control-allow-credentials'), null)
+    }
+    const stranger = await preflight(url, 'https://evil.example')
+    assert.notEqual(stranger.headers.get('access-control-allow-origin'), 'https://evil.example')
+  })
+
+  await t.test('can read what an answer says in headers, of a refusal too', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' })
+
+    for (const path of ['/healthz', '/v1/inbox', '/v1/nothing']) {
+      const { headers } = await fetch(`${url}${path}`, { headers: { origin: 'https://chat.example' } })
+      assert.equal(headers.get('access-control-allow-origin'), 'https://chat.example', path)
+      for (const name of ['Retry-After', 'Location', 'X-Request-Id'])
+        assert.ok(headers.get('access-control-expose-headers')?.includes(name), `${path}: ${name}`)
+    }
+  })
+
+  await t.test('may all where CORS_ORIGIN is *', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: '*' })
+
+    assert.equal(
+      (await preflight(url, 'https://any.example')).headers.get('access-control-allow-origin'),
+      '*',
+    )
+  })
+
+  await t.test('change nothing for a request that is no preflight', async (t) => {
+    const client = new Client(await startServer(t, { CORS_ORIGIN: 'https://chat.example' }))
+
+    const answer = await client.request('OPTIONS', '/v1/messages')
+
+    assert.deepEqual([answer.status, answer.body.code], [405, 'method_not_allowed'])
+    assert.equal(answer.headers.get('allow'), 'POST')
+    assert.equal((await client.request('OPTIONS', '/v1/nothing')).status, 404)
+  })
+})

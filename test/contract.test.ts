@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import SqliteFile from 'better-sqlite3'
+import Fastify from 'fastify'
+import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
+import { parse } from 'yaml'
+import { bind } from '../src/contract/bind.ts'
+import { readContract } from '../src/contract/document.ts'
+import type { Handlers } from '../src/contract/handler.ts'
+import { Problem, type ProblemCode, problemCodes } from '../src/problems.ts'
+import { Client } from './support/client.ts'
+import { scratchFolder, startServer } from './support/servers.ts'
+
+interface Document {
+  info: { description: string }
+  paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>
+  components: {
+    examples: Record<string, { value: { code: string; status: number; title: string; type: string } }>
+    schemas: { MessageBody: { maxLength: number }; Problem: { properties: { code: { enum: string[] } } } }
+  }
+}
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const text = readFileSync(join(ROOT, 'openapi.yaml'))
+const document = parse(text.toString()) as Document
+const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
+
+test('the contract is bound whole', async (t) => {
+  const handlers = Object.fromEntries(
+    operations.map(({ operationId }) => [operationId, async () => ({})]),
+  ) as unknown as Handlers
+  const bindTo = (contract: ReturnType<typeof readContract>, to: Handlers) => () =>
+    bind(Fastify({ exposeHeadRoutes: false }), contract, to, () => {})
+
+  await t.test('when every operation has a handler and every handler an operation', () => {
+    assert.doesNotThrow(bindTo(readContract(16_384), handlers))
+  })
+
+  for (const { operationId } of operations) {
+    await t.test(`and not without a handler for ${operationId}`, () => {
+      const { [operationId as 'login']: _, ...others } = handlers
+
+      assert.throws(
+        bindTo(readContract(16_384), others as Handlers),
+        new RegExp(`${operationId} has no handler`),
+      )
+    })
+  }
+
+  await t.test('and not with a handler that no operation needs', () => {
+    const more = { ...handlers, forwardMessage: async () => ({}) }
+
+    assert.throws(bindTo(readContract(16_384), more), /forwardMessage has no operation/)
+  })
+
+  await t.test('and on the running server each operation answers for itself', async (t) => {
+    const client = new Client(await startServer(t))
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const method of Object.keys(methods)) {
+        const concrete = path
+          .replace('{username}', 'ada')
+          .replace('{id}', '01a20779-7500-71c9-b0a4-e83d57f2094b')
+        const { status } = await client.request(method.toUpperCase(), concrete)
+        assert.ok(![404, 405, 500].includes(status), `${method} ${path} → ${status}`)
+      }
+    }
+  })
+
+  await t.test('and every operation says what else it may answer', () => {
+    for (const { operationId, responses } of operations) assert.ok(responses['default'], operationId)
+  })
+})
+
+test('the problems of the contract are those of the server', async (t) => {
+  const raised = problemCodes.map((code) => new Problem(code, 'For this test.'))
+
+  await t.test('with their codes', () => {
+    assert.deepEqual(document.components.schemas.Problem.properties.code.enum, problemCodes)
+  })
+
+  await t.test('with their statuses, as the table for people has them', () => {
+    const rows = [...document.info.description.matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)]
+
+    assert.deepEqual(
+      rows.map(([, code, status]) => [code, Number(status)]),
+      raised.map(({ code, status }) => [code, status]),
+    )
+  })
+
+  await t.test('with the members that the examples show', () => {
+    const shown = Object.values(document.components.examples).map(({ value }) => value)
+    assert.deepEqual(new Set(shown.map(({ code }) => code)), new Set<string>(problemCodes))
+    for (const { code, status, title, type } of shown) {
+      const problem = new Problem(code as ProblemCode, 'For this test.').toJSON()
+      assert.deepEqual(
+        { code, status, title, type },
+        { code, status: problem.status, title: problem.title, type: problem.type },
+      )
+    }
+  })
+})
+
+test('the contract is handed out by the server', async (t) => {
+  const { url } = await startServer(t, { MESSAGE_LENGTH_MAX: '1000' })
+
+  await t.test('byte for byte at /openapi.yaml', async () => {
+    const response = await fetch(`${url}/openapi.yaml`)
+
+    assert.equal(response.status, 200)
+    assert.equal(response.headers.get('content-type'), 'application/yaml')
+    assert.ok(Buffer.from(await response.arrayBuffer()).equals(text), 'it is not the file')
+  })
+
+  await t.test('for reading at /docs, on a page that needs nothing from elsewhere', async () => {
+    const response = await fetch(`${url}/docs`)
+    const html = await response.text()
+    const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = '']) => link)
+
+    assert.equal(response.status, 200)
+    assert.match(html, /<title>Restante<\/title>/)
+    assert.ok(links.length >= 3, html)
+    assert.doesNotMatch(html, /https?:\/\/|src="\/\/|href="\/\//)
+    for (const link of links) {
+      const part = await fetch(new URL(link, `${url}/docs/`))
+      assert.equal(part.status, 200, link)
+      assert.equal(new URL(part.url).origin, url, link)
+      await part.arrayBuffer()
+    }
+    const initializer = await (await fetch(`${url}/docs/static/swagger-initializer.js`)).text()
+    assert.doesNotMatch(initializer, /["'`](https?:)?\/\/[a-z0-9]/i, 'the page is told of another host')
+    assert.match(initializer, /"validatorUrl":\s*null/)
+  })
+
+  await t.test('to the page as it is, with this server as the one to try it out on', async () => {
+    const shown = (await (await fetch(`${url}/docs/json`)).json()) as Document & {
+      servers: { url: string }[]
+    }
+
+    assert.deepEqual(
+      Object.values(shown.paths).flatMap((methods) =>
+        Object.values(methods).map(({ operationId }) => operationId),
+      ),
+      operations.map(({ operationId }) => operationId),
+    )
+    assert.equal(shown.components.schemas.MessageBody.maxLength, 1_000, 'MESSAGE_LENGTH_MAX')
+    const [server] = shown.servers
+    assert.equal(new URL(server?.url ?? '', `${url}/docs/json`).origin, url)
+  })
+
+  await t.test('under a policy that lets the page load and ask nothing else', async () => {
+    for (const path of ['/docs', '/docs/static/swagger-initializer.js']) {
+      const policy = (await fetch(`${url}${path}`)).headers.get('content-security-policy') ?? ''
+      assert.match(policy, /default-src 'self'/)
+      assert.match(policy, /frame-ancestors 'none'/)
+      assert.doesNotMatch(policy, /https?:|\*|unsafe-eval|script-src[^;]*unsafe-inline/, path)
+    }
+  })
+})
+
+test('every response has a request id of its own, and no cache may keep one under /v1', async (t) => {
+  const { url } = await startServer(t)
+  const ids: (string | null)[] = []
+  const paths = [
+    '/healthz',
+    '/readyz',
+    '/openapi.yaml',
+    '/docs',
+    '/docs/static/swagger-ui.css',
+    '/docs/json',
+    '/',
+    '/nothing',
+  ]
+  const v1 = [
+    '/v1/inbox',
+    '/v1/users/ada',
+    '/v1/users/%zz',
+    '/v1/nothing',
+    '/v1/login',
+    '/%761/inbox',
+    '/%76%31/users/ada',
+  ]
+
+  for (const path of [...paths, ...v1, ...paths, ...v1]) {
+    const response = await fetch(`${url}${path}`)
+    await response.arrayBuffer()
+    ids.push(response.headers.get('x-request-id'))
+    if (v1.includes(path)) assert.equal(response.headers.get('cache-control'), 'no-store', path)
+  }
+
+  assert.ok(!ids.includes(null), String(ids))
+  assert.equal(new Set(ids).size, ids.length)
+})
+
+test('what is generated is fresh', async () => {
+  const nodes = await openapiTS(new URL('../openapi.yaml', import.meta.url), { silent: true })
+  const generated = readFileSync(join(ROOT, 'src/generated/openapi.d.ts'), 'utf8')
+
+  assert.ok(generated === COMMENT_HEADER + astToString(nodes), 'run `npm run generate`')
+})
+
+test('the migrations lead to prisma/schema.prisma', async (t) => {
+  const schema = readFileSync(join(ROOT, 'prisma/schema.prisma'), 'utf8')
+
+  await t.test('exactly', async (t) => {
+    assert.equal(await driftOf(t, schema), '')
+  })
+
+  await t.test('and would not without a migration for a column', async (t) => {
+    const changed = schema.replace('model Message {', 'model Message {\n  subject String?')
+
+    assert.match(await driftOf(t, changed), /ALTER TABLE "message" ADD COLUMN "subject" TEXT/)
+  })
+
+  await t.test('and would not without a migration for an index', async (t) => {
+    const changed = schema.replace('@@index([accountId])', '@@index([accountId, createdAt])')
+
+    assert.match(await driftOf(t, changed), /CREATE INDEX/)
+  })
+})
+
+test('a new database has the tables of the schema and the history of Prisma', async (t) => {
+  const { file } = await startServer(t)
+  const database = new SqliteFile(file, { readonly: true })
+  t.after(() => database.close())
+
+  const tables = database
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+    .pluck()
+    .all()
+  const migrations = database
+    .prepare(
+      'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY migration_name',
+    )
+    .pluck()
+    .all()
+
+  assert.deepEqual(tables, ['_prisma_migrations', 'account', 'idempotency_key', 'message', 'session'])
+  assert.deepEqual(migrations, migrationNames())
+})
+
+const migrationNames = () =>
+  readdirSync(join(ROOT, 'prisma/migrations/sqlite'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort()
+
+/**
+ * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema engine can
+ * be started once; in a copy, because it reads the files that lie beside it.
+ */
+async function driftOf(t: TestContext, schema: string): Promise<string> {
+  const folder = scratchFolder(t)
+  mkdirSync(join(folder, 'dist/database'), { recursive: true })
+  cpSync(join(ROOT, 'dist/database/migrate.js'), join(folder, 'dist/database/migrate.js'))
+  cpSync(join(ROOT, 'prisma/migrations'), join(folder, 'prisma/migrations'), { recursive: true })
+  writeFileSync(join(folder, 'prisma/schema.prisma'), schema)
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  const program = `
+    import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
+    import { schemaDrift } from './dist/database/migrate.js'
+    process.stdout.write(await schemaDrift(new PrismaBetterSqlite3({ url: ':memory:' })))`
+  const args = ['--input-type=module', '-e', program]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder })
+  return stdout
+}

@@ -1,0 +1,259 @@
+/**
+ * The disk and the database fail. Nobody is told a lie: what cannot be done now is answered with 503 and `Retry-After`,
+ * nothing of it is half done, what was accepted stays, and when the cause is gone everything goes on by itself.
+ */
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import SqliteFile from 'better-sqlite3'
+import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import type { Answer } from './support/contract-check.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { type RunningServer, scratchFolder, spawnServer, startServer } from './support/servers.ts'
+
+describe('while another connection has the database locked', () => {
+  for (const mode of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
+    it(`(${mode}) everything that writes is refused with 503, and can be done afterwards`, async (t) => {
+      const server = await startServer(t)
+      const everybody = await joinEverybody(server)
+      const release = lock(t, server, mode)
+
+      for (const [what, attempt] of writes(everybody)) assertOverloaded(what, await attempt())
+      release()
+
+      for (const [what, attempt] of writes(everybody)) assertDone(what, await attempt())
+      assertNoFault(server)
+    })
+  }
+
+  it('many sends at once are all refused, and each is stored once when it is repeated', async (t) => {
+    const server = await startServer(t)
+    const ada = await new Client(server).join('ada')
+    const sendAll = () => Promise.all(range(1, 40).map((i) => ada.send('ada', `message ${i}`, `key-${i}`)))
+    await ada.send('ada', 'message 0')
+
+    const release = lock(t, server)
+    for (const answer of await sendAll()) assertOverloaded('a send', answer)
+    release()
+    const ids = (await sendAll()).map(({ status, body }) => {
+      assert.equal(status, 201)
+      return body.id
+    })
+    assert.deepEqual(
+      (await sendAll()).map(({ body }) => body.id),
+      ids,
+    )
+
+    const { body } = await ada.poll({ wait: 0 })
+    assert.deepEqual(seqsOf(body.messages), range(1, 41))
+  })
+
+  it('a message is read all the same, and a parked poll waits on', async (t) => {
+    const server = await startServer(t)
+    const client = new Client(server)
+    const [ada, bob] = [await client.join('ada'), await client.join('bob')]
+    await bob.send('bob', 'there before')
+    const poll = await park(t, ada, 'wait=30')
+
+    const release = lock(t, server)
+    assert.equal((await bob.poll({ wait: 0 })).body.messages[0].body, 'there before')
+    assertOverloaded('a send', await bob.send('ada', 'not now'))
+    release()
+
+    await bob.send('ada', 'now')
+    assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
+  })
+
+  it('an acknowledgement that came with a poll is kept, and written afterwards', async (t) => {
+    const server = await startServer(t)
+    const ada = await new Client(server).join('ada')
+    const ids = await ada.sendMany('ada', 3)
+    await ada.poll({ after: 1, wait: 0 })
+
+    const release = lock(t, server)
+    assert.equal((await ada.poll({ after: 2, wait: 0 })).status, 200)
+    // Refused, and with it the attempt to write what rode along.
+    assertOverloaded('a send', await ada.send('ada', 'not now'))
+    release()
+
+    const look = lookInto(t, server.file)
+    const acknowledged = look.prepare('SELECT acknowledged_seq FROM account').pluck()
+    await eventually('the acknowledgement is stored', () => acknowledged.get() === 2)
+    assert.equal((await ada.status(ids[1] ?? '')).body.state, 'delivered')
+    assert.equal((await ada.status(ids[2] ?? '')).body.state, 'stored')
+  })
+
+  it('the server is not ready as long as the database does not answer in time, but alive', async (t) => {
+    const server = await startServer(t)
+    const client = new Client(server)
+    const ada = await client.join('ada')
+    const release = lock(t, server)
+    // The store serves in turn, and each of these waits for the lock: together longer than a load balancer does.
+    const renewals = range(1, 10).map(() => ada.request('POST', '/v1/token'))
+    await eventually('it is not ready', async () => (await client.get('/readyz')).status === 503)
+    assert.equal((await client.get('/healthz')).status, 200)
+    for (const answer of await Promise.all(renewals)) assertOverloaded('a renewal', answer)
+    release()
+    assert.equal((await client.get('/readyz')).status, 200)
+  })
+
+  it('a stop is not held up, and in good order', async (t) => {
+    const server = await spawnServer(t)
+    await new Client(server).join('ada')
+    lock(t, server)
+    const begun = performance.now()
+    await server.stop()
+
+    // That ada was seen cannot be written, which the code may tell. It must not be a signal.
+    assert.ok([0, 1].includes((await server.exited) as number), String(await server.exited))
+    assert.equal(server.errors(), '')
+    assert.ok(performance.now() - begun < 8_000)
+  })
+})
+
+describe('when the disk is full', () => {
+  /** No file may grow above this: SQLite meets it as it meets a full disk, in the middle of writing. */
+  const FILE_KIB_MAX = 1_024
+  const limited = ['bash', '-c', `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" dist/main.js`, process.execPath]
+
+  it('everything that writes is refused with 503, nothing accepted is lost, and it goes on when there is room', async (t) => {
+    const file = join(scratchFolder(t), 'restante.db')
+    const server = await spawnServer(t, {}, file, limited)
+    const everybody = await joinEverybody(server)
+    const { bob } = everybody
+    const accepted = await fill(bob)
+    assert.ok(statSync(`${file}-wal`).size > 0.9 * FILE_KIB_MAX * 1_024, 'It is full.')
+
+    for (const [what, attempt] of writes(everybody)) await refusedInTheEnd(what, attempt)
+    assert.equal((await bob.client.get('/healthz')).status, 200)
+    assert.equal((await bob.poll({ wait: 0, limit: 1 })).body.messages[0].id, accepted[0])
+
+    makeRoom(file)
+    for (const [what, attempt] of writes(everybody)) assertDone(what, await attempt())
+    const ids = await idsOf(bob)
+    assert.deepEqual(ids.slice(0, accepted.length), accepted)
+    assertNoFault(server)
+    await server.stop()
+
+    const again = await spawnServer(t, {}, file)
+    assert.equal(again.errors(), '')
+  })
+
+  /** Sends until nothing more is taken. Resolves with the ids of what was. */
+  async function fill(person: Person): Promise<string[]> {
+    const accepted: string[] = []
+    for (const body of ['x'.repeat(16_000), 'x'.repeat(3_000), 'x']) {
+      for (let answer = await person.send('bob', body); ; answer = await person.send('bob', body)) {
+        if (answer.status !== 201) {
+          assertOverloaded('a send', answer)
+          break
+        }
+        accepted.push(answer.body.id)
+        assert.ok(accepted.length < 2_000, 'The limit holds.')
+      }
+    }
+    return accepted
+  }
+
+  /** A page or two may be left: what fits into it is done, and the next one is refused. */
+  async function refusedInTheEnd(what: string, attempt: () => Promise<Answer>) {
+    for (let i = 0; i < 5; i++) {
+      const answer = await attempt()
+      if (answer.status === 503) return assertOverloaded(what, answer)
+      assert.ok(answer.status < 500, `${what}: ${answer.status}`)
+    }
+  }
+
+  /** Somebody deletes files: here, the log is written back into the database by a process without the limit. */
+  function makeRoom(file: string) {
+    const other = new SqliteFile(file)
+    other.pragma('wal_checkpoint(TRUNCATE)')
+    other.close()
+    assert.equal(statSync(`${file}-wal`).size, 0)
+  }
+})
+
+interface Everybody {
+  ada: Person
+  bob: Person
+  carol: Person
+  dora: Person
+}
+
+async function joinEverybody(server: RunningServer): Promise<Everybody> {
+  const client = new Client(server)
+  const [ada, bob, carol, dora] = [
+    await client.join('ada'),
+    await client.join('bob'),
+    await client.join('carol'),
+    await client.join('dora'),
+  ]
+  await ada.send('ada', 'to be acknowledged')
+  await client.register('erik')
+  return { ada, bob, carol, dora }
+}
+
+/** Everything that changes the store, and can be done once. */
+function writes({ ada, bob, carol, dora }: Everybody): [what: string, attempt: () => Promise<Answer>][] {
+  const { client } = ada
+  return [
+    ['a send', () => ada.send('bob', 'a body', 'a-key')],
+    ['a registration', () => client.register('fay')],
+    ['a login', () => client.login('erik')],
+    ['an acknowledgement', () => ada.acknowledge(1)],
+    ['a renewal', () => ada.request('POST', '/v1/token')],
+    ['a logout', () => carol.logout()],
+    [
+      'a new password',
+      () =>
+        bob.request('PUT', '/v1/me/password', {
+          body: { current: passwordOf('bob'), new: passwordOf('bob') },
+        }),
+    ],
+    ['a deletion', () => dora.request('POST', '/v1/me/delete', { body: { password: passwordOf('dora') } })],
+  ]
+}
+
+/** Takes the database's lock, as a backup tool does that is slow. */
+function lock(t: TestContext, { file }: RunningServer, mode = 'BEGIN IMMEDIATE'): () => void {
+  const other = new SqliteFile(file)
+  t.after(() => other.close())
+  other.exec(mode)
+  return () => other.close()
+}
+
+function lookInto(t: TestContext, file: string) {
+  const other = new SqliteFile(file, { readonly: true })
+  t.after(() => other.close())
+  return other
+}
+
+function assertOverloaded(what: string, { status, headers, body }: Answer) {
+  assert.deepEqual([status, body.code], [503, 'overloaded'], what)
+  assert.match(headers.get('retry-after') ?? '', /^[1-9]\d?$/, what)
+}
+
+function assertDone(what: string, { status, body }: Answer) {
+  assert.ok(status >= 200 && status < 300, `${what}: ${status} ${JSON.stringify(body)}`)
+}
+
+/** What passes is no fault: whoever reads the log should not look for one. */
+function assertNoFault({ logs }: RunningServer) {
+  assert.deepEqual(
+    logs.filter(({ msg }) => /fault/.test(msg)),
+    [],
+  )
+}
+
+async function idsOf(person: Person): Promise<string[]> {
+  const ids: string[] = []
+  for (let after = 0, more = true; more; ) {
+    const { body } = await person.poll({ after, wait: 0, limit: 500 })
+    ids.push(...body.messages.map(({ id }: { id: string }) => id))
+    after = body.cursor
+    more = body.hasMore
+  }
+  return ids
+}

@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { adaAndBob, newName } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { shareServer, startServer } from './support/servers.ts'
+
+/** Far more than an answer takes, and far less than the polls here would wait. */
+const AT_ONCE_MS = 2_000
+
+describe('being online', () => {
+  const server = shareServer()
+  const withoutGrace = shareServer({ PRESENCE_GRACE: '0s' })
+  const withSecondOfGrace = shareServer({ PRESENCE_GRACE: '1s' })
+  const multi = shareServer({ SESSION_POLICY: 'multi' })
+
+  it('is neither who registered nor who logged in', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const stranger = newName('carol')
+    await client.register(stranger)
+
+    const registered = (await bob.user(stranger)).body
+    const loggedIn = (await bob.user(ada)).body
+
+    assert.deepEqual(registered, { username: stranger, displayName: stranger, online: false })
+    assert.equal(loggedIn.online, false)
+    assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
+  })
+
+  it('begins with a poll, is said to senders, and concerns one account alone', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const carol = await client.join(newName('carol'))
+    await park(t, ada)
+
+    assert.equal((await bob.user(ada)).body.online, true)
+    assert.equal((await bob.user(carol)).body.online, false)
+    assert.equal((await bob.send(ada, 'hello')).body.delivery, 'live')
+    assert.equal((await bob.send(carol, 'hello')).body.delivery, 'stored')
+  })
+
+  it('lasts for the grace time after a poll, and ends with it', async (t) => {
+    const { ada, bob } = await adaAndBob(await withSecondOfGrace())
+    const poll = await park(t, ada, 'wait=55')
+    const droppedAtMs = Date.now()
+    poll.socket.destroy()
+
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+
+    assert.ok(Date.now() - droppedAtMs >= 950, `offline after ${Date.now() - droppedAtMs} ms`)
+    assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
+  })
+
+  it('is no matter of how the poll ended: an answer begins the grace time too', async () => {
+    const { ada, bob } = await adaAndBob(await withSecondOfGrace())
+    await ada.poll({ wait: 0 })
+    const answeredAtMs = Date.now()
+    assert.equal((await bob.user(ada)).body.online, true)
+
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+
+    assert.ok(Date.now() - answeredAtMs >= 900, `offline after ${Date.now() - answeredAtMs} ms`)
+  })
+
+  it('goes on past the grace time while a poll waits', async (t) => {
+    const { ada, bob } = await adaAndBob(await withoutGrace())
+    const poll = await park(t, ada, 'wait=2')
+
+    // What is swept is swept every second.
+    const untilMs = Date.now() + 1_500
+    while (Date.now() < untilMs) assert.equal((await bob.user(ada)).body.online, true)
+    assert.equal((await poll.answer()).status, 200)
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+  })
+
+  it('ends at once with a logout, also within the grace time', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    await park(t, ada)
+
+    await ada.logout()
+
+    assert.equal((await bob.user(ada)).body.online, false)
+    const { status } = await client.login(ada.username)
+    assert.equal(status, 200, 'nobody is locked out')
+  })
+
+  it('ends with a takeover until the newer session polls', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const poll = await park(t, ada)
+
+    const newer = await client.enter(ada.username, { takeover: true })
+    assert.equal((await poll.answer()).status, 401)
+    assert.equal((await bob.user(ada)).body.online, false)
+
+    await newer.poll({ wait: 0 })
+    assert.equal((await bob.user(ada)).body.online, true)
+  })
+
+  it('goes on when one of two sessions ends', async () => {
+    const { client, ada, bob } = await adaAndBob(await multi())
+    const phone = await client.enter(ada.username)
+    await ada.poll({ wait: 0 })
+    await phone.poll({ wait: 0 })
+
+    await phone.logout()
+
+    assert.equal(
+      (await bob.user(ada)).body.online,
+      true,
+      'through the session that polled less than 10 s ago',
+    )
+  })
+
+  it('tells when somebody was last seen: now while a poll waits, then when it ended', async (t) => {
+    const { ada, bob } = await adaAndBob(await withoutGrace())
+    const seen = async () => Date.parse((await bob.user(ada)).body.lastSeenAt)
+    const poll = await park(t, ada, 'wait=55')
+
+    const beforeMs = Date.now()
+    const waitingMs = await seen()
+    assert.ok(waitingMs >= beforeMs && waitingMs <= Date.now(), 'now')
+
+    const droppedAtMs = Date.now()
+    poll.socket.destroy()
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+    const offlineAtMs = Date.now()
+    const afterMs = await seen()
+    assert.ok(afterMs >= droppedAtMs && afterMs <= offlineAtMs, `${afterMs - droppedAtMs} ms after the end`)
+
+    // The mailbox is swept, and the store remembers.
+    await eventually(
+      'it stays so',
+      async () => Date.now() > offlineAtMs + 2_000 || (await seen()) !== afterMs,
+    )
+    assert.equal(await seen(), afterMs)
+  })
+
+  it('tells a login as the last sight, and a logout', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const seen = async () => Date.parse((await bob.user(ada)).body.lastSeenAt)
+
+    const loginAtMs = Date.now()
+    const newer = await client.enter(ada.username)
+    await eventually('the login is seen', async () => (await seen()) >= loginAtMs)
+
+    const logoutAtMs = Date.now()
+    await newer.logout()
+    await eventually('the logout is seen', async () => (await seen()) >= logoutAtMs)
+  })
+
+  it('never says that somebody was last seen earlier than it said before', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await withoutGrace())
+    let lastMs = 0
+    const look = async () => {
+      const seenAtMs = Date.parse((await bob.user(ada)).body.lastSeenAt ?? 0)
+      assert.ok(seenAtMs >= lastMs, `${lastMs - seenAtMs} ms earlier than before`)
+      lastMs = seenAtMs
+    }
+
+    const poll = await park(t, ada, 'wait=55')
+    await look()
+    poll.socket.destroy()
+    const newer = await client.enter(ada.username, { takeover: true })
+    await look()
+    await newer.poll({ wait: 0 })
+    await look()
+    await newer.logout()
+    for (const untilMs = Date.now() + 1_500; Date.now() < untilMs; ) await look()
+  })
+
+  it('is remembered over a restart as a date, and not as being there', async (t) => {
+    const first = await startServer(t)
+    const { ada, bob } = await adaAndBob(first)
+    await park(t, ada, 'wait=55')
+    const beforeMs = Date.now()
+    await first.stop()
+    const stoppedAtMs = Date.now()
+
+    const second = await startServer(t, {}, first.file)
+    const { client } = await adaAndBob(second)
+    const { online, lastSeenAt } = (await client.get(`/v1/users/${ada.username}`, { token: bob.token })).body
+
+    assert.equal(online, false)
+    const seenAtMs = Date.parse(lastSeenAt)
+    assert.ok(seenAtMs >= beforeMs && seenAtMs <= stoppedAtMs, lastSeenAt)
+  })
+
+  it('locks nobody out: an answer to a login is never delayed by who was there', async (t) => {
+    const { client, ada } = await adaAndBob(await withoutGrace())
+    const poll = await park(t, ada, 'wait=55')
+    assert.equal((await client.login(ada.username)).body.code, 'already_online')
+    poll.socket.destroy()
+
+    await eventually(
+      'ada can log in',
+      async () => (await client.login(ada.username)).status === 200,
+      AT_ONCE_MS,
+    )
+  })
+})

@@ -1,0 +1,247 @@
+/** How the program starts, refuses to start, and talks to whoever runs it. */
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import SqliteFile from 'better-sqlite3'
+import { Client } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { type Env, type LogLine, scratchFolder, spawnProgram, spawnServer } from './support/servers.ts'
+
+/** Under a second on an idle machine; here only a start that hangs is a failure. */
+const START_MS_MAX = 20_000
+
+describe('a start', () => {
+  it('says where it listens and nothing else, and makes the folder and the database', async (t) => {
+    const file = join(scratchFolder(t), 'data', 'deeper', 'restante.db')
+    const server = await spawnServer(t, {}, file)
+
+    assert.equal((await new Client(server).get('/readyz')).status, 200)
+    assert.equal(await stop(server), 0)
+    assert.equal(server.errors(), '')
+    assert.deepEqual(
+      server.logs.map(({ level, msg }) => [level, msg]),
+      [
+        [30, `Server listening at ${server.url}`],
+        [30, 'stopping'],
+        [30, 'stopped'],
+      ],
+    )
+  })
+
+  it('keeps the database and its token secret from other users', async (t) => {
+    const folder = join(scratchFolder(t), 'data')
+    const { file, url } = await spawnServer(t, {}, join(folder, 'restante.db'))
+
+    await new Client({ url }).join('ada')
+    assert.equal(statSync(folder).mode & 0o077, 0, 'the folder')
+    assert.equal(statSync(`${file}.jwt-secret`).mode & 0o077, 0, 'the secret')
+    assert.ok(Buffer.byteLength(readFileSync(`${file}.jwt-secret`, 'utf8').trim()) >= 32)
+  })
+
+  it('goes on with a database that another start has made: accounts, tokens and messages', async (t) => {
+    const first = await spawnServer(t)
+    const ada = await new Client(first).join('ada')
+    await ada.send('ada', 'from the first start')
+    await stop(first)
+
+    const second = await spawnServer(t, {}, first.file)
+    const answer = await new Client(second).get('/v1/inbox?wait=0', { token: ada.token })
+    assert.equal(answer.body.messages[0]?.body, 'from the first start')
+    assert.equal(second.errors(), '')
+  })
+
+  it('is refused in a sentence when another process has the database, which goes on', async (t) => {
+    const first = await spawnServer(t)
+    const ada = await new Client(first).join('ada')
+
+    const sentence = await refusal(t, first.file)
+    assert.equal(sentence, `The database ${first.file} is in use by another Restante process.`)
+    assert.equal((await ada.send('ada', 'still here')).status, 201)
+  })
+
+  it('is refused under another name of the same database, too', async (t) => {
+    const { file } = await spawnServer(t)
+    const link = join(scratchFolder(t), 'link.db')
+    symlinkSync(file, link)
+
+    assert.match(await refusal(t, link), /^The database .+ is in use by another Restante process\.$/)
+  })
+
+  it('is given to one of several that start at the same moment', async (t) => {
+    const file = join(scratchFolder(t), 'restante.db')
+    const programs = Array.from({ length: 4 }, () => spawnProgram(t, {}, file))
+    const listens = (await Promise.allSettled(programs.map(({ listening }) => listening))).map(
+      ({ status }) => status === 'fulfilled',
+    )
+
+    assert.equal(listens.filter(Boolean).length, 1)
+    for (const [i, program] of programs.entries()) {
+      if (listens[i]) continue
+      assert.equal(await program.exited, 1)
+      assert.match(program.errors(), /^The database .+ is in use by another Restante process\.\n$/)
+    }
+  })
+
+  it('is possible again at once when the process that had the database was killed', async (t) => {
+    const first = await spawnServer(t)
+    first.process.kill('SIGKILL')
+    await first.exited
+    const second = await spawnServer(t, {}, first.file)
+    assert.equal((await new Client(second).get('/readyz')).status, 200)
+  })
+
+  it('is refused in a sentence when the port is taken', async (t) => {
+    const { url, port } = await somethingElse(t)
+    const sentence = await refusal(t, join(scratchFolder(t), 'restante.db'), { PORT: String(port) })
+    assert.match(sentence, /EADDRINUSE/)
+    assert.ok(sentence.includes(new URL(url).host), sentence)
+  })
+
+  const unusable: Record<string, (folder: string) => { file: string; says: RegExp }> = {
+    'is a folder': (folder) => {
+      mkdirSync(join(folder, 'folder'))
+      return { file: join(folder, 'folder'), says: /open/ }
+    },
+    'is another kind of file': (folder) => {
+      writeFileSync(join(folder, 'text'), 'Dear diary, '.repeat(1_000))
+      return { file: join(folder, 'text'), says: /not a database/ }
+    },
+    'is the database of something else': (folder) => {
+      const other = new SqliteFile(join(folder, 'other.db'))
+      other.exec('CREATE TABLE account (iban TEXT)')
+      other.close()
+      return { file: join(folder, 'other.db'), says: /not empty/ }
+    },
+    'is below a file': (folder) => {
+      writeFileSync(join(folder, 'file'), '')
+      return { file: join(folder, 'file', 'restante.db'), says: /EEXIST|ENOTDIR/ }
+    },
+    'is damaged': (folder) => {
+      const file = join(folder, 'damaged.db')
+      // The head of an SQLite file, and noise behind it.
+      writeFileSync(file, Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(20_000, 0xa5)]))
+      return { file, says: /database/ }
+    },
+  }
+  for (const [what, make] of Object.entries(unusable)) {
+    it(`is refused in a sentence that names the database when that ${what}`, async (t) => {
+      const { file, says } = make(scratchFolder(t))
+      const sentence = await refusal(t, file)
+      assert.ok(sentence.includes(file), sentence)
+      assert.match(sentence, says)
+    })
+  }
+
+  it('is refused in a sentence when the folder cannot be written', async (t) => {
+    const folder = scratchFolder(t)
+    chmodSync(folder, 0o500)
+    // Root is stopped by no permission, but nobody can write below what is no folder.
+    const file = process.getuid?.() === 0 ? '/dev/null/restante.db' : join(folder, 'restante.db')
+    const sentence = await refusal(t, file)
+    assert.ok(sentence.includes(file), sentence)
+  })
+
+  it('is refused in a sentence when the disk is full, and possible when it no longer is', async (t) => {
+    const file = join(scratchFolder(t), 'restante.db')
+    const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" dist/main.js', process.execPath]
+    const sentence = await refusal(t, file, {}, full)
+    assert.ok(sentence.includes(file), sentence)
+
+    const server = await spawnServer(t, {}, file)
+    const ada = await new Client(server).join('ada')
+    assert.equal((await ada.send('ada', 'there is room again')).status, 201)
+  })
+
+  it('is refused with one sentence for each mistake in the configuration', async (t) => {
+    const program = spawnProgram(
+      t,
+      { PORT: 'http', RETENTION: 'soon', JWT_SECRET: '' },
+      join(scratchFolder(t), 'x.db'),
+    )
+    assert.equal(await program.exited, 1)
+    assert.match(
+      program.errors(),
+      /^PORT: Expected .+, got "http"\.\nRETENTION: Expected .+, got "soon"\.\n$/,
+    )
+  })
+
+  it('is refused in a sentence when the token secret that it kept is damaged', async (t) => {
+    const server = await spawnServer(t)
+    await stop(server)
+    writeFileSync(`${server.file}.jwt-secret`, 'short')
+    assert.match(await refusal(t, server.file), /jwt-secret: Expected secrets of at least 32 bytes/)
+  })
+})
+
+describe('the log', () => {
+  it('is JSON, a line each, with the id that the client was told', async (t) => {
+    const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
+    const client = new Client(server)
+    const ada = await client.join('ada')
+    const answers = [
+      await ada.send('ada', 'a body that is nobody else’s business'),
+      await ada.poll({ wait: 0 }),
+      await client.get('/v1/nothing-here'),
+      await client.get('/v1/inbox', { token: 'not.a.token' }),
+    ]
+
+    for (const { status, headers } of answers) {
+      const line = () => server.logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
+      await eventually('the line is there', () => line() !== undefined)
+      assert.equal(line()?.['status'], status)
+    }
+    const everything = JSON.stringify(server.logs)
+    for (const secret of ['nobody else', 'the password of', ada.token]) {
+      assert.ok(!everything.includes(secret), secret)
+    }
+    assert.ok(server.logs.every(isLogLine))
+  })
+
+  it('tells of a fault with the id of the request that met it', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    const other = new SqliteFile(server.file)
+    other.exec('BEGIN IMMEDIATE')
+    const { status, headers } = await ada.send('ada', 'while somebody else has the database')
+    other.close()
+
+    assert.equal(status, 503)
+    const line = () => server.logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
+    await eventually('the line is there', () => line() !== undefined)
+    assert.ok((line()?.level ?? 0) >= 40)
+  })
+})
+
+const isLogLine = ({ level, time, msg }: LogLine) =>
+  typeof level === 'number' && typeof time === 'number' && typeof msg === 'string'
+
+/** Ends the process in good order, and resolves with its exit code. */
+async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
+  await server.stop()
+  return server.exited
+}
+
+/** Starts in vain. Resolves with what it said: one sentence to read, nothing for the machine, no stack. */
+async function refusal(t: TestContext, file: string, env: Env = {}, command?: string[]): Promise<string> {
+  const program = spawnProgram(t, env, file, command)
+  const timer = setTimeout(() => program.process.kill('SIGKILL'), START_MS_MAX)
+  assert.equal(await program.exited, 1, program.errors())
+  clearTimeout(timer)
+  assert.deepEqual(program.logs, [])
+  const [sentence = '', ...rest] = program.errors().split('\n')
+  assert.deepEqual(rest, [''], program.errors())
+  assert.match(sentence, /^[^{].{10,}/)
+  return sentence
+}
+
+/** Something that listens on a port. */
+async function somethingElse(t: TestContext) {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await new Promise((resolve) => other.once('listening', resolve))
+  const address = other.address()
+  assert.ok(typeof address === 'object' && address)
+  return { url: `http://127.0.0.1:${address.port}`, port: address.port }
+}

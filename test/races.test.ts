@@ -1,0 +1,466 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import {
+  type Append,
+  type AppendOutcome,
+  type Batch,
+  DatabaseUnavailable,
+  type Message,
+  type Page,
+} from '../src/database/database.ts'
+import { Inbox, type PollAnswer, type PollRequest, type Reader } from '../src/inbox/inbox.ts'
+import { Waiters } from '../src/inbox/waiters.ts'
+import { adaAndBob, newName, type Person, range, seqsOf } from './support/client.ts'
+import { park } from './support/parked.ts'
+import { shareServer } from './support/servers.ts'
+
+/** A poll that is not woken waits for so long, and its test fails. */
+const WAIT_MS = 1_000
+
+describe('a poll, while its look into the store is held up', () => {
+  it('gets the message that is committed meanwhile: no wake-up is lost', async (t) => {
+    const { inbox, store, ada, poll, send } = openInbox(t)
+    const look = store.holdNextPage()
+    const answer = poll(ada, { after: 0 })
+    await look.begun
+    await send('hello')
+
+    // What it read is empty: the message came after the look, and before the poll waits.
+    look.release()
+
+    assert.deepEqual(seqsOf((await answer).messages), [1])
+    await inbox.settled()
+  })
+
+  it('gets all messages that are committed meanwhile, in order', async (t) => {
+    const { store, ada, poll, send } = openInbox(t)
+    const look = store.holdNextPage()
+    const answer = poll(ada, { after: 0 })
+    await look.begun
+    for (const number of range(1, 5)) await send(String(number))
+
+    look.release()
+
+    assert.deepEqual([seqsOf((await answer).messages), (await answer).cursor], [range(1, 5), 5])
+  })
+
+  it('ends when its session ends meanwhile, whether there is something to read or not', async (t) => {
+    const { store, waiters, ada, poll, send } = openInbox(t)
+    const bob = readerOf('laptop')
+    await send('hello')
+    for (const [reader, after] of [
+      [ada, 1],
+      [bob, 0],
+    ] as const) {
+      const look = store.holdNextPage()
+      const answer = poll(reader, { after })
+      await look.begun
+
+      reader.ended = true
+      waiters.endSession(reader)
+      look.release()
+
+      await assert.rejects(answer, { code: 'session_ended' })
+    }
+  })
+
+  it('is not kept when its client goes meanwhile', async (t) => {
+    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+    const look = store.holdNextPage()
+    const answer = poll(ada, { after: 0, waitMs: 60_000, whenGone: (listener) => listener() })
+    await look.begun
+    assert.equal(waiters.isOnline('ada'), true)
+
+    look.release()
+    await answer
+
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+
+  it('is answered when the server begins to stop meanwhile', async (t) => {
+    const { store, waiters, ada, poll } = openInbox(t)
+    const look = store.holdNextPage()
+    const answer = poll(ada, { after: 0, waitMs: 60_000 })
+    await look.begun
+
+    waiters.close()
+    look.release()
+
+    const { messages, cursor, closing } = await answer
+    assert.deepEqual([messages, cursor, closing], [[], 0, true])
+  })
+
+  it('gets an error of the store, and leaves nobody online', async (t) => {
+    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+    const look = store.holdNextPage()
+    const answer = poll(ada, { after: 0 })
+    await look.begun
+
+    look.fail(new DatabaseUnavailable('The disk is gone.'))
+
+    await assert.rejects(answer, DatabaseUnavailable)
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+})
+
+describe('a poll, while a commit is held up', () => {
+  it('hears of the message after the commit and not before', async (t) => {
+    const { store, ada, poll, send } = openInbox(t)
+    const commit = store.holdNextCommit()
+    const parked = poll(ada, { after: 0, waitMs: 60_000 })
+    const sent = send('hello')
+    await commit.begun
+
+    // Another poll looks into the store meanwhile: the message is not there.
+    const between = await poll(readerOf('laptop'), { after: 0, waitMs: 0 })
+    assert.deepEqual(between.messages, [])
+    assert.equal(await Promise.race([parked, sent, nextTurn()]), undefined)
+    commit.release()
+
+    assert.equal((await sent).live, true)
+    assert.deepEqual(seqsOf((await parked).messages), [1])
+  })
+
+  it('hears nothing of a message that could not be committed, and gets the next in its place', async (t) => {
+    const { store, ada, poll, send } = openInbox(t)
+    const parked = poll(ada, { after: 0, waitMs: 60_000 })
+    const commit = store.holdNextCommit()
+    const refused = send('lost')
+    await commit.begun
+
+    commit.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(refused, DatabaseUnavailable)
+    await send('kept')
+
+    const { messages } = await parked
+    assert.deepEqual(
+      messages.map(({ seq, body }) => [seq, body]),
+      [[1, 'kept']],
+    )
+  })
+
+  it('has its acknowledgement written later when the commit that carried it fails', async (t) => {
+    const { store, inbox, ada, poll, send } = openInbox(t)
+    for (const number of range(1, 3)) await send(String(number))
+    await poll(ada, { after: 2, waitMs: 0 })
+    const commit = store.holdNextCommit()
+    const refused = send('lost')
+    await commit.begun
+    commit.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(refused)
+    assert.equal(store.acknowledgedSeq, 0)
+
+    await inbox.settled()
+
+    assert.equal(store.acknowledgedSeq, 2)
+  })
+
+  it('is refused its acknowledgement when that cannot be written, and may repeat it', async (t) => {
+    const { store, inbox, ada, send } = openInbox(t)
+    await send('hello')
+    const commit = store.holdNextCommit()
+    const refused = inbox.acknowledge(ada, 1)
+    await commit.begun
+    commit.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(refused, DatabaseUnavailable)
+
+    // The same cursor again: what this process remembers of it is not yet in the store.
+    await inbox.acknowledge(ada, 1)
+
+    assert.equal(store.acknowledgedSeq, 1)
+  })
+})
+
+describe('a poll that ends by time', () => {
+  it('ends with its token when that expires before the wait is over, and empty otherwise', async (t) => {
+    const { ada, poll } = openInbox(t)
+    const soonMs = Date.now() + 100
+
+    await assert.rejects(poll(ada, { after: 0, tokenExpiresAtMs: soonMs }), { code: 'session_ended' })
+
+    const tokenExpiresAtMs = Date.now() + 60_000
+    assert.deepEqual((await poll(ada, { after: 0, waitMs: 100, tokenExpiresAtMs })).messages, [])
+  })
+
+  it('ends with its token though the timer goes a little early', async (t) => {
+    const { ada, poll } = openInbox(t)
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const ended = poll(ada, { after: 0, waitMs: 120_000, tokenExpiresAtMs: Date.now() + 60_000 })
+    ended.catch(() => {})
+    await nextTurn()
+
+    // Timers and the clock do not count the same milliseconds; here they are a minute apart.
+    t.mock.timers.tick(60_000)
+
+    await assert.rejects(ended, { code: 'session_ended' })
+  })
+})
+
+describe('a poll that is answered from memory', () => {
+  it('gets at most limit of a batch, and the rest with the next read', async (t) => {
+    const { ada, poll, send } = openInbox(t)
+    const parked = poll(ada, { after: 0, limit: 3 })
+    await nextTurn()
+    await Promise.all(range(1, 5).map((number) => send(String(number))))
+
+    const first = await parked
+    const rest = await poll(ada, { after: first.cursor, limit: 3 })
+
+    assert.deepEqual([seqsOf(first.messages), first.cursor, first.hasMore], [[1, 2, 3], 3, true])
+    assert.deepEqual([seqsOf(rest.messages), rest.cursor, rest.hasMore], [[4, 5], 5, false])
+  })
+
+  it('gets about 1 MiB at most of a batch, as from the store', async (t) => {
+    const { ada, poll, send } = openInbox(t)
+    const parked = poll(ada, { after: 0, limit: 500, waitMs: 60_000 })
+    await nextTurn()
+    await Promise.all(range(1, 100).map(() => send('m'.repeat(16_384))))
+
+    const { messages, cursor } = await parked
+
+    const bytes = Buffer.byteLength(JSON.stringify(messages))
+    assert.ok(bytes <= 1.1 * 1_048_576, `a page of ${bytes} bytes`)
+    assert.deepEqual(seqsOf(messages), range(1, cursor))
+  })
+
+  it('gets it beside other polls, each by its own limit', async (t) => {
+    const { ada, poll, send } = openInbox(t)
+    await send('1')
+    const behind = poll(ada, { after: 1, limit: 1 })
+    const beside = poll(readerOf('laptop'), { after: 1 })
+    await nextTurn()
+
+    await Promise.all([send('2'), send('3')])
+
+    assert.deepEqual([seqsOf((await behind).messages), (await behind).hasMore], [[2], true])
+    assert.deepEqual([seqsOf((await beside).messages), (await beside).hasMore], [[2, 3], false])
+  })
+})
+
+describe('many at once', () => {
+  const server = shareServer()
+  const multi = shareServer({ SESSION_POLICY: 'multi' })
+
+  it('50 senders and one reader: it sees 1 to N, in order, without a gap or a repeat', async () => {
+    const { client, ada } = await adaAndBob(await server())
+    const senders = await Promise.all(range(1, 50).map(() => client.join(newName('sender'))))
+    const texts = new Set<string>()
+
+    const reading = readAll(ada, 500)
+    await Promise.all(
+      senders.map(async (sender) => {
+        for (let i = 0; i < 10; i++) {
+          const text = `${sender.username} ${i}`
+          texts.add(text)
+          assert.equal((await sender.send(ada, text)).status, 201)
+        }
+      }),
+    )
+    const seen = await reading
+
+    assert.deepEqual(seqsOf(seen), range(1, 500))
+    assert.deepEqual(new Set(seen.map(({ body }) => body)), texts)
+    for (const { username } of senders) {
+      const own = seen.filter(({ from }) => from === username).map(({ body }) => body)
+      assert.deepEqual(
+        own,
+        range(0, 9).map((i) => `${username} ${i}`),
+        'a sender that waits for each answer keeps its order',
+      )
+    }
+  })
+
+  it('several readers with different limits: each sees all, in order', async () => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const [laptop, tablet] = [await client.enter(phone.username), await client.enter(phone.username)]
+
+    const reading = Promise.all([readAll(phone, 100, 1), readAll(laptop, 100, 7), readAll(tablet, 100, 500)])
+    await Promise.all(range(1, 10).map(() => bob.sendMany(phone, 10)))
+
+    for (const seen of await reading) assert.deepEqual(seqsOf(seen), range(1, 100))
+  })
+
+  it('a conversation: every answer follows its question', async () => {
+    const { ada, bob } = await adaAndBob(await server())
+    const turn = async (person: Person, number: number) => {
+      const { messages } = (await person.poll({ after: number - 1 })).body
+      assert.deepEqual(
+        messages.map(({ seq, body }: Message) => [seq, body]),
+        [[number, String(number)]],
+      )
+    }
+
+    const asking = async () => {
+      for (const number of range(1, 50)) {
+        await ada.send(bob, String(number))
+        await turn(ada, number)
+      }
+    }
+    const answering = async () => {
+      for (const number of range(1, 50)) {
+        await turn(bob, number)
+        await bob.send(ada, String(number))
+      }
+    }
+
+    await Promise.all([asking(), answering()])
+  })
+
+  it('a reader that is taken over again and again while messages arrive: together they see all', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const total = 120
+    const sending = Promise.all(range(1, 4).map(() => bob.sendMany(ada, total / 4)))
+
+    const seen: number[] = []
+    while (seen.length < total) {
+      // A device that shows what it got, and uses its token only then.
+      const { token, offlineMessages, cursor } = (await client.login(ada.username, { takeover: true })).body
+      assert.equal(offlineMessages[0]?.seq ?? seen.length + 1, seen.length + 1, 'nothing skipped or repeated')
+      seen.push(...seqsOf(offlineMessages))
+      const { body } = await client.get(`/v1/inbox?after=${cursor}&wait=1`, { token })
+      seen.push(...seqsOf(body.messages))
+      await client.post('/v1/inbox/ack', { cursor: body.cursor }, { token })
+    }
+    await sending
+
+    assert.deepEqual(seen, range(1, total))
+  })
+
+  it('a logout among messages on their way: the poll gets them or ends, and nothing is lost', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    let acknowledged = 0
+    let reader = ada
+    for (let round = 1; round <= 10; round++) {
+      const poll = await park(t, reader, `after=${acknowledged}`)
+      const [, { status, body }] = await Promise.all([
+        Promise.all([bob.send(ada, `message ${round}`), reader.logout()]),
+        poll.answer(),
+      ])
+      assert.ok(status === 200 || body.code === 'session_ended')
+
+      const login = (await client.login(ada.username)).body
+      assert.deepEqual(seqsOf(login.offlineMessages), [round], 'what was not acknowledged is there')
+      acknowledged = round
+      reader = await client.enter(ada.username)
+      assert.equal((await reader.acknowledge(round)).status, 204)
+    }
+  })
+})
+
+/** Polls as a client does until it has so many messages. */
+async function readAll(person: Person, count: number, limit = 100): Promise<Message[]> {
+  const seen: Message[] = []
+  for (let cursor = 0; seen.length < count; ) {
+    const { messages, cursor: next } = (await person.poll({ after: cursor, limit })).body
+    seen.push(...messages)
+    cursor = next
+  }
+  return seen
+}
+
+interface TestReader extends Reader {
+  ended: boolean
+}
+
+/** The inbox of ada over a store in memory. */
+function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
+  const store = new HeldStore()
+  const waiters = new Waiters(graceMs, () => {})
+  t.after(() => waiters.close())
+  const inbox = new Inbox(store, waiters)
+
+  const poll = (reader: Reader, request: Partial<PollRequest>): Promise<PollAnswer> =>
+    inbox.read(reader, {
+      after: undefined,
+      limit: 100,
+      waitMs: WAIT_MS,
+      tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
+      whenGone: () => {},
+      ...request,
+    })
+  const send = (body: string) =>
+    inbox.append({ sender: { accountId: 2, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
+  return { store, waiters, inbox, ada: readerOf('phone'), poll, send }
+}
+
+const readerOf = (id: string): TestReader => ({
+  id,
+  username: 'ada',
+  ended: false,
+  accountId: 1,
+  acknowledgedSeq: 0,
+  offeredSeq: 0,
+})
+
+/** Something that is held up until the test lets it go on. */
+class Hold {
+  readonly begun: Promise<void>
+  readonly #over: Promise<void>
+  begin = () => {}
+  release = () => {}
+  fail: (error: Error) => void = () => {}
+
+  constructor() {
+    this.begun = new Promise((resolve) => {
+      this.begin = resolve
+    })
+    this.#over = new Promise((resolve, reject) => {
+      this.release = resolve
+      this.fail = reject
+    })
+  }
+
+  pass(): Promise<void> {
+    this.begin()
+    return this.#over
+  }
+}
+
+/** One inbox, kept as the real stores keep it. A page that is held was read before it was held. */
+class HeldStore {
+  acknowledgedSeq = 0
+  readonly #messages: Message[] = []
+  #heldPage: Hold | undefined
+  #heldCommit: Hold | undefined
+
+  holdNextPage(): Hold {
+    this.#heldPage = new Hold()
+    return this.#heldPage
+  }
+
+  /** A commit that is held has not happened, and when it fails it never does. */
+  holdNextCommit(): Hold {
+    this.#heldCommit = new Hold()
+    return this.#heldCommit
+  }
+
+  async readInbox(_accountId: number, from: number | undefined, limit: number): Promise<Page> {
+    const after = from ?? this.acknowledgedSeq
+    const messages = this.#messages.slice(after, after + limit)
+    const page = { after, messages, newestSeq: this.#messages.length, purgedSeq: 0 }
+    const held = this.#heldPage
+    this.#heldPage = undefined
+    await held?.pass()
+    return page
+  }
+
+  async commit({ acknowledgements, appends }: Batch): Promise<AppendOutcome[]> {
+    const held = this.#heldCommit
+    this.#heldCommit = undefined
+    await held?.pass()
+    for (const { seq } of acknowledgements) this.acknowledgedSeq = Math.max(this.acknowledgedSeq, seq)
+    return appends.map((append) => this.#append(append))
+  }
+
+  async findMessage() {
+    return undefined
+  }
+
+  #append({ id, from, body, sentAtMs }: Append): AppendOutcome {
+    const seq = this.#messages.length + 1
+    this.#messages.push({ seq, id, from, body, sentAt: new Date(sentAtMs).toISOString() })
+    return { kind: 'appended', seq }
+  }
+}
+
+const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))

@@ -1,0 +1,272 @@
+/** What may go goes, nothing else does, and whoever missed it is told. */
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import SqliteFile from 'better-sqlite3'
+import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
+import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { type Env, type RunningServer, startServer } from './support/servers.ts'
+import { stored } from './support/stored.ts'
+import { countCommits } from './support/write-ahead-log.ts'
+
+const HOUR_MS = 3_600_000
+
+describe('an acknowledged message', () => {
+  it('goes at once with RETENTION=0, and whoever asks for it is told of the gap', async (t) => {
+    const { ada, server } = await begin(t, { RETENTION: '0' })
+    const [first = ''] = await ada.sendMany('ada', 5)
+    await ada.acknowledge(3)
+    await eventually('the first three are gone', () => hasSeqs(server, [4, 5]))
+
+    assert.equal((await ada.status(first)).status, 404)
+    const { body } = await ada.poll({ after: 1, wait: 0 })
+    assert.deepEqual(body.gap, { from: 2, to: 3 })
+    assert.deepEqual(seqsOf(body.messages), [4, 5])
+    assert.equal((await ada.poll({ after: 3, wait: 0 })).body.gap, undefined)
+  })
+
+  it('goes when it is older than RETENTION', async (t) => {
+    const { ada, server } = await begin(t, { RETENTION: '1s' })
+    await ada.sendMany('ada', 3)
+    await ada.acknowledge(3)
+    await eventually('all are gone', () => hasSeqs(server, []))
+  })
+
+  it('stays as long as it is younger, and one that is not acknowledged stays however old it is', async (t) => {
+    const { file } = await prepare(t, (database) => {
+      insertMessages(database, 'ada', [25, 25, 1, 25, 25], 4)
+      insertMessages(database, 'bob', [25, 25, 25], 1)
+      // The last inbox of a walk: when this one is purged, the others have been looked at.
+      insertMessages(database, 'zoe', [25], 1)
+    })
+    const server = await startServer(t, {}, file)
+    await eventually('the walk is over', () => !seqsIn(server, 'zoe').includes(1))
+
+    assert.deepEqual(seqsIn(server, 'bob'), [2, 3])
+    assert.deepEqual(seqsIn(server, 'ada'), [3, 4, 5])
+    // The fourth is old and acknowledged, but what is gone is always one range.
+    const ada = await new Client(server).enter('ada')
+    const { body } = await ada.poll({ after: 0, wait: 0 })
+    assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2 }, [3, 4, 5]])
+  })
+})
+
+describe('a message that nobody reads', () => {
+  it('goes when it is older than MESSAGE_TTL, which the login tells', async (t) => {
+    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2, 0.1, 0.1]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h' }, file)
+    await eventually('the old ones are gone', () => hasSeqs(server, [4, 5]))
+
+    const { body } = await new Client(server).login('ada')
+    assert.deepEqual(body.gap, { from: 1, to: 3 })
+    assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
+  })
+
+  it('leaves a gap that is told once, and then the poll waits for the next message', async (t) => {
+    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h' }, file)
+    await eventually('all are gone', () => hasSeqs(server, []))
+
+    const login = (await new Client(server).login('ada')).body
+    assert.deepEqual(login.gap, { from: 1, to: 3 })
+    assert.deepEqual([login.offlineMessages, login.cursor, login.hasMore], [[], 3, false])
+    const ada = await new Client(server).enter('ada')
+    const behind = (await ada.poll({ after: 1, wait: 30 })).body
+    assert.deepEqual(behind, { messages: [], cursor: 3, hasMore: false, gap: { from: 2, to: 3 } })
+
+    const poll = await park(t, ada, 'after=3&wait=30')
+    await ada.send('ada', 'the fourth')
+    const { body } = await poll.answer()
+    assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
+  })
+
+  it('makes room in a full inbox when it goes', async (t) => {
+    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, file)
+    const zoe = await new Client(server).enter('zoe')
+    await eventually('there is room', async () => (await zoe.send('ada', 'once more')).status === 201)
+    assert.deepEqual(seqsIn(server, 'ada'), [4])
+  })
+})
+
+describe('numbers', () => {
+  it('go on when everything was purged, also after a restart', async (t) => {
+    const { ada, server } = await begin(t, { RETENTION: '0' })
+    await ada.sendMany('ada', 3)
+    await ada.acknowledge(3)
+    await eventually('all are gone', () => hasSeqs(server, []))
+    await ada.send('ada', 'the fourth')
+    assert.deepEqual(seqsOf((await ada.poll({ after: 3, wait: 0 })).body.messages), [4])
+    await ada.acknowledge(4)
+    await eventually('all are gone again', () => hasSeqs(server, []))
+    await server.stop()
+
+    const again = await startServer(t, { RETENTION: '0' }, server.file)
+    const later = await new Client(again).enter('ada')
+    await later.send('ada', 'the fifth')
+    const { body } = await later.poll({ wait: 0 })
+    assert.deepEqual([seqsOf(body.messages), body.gap], [[5], undefined])
+  })
+})
+
+describe('what else goes', () => {
+  it('is the inbox of a deleted account, but not what it sent', async (t) => {
+    const { ada, zoe, server } = await begin(t, { RETENTION: '0' })
+    await zoe.sendMany('ada', 3)
+    await ada.send('zoe', 'remember me')
+    await ada.request('POST', '/v1/me/delete', { body: { password: passwordOf('ada') } })
+    await eventually('the inbox is gone', () => seqsIn(server, 'ada').length === 0)
+
+    const { body } = await zoe.poll({ wait: 0 })
+    assert.deepEqual([body.messages[0].from, body.messages[0].body], ['ada', 'remember me'])
+    const sessions = stored(server.file)['session'] ?? []
+    assert.equal(sessions.length, 1, 'That of zoe.')
+  })
+
+  it('are idempotency keys, older than IDEMPOTENCY_TTL and no others, however many', async (t) => {
+    const { file } = await prepare(t, (database) => {
+      insertKeys(database, 'ada', 5_000, 25)
+      insertKeys(database, 'ada', 3, 23)
+    })
+    const server = await startServer(t, {}, file)
+    await eventually('the old ones are gone', () => rowsOf(server, 'idempotency_key').length <= 3)
+    assert.equal(rowsOf(server, 'idempotency_key').length, 3)
+  })
+
+  it('are sessions that have expired and no others', async (t) => {
+    const { file } = await prepare(t, (database) => {
+      const insert = database.prepare<{ id: string; inMs: number; nowMs: number }>(
+        `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
+         SELECT @id, id, 0, @nowMs + @inMs, 0, 0 FROM account WHERE username = 'ada'`,
+      )
+      for (const [id, inMs] of Object.entries({ past: -1, future: HOUR_MS })) {
+        insert.run({ id, inMs, nowMs: Date.now() })
+      }
+    })
+    const server = await startServer(t, {}, file)
+    await eventually('the old one is gone', () => !rowsOf(server, 'session').some(({ id }) => id === 'past'))
+    assert.ok(rowsOf(server, 'session').some(({ id }) => id === 'future'))
+  })
+})
+
+describe('the purge', () => {
+  it('of 5 000 messages is done in small portions', async (t) => {
+    const { file } = await prepare(t, (database) =>
+      insertMessages(database, 'ada', Array(5_000).fill(25), 5_000),
+    )
+    const commits = countCommits(file)
+    const server = await startServer(t, {}, file)
+    await eventually('all are gone', () => hasSeqs(server, []), 20_000)
+    assert.ok(commits() >= 5, `${commits()} transactions`)
+  })
+
+  it('holds up nobody: sends go on meanwhile, and their messages stay', async (t) => {
+    const { ada, server } = await begin(t, { RETENTION: '0' })
+    const database = new SqliteFile(server.file)
+    database.transaction(() => insertMessages(database, 'ada', Array(5_000).fill(25), 5_000))()
+    database.close()
+    let sent = 0
+    const sendOne = async () => {
+      assert.equal((await ada.send('ada', 'meanwhile')).status, 201)
+      sent += 1
+    }
+    const goneAfterOneMore = async () => {
+      await sendOne()
+      return !seqsIn(server, 'ada').includes(5_000)
+    }
+    await eventually('the old ones are gone', goneAfterOneMore, 20_000)
+
+    const { body } = await ada.poll({ after: 0, wait: 0, limit: 500 })
+    assert.deepEqual(body.gap, { from: 1, to: 5_000 })
+    assert.deepEqual(seqsOf(body.messages), range(5_001, 5_000 + Math.min(sent, 500)))
+  })
+
+  it('goes on by itself after the database was locked', async (t) => {
+    const { ada, server } = await begin(t, { RETENTION: '0' })
+    await ada.sendMany('ada', 2)
+    await ada.acknowledge(1)
+    await eventually('the first is gone', () => hasSeqs(server, [2]))
+    await ada.acknowledge(2)
+    const other = new SqliteFile(server.file)
+    t.after(() => other.close())
+    other.exec('BEGIN IMMEDIATE')
+    // Behind a send that was refused, a walk has been refused, or will be: they take turns.
+    assert.equal((await ada.send('ada', 'not now')).status, 503)
+    other.close()
+
+    await eventually('the second is gone', () => hasSeqs(server, []))
+    assert.deepEqual(
+      server.logs.filter(({ level }) => level >= 50),
+      [],
+    )
+  })
+})
+
+interface Beginning {
+  server: RunningServer
+  ada: Person
+  zoe: Person
+}
+
+async function begin(t: TestContext, env: Env): Promise<Beginning> {
+  const server = await startServer(t, env)
+  const client = new Client(server)
+  return { server, ada: await client.join('ada'), zoe: await client.join('zoe') }
+}
+
+/** A database with accounts, and with what the test puts there that only time would bring. */
+async function prepare(t: TestContext, fill: (database: SqliteFile.Database) => void) {
+  const server = await startServer(t)
+  const client = new Client(server)
+  await Promise.all(['ada', 'bob'].map((name) => client.register(name)))
+  // Behind the others, and so purged after them.
+  await client.register('zoe')
+  await server.stop()
+  const database = new SqliteFile(server.file)
+  database.transaction(() => fill(database))()
+  database.close()
+  return { file: server.file }
+}
+
+/** @param agesHours one for each message, in the order of their numbers */
+function insertMessages(database: SqliteFile.Database, to: string, agesHours: number[], acknowledgedSeq = 0) {
+  const id = idOf(database, to)
+  const insert = database.prepare(
+    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+  for (const [i, hours] of agesHours.entries()) {
+    insert.run(id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, Date.now() - hours * HOUR_MS)
+  }
+  database
+    .prepare('UPDATE account SET newest_seq = ?, acknowledged_seq = ? WHERE id = ?')
+    .run(agesHours.length, acknowledgedSeq, id)
+}
+
+function insertKeys(database: SqliteFile.Database, from: string, count: number, ageHours: number) {
+  const insert = database.prepare(
+    'INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live) VALUES (?, ?, ?, ?, ?, 0)',
+  )
+  const id = idOf(database, from)
+  for (let i = 0; i < count; i++) {
+    const bytes = uuidToBytes(uuidv7())
+    insert.run(id, `${ageHours} hours ${i}`, bytes, bytes, Date.now() - ageHours * HOUR_MS)
+  }
+}
+
+const idOf = (database: SqliteFile.Database, username: string) =>
+  database.prepare<[string], number>('SELECT id FROM account WHERE username = ?').pluck().get(username)
+
+const rowsOf = ({ file }: RunningServer, table: string) => stored(file)[table] ?? []
+
+function seqsIn(server: RunningServer, username: string): unknown[] {
+  const id = rowsOf(server, 'account').find((account) => account['username'] === username)?.['id']
+  return rowsOf(server, 'message')
+    .filter((message) => message['recipient_id'] === id)
+    .map(({ seq }) => seq)
+}
+
+/** Whether the inbox of ada has exactly these. */
+function hasSeqs(server: RunningServer, seqs: number[]): boolean {
+  return JSON.stringify(seqsIn(server, 'ada')) === JSON.stringify(seqs)
+}

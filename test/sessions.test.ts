@@ -1,0 +1,509 @@
+import assert from 'node:assert/strict'
+import { copyFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { adaAndBob, Client, newName, Person, passwordOf, range, seqsOf } from './support/client.ts'
+import type { Answer } from './support/contract-check.ts'
+import { eventually } from './support/eventually.ts'
+import { type ParkedPoll, park } from './support/parked.ts'
+import { shareServer, spawnServer, startServer } from './support/servers.ts'
+
+/** Far below the waits that are asked for here, and far above what an answer takes. */
+const AT_ONCE_MS = 2_000
+
+const server = shareServer()
+const multi = shareServer({ SESSION_POLICY: 'multi' })
+const multiWithoutRetention = shareServer({ SESSION_POLICY: 'multi', RETENTION: '0' })
+const withSecondOfGrace = shareServer({ PRESENCE_GRACE: '1s' })
+const withTwoSeconds = shareServer({ TOKEN_TTL: '2s' })
+
+describe('a login', () => {
+  it('gives the offline messages, and gives them again when its answer was lost', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const ids = await bob.sendMany(ada, 3)
+
+    const lost = (await client.login(ada.username)).body
+    const again = (await client.login(ada.username)).body
+
+    assert.deepEqual(
+      again.offlineMessages.map(({ seq, id, from, body }: Record<string, unknown>) => [seq, id, from, body]),
+      ids.map((id, i) => [i + 1, id, bob.username, `message ${i + 1}`]),
+    )
+    assert.deepEqual([again.cursor, again.hasMore], [3, false])
+    assert.deepEqual(lost.offlineMessages, again.offlineMessages)
+    assert.equal((await bob.status(ids[0] ?? '')).body.state, 'stored')
+  })
+
+  it('hands over what the first request with its token acknowledges, whatever that request is', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const requests: ((person: Person) => Promise<Answer>)[] = [
+      (person) => person.poll({ wait: 0 }),
+      (person) => person.user('nobody-by-that-name'),
+      (person) => person.send('nobody-by-that-name', 'hello'),
+      (person) => person.request('POST', '/v1/inbox/ack', { body: { cursor: 'not a number' } }),
+      (person) => person.request('POST', '/v1/token'),
+      (person) => person.logout(),
+    ]
+    for (const request of requests) {
+      const [id = ''] = await bob.sendMany(ada, 1)
+      const person = await client.enter(ada.username, { takeover: true })
+      assert.equal((await bob.status(id)).body.state, 'stored')
+
+      await request(person)
+
+      assert.equal((await bob.status(id)).body.state, 'delivered', String(request))
+      const { offlineMessages } = (await client.login(ada.username, { takeover: true })).body
+      assert.deepEqual(offlineMessages, [], String(request))
+    }
+  })
+
+  it('acknowledges with its token the page that it handed over, and not the backlog behind it', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    await Promise.all(range(1, 50).map(() => bob.sendMany(ada, 14)))
+
+    const login = (await client.login(ada.username)).body
+    assert.deepEqual(seqsOf(login.offlineMessages), range(1, 100))
+    assert.deepEqual([login.cursor, login.hasMore], [100, true])
+
+    const reader = new Person(client, ada.username, login.token, login.cursor)
+    const behind = (await reader.poll({ limit: 1 })).body
+    assert.deepEqual(seqsOf(behind.messages), [101])
+    const states = await Promise.all(
+      [login.offlineMessages[0], login.offlineMessages[99], behind.messages[0]].map(({ id }) =>
+        bob.status(id),
+      ),
+    )
+    assert.deepEqual(
+      states.map(({ body }) => body.state),
+      ['delivered', 'delivered', 'stored'],
+    )
+    const next = (await client.login(ada.username, { takeover: true })).body
+    assert.deepEqual(seqsOf(next.offlineMessages), range(101, 200))
+  })
+
+  it('does not acknowledge with its token what arrived after it', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    await bob.sendMany(ada, 2)
+    const reader = await client.enter(ada.username)
+    const [id = ''] = await bob.sendMany(ada, 1)
+
+    const { messages } = (await reader.poll()).body
+
+    assert.deepEqual(seqsOf(messages), [3])
+    assert.equal((await bob.status(id)).body.state, 'stored')
+  })
+
+  it('does not give again what the session before it has acknowledged a moment ago', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    await bob.sendMany(ada, 3)
+
+    await ada.poll({ after: 2 })
+    const { offlineMessages } = (await client.login(ada.username, { takeover: true })).body
+
+    assert.deepEqual(seqsOf(offlineMessages), [3])
+  })
+})
+
+describe('a session, where an account has one', () => {
+  it('ends with the next login', async () => {
+    const { client, ada } = await adaAndBob(await server())
+
+    const newer = await client.enter(ada.username)
+
+    assertSessionEnded(await ada.poll({ wait: 0 }))
+    assert.equal((await newer.poll({ wait: 0 })).status, 200)
+  })
+
+  it('is not ended by a login while a poll waits: the account is in use', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const poll = await park(t, ada, 'after=0')
+
+    const refused = await client.login(ada.username)
+    const unproven = await client.login(ada.username, { password: 'a wrong password', takeover: true })
+    assert.deepEqual([refused.status, refused.body.code], [409, 'already_online'])
+    assert.deepEqual([unproven.status, unproven.body.code], [401, 'invalid_credentials'])
+
+    await bob.send(ada, 'still there?')
+    assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
+    assert.equal((await ada.poll({ wait: 0 })).status, 200)
+  })
+
+  it('tells that an account is in use to nobody but who knows the password', async (t) => {
+    const { client, ada } = await adaAndBob(await server())
+    await park(t, ada)
+
+    const { status, body } = await client.login(ada.username, { password: 'a wrong password' })
+
+    assert.deepEqual([status, body.code], [401, 'invalid_credentials'])
+  })
+
+  it('is not ended within the grace time after a poll, and is after it', async () => {
+    const { client, ada } = await adaAndBob(await withSecondOfGrace())
+    await ada.poll({ wait: 0 })
+    assert.equal((await client.login(ada.username)).body.code, 'already_online')
+    assert.equal((await ada.user(ada)).status, 200)
+
+    await eventually('the login passes', async () => (await client.login(ada.username)).status === 200)
+
+    assertSessionEnded(await ada.user(ada))
+  })
+
+  it('ends with a takeover, and its polls with it', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const polls = [await park(t, ada, 'wait=55'), await park(t, ada, 'wait=55')]
+
+    const newer = await client.enter(ada.username, { takeover: true })
+
+    for (const poll of polls) assertSessionEnded(await atOnce(poll))
+    assertSessionEnded(await ada.poll({ wait: 0 }))
+    await bob.send(ada, 'hello')
+    assert.deepEqual(seqsOf((await newer.poll()).body.messages), [1])
+  })
+
+  it('ends with a logout at once, and its polls with it; another login needs no takeover', async (t) => {
+    const { client, ada } = await adaAndBob(await server())
+    const poll = await park(t, ada, 'wait=55')
+
+    assert.equal((await ada.logout()).status, 204)
+
+    assertSessionEnded(await atOnce(poll))
+    assertSessionEnded(await ada.logout())
+    assert.equal((await client.login(ada.username)).status, 200)
+  })
+
+  it('ends with a logout only when what it acknowledged is on the disk', async (t) => {
+    const { ada, bob } = await adaAndBob(await server())
+    await bob.sendMany(ada, 3)
+    await ada.poll({ after: 2 })
+
+    await ada.logout()
+
+    // A second server on a copy of the files sees what a crash would leave.
+    const { file } = await server()
+    const copy = `${file}.copy`
+    for (const suffix of ['', '-wal']) copyFileSync(file + suffix, copy + suffix)
+    const restored = new Client(await startServer(t, {}, copy))
+    assert.deepEqual(seqsOf((await restored.login(ada.username)).body.offlineMessages), [3])
+  })
+
+  it('goes on, with its polls, when it changes the password', async (t) => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const poll = await park(t, ada, 'after=0')
+
+    const body = { current: passwordOf(ada.username), new: 'a better password' }
+    assert.equal((await ada.request('PUT', '/v1/me/password', { body })).status, 204)
+
+    await bob.send(ada, 'hello')
+    assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
+    await ada.logout()
+    assert.equal((await client.login(ada.username, { password: 'a better password' })).status, 200)
+  })
+
+  it('ends when the account is deleted, and its polls with it', async (t) => {
+    const { ada } = await adaAndBob(await server())
+    const poll = await park(t, ada, 'wait=55')
+
+    const body = { password: passwordOf(ada.username) }
+    assert.equal((await ada.request('POST', '/v1/me/delete', { body })).status, 204)
+
+    assertSessionEnded(await atOnce(poll))
+    assertSessionEnded(await ada.poll({ wait: 0 }))
+  })
+
+  it('is one when several log in at once: of their tokens one is good', async () => {
+    const { client, ada } = await adaAndBob(await server())
+
+    const logins = await Promise.all(range(1, 5).map(() => client.enter(ada.username)))
+    const answers = await Promise.all(logins.map((login) => login.user(ada)))
+
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401, 401])
+  })
+
+  it('is one when several take over at once', async (t) => {
+    const { client, ada } = await adaAndBob(await server())
+    const poll = await park(t, ada, 'wait=55')
+
+    const logins = await Promise.all(range(1, 4).map(() => client.enter(ada.username, { takeover: true })))
+    assertSessionEnded(await atOnce(poll))
+    const answers = await Promise.all(logins.map((login) => login.user(ada)))
+
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401])
+  })
+
+  it('stays good over a restart, with what it has acknowledged', async (t) => {
+    const first = await startServer(t)
+    const { ada, bob } = await adaAndBob(first)
+    await bob.sendMany(ada, 3)
+    await ada.poll({ after: 2, wait: 0 })
+    await first.stop()
+
+    const client = new Client(await startServer(t, {}, first.file))
+    const returned = new Person(client, ada.username, ada.token, ada.cursor)
+
+    assert.deepEqual(seqsOf((await returned.poll()).body.messages), [3])
+  })
+
+  it('locks nobody out after a crash in which its polls were waiting', async (t) => {
+    const first = await spawnServer(t)
+    const { ada } = await adaAndBob(first)
+    await park(t, ada, 'wait=55')
+    first.process.kill('SIGKILL')
+    await first.exited
+
+    const second = new Client(await spawnServer(t, {}, first.file))
+    const returned = new Person(second, ada.username, ada.token, ada.cursor)
+
+    assert.equal((await returned.user(ada)).body.online, false)
+    assert.equal((await second.login(ada.username)).status, 200)
+  })
+
+  it('is not ended by polls that wait on: they may come and go', async (t) => {
+    const { client, ada } = await adaAndBob(await withSecondOfGrace())
+    const poll = await park(t, ada, 'wait=55')
+    poll.socket.destroy()
+    await eventually('ada is offline', async () => !(await ada.user(ada)).body.online)
+
+    const again = await park(t, ada, 'wait=55')
+    assert.equal((await client.login(ada.username)).body.code, 'already_online')
+    again.socket.destroy()
+  })
+})
+
+describe('sessions side by side', () => {
+  it('all get a message, and a login is never refused', async (t) => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const onPhone = await park(t, phone, 'after=0')
+    const laptop = await client.enter(phone.username)
+    const onLaptop = await park(t, laptop, 'after=0')
+
+    await bob.send(phone, 'hello')
+
+    assert.deepEqual(seqsOf((await onPhone.answer()).body.messages), [1])
+    assert.deepEqual(seqsOf((await onLaptop.answer()).body.messages), [1])
+  })
+
+  it('keep a cursor each: what one acknowledged the other still reads', async () => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const ids = await bob.sendMany(phone, 3)
+
+    await phone.acknowledge(2)
+
+    assert.deepEqual(seqsOf((await phone.poll()).body.messages), [3])
+    assert.deepEqual(seqsOf((await laptop.poll()).body.messages), [1, 2, 3])
+    assert.equal((await bob.status(ids[1] ?? '')).body.state, 'delivered', 'by whoever was first')
+    const tablet = (await client.login(phone.username)).body
+    assert.deepEqual(seqsOf(tablet.offlineMessages), [3], 'a new one begins where the account is')
+  })
+
+  it('keep their cursors over a restart', async (t) => {
+    const env = { SESSION_POLICY: 'multi' }
+    const first = await startServer(t, env)
+    const { client, ada: phone, bob } = await adaAndBob(first)
+    const laptop = await client.enter(phone.username)
+    await bob.sendMany(phone, 3)
+    await phone.poll({ after: 2, wait: 0 })
+    await laptop.poll({ after: 1, wait: 0 })
+    await first.stop()
+
+    const again = new Client(await startServer(t, env, first.file))
+    const read = async ({ username, token }: Person) =>
+      seqsOf((await new Person(again, username, token, 0).poll()).body.messages)
+
+    assert.deepEqual([await read(phone), await read(laptop)], [[3], [2, 3]])
+  })
+
+  it('carry a conversation of an account with itself', async (t) => {
+    const { client, ada: phone } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const polls = [await park(t, phone, 'after=0'), await park(t, laptop, 'after=0')]
+
+    const { body: receipt } = await laptop.send(phone, 'a note to self')
+
+    assert.equal(receipt.delivery, 'live')
+    for (const poll of polls) {
+      const [message] = (await poll.answer()).body.messages
+      assert.deepEqual([message.seq, message.id, message.from], [1, receipt.id, phone.username])
+    }
+  })
+
+  it('end apart: a logout leaves the others, and their polls', async (t) => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const onPhone = await park(t, phone, 'after=0')
+    const onLaptop = await park(t, laptop, 'after=0')
+
+    await phone.logout()
+
+    assertSessionEnded(await atOnce(onPhone))
+    await bob.send(phone, 'hello')
+    assert.deepEqual(seqsOf((await onLaptop.answer()).body.messages), [1])
+  })
+
+  it('have eight polls each: those of one do not displace those of another', async (t) => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const onLaptop = await park(t, laptop, 'after=0')
+    const onPhone = []
+    for (let i = 0; i < 8; i++) onPhone.push(await park(t, phone, 'after=0'))
+
+    await bob.send(phone, 'hello')
+
+    for (const poll of [onLaptop, ...onPhone])
+      assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
+  })
+
+  it('all end when the password changes, but for the one that changed it', async (t) => {
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const onPhone = await park(t, phone, 'after=0&wait=55')
+    const onLaptop = await park(t, laptop, 'after=0')
+
+    const body = { current: passwordOf(phone.username), new: 'a better password' }
+    await laptop.request('PUT', '/v1/me/password', { body })
+
+    assertSessionEnded(await atOnce(onPhone))
+    assertSessionEnded(await phone.user(phone))
+    await bob.send(phone, 'hello')
+    assert.deepEqual(seqsOf((await onLaptop.answer()).body.messages), [1])
+  })
+
+  it('all end when the account is deleted, and their polls with them', async (t) => {
+    const { client, ada: phone } = await adaAndBob(await multi())
+    const laptop = await client.enter(phone.username)
+    const polls = [await park(t, phone, 'wait=55'), await park(t, laptop, 'wait=55')]
+
+    await laptop.request('POST', '/v1/me/delete', { body: { password: passwordOf(phone.username) } })
+
+    for (const poll of polls) assertSessionEnded(await atOnce(poll))
+  })
+
+  it('are ten at most: with one more the oldest ends, and its polls with it', async (t) => {
+    const { client, ada: oldest } = await adaAndBob(await multi())
+    const poll = await park(t, oldest, 'wait=55')
+    const others: Person[] = []
+    for (let i = 0; i < 9; i++) others.push(await client.enter(oldest.username))
+    assert.equal((await oldest.user(oldest)).status, 200, 'the tenth leaves it')
+
+    others.push(await client.enter(oldest.username))
+
+    assertSessionEnded(await atOnce(poll))
+    assertSessionEnded(await oldest.user(oldest))
+    for (const other of others) assert.equal((await other.user(oldest)).status, 200)
+  })
+
+  it('see a gap when they stay away while messages are acknowledged elsewhere and purged', async (t) => {
+    const { client, ada: phone, bob } = await adaAndBob(await multiWithoutRetention())
+    const laptop = await client.enter(phone.username)
+    await bob.sendMany(phone, 3)
+    await phone.acknowledge(2)
+
+    await eventually('two are purged', async () => 'gap' in (await laptop.poll()).body)
+    const withRest = (await laptop.poll({ after: 0 })).body
+    assert.deepEqual(withRest.gap, { from: 1, to: 2 })
+    assert.deepEqual([seqsOf(withRest.messages), withRest.cursor, withRest.hasMore], [[3], 3, false])
+    assert.deepEqual((await laptop.poll({ after: 1 })).body.gap, { from: 2, to: 2 })
+    assert.equal((await laptop.poll({ after: 2 })).body.gap, undefined)
+
+    await phone.acknowledge(3)
+    await eventually('all are purged', async () => (await laptop.poll({ after: 0 })).body.gap.to === 3)
+    const alone = (await laptop.poll({ after: 1, wait: 25 })).body
+    assert.deepEqual(alone, { messages: [], cursor: 3, hasMore: false, gap: { from: 2, to: 3 } })
+
+    const onLaptop = await park(t, laptop, `after=${alone.cursor}`)
+    await bob.send(phone, 'after the gap')
+    const { messages, gap } = (await onLaptop.answer()).body
+    assert.deepEqual([seqsOf(messages), gap], [[4], undefined], 'it is told once')
+  })
+
+  it('see no gap when they acknowledged the messages themselves', async () => {
+    const { client, ada: phone, bob } = await adaAndBob(await multiWithoutRetention())
+    const laptop = await client.enter(phone.username)
+    const [id = ''] = await bob.sendMany(phone, 2)
+    await phone.acknowledge(2)
+    await laptop.acknowledge(2)
+
+    await eventually('they are purged', async () => (await bob.status(id)).status === 404)
+
+    assert.deepEqual((await laptop.poll({ wait: 0 })).body, { messages: [], cursor: 2, hasMore: false })
+  })
+})
+
+describe('a token', () => {
+  it('ends the polls that were begun with it when it expires, and not before', async (t) => {
+    const { client, ada } = await adaAndBob(await withTwoSeconds())
+    const { token, expiresAt } = (await client.login(ada.username)).body
+    const reader = new Person(client, ada.username, token, 0)
+    const poll = await park(t, reader, 'wait=55')
+
+    const answer = await poll.answer()
+
+    const lateMs = Date.now() - Date.parse(expiresAt)
+    assert.ok(lateMs >= -10 && lateMs < AT_ONCE_MS, `${lateMs} ms after its end`)
+    assertSessionEnded(answer)
+    const after = await reader.poll({ wait: 0 })
+    assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
+  })
+
+  it('can be renewed: the newer lasts longer and is of the same session', async (t) => {
+    const { client, bob } = await adaAndBob(await withTwoSeconds())
+    const username = newName('ada')
+    await client.register(username)
+    await bob.send(username, 'hello')
+    const login = (await client.login(username)).body
+    const older = new Person(client, username, login.token, login.cursor)
+    let renewed = login
+    await eventually('a second has passed', async () => {
+      renewed = (await older.request('POST', '/v1/token')).body
+      return renewed.expiresAt > login.expiresAt
+    })
+    const newer = new Person(client, username, renewed.token, 1)
+    const poll = await park(t, newer, 'wait=55')
+
+    await eventually('the older expires', async () => (await older.user(username)).status === 401)
+    assert.equal((await newer.user(username)).status, 200)
+
+    assertSessionEnded(await poll.answer())
+    assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10, 'the poll had its own time')
+  })
+
+  it('stays good when it is renewed, and dies with its session', async () => {
+    const { client, ada } = await adaAndBob(await server())
+    const { body: renewed, status } = await ada.request('POST', '/v1/token')
+    assert.deepEqual([status, renewed.tokenType], [200, 'Bearer'])
+    const newer = new Person(client, ada.username, renewed.token, 0)
+    assert.deepEqual([(await ada.user(ada)).status, (await newer.user(ada)).status], [200, 200])
+
+    await newer.logout()
+
+    assertSessionEnded(await ada.user(ada))
+    assertSessionEnded(await newer.request('POST', '/v1/token'))
+  })
+
+  it('says who sends: a sender cannot be named in the request', async () => {
+    const { ada, bob } = await adaAndBob(await server())
+
+    const forged = await bob.request('POST', '/v1/messages', {
+      body: { to: ada.username, body: 'hello', from: ada.username },
+    })
+    await bob.send(ada, 'hello')
+
+    assert.deepEqual([forged.status, forged.body.code], [400, 'invalid_request'])
+    const { messages } = (await ada.poll()).body
+    assert.deepEqual(
+      messages.map(({ seq, from }: Record<string, unknown>) => [seq, from]),
+      [[1, bob.username]],
+    )
+  })
+})
+
+function assertSessionEnded({ status, body }: Answer) {
+  assert.deepEqual([status, body.code], [401, 'session_ended'])
+}
+
+/** The answer of a poll that would wait for long. */
+async function atOnce(poll: ParkedPoll): Promise<Answer> {
+  const startedAtMs = Date.now()
+  const answer = await poll.answer()
+  assert.ok(Date.now() - startedAtMs < AT_ONCE_MS)
+  return answer
+}

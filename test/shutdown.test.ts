@@ -1,0 +1,263 @@
+/** SIGTERM: who waits is answered, what has begun is finished, what still comes is sent away, and then it ends. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { describe, it, type TestContext } from 'node:test'
+import { Client, Person, range } from './support/client.ts'
+import { type Answer, assertInContract } from './support/contract-check.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { parse, rawRequest } from './support/raw-http.ts'
+import { type ServerProcess, spawnServer } from './support/servers.ts'
+import { stored } from './support/stored.ts'
+
+/** It takes well under a second. A loaded machine gets more, but less than the 10 s after which a stop is forced. */
+const STOP_MS_MAX = 5_000
+
+describe('a stop', () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`by ${signal} answers 200 parked polls at once, empty, and tells each when to come back`, async (t) => {
+      const server = await spawnServer(t)
+      const client = new Client(server)
+      const people = await Promise.all(range(1, 25).map((i) => client.join(`reader${i}`)))
+      await Promise.all(people.map((person) => person.send(person.username, 'to be at 1')))
+      const polls = await Promise.all(
+        people.flatMap((person) => range(1, 8).map(() => park(t, person, 'after=1&wait=55'))),
+      )
+
+      assert.equal(await stop(server, signal), 0)
+
+      const answers = await Promise.all(polls.map(({ answer }) => answer()))
+      for (const { status, headers, body } of answers) {
+        assert.equal(status, 200)
+        assert.deepEqual(body, { messages: [], cursor: 1, hasMore: false })
+        assert.equal(headers.get('connection'), 'close')
+        assert.match(headers.get('retry-after') ?? '', /^[1-5]$/)
+      }
+      const returns = new Set(answers.map(({ headers }) => headers.get('retry-after')))
+      assert.ok(returns.size > 1, 'They do not all come back in the same second.')
+      assert.equal(server.errors(), '')
+    })
+  }
+
+  it('finishes the sends that had begun: they are accepted, and stored', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    const sends = await Promise.all(range(1, 20).map((i) => beginSend(t, ada, `begun ${i}`)))
+
+    server.process.kill('SIGTERM')
+    await server.logged('stopping')
+    const answers = await Promise.all(sends.map((finish) => finish()))
+
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
+    assert.equal(await server.exited, 0)
+    const bodies = stored(server.file)['message']?.map(({ body }) => body)
+    assert.deepEqual(new Set(bodies), new Set(range(1, 20).map((i) => `begun ${i}`)))
+  })
+
+  it('sends away what comes on an open connection, and takes no new ones', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    const finish = await beginSend(t, ada, 'holds the end up')
+    const paths = ['GET /readyz', 'GET /v1/inbox', 'GET /v1/users/ada', 'POST /v1/logout']
+    const late = await Promise.all(paths.map((line) => beginSendWithAnotherBehind(t, ada, line)))
+
+    server.process.kill('SIGTERM')
+    await server.logged('stopping')
+
+    for (const [i, sendRest] of late.entries()) {
+      const { status, headers, body } = await sendRest()
+      assert.deepEqual([status, body.code], [503, 'overloaded'], paths[i])
+      assert.match(headers.get('retry-after') ?? '', /^[1-9]$/)
+      assert.equal(headers.get('connection'), 'close')
+    }
+    const { hostname, port } = new URL(server.url)
+    await eventually('new connections are refused', async () => {
+      const socket = connect(Number(port), hostname)
+      const refused = await once(socket, 'connect').then(
+        () => false,
+        () => true,
+      )
+      socket.destroy()
+      return refused
+    })
+    assert.equal((await finish()).status, 201)
+    assert.equal(await server.exited, 0)
+  })
+
+  const silences = [
+    ['between two requests', 'GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n', 'HTTP/1.1 200'],
+    ['before the first request', '', ''],
+    ['in the middle of a head', 'GET /healthz HTTP/1.1\r\nHost:', ''],
+    [
+      'in the middle of a body',
+      'POST /v1/login HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 60\r\n' +
+        'Expect: 100-continue\r\n\r\n{"user',
+      'HTTP/1.1 100',
+    ],
+  ] as const
+  for (const [when, bytes, answer] of silences) {
+    it(`is not held up by connections that are silent ${when}`, async (t) => {
+      const server = await spawnServer(t)
+      for (let i = 0; i < 20; i++) await silentConnection(t, server, bytes, answer)
+      // Connections are taken in turn: when this one is answered, the silent ones are taken.
+      await new Client(server).get('/healthz')
+
+      assert.equal(await stop(server), 0)
+      assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    })
+  }
+
+  it('is over at once when it is asked for twice, and what was accepted is kept', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    await beginSend(t, ada, 'never finished')
+    assert.equal((await ada.send('ada', 'accepted')).status, 201)
+
+    server.process.kill('SIGTERM')
+    await server.logged('stopping')
+
+    assert.equal(await stop(server), 1)
+    assert.deepEqual(
+      stored(server.file)['message']?.map(({ body }) => body),
+      ['accepted'],
+    )
+  })
+
+  it('loses no acknowledgement that a poll brought', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    await ada.sendMany('ada', 5)
+    await ada.poll({ after: 3, limit: 1 })
+    assert.equal(await stop(server), 0)
+
+    const [account] = stored(server.file)['account'] ?? []
+    assert.equal(account?.['acknowledged_seq'], 3)
+    const again = await spawnServer(t, {}, server.file)
+    const { body } = await new Client(again).login('ada')
+    assert.equal(body.offlineMessages[0].seq, 4)
+  })
+})
+
+describe('when somebody was last seen', () => {
+  const lastSeenAtMs = async (person: Person) =>
+    Date.parse((await person.user(person.username)).body.lastSeenAt)
+
+  const afterRestart = async (t: TestContext, server: ServerProcess, { username, token, cursor }: Person) => {
+    assert.equal(await stop(server), 0)
+    const again = await spawnServer(t, {}, server.file)
+    return new Person(new Client(again), username, token, cursor)
+  }
+
+  for (const [when, env] of [
+    ['still counts as online', { PRESENCE_GRACE: '1h' }],
+    ['has just gone offline', { PRESENCE_GRACE: '0' }],
+  ] as const) {
+    it(`is the same after a stop, for somebody who ${when}`, async (t) => {
+      const server = await spawnServer(t, env)
+      const ada = await new Client(server).join('ada')
+      await ada.poll({ wait: 0 })
+      const told = await lastSeenAtMs(ada)
+
+      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), told)
+    })
+  }
+
+  it('is the time of the stop for somebody whose poll was parked', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+    await park(t, ada, 'wait=55')
+    const beforeMs = Date.now()
+    const again = await afterRestart(t, server, ada)
+
+    const seenMs = await lastSeenAtMs(again)
+    assert.ok(beforeMs <= seenMs && seenMs <= Date.now(), new Date(seenMs).toISOString())
+    assert.equal((await again.user('ada')).body.online, false)
+  })
+})
+
+/** Ends the process by a signal, and resolves with its exit code. */
+async function stop(server: ServerProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+  const begun = performance.now()
+  server.process.kill(signal)
+  const code = await server.exited
+  const took = Math.round(performance.now() - begun)
+  assert.ok(took < STOP_MS_MAX, `It ended after ${took} ms.`)
+  return code
+}
+
+const sendHead = ({ client, token }: Person, message: string) => ({
+  url: `${client.url}/v1/messages`,
+  headers: {
+    Authorization: `Bearer ${token}`,
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(message),
+    // The server says when it has read the head.
+    Expect: '100-continue',
+  },
+})
+
+/** Begins to send, and resolves when the server has the head of the request. What it gives sends the body. */
+async function beginSend(t: TestContext, person: Person, body: string): Promise<() => Promise<Answer>> {
+  const message = JSON.stringify({ to: person.username, body })
+  const { url, headers } = sendHead(person, message)
+  const request = httpRequest(url, { method: 'POST', agent: false, headers })
+  t.after(() => request.destroy())
+  // One that is never finished is cut off.
+  request.on('error', () => {})
+  request.flushHeaders()
+  await once(request, 'continue')
+
+  return async () => {
+    request.end(message)
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const answer = {
+      status: response.statusCode ?? 0,
+      headers: new Headers(response.headers as Record<string, string>),
+      body: JSON.parse(await text(response)),
+    }
+    assertInContract('POST', '/v1/messages', answer)
+    return answer
+  }
+}
+
+/**
+ * The same on a connection that brings another request right behind: so that one comes while the server stops, on a
+ * connection that is not idle. What it gives sends both, and resolves with the answer to the second.
+ */
+async function beginSendWithAnotherBehind(t: TestContext, person: Person, line: string) {
+  const message = JSON.stringify({ to: person.username, body: 'another comes behind' })
+  const { url, headers } = sendHead(person, message)
+  const { hostname, port, pathname } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  t.after(() => socket.destroy())
+  socket.setEncoding('utf8')
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: test\r\n${fields.join('')}\r\n`)
+  await once(socket, 'data')
+
+  return async () => {
+    socket.write(message + rawRequest(line, [`Authorization: Bearer ${person.token}`]))
+    const [first, second] = (await text(socket)).split(/(?=HTTP\/1\.1 \d{3} )/).map(parse)
+    assert.equal(first?.status, 201)
+    assert.ok(second, 'The second request is answered.')
+    const [method = '', path = ''] = line.split(' ')
+    assertInContract(method, path, second)
+    return second
+  }
+}
+
+/** Opens a connection, sends some bytes and then nothing more. */
+async function silentConnection(t: TestContext, server: ServerProcess, bytes: string, answer: string) {
+  const { hostname, port } = new URL(server.url)
+  const socket = connect(Number(port), hostname)
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  if (bytes !== '') socket.write(bytes)
+  if (answer === '') return
+  const [data] = (await once(socket, 'data')) as [Buffer]
+  assert.ok(data.toString().startsWith(answer), data.toString())
+}

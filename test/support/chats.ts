@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { passwordOf } from './client.ts'
+import { scratchFolder } from './servers.ts'
+
+const SCRIPT = fileURLToPath(new URL('../../examples/chat.sh', import.meta.url))
+const STAND_INS = fileURLToPath(new URL('stand-ins/', import.meta.url))
+
+/** How long something awaited may take; a chat starts dozens of processes before its first word. */
+const PATIENCE_MS = 30_000
+
+export interface ChatOptions {
+  takeover?: boolean
+  password?: string
+  /** Commands that are replaced by our own; by default those that this machine does not have. */
+  standIns?: string[]
+}
+
+/** A run of examples/chat.sh, with pipes in the place of a terminal. */
+export interface Chat {
+  /** Types a message; where it has several lines, in the way that the script wants it. */
+  type: (message: string) => void
+  /** Resolves when this has been shown. */
+  shown: (text: string) => Promise<void>
+  /** All that was shown, without the times. Complete when the chat has ended. */
+  messages: () => string[]
+  /** What it said on its own account. */
+  remarks: () => string
+  /** Resolves with the exit code. */
+  exited: Promise<number>
+  /** Types Ctrl-D; resolves with the exit code. */
+  end: () => Promise<number>
+}
+
+/** Starts a chat; resolves when it has logged in, or has ended because it could not. */
+export async function startChat(
+  t: TestContext,
+  url: string,
+  me: string,
+  friend: string,
+  { takeover = false, password = passwordOf(me), standIns = missingCommands() }: ChatOptions = {},
+): Promise<Chat> {
+  const child = spawn(SCRIPT, [...(takeover ? ['--takeover'] : []), me, friend], {
+    env: {
+      PATH: [standInFolder(t, standIns), process.env['PATH']].join(delimiter),
+      RESTANTE_URL: url,
+      RESTANTE_PASSWORD: password,
+    },
+  })
+  const exited = once(child, 'close').then(([code]) => code as number)
+  t.after(async () => {
+    child.kill()
+    await exited
+  })
+
+  const [shown, remarks] = [new Transcript(child.stdout), new Transcript(child.stderr)]
+  const failed = exited.then(() => {})
+  await Promise.race([remarks.has('Ctrl-D ends the chat'), failed])
+  return {
+    type: (message) => child.stdin.write(`${message.replaceAll('\n', '\\\n')}\n`),
+    shown: (text) => shown.has(text),
+    messages: () =>
+      shown.text
+        .split(/^\d{4}-\d\d-\d\d \d\d:\d\dZ /m)
+        .slice(1)
+        .map((message) => message.replace(/\n$/, '')),
+    remarks: () => remarks.text,
+    exited,
+    end: () => {
+      child.stdin.end()
+      return exited
+    },
+  }
+}
+
+/** What a process writes, as it comes. */
+class Transcript {
+  text = ''
+  readonly #stream: NonNullable<ChildProcess['stdout']>
+
+  constructor(stream: NonNullable<ChildProcess['stdout']>) {
+    this.#stream = stream
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      this.text += chunk
+    })
+  }
+
+  /** Resolves when this has been written; stays open when the stream ends without it. */
+  async has(text: string): Promise<void> {
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    try {
+      while (!this.text.includes(text)) await once(this.#stream, 'data', { signal })
+    } catch (error) {
+      throw new Error(`${JSON.stringify(text)} is not in ${JSON.stringify(this.text)}`, { cause: error })
+    }
+  }
+}
+
+const missingCommands = () =>
+  ['curl', 'jq'].filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
+
+/** A folder for the PATH. */
+function standInFolder(t: TestContext, commands: string[]): string {
+  const folder = scratchFolder(t)
+  for (const command of commands) {
+    const program = `#!/bin/sh\nexec '${process.execPath}' '${STAND_INS}${command}.mjs' "$@"\n`
+    writeFileSync(join(folder, command), program, { mode: 0o755 })
+  }
+  return folder
+}

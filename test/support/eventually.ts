@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** Between two looks. */
+const PAUSE_MS = 10
+
+/**
+ * Looks again and again, for what sends no event. Resolves when it is so.
+ *
+ * @param what is waited for, told when it does not come
+ */
+export async function eventually(
+  what: string,
+  look: () => boolean | Promise<boolean>,
+  withinMs = 5_000,
+): Promise<void> {
+  const untilMs = Date.now() + withinMs
+  while (!(await look())) {
+    assert.ok(Date.now() < untilMs, `Not within ${withinMs} ms: ${what}`)
+    await pause(PAUSE_MS)
+  }
+}

@@ -1,0 +1,55 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import type { Person } from './client.ts'
+import { type Answer, assertInContract } from './contract-check.ts'
+import { eventually } from './eventually.ts'
+
+/** A poll that waits on the server, over a connection of its own, which the test may break. */
+export interface ParkedPoll {
+  socket: Socket
+  /** Resolves when the answer begins to arrive; nothing of its body is taken yet. */
+  answered: Promise<IncomingMessage>
+  /** What it is answered with in the end, held against the contract. */
+  answer: () => Promise<Answer>
+}
+
+/**
+ * Polls, and resolves when the poll waits on the server.
+ *
+ * @param query of GET /v1/inbox, such as `after=7`
+ */
+export async function park(
+  t: TestContext,
+  person: Person,
+  query = '',
+  headers: Record<string, string> = {},
+): Promise<ParkedPoll> {
+  const path = `/v1/inbox?${query}`
+  const request = get(`${person.client.url}${path}`, {
+    agent: false,
+    // As every client does that polls again.
+    headers: { connection: 'keep-alive', authorization: `Bearer ${person.token}`, ...headers },
+  })
+  t.after(() => request.destroy())
+  const answered = once(request, 'response').then(([response]) => response as IncomingMessage)
+  // A test that breaks the connection expects no answer.
+  answered.catch(() => {})
+
+  const [socket] = (await once(request, 'socket')) as [Socket]
+  if (socket.connecting) await once(socket, 'connect')
+  await eventually('the poll waits', async () => (await person.user(person.username)).body.online)
+  // The store answers in turn: behind this look, the poll's own look is over.
+  await person.user(person.username)
+  return { socket, answered, answer: () => readAnswer(path, answered) }
+}
+
+async function readAnswer(path: string, answered: Promise<IncomingMessage>): Promise<Answer> {
+  const response = await answered
+  const headers = new Headers(response.headers as Record<string, string>)
+  const answer = { status: response.statusCode ?? 0, headers, body: JSON.parse(await text(response)) }
+  assertInContract('GET', path, answer)
+  return answer
+}

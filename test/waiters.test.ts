@@ -1,0 +1,336 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import type { Message } from '../src/database/database.ts'
+import { Waiters, type WhenGone } from '../src/inbox/waiters.ts'
+import { range } from './support/client.ts'
+
+const GRACE_MS = 10_000
+const WAIT_MS = 25_000
+
+describe('the waiters', () => {
+  it('give a poll the message right behind its cursor from memory', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 7)
+    const wait = park(poller(), 7)
+
+    waiters.deliver('ada', messages(8, 10))
+
+    assert.deepEqual(await settled(wait), { kind: 'messages', messages: messages(8, 10) })
+  })
+
+  it('send a poll that is further behind to the store, so that nothing is skipped', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 7)
+    const wait = park(poller(), 7)
+
+    // As if the message before it had been committed by somebody else.
+    waiters.deliver('ada', messages(9, 9))
+
+    assert.deepEqual(await settled(wait), { kind: 'look' })
+  })
+
+  it('send a poll whose cursor lies inside a batch to the store, so that nothing is repeated', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 7)
+    const wait = park(poller(), 8)
+
+    waiters.deliver('ada', messages(8, 10))
+
+    assert.deepEqual(await settled(wait), { kind: 'look' })
+  })
+
+  it('do not park a poll while the newest number is unknown, or newer than its cursor', async (t) => {
+    const { waiters, poller, park } = openWaiters(t)
+    const ada = poller()
+    assert.deepEqual(await settled(park(ada, 0)), { kind: 'look' })
+
+    waiters.learn('ada', 3)
+
+    assert.deepEqual(await settled(park(ada, 2)), { kind: 'look' })
+    assert.equal(await settled(park(ada, 3)), undefined)
+  })
+
+  it('see at the park what was committed since the poll began, even when its look was older', async (t) => {
+    const { waiters, poller, park } = openWaiters(t)
+    const ada = poller()
+    // The message comes while the poll reads; what it read is older.
+    waiters.deliver('ada', messages(1, 1))
+    waiters.learn('ada', 0)
+
+    assert.equal(waiters.newestSeq('ada'), 1, 'it never moves back')
+    assert.deepEqual(await settled(park(ada, 0)), { kind: 'look' })
+  })
+
+  it('answer a poll with nothing when its time is over, and not before', async (t) => {
+    const { poller, park } = openWaiters(t, 0)
+    const wait = park(poller(), 0, 5_000)
+
+    t.mock.timers.tick(4_999)
+    assert.equal(await settled(wait), undefined)
+    t.mock.timers.tick(1)
+
+    assert.deepEqual(await settled(wait), { kind: 'nothing' })
+  })
+
+  it('forget a poll whose client has gone, at once', async (t) => {
+    const { poller, park } = openWaiters(t, 0)
+    const client = disconnectable()
+    const wait = park(poller(), 0, WAIT_MS, client.whenGone)
+
+    client.disconnect()
+
+    assert.deepEqual(await settled(wait), { kind: 'gone' })
+  })
+
+  it('do not wait for a client that has gone while the store was read', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 0)
+    const ada = poller()
+
+    const wait = park(ada, 0, WAIT_MS, (listener) => listener())
+
+    assert.deepEqual(await settled(wait), { kind: 'gone' })
+    waiters.leave(ada)
+    t.mock.timers.tick(GRACE_MS)
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+
+  it('keep the newer poll of a session when the connection of an older one ends late', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 0)
+    const client = disconnectable()
+    const ada = poller()
+    const older = park(ada, 0, 1_000, client.whenGone)
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(await settled(older), { kind: 'nothing' })
+    const newer = park(ada, 0)
+
+    client.disconnect()
+
+    waiters.deliver('ada', messages(1, 1))
+    assert.deepEqual(await settled(newer), { kind: 'messages', messages: messages(1, 1) })
+  })
+
+  it('answer the oldest of nine polls of a session, and none of another session', async (t) => {
+    const { poller, park } = openWaiters(t, 0)
+    const [phone, laptop] = [poller('phone'), poller('laptop')]
+    const onLaptop = park(laptop, 0)
+    const onPhone = range(1, 8).map(() => park(phone, 0))
+    assert.equal(await settled(Promise.race([onLaptop, ...onPhone])), undefined)
+
+    const ninth = park(phone, 0)
+
+    const [oldest, ...others] = onPhone
+    assert.ok(oldest && (await settled(oldest)), 'it is answered')
+    assert.equal(await settled(Promise.race([onLaptop, ...others, ninth])), undefined)
+  })
+
+  it('answer the polls of a session that ends, and no others', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 0)
+    const [phone, laptop] = [poller('phone'), poller('laptop')]
+    const onPhone = [park(phone, 0), park(phone, 0)]
+    const onLaptop = park(laptop, 0)
+
+    phone.ended = true
+    waiters.endSession(phone)
+
+    for (const wait of onPhone) assert.deepEqual(await settled(wait), { kind: 'ended' })
+    assert.equal(await settled(onLaptop), undefined)
+  })
+
+  it('do not park a poll whose session ended while it read the store', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 0)
+    const ada = poller()
+    ada.ended = true
+    waiters.endSession(ada)
+
+    assert.deepEqual(await settled(park(ada, 0)), { kind: 'ended' })
+  })
+
+  it('answer all polls at a shutdown, and every later one, but for what is there', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 1)
+    const ada = poller()
+    const wait = park(ada, 1)
+
+    waiters.close()
+
+    assert.deepEqual(await settled(wait), { kind: 'closing' })
+    assert.deepEqual(await settled(park(ada, 1)), { kind: 'closing' })
+    assert.deepEqual(await settled(park(ada, 0)), { kind: 'look' })
+  })
+})
+
+describe('presence', () => {
+  it('lasts from the begin of a poll until the grace time after its end', (t) => {
+    const { waiters, poller } = openWaiters(t)
+    assert.equal(waiters.isOnline('ada'), false)
+    const ada = poller()
+    t.mock.timers.tick(10 * GRACE_MS)
+    assert.equal(waiters.isOnline('ada'), true)
+
+    waiters.leave(ada)
+    t.mock.timers.tick(GRACE_MS - 1)
+    assert.equal(waiters.isOnline('ada'), true)
+    t.mock.timers.tick(1)
+
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+
+  it('lasts until the last of several polls', (t) => {
+    const { waiters, poller } = openWaiters(t)
+    const ada = poller()
+    waiters.enter(ada)
+    waiters.leave(ada)
+    t.mock.timers.tick(10 * GRACE_MS)
+
+    assert.equal(waiters.isOnline('ada'), true)
+    waiters.leave(ada)
+    t.mock.timers.tick(GRACE_MS)
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+
+  it('ends with the session, before its polls have left and after', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 0)
+    const ada = poller()
+    const wait = park(ada, 0)
+    ada.ended = true
+    waiters.endSession(ada)
+    await settled(wait)
+    waiters.leave(ada)
+    assert.equal(waiters.isOnline('ada'), false)
+
+    const again = poller()
+    waiters.leave(again)
+    assert.equal(waiters.isOnline('ada'), true)
+    again.ended = true
+    waiters.endSession(again)
+    assert.equal(waiters.isOnline('ada'), false)
+  })
+
+  it('goes on within the grace time of one session when another one ends', (t) => {
+    const { waiters, poller } = openWaiters(t)
+    const [phone, laptop] = [poller('phone'), poller('laptop')]
+    waiters.leave(laptop)
+    waiters.leave(phone)
+
+    phone.ended = true
+    waiters.endSession(phone)
+
+    assert.equal(waiters.isOnline('ada'), true)
+  })
+
+  it('tells once, within a second, who went offline and when the last poll ended', (t) => {
+    const { waiters, poller, offline } = openWaiters(t)
+    const ada = poller()
+    t.mock.timers.tick(3_000)
+    waiters.leave(ada)
+    const endedAtMs = Date.now()
+
+    t.mock.timers.tick(GRACE_MS - 1)
+    assert.deepEqual(offline, [])
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(offline, [['ada', endedAtMs]])
+
+    t.mock.timers.tick(60_000)
+    assert.equal(offline.length, 1)
+  })
+
+  it('tells at a shutdown who is online now, and nobody else', (t) => {
+    const { waiters, poller, offline } = openWaiters(t)
+    poller('phone', 'ada')
+    waiters.leave(poller('tablet', 'bob'))
+    t.mock.timers.tick(GRACE_MS)
+    const toldBefore = offline.splice(0)
+
+    waiters.close()
+
+    assert.deepEqual(offline, [['ada', Date.now()]])
+    assert.equal(toldBefore.length, 1, 'bob was told of when he went')
+  })
+
+  it('costs no memory when it is over, or when nobody ever polled', (t) => {
+    const { waiters, poller } = openWaiters(t)
+    waiters.deliver('bob', messages(1, 1))
+    waiters.learn('bob', 1)
+    assert.equal(waiters.newestSeq('bob'), undefined)
+
+    const ada = poller()
+    waiters.learn('ada', 7)
+    t.mock.timers.tick(10 * GRACE_MS)
+    assert.equal(waiters.newestSeq('ada'), 7, 'somebody polls')
+    waiters.leave(ada)
+    t.mock.timers.tick(GRACE_MS + 1_000)
+
+    assert.equal(waiters.newestSeq('ada'), undefined)
+    assert.equal(waiters.lastSeenAtMs('ada'), undefined)
+  })
+
+  it('leaves no stale number behind: after it a poll looks into the store first', async (t) => {
+    const { waiters, poller, park } = openWaiters(t)
+    const ada = poller()
+    waiters.learn('ada', 7)
+    waiters.leave(ada)
+    t.mock.timers.tick(GRACE_MS + 1_000)
+    // Nobody waits, so nobody is told.
+    waiters.deliver('ada', messages(8, 8))
+
+    assert.deepEqual(await settled(park(poller(), 7)), { kind: 'look' })
+  })
+
+  it('keeps the newest number exact within the grace time', async (t) => {
+    const { waiters, poller, park } = openWaiters(t)
+    const ada = poller()
+    waiters.learn('ada', 7)
+    waiters.leave(ada)
+
+    waiters.deliver('ada', messages(8, 8))
+
+    assert.equal(waiters.newestSeq('ada'), 8)
+    assert.deepEqual(await settled(park(poller(), 7)), { kind: 'look' })
+  })
+})
+
+interface TestPoller {
+  id: string
+  username: string
+  ended: boolean
+}
+
+/**
+ * Waiters on a clock that stands still.
+ *
+ * @param newestSeq what every poll sees in the store as it begins; undefined when it has not looked yet
+ */
+function openWaiters(t: TestContext, newestSeq?: number) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 })
+  const offline: [username: string, lastSeenAtMs: number][] = []
+  const waiters = new Waiters(GRACE_MS, (username, atMs) => offline.push([username, atMs]))
+  t.after(() => waiters.close())
+
+  const poller = (id = 'phone', username = 'ada'): TestPoller => {
+    const entered = { id, username, ended: false }
+    waiters.enter(entered)
+    if (newestSeq !== undefined) waiters.learn(username, newestSeq)
+    return entered
+  }
+  const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, whenGone: WhenGone = () => {}) =>
+    waiters.park(entered, cursor, waitMs, whenGone)
+  return { waiters, offline, poller, park }
+}
+
+/** What a promise has settled with, or undefined when it has not. */
+const settled = <T>(promise: Promise<T>) =>
+  Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
+
+function disconnectable() {
+  const listeners: (() => void)[] = []
+  const whenGone: WhenGone = (listener) => listeners.push(listener)
+  const disconnect = () => {
+    for (const listener of listeners) listener()
+  }
+  return { whenGone, disconnect }
+}
+
+const messages = (first: number, last: number): Message[] =>
+  range(first, last).map((seq) => ({
+    seq,
+    id: `id ${seq}`,
+    from: 'bob',
+    body: `message ${seq}`,
+    sentAt: '2026-11-23T08:00:00.000Z',
+  }))
