@@ -1,0 +1,12 @@
+/** Answers whatever comes with the same bytes: how fast can the load generator go? */
+import { type AddressInfo, createServer } from 'node:net'
+
+const body = JSON.stringify({ id: 'x'.repeat(36), to: 'u000000', sentAt: 'x'.repeat(24), delivery: 'stored' })
+const answer = Buffer.from(
+  `HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+)
+const server = createServer({ noDelay: true }, (socket) => {
+  socket.on('data', () => socket.write(answer))
+  socket.on('error', () => socket.destroy())
+})
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))

@@ -1,0 +1,10 @@
+/** Requests that are never answered: what Node itself holds for each. */
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const parked = new Set<ServerResponse>()
+const server = createServer((_request, response) => {
+  parked.add(response)
+  response.once('close', () => parked.delete(response))
+})
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))

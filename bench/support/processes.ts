@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { JWT_SECRET } from './people.ts'
+
+/** Clock ticks of /proc/PID/stat: USER_HZ, which has been 100 on every Linux for decades. */
+const TICKS_PER_SECOND = 100
+
+/** A process counts as settled when it used less of a core than this for a second. */
+const SETTLED_CORES = 0.03
+
+/** Node says where it listens in its log, a floor on a line of its own. */
+const LISTENING = /http:\/\/127\.0\.0\.1:\d+/
+
+const SERVER = new URL('../../dist/main.js', import.meta.url)
+
+/** What Restante is measured against. */
+const FLOORS = {
+  'bare-fastify': new URL('../floors/bare-fastify.ts', import.meta.url),
+  broker: new URL('../floors/broker.ts', import.meta.url),
+  parked: new URL('../floors/parked.ts', import.meta.url),
+  canned: new URL('../floors/canned.ts', import.meta.url),
+}
+export type Floor = keyof typeof FLOORS
+
+/** The servers that are measured, each in a process of its own. */
+export class Processes {
+  readonly #running = new Set<ChildProcess>()
+  readonly #serverFlags: string[]
+
+  /** @param serverFlags options of Node for Restante's own process */
+  constructor(serverFlags: string[]) {
+    this.#serverFlags = serverFlags
+  }
+
+  /** Restante as it was built, on a port of its own. */
+  server(file: string, env: Record<string, string> = {}): Promise<Service> {
+    return this.#start([...this.#serverFlags, fileURLToPath(SERVER)], {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      DATABASE_URL: `file:${file}`,
+      JWT_SECRET,
+      RATE_LIMITS: 'off',
+      NODE_ENV: 'production',
+      ...env,
+    })
+  }
+
+  floor(name: Floor): Promise<Service> {
+    const args = ['--import', 'tsx', fileURLToPath(FLOORS[name])]
+    return this.#start(args, { NODE_ENV: 'production' }, 'SIGKILL')
+  }
+
+  /** Nothing of a run that was broken off may stay behind. */
+  killAll(): void {
+    for (const child of this.#running) child.kill('SIGKILL')
+  }
+
+  async #start(args: string[], env: Record<string, string>, signal: NodeJS.Signals = 'SIGTERM') {
+    const child = spawn(process.execPath, args, {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.#running.add(child)
+    child.once('exit', () => this.#running.delete(child))
+    return new Service(child, await addressOf(child), signal)
+  }
+}
+
+async function addressOf(child: ChildProcess): Promise<string> {
+  if (!child.stdout) throw new Error('The output of the process is not read.')
+  const lines = createInterface(child.stdout)
+  const said = new Promise<string>((resolve) => {
+    lines.on('line', (line) => {
+      const [url] = LISTENING.exec(line) ?? []
+      if (url) resolve(url)
+      // Whatever a server under load has to say is a warning or a fault.
+      else if (/"level":[456]0/.test(line)) console.error(line)
+    })
+  })
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`${child.spawnargs.join(' ')} ended before it listened.`)
+  })
+  return Promise.race([said, ended])
+}
+
+/** A process that listens. */
+export class Service {
+  readonly url: string
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #signal: NodeJS.Signals
+
+  constructor(child: ChildProcess, url: string, signal: NodeJS.Signals) {
+    this.#child = child
+    this.url = url
+    this.pid = child.pid ?? 0
+    this.#signal = signal
+  }
+
+  /** Ends it in good order. */
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.kill(this.#signal)
+    const [code] = await ended
+    if (this.#signal === 'SIGTERM' && code !== 0) throw new Error(`The server ended with code ${code}.`)
+  }
+
+  /** Processor time used since it began, of all its threads. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
+    // Behind the name, which may hold spaces, utime and stime are the 12th and 13th of what follows.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  }
+
+  /** Memory that is its own, with its share of what is shared. */
+  pssBytes(): number {
+    const [, kilobytes] =
+      /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8')) ?? []
+    return Number(kilobytes) * 1_024
+  }
+
+  /**
+   * The least memory that it had in so many seconds. Garbage of requests that are over goes away when a process has
+   * been idle for a while, some seconds sooner or later; what it holds on to does not.
+   */
+  async heldBytes(seconds: number): Promise<number> {
+    let least = this.pssBytes()
+    for (let second = 0; second < seconds; second += 1) {
+      await pause(1_000)
+      least = Math.min(least, this.pssBytes())
+    }
+    return least
+  }
+
+  /** Resolves when it has nothing to do for a second. */
+  async settled(secondsMax = 15): Promise<void> {
+    for (let second = 0; second < secondsMax; second += 1) {
+      const before = this.cpuSeconds()
+      await pause(1_000)
+      if (this.cpuSeconds() - before < SETTLED_CORES) return
+    }
+  }
+}

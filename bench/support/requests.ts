@@ -1,0 +1,27 @@
+import type { Person } from './people.ts'
+
+/** A message of 100 bytes. */
+export const BODY =
+  'All happy families are alike; every unhappy family is unhappy in its own way. (Anna Karenina, 1878)'.padEnd(
+    100,
+    '.',
+  )
+
+const HOST = 'Host: 127.0.0.1\r\nAccept: application/json\r\n'
+
+/** The requests of a client as they go over the wire. */
+export const sendText = ({ token }: Person, to: string) => {
+  const body = JSON.stringify({ to, body: BODY })
+  return `POST /v1/messages HTTP/1.1\r\n${HOST}Authorization: Bearer ${token}\r\n${json(body)}`
+}
+
+export const pollText = ({ token }: Person, after: number, query = 'wait=55') =>
+  `GET /v1/inbox?after=${after}&${query} HTTP/1.1\r\n${HOST}Authorization: Bearer ${token}\r\n\r\n`
+
+export const loginText = (username: string, password: string) =>
+  `POST /v1/login HTTP/1.1\r\n${HOST}${json(JSON.stringify({ username, password }))}`
+
+export const getText = (path: string) => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`
+
+const json = (body: string) =>
+  `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
