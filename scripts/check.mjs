@@ -1,4 +1,7 @@
-/** Everything that can be said of the code without running it. Silent but for one line, unless something is wrong. */
+/**
+ * Everything that can be said of the code without running it. Silent but for one line, unless something is
+ * wrong.
+ */
 import { main, run } from './run.mjs'
 
 const CHECKS = ['biome ci --error-on-warnings --colors=off', 'tsc', 'redocly lint', 'knip --no-progress']

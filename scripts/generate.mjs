@@ -1,4 +1,7 @@
-/** Writes src/generated: the types of openapi.yaml and Prisma's client. With --if-stale only when they are out of date. */
+/**
+ * Writes src/generated: the types of openapi.yaml and Prisma's client. With --if-stale only when they are out
+ * of date.
+ */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { isStale, main, run } from './run.mjs'
 
@@ -9,7 +12,8 @@ await main(async () => {
 
   await rm('src/generated', { recursive: true, force: true })
   await mkdir('src/generated', { recursive: true })
-  // Generating needs no engine, but the command line looks for its binary and would download it: any executable will do.
+  // Generating needs no engine, but the command line looks for its binary and would download it: any
+  // executable will do.
   const client = run('prisma generate --no-hints', { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath })
   const [contract] = await Promise.all([contractTypes(), client])
   // Last, because its age tells whether everything here is up to date.

@@ -31,8 +31,8 @@ export function run(command, env) {
 }
 
 /**
- * Whether an output is missing or older than one of its inputs. A folder counts with all that is in it, and with
- * itself, so that a removed file is noticed.
+ * Whether an output is missing or older than one of its inputs. A folder counts with all that is in it, and
+ * with itself, so that a removed file is noticed.
  *
  * @param {string} output
  * @param {string[]} inputs

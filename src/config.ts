@@ -44,7 +44,9 @@ const integer = (name: string, initial: number, min: number, max: number): Varia
 const duration = (name: string, initial: string, minMs: number, never?: 'never'): Variable<number> => ({
   name,
   initial,
-  expected: `a duration such as 10s, 30m, 24h or 7d${never ? ', or "never"' : ''}${minMs ? ` of at least ${minMs / SECOND_MS}s` : ''}`,
+  expected:
+    `a duration such as 10s, 30m, 24h or 7d${never ? ', or "never"' : ''}` +
+    (minMs > 0 ? ` of at least ${minMs / SECOND_MS}s` : ''),
   parse: (value) => {
     if (never && value === never) return Number.POSITIVE_INFINITY
     const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(value) ?? []

@@ -3,7 +3,10 @@ import { ConfigurationError, readConfig } from './config.ts'
 import { DatabaseInUse, DatabaseUnusable } from './database/database.ts'
 import { createServer } from './server.ts'
 
-/** Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is cut off. */
+/**
+ * Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is
+ * cut off.
+ */
 const CLOSE_MS_MAX = 10_000
 
 const NODE_MIN = [20, 19] as const

@@ -10,7 +10,10 @@ export interface ProblemExtras {
   allow?: string
 }
 
-/** Every problem the service answers with, and its status. Clients key on the code, so it never changes its meaning. */
+/**
+ * Every problem the service answers with, and its status. Clients key on the code, so it never changes its
+ * meaning.
+ */
 const statuses = {
   invalid_request: 400,
   invalid_credentials: 401,

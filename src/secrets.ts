@@ -5,15 +5,18 @@ import { ConfigurationError, mistakesInSecrets, splitSecrets } from './config.ts
 /** Of a secret of our own making; in base64url that makes 43 characters. */
 const SECRET_BYTES = 32
 
-/** What signs tokens and what still verifies them. Kept apart from the configuration, so that it is never logged. */
+/**
+ * What signs tokens and what still verifies them. Kept apart from the configuration, so that it is never
+ * logged.
+ */
 export interface Secrets {
   /** The first signs; all verify. */
   readonly jwt: readonly [string, ...string[]]
 }
 
 /**
- * The token secrets: from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a file that is
- * made at the first start and readable by its owner alone.
+ * The token secrets: from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a file
+ * that is made at the first start and readable by its owner alone.
  *
  * @param file where to keep a secret of our own making
  * @throws ConfigurationError when a secret is too short

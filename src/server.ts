@@ -31,8 +31,8 @@ export interface Surroundings {
 }
 
 /**
- * Puts the service together, ready to listen. Closing it answers the parked polls, finishes what is under way and lets
- * go of the database.
+ * Puts the service together, ready to listen. Closing it answers the parked polls, finishes what is under way
+ * and lets go of the database.
  *
  * @throws ConfigurationError, DatabaseInUse
  */
@@ -70,7 +70,8 @@ export async function createServer(
       try {
         await inbox.settled()
       } finally {
-        // Also when the last batch could not be written: a thread that is cut off in the middle of a statement aborts.
+        // Also when the last batch could not be written: a thread that is cut off in the middle of a
+        // statement aborts.
         await database.close()
       }
     },

@@ -323,7 +323,9 @@ test('deleting an account', async (t) => {
   })
 })
 
-/** Logs in again and again, several times at once, so that some logins are under way at the moment of the act. */
+/**
+ * Logs in again and again, several times at once, so that some logins are under way at the moment of the act.
+ */
 async function loginsDuring(client: Client, username: string, act: () => Promise<Answer>): Promise<string[]> {
   const tokens: string[] = []
   let done = false

@@ -250,8 +250,8 @@ const migrationNames = () =>
     .sort()
 
 /**
- * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema engine can
- * be started once; in a copy, because it reads the files that lie beside it.
+ * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema
+ * engine can be started once; in a copy, because it reads the files that lie beside it.
  */
 async function driftOf(t: TestContext, schema: string): Promise<string> {
   const folder = scratchFolder(t)

@@ -1,8 +1,9 @@
 /**
- * kill -9 in the middle of things. The process cannot say goodbye, so whatever it told anybody before must be true
- * afterwards. It is no loss of power: for that the commits are synced, see durability.test.ts.
+ * kill -9 in the middle of things. The process cannot say goodbye, so whatever it told anybody before must be
+ * true afterwards. It is no loss of power: for that the commits are synced, see durability.test.ts.
  *
- * `CRASH_ROUNDS=20` runs more rounds, `CRASH_SEED=…` repeats the ones that failed, as far as the scheduler lets it.
+ * `CRASH_ROUNDS=20` runs more rounds, `CRASH_SEED=…` repeats the ones that failed, as far as the scheduler
+ * lets it.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -136,7 +137,8 @@ class Load {
     let accepted = 0
     const onAccepted = () => {
       accepted += 1
-      // By another process, which does not wait for this one to be idle: it should meet the server in the middle of it.
+      // By another process, which does not wait for this one to be idle: it should meet the server in the
+      // middle of it.
       const delay = (this.#random() * 0.05).toFixed(3)
       if (accepted === killAfter)
         spawn('sh', ['-c', `sleep ${delay}; kill -KILL ${pid}`], { stdio: 'inherit' })

@@ -1,8 +1,9 @@
 /**
- * Accepted means on the disk. That a commit waits for the disk cannot be seen from outside without tracing the system
- * calls of the process; it follows from `synchronous=FULL`, with which SQLite syncs the write-ahead log after every
- * transaction (sqlite.org/pragma.html#pragma_synchronous). The default of the builds that better-sqlite3 ships is NORMAL
- * there, which does not, and it is a property of the connection and not of the file: so every connection is asked.
+ * Accepted means on the disk. That a commit waits for the disk cannot be seen from outside without tracing
+ * the system calls of the process; it follows from `synchronous=FULL`, with which SQLite syncs the
+ * write-ahead log after every transaction (sqlite.org/pragma.html#pragma_synchronous). The default of the
+ * builds that better-sqlite3 ships is NORMAL there, which does not, and it is a property of the connection
+ * and not of the file: so every connection is asked.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * The disk and the database fail. Nobody is told a lie: what cannot be done now is answered with 503 and `Retry-After`,
- * nothing of it is half done, what was accepted stays, and when the cause is gone everything goes on by itself.
+ * The disk and the database fail. Nobody is told a lie: what cannot be done now is answered with 503 and
+ * `Retry-After`, nothing of it is half done, what was accepted stays, and when the cause is gone everything
+ * goes on by itself.
  */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
@@ -90,7 +91,8 @@ describe('while another connection has the database locked', () => {
     const client = new Client(server)
     const ada = await client.join('ada')
     const release = lock(t, server)
-    // The store serves in turn, and each of these waits for the lock: together longer than a load balancer does.
+    // The store serves in turn, and each of these waits for the lock: together longer than a load balancer
+    // does.
     const renewals = range(1, 10).map(() => ada.request('POST', '/v1/token'))
     await eventually('it is not ready', async () => (await client.get('/readyz')).status === 503)
     assert.equal((await client.get('/healthz')).status, 200)
@@ -166,7 +168,9 @@ describe('when the disk is full', () => {
     }
   }
 
-  /** Somebody deletes files: here, the log is written back into the database by a process without the limit. */
+  /**
+   * Somebody deletes files: here, the log is written back into the database by a process without the limit.
+   */
   function makeRoom(file: string) {
     const other = new SqliteFile(file)
     other.pragma('wal_checkpoint(TRUNCATE)')

@@ -1,4 +1,7 @@
-/** SIGTERM: who waits is answered, what has begun is finished, what still comes is sent away, and then it ends. */
+/**
+ * SIGTERM: who waits is answered, what has begun is finished, what still comes is sent away, and then it
+ * ends.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
@@ -13,7 +16,10 @@ import { parse, rawRequest } from './support/raw-http.ts'
 import { type ServerProcess, spawnServer } from './support/servers.ts'
 import { stored } from './support/stored.ts'
 
-/** It takes well under a second. A loaded machine gets more, but less than the 10 s after which a stop is forced. */
+/**
+ * It takes well under a second. A loaded machine gets more, but less than the 10 s after which a stop is
+ * forced.
+ */
 const STOP_MS_MAX = 5_000
 
 describe('a stop', () => {
@@ -224,8 +230,9 @@ async function beginSend(t: TestContext, person: Person, body: string): Promise<
 }
 
 /**
- * The same on a connection that brings another request right behind: so that one comes while the server stops, on a
- * connection that is not idle. What it gives sends both, and resolves with the answer to the second.
+ * The same on a connection that brings another request right behind: so that one comes while the server
+ * stops, on a connection that is not idle. What it gives sends both, and resolves with the answer to the
+ * second.
  */
 async function beginSendWithAnotherBehind(t: TestContext, person: Person, line: string) {
   const message = JSON.stringify({ to: person.username, body: 'another comes behind' })

@@ -1,6 +1,6 @@
 /**
- * Fastify with the same schemas and the same token check as Restante, and nothing behind it: what it accepts it
- * forgets, what it answers it has in memory.
+ * Fastify with the same schemas and the same token check as Restante, and nothing behind it: what it accepts
+ * it forgets, what it answers it has in memory.
  */
 import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'

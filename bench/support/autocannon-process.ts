@@ -1,6 +1,7 @@
 /**
- * One of the processes of the load generator that is used where wrk is not installed: gets a Sending as a message, and
- * answers with an Outcome. In a thread autocannon takes itself for one of its own workers, and gives other results.
+ * One of the processes of the load generator that is used where wrk is not installed: gets a Sending as a
+ * message, and answers with an Outcome. In a thread autocannon takes itself for one of its own workers, and
+ * gives other results.
  */
 import { once } from 'node:events'
 import { createRequire } from 'node:module'

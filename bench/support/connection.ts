@@ -13,8 +13,8 @@ interface Waiting {
 const HEAD_END = Buffer.from('\r\n\r\n')
 
 /**
- * One kept-alive connection that knows just enough HTTP/1.1: one request at a time, answers with a Content-Length. A
- * full client takes more time for a request than the servers that it should measure.
+ * One kept-alive connection that knows just enough HTTP/1.1: one request at a time, answers with a
+ * Content-Length. A full client takes more time for a request than the servers that it should measure.
  */
 export class Connection {
   readonly #socket: Socket

@@ -40,7 +40,10 @@ const AUTOCANNON_PROCESS = fileURLToPath(new URL('./autocannon-process.ts', impo
 const WRK = 'wrk'
 const wrk = version(WRK)
 
-/** wrk where it is installed, because it takes a fraction of the time of the server that it drives; else autocannon. */
+/**
+ * wrk where it is installed, because it takes a fraction of the time of the server that it drives; else
+ * autocannon.
+ */
 export const generator = wrk ?? 'autocannon'
 
 /** @throws Error when a send was refused: then it is not sends that were measured */
@@ -58,7 +61,9 @@ function aroundNumber(sender: Person): [head: string, tail: string] {
   return [`${head}"${name.slice(0, -NAME_DIGITS)}`, `"${tail}`]
 }
 
-/** wrk asks a Lua function for every request; strings in Lua need no other escapes than those of JSON here. */
+/**
+ * wrk asks a Lua function for every request; strings in Lua need no other escapes than those of JSON here.
+ */
 function luaScript({ senders, recipients }: Sending): string {
   const texts = senders.map(aroundNumber)
   return `

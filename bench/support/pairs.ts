@@ -25,7 +25,10 @@ export class Exchange {
     this.#desks = pairs.map((pair) => ({ ...pair, cursor: 0 }))
   }
 
-  /** Lets all exchange messages for so long. Every message that was accepted has been received when it is over. */
+  /**
+   * Lets all exchange messages for so long. Every message that was accepted has been received when it is
+   * over.
+   */
   async run(seconds: number): Promise<Exchanged> {
     const latencies: number[] = []
     const wires = await Promise.all(this.#desks.map((desk) => openWire(this.#url, desk)))

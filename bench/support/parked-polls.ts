@@ -6,7 +6,9 @@ import { pollText, sendText } from './requests.ts'
 /** Connections that are being opened at once: more would overflow the queue of a listening socket. */
 const OPENING_MAX = 100
 
-/** Connections from one source address; one address has about 28 000 ports, and other runs use some of them. */
+/**
+ * Connections from one source address; one address has about 28 000 ports, and other runs use some of them.
+ */
 const CONNECTIONS_PER_ADDRESS = 5_000
 
 /** Few, because the memory that they leave behind is used again by those that are measured. */
@@ -78,8 +80,8 @@ export class ParkedPolls {
 }
 
 /**
- * The memory of a server that has been used and is idle: what is loaded or compiled for the first polls belongs to the
- * server, and not to those that are parked later.
+ * The memory of a server that has been used and is idle: what is loaded or compiled for the first polls
+ * belongs to the server, and not to those that are parked later.
  */
 export async function idleAfterUse(
   service: Service,

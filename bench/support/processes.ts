@@ -125,8 +125,8 @@ export class Service {
   }
 
   /**
-   * The least memory that it had in so many seconds. Garbage of requests that are over goes away when a process has
-   * been idle for a while, some seconds sooner or later; what it holds on to does not.
+   * The least memory that it had in so many seconds. Garbage of requests that are over goes away when a
+   * process has been idle for a while, some seconds sooner or later; what it holds on to does not.
    */
   async heldBytes(seconds: number): Promise<number> {
     let least = this.pssBytes()

@@ -26,7 +26,9 @@ export interface Round {
   floor: number
 }
 
-/** How fast the load generator drives something that does nothing at all, beside the fastest that it measured. */
+/**
+ * How fast the load generator drives something that does nothing at all, beside the fastest that it measured.
+ */
 export interface Generator {
   tool: string
   ceiling: number
@@ -61,8 +63,8 @@ function isMet({ better, ours, ratio }: Pick<Row, 'better' | 'ours' | 'ratio'>, 
 }
 
 /**
- * Measures several things in turn, round by round, so that what disturbs the machine disturbs all of them. Every other
- * round goes backwards.
+ * Measures several things in turn, round by round, so that what disturbs the machine disturbs all of them.
+ * Every other round goes backwards.
  *
  * @returns what each of them gave, one value a round
  */

@@ -17,7 +17,8 @@ export interface Contents {
 }
 
 /**
- * Makes a database with people in it: the server itself makes the tables, and what is in them is written without it.
+ * Makes a database with people in it: the server itself makes the tables, and what is in them is written
+ * without it.
  */
 export async function seed(processes: Processes, file: string, contents: Contents): Promise<void> {
   const server = await processes.server(file)
@@ -89,7 +90,8 @@ export interface Expected {
 /**
  * Looks into the file of a stopped server.
  *
- * @throws Error when a message that was accepted is not there, one is there that nobody sent, or a number is missing
+ * @throws Error when a message that was accepted is not there, one is there that nobody sent, or a number is
+ * missing
  */
 export function verifyStore(file: string, { accepted, unheardMax = 0, ids = [] }: Expected): void {
   const database = new SqliteFile(file, { readonly: true })

@@ -61,7 +61,7 @@ export class Accounts {
     const passwordHash = await this.#passwords.hash(next)
     const ended = await this.#database.changePassword(account, passwordHash, session.id)
     if (!ended) throw wrongPassword()
-    await this.#sessions.forget(ended)
+    await this.#sessions.forget(account.username, ended)
   }
 
   /**
@@ -73,7 +73,7 @@ export class Accounts {
     const account = await this.#confirm(session, password)
     const ended = await this.#database.deleteAccount(account, Date.now())
     if (!ended) throw wrongPassword()
-    await this.#sessions.forget(ended)
+    await this.#sessions.forget(account.username, ended)
   }
 
   async #confirm({ username }: Session, password: string): Promise<Account> {

@@ -3,13 +3,19 @@ import { hash, verify } from '@node-rs/argon2'
 import pLimit from 'p-limit'
 import { overloaded } from '../problems.ts'
 
-/** OWASP Password Storage Cheat Sheet: the least that is recommended for Argon2id, which is the library's default algorithm. */
+/**
+ * OWASP Password Storage Cheat Sheet: the least that is recommended for Argon2id, which is the library's
+ * default algorithm.
+ */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
 /** Hashes that may wait for a core. At about 30 ms each the last of them waits 2 s on two cores. */
 const LINE_MAX = 128
 
-/** Hashes and checks passwords in the thread pool, one a core at a time, so that logins cannot hold up messages. */
+/**
+ * Hashes and checks passwords in the thread pool, one a core at a time, so that logins cannot hold up
+ * messages.
+ */
 export class Passwords {
   readonly #line = pLimit(availableParallelism())
   readonly #nobodys: Promise<string>

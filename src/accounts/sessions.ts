@@ -6,10 +6,15 @@ import type { Claims, Tokens } from './tokens.ts'
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
 const SESSIONS_MAX = { single: 1, multi: 10 }
 
-/** Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store. */
+/**
+ * Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store.
+ */
 const REMEMBERED_MAX = 100_000
 
-/** A session that is alive in this process. There is one object a session, so what it says holds for all its requests. */
+/**
+ * A session that is alive in this process. There is one object a session, so what it says holds for all its
+ * requests.
+ */
 export interface Session {
   readonly id: string
   readonly accountId: number
@@ -35,7 +40,7 @@ export interface IssuedToken {
 /** What sessions must know of who is online, and tell. */
 export interface Presence {
   isOnline: (username: string) => boolean
-  endSession: (session: Session) => void
+  endSession: (session: Pick<Session, 'id' | 'username'>) => void
 }
 
 export interface SessionRules {
@@ -68,7 +73,8 @@ export class Sessions {
    * Opens a session and ends those that it takes the place of.
    *
    * @param account whose password was right
-   * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands over
+   * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands
+   * over
    */
   async open(
     account: Account,
@@ -80,7 +86,7 @@ export class Sessions {
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
     const ended = await this.#database.openSession(account, session, SESSIONS_MAX[this.#rules.sessionPolicy])
     if (!ended) throw invalidCredentials()
-    await this.forget(ended)
+    await this.forget(account.username, ended)
     return issued
   }
 
@@ -125,18 +131,18 @@ export class Sessions {
   /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
   async end(session: Session): Promise<void> {
     await this.#database.endSession(session.id)
-    await this.forget([session.id])
+    await this.forget(session.username, [session.id])
   }
 
-  /** Lets go of sessions that have been ended in the store. */
-  async forget(ids: string[]): Promise<void> {
+  /** Lets go of sessions of an account that have been ended in the store. */
+  async forget(username: string, ids: string[]): Promise<void> {
     for (const id of ids) {
       // One that is just being read may have been read before it was ended.
       const session = await Promise.resolve(this.#sessions.get(id)).catch(() => undefined)
       this.#sessions.delete(id)
-      if (!session) continue
-      session.ended = true
-      this.#presence.endSession(session)
+      if (session) session.ended = true
+      // Its polls may wait though its object had to make room.
+      this.#presence.endSession({ id, username })
     }
   }
 
@@ -181,7 +187,9 @@ function alive(session: Session | undefined, tokenExpiresAtMs: number): Identity
   return { session, tokenExpiresAtMs }
 }
 
-/** Adds to a bounded map; what has been there for longest makes room, and is read again when it is asked for. */
+/**
+ * Adds to a bounded map; what has been there for longest makes room, and is read again when it is asked for.
+ */
 function remember<K, V>(map: Map<K, V>, key: K, value: V) {
   const [oldest] = map.size >= REMEMBERED_MAX ? map.keys() : []
   if (oldest !== undefined) map.delete(oldest)

@@ -7,7 +7,10 @@ export interface Claims {
   exp: number
 }
 
-/** Issuer and audience are pinned, so that a token made with the same secret for something else is refused (RFC 8725 §3.8). */
+/**
+ * Issuer and audience are pinned, so that a token made with the same secret for something else is refused
+ * (RFC 8725 §3.8).
+ */
 const PARTY = 'restante'
 
 /** How @fastify/jwt is to sign and to verify: HS256 alone (RFC 8725 §3.1). */

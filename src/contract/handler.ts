@@ -26,7 +26,10 @@ type Success<Responses> = {
   [Status in keyof Responses]: Status extends 200 | 201 | 204 ? Json<Responses[Status]> : never
 }[keyof Responses]
 
-/** What carries out an operation: it gets what the contract lets through, and gives what the contract promises. */
+/**
+ * What carries out an operation: it gets what the contract lets through, and gives what the contract
+ * promises.
+ */
 export type Handler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,

@@ -31,8 +31,8 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
 }
 
 /**
- * Query, path and headers are text, so `"7"` is a number there; in a JSON body it is not. Digits alone: Ajv's own
- * coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of the last.
+ * Query, path and headers are text, so `"7"` is a number there; in a JSON body it is not. Digits alone: Ajv's
+ * own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of the last.
  */
 function numberReader({ properties }: Schema): (input: Record<string, unknown>) => void {
   const names = Object.entries(properties as Record<string, Schema>)

@@ -101,7 +101,10 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   }
 }
 
-/** Ends sessions inside a transaction and tells which, so that their tokens can be forgotten and their polls answered. */
+/**
+ * Ends sessions inside a transaction and tells which, so that their tokens can be forgotten and their polls
+ * answered.
+ */
 async function endSessions(tx: Prisma.TransactionClient, where: Prisma.SessionWhereInput): Promise<string[]> {
   const ended = await tx.session.findMany({ where, select: { id: true } })
   await tx.session.deleteMany({ where })

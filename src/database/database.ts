@@ -1,19 +1,27 @@
 /**
- * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a thread.
- * Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable} when the store
- * cannot do now what it may do later; then nothing was changed.
+ * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
+ * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
+ * when the store cannot do now what it may do later; then nothing was changed.
  */
 export interface Database {
   /** Adds an account; false when the name is taken, by a deleted account too. */
   createAccount(account: NewAccount): Promise<boolean>
   /** The account of that name, unless it was deleted. */
   findAccount(username: string): Promise<Account | undefined>
-  /** Replaces the password and ends the account's other sessions. Resolves with the ids of those that ended. */
+  /**
+   * Replaces the password and ends the account's other sessions. Resolves with the ids of those that ended.
+   */
   changePassword(account: Proven, passwordHash: string, keptSessionId: string): Promise<string[] | undefined>
-  /** Marks the account as deleted and ends its sessions; its inbox is purged soon after. Resolves with the ids that ended. */
+  /**
+   * Marks the account as deleted and ends its sessions; its inbox is purged soon after. Resolves with the ids
+   * that ended.
+   */
   deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
 
-  /** Adds a session and ends the account's oldest until `sessionsMax` are left. Resolves with the ids that ended. */
+  /**
+   * Adds a session and ends the account's oldest until `sessionsMax` are left. Resolves with the ids that
+   * ended.
+   */
   openSession(account: Proven, session: Session, sessionsMax: number): Promise<string[] | undefined>
   /** The session of that id with its owner, unless it was ended. */
   findSession(sessionId: string): Promise<OwnedSession | undefined>
@@ -24,8 +32,8 @@ export interface Database {
   /** Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. */
   commit(batch: Batch): Promise<AppendOutcome[]>
   /**
-   * The messages behind `after`, or behind what the account has acknowledged when that is undefined; as many as
-   * `limit` and the page's size allow.
+   * The messages behind `after`, or behind what the account has acknowledged when that is undefined; as many
+   * as `limit` and the page's size allow.
    */
   readInbox(accountId: number, after: number | undefined, limit: number): Promise<Page>
   /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
@@ -39,7 +47,10 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** The store cannot serve now: locked, full, gone, or with too much to do. Nothing was changed; try again later. */
+/**
+ * The store cannot serve now: locked, full, gone, or with too much to do. Nothing was changed; try again
+ * later.
+ */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable'
 }
@@ -67,8 +78,8 @@ export interface Account extends NewAccount {
 }
 
 /**
- * An account and the hash that a password was checked against. That takes a while: where the hash is another one by
- * now, or the account was deleted, the verb does nothing and resolves with undefined.
+ * An account and the hash that a password was checked against. That takes a while: where the hash is another
+ * one by now, or the account was deleted, the verb does nothing and resolves with undefined.
  */
 export type Proven = Pick<Account, 'id' | 'passwordHash'>
 

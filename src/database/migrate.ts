@@ -13,8 +13,8 @@ const PRISMA_FOLDER = new URL('../../prisma/', import.meta.url)
 const NO_FILTERS = { externalTables: [], externalEnums: [] }
 
 /**
- * Applies the migrations that the database has not seen yet, by Prisma's own schema engine: the history it writes is
- * the one that `prisma migrate status` reads.
+ * Applies the migrations that the database has not seen yet, by Prisma's own schema engine: the history it
+ * writes is the one that `prisma migrate status` reads.
  *
  * @returns the names of the migrations applied now
  */
@@ -29,7 +29,8 @@ export async function migrate(factory: SqlMigrationAwareDriverAdapterFactory): P
 }
 
 /**
- * The SQL that leads from the migrations on disk to schema.prisma: the next migration, and "" when there is none.
+ * The SQL that leads from the migrations on disk to schema.prisma: the next migration, and "" when there is
+ * none.
  *
  * @param factory for a scratch database, in which the migrations are replayed
  */
@@ -73,8 +74,9 @@ async function listMigrations(provider: string): Promise<MigrationList> {
 }
 
 /**
- * Whether the engine would find nothing to do. It asks the same question of the same table, but to load it takes ten
- * times as long as to open the database. Every doubt, a failed migration for example, is left to the engine.
+ * Whether the engine would find nothing to do. It asks the same question of the same table, but to load it
+ * takes ten times as long as to open the database. Every doubt, a failed migration for example, is left to
+ * the engine.
  */
 async function isUpToDate(
   factory: SqlMigrationAwareDriverAdapterFactory,
@@ -146,9 +148,9 @@ async function withEngine<T>(
 }
 
 /**
- * The engine runs SQLite's migrations statement by statement. Inside one transaction a process that is killed leaves
- * the database as it was. Keys are not checked meanwhile, because tables are rebuilt; inside a transaction the
- * migrations could not switch that off themselves.
+ * The engine runs SQLite's migrations statement by statement. Inside one transaction a process that is killed
+ * leaves the database as it was. Keys are not checked meanwhile, because tables are rebuilt; inside a
+ * transaction the migrations could not switch that off themselves.
  */
 const BEGIN_SQLITE = 'PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE'
 

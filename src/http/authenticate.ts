@@ -7,8 +7,9 @@ import { Problem } from '../problems.ts'
 const BEARER = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 /**
- * Finds out who shows the token of a request, before anything else of it is looked at. A session that is known is
- * found without waiting, which is why this is no async function: nearly every request takes that way.
+ * Finds out who shows the token of a request, before anything else of it is looked at. A session that is
+ * known is found without waiting, which is why this is no async function: nearly every request takes that
+ * way.
  */
 export function authenticate(sessions: Sessions, inbox: Inbox): onRequestHookHandler {
   return (request, _reply, done) => {

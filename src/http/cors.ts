@@ -4,7 +4,10 @@ import type { FastifyInstance } from 'fastify'
 /** A day: what is allowed does not change while the server runs. */
 const PREFLIGHT_SECONDS_MAX = 86_400
 
-/** Lets pages of other origins use the API. Tokens travel in a header and not in a cookie, so no credentials are allowed. */
+/**
+ * Lets pages of other origins use the API. Tokens travel in a header and not in a cookie, so no credentials
+ * are allowed.
+ */
 export async function allowOrigins(app: FastifyInstance, origins: string[]) {
   if (origins.length === 0) return
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,18 +1,21 @@
 import type { FastifyInstance } from 'fastify'
 import { overloaded } from '../problems.ts'
 
-/** Between two looks for connections that have become idle: Node closes those that are idle when it starts to close. */
+/**
+ * Between two looks for connections that have become idle: Node closes those that are idle when it starts to
+ * close.
+ */
 const CLOSE_IDLE_EVERY_MS = 50
 
 /**
- * What had begun is done long before this. Then connections are cut whose clients are silent before or in the middle
- * of a request, for which Node would wait.
+ * What had begun is done long before this. Then connections are cut whose clients are silent before or in the
+ * middle of a request, for which Node would wait.
  */
 const CUT_OFF_MS = 2_000
 
 /**
- * Makes closing the server quick and harmless: held requests are answered, what is under way is finished, what still
- * comes on an open connection is sent elsewhere.
+ * Makes closing the server quick and harmless: held requests are answered, what is under way is finished,
+ * what still comes on an open connection is sent elsewhere.
  *
  * @param answerHeld answers the requests that are held; Fastify would wait for them
  * @param finish runs when the last answer is out

@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { Problem } from '../problems.ts'
 
 /**
- * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would put U+FFFD in their place, and a message is
- * never altered. No body at all is left to the contract, which says where one is required.
+ * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would put U+FFFD in their place, and a
+ * message is never altered. No body at all is left to the contract, which says where one is required.
  */
 export function acceptJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()

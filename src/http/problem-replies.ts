@@ -49,7 +49,9 @@ const challenge = ({ headers, routeOptions }: FastifyRequest) =>
     ? 'Bearer'
     : 'Bearer error="invalid_token"'
 
-/** What went wrong, in the words of the contract. What nobody foresaw is told to the log, not to the client. */
+/**
+ * What went wrong, in the words of the contract. What nobody foresaw is told to the log, not to the client.
+ */
 function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   if (error instanceof DatabaseUnavailable) return overloaded('The database cannot take this now.')
@@ -77,7 +79,10 @@ const UNREADABLE: Record<string, [status: number, detail: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
 }
 
-/** Answers what cannot be read as a request, and ends the connection, because nobody knows where the next one begins. */
+/**
+ * Answers what cannot be read as a request, and ends the connection, because nobody knows where the next one
+ * begins.
+ */
 export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, requestId: string) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
   const [status, detail] = UNREADABLE[error.code ?? ''] ?? [400, 'The request is not readable HTTP.']

@@ -1,13 +1,16 @@
 /**
- * Group commit. While one batch is being committed the next one fills: whatever arrives meanwhile goes to the disk
- * with one sync, so the cost of a sync is shared by all who wait for it, and nobody waits for a batch to fill.
+ * Group commit. While one batch is being committed the next one fills: whatever arrives meanwhile goes to the
+ * disk with one sync, so the cost of a sync is shared by all who wait for it, and nobody waits for a batch to
+ * fill.
  *
- *   append                settles after the commit of its batch, in the order of arrival
- *   settled               waits until all that was said before is in the store
- *   acknowledge, see      ride along with the next commit, which comes within LAZY_MS; losing them in a crash repeats
- *                         a message or ages a date, and loses nothing. `acknowledge` and then `settled` is durable.
+ *   append            settles after the commit of its batch, in the order of arrival
+ *   settled           waits until all that was said before is in the store
+ *   acknowledge, see  ride along with the next commit, which comes within LAZY_MS; losing them in a crash
+ *                     repeats a message or ages a date, and loses nothing. `acknowledge`, then `settled`, is
+ *                     durable.
  *
- * A batch that fails was not written at all: those who wait for it are told so, and what rode along rides again.
+ * A batch that fails was not written at all: those who wait for it are told so, and what rode along rides
+ * again.
  */
 import { setImmediate } from 'node:timers/promises'
 import {
@@ -19,10 +22,14 @@ import {
   type Sighting,
 } from '../database/database.ts'
 
-/** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it. */
+/**
+ * Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it.
+ */
 const BATCH_APPENDS_MAX = 512
 
-/** Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds. */
+/**
+ * Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds.
+ */
 const WAITING_APPENDS_MAX = 10_000
 
 /** How long what nobody waits for may stay in memory. */

@@ -1,16 +1,9 @@
 import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import {
-  type Append,
-  type Database,
-  type Message,
-  type MessageRecord,
-  PAGE_BYTES_MAX,
-  type Page,
-  pageBytes,
-} from '../database/database.ts'
+import type { Append, Database, Message, MessageRecord } from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
+import { asReading, firstOf, type Reading, refuseAhead } from './reading.ts'
 import type { Poller, Waiters, WhenGone } from './waiters.ts'
 
 /** A session, as far as its inbox cares. */
@@ -35,15 +28,6 @@ export interface Receipt {
   live: boolean
   /** Whether this answer was given before, to a send with the same idempotency key. */
   replayed: boolean
-}
-
-export interface Reading {
-  messages: Message[]
-  /** What to show next time: it acknowledges all that was read. */
-  cursor: number
-  hasMore: boolean
-  /** What is missing behind the cursor that was shown, because it was purged. */
-  gap?: { from: number; to: number }
 }
 
 export interface PollRequest {
@@ -254,32 +238,3 @@ export class Inbox {
 
 /** Two messages are the same when recipient and body are. */
 const fingerprint = (to: string, body: string) => createHash('sha256').update(`${to}\0${body}`).digest()
-
-/** A cursor from a restored backup or another server must not wait for ever. */
-function refuseAhead(cursor: number, newestSeq: number) {
-  if (cursor <= newestSeq) return
-  throw new Problem('cursor_ahead', `The newest message here is number ${newestSeq}.`, { cursor: newestSeq })
-}
-
-/** The page that the store would give of these. */
-function firstOf(messages: Message[], limit: number): Message[] {
-  let bytes = 0
-  let count = 0
-  for (const { body } of messages.slice(0, limit)) {
-    bytes += pageBytes(body)
-    if (bytes > PAGE_BYTES_MAX && count > 0) break
-    count += 1
-  }
-  return messages.slice(0, count)
-}
-
-function asReading({ after, messages, newestSeq, purgedSeq }: Page): Reading {
-  // Behind a gap without messages stands the gap's end: showing it again would tell the same gap for ever.
-  const cursor = messages.at(-1)?.seq ?? Math.max(after, purgedSeq)
-  return {
-    messages,
-    cursor,
-    hasMore: cursor < newestSeq,
-    ...(after < purgedSeq && { gap: { from: after + 1, to: purgedSeq } }),
-  }
-}

@@ -1,7 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
 
-/** Between two walks over all accounts; shorter where little is to be kept, so that it does not outstay its time. */
+/**
+ * Between two walks over all accounts; shorter where little is to be kept, so that it does not outstay its
+ * time.
+ */
 const WALK_EVERY_MS_MAX = 60_000
 const WALK_EVERY_MS_MIN = 1_000
 
@@ -16,8 +19,8 @@ export interface RetentionRules {
 }
 
 /**
- * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired idempotency keys
- * and sessions.
+ * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired
+ * idempotency keys and sessions.
  *
  * @param onFault told of what should not happen; a store that is unavailable is tried again in the next walk
  * @returns a function that stops it, after the portion that is under way

@@ -1,21 +1,25 @@
 /**
  * Who waits for what, and who is online. One mailbox for each account that somebody polls, in memory alone.
  *
- *   enter   A poll begins. From now on the mailbox is kept, and every message that is committed for it is noted.
- *   learn   The poll has read the store, and tells the newest `seq` that it saw there.
- *   park    The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it compares
- *           its cursor with the newest `seq` known, and waits only when there is nothing newer.
- *   deliver A commit brought messages. A poll that stands right before them gets them from memory; any other poll that
- *           is behind is told to look into the store.
- *   leave   The poll is over. The mailbox stays for the grace time: it is what "online" means.
+ *   enter    A poll begins. From now on the mailbox is kept, and every message committed for it is noted.
+ *   learn    The poll has read the store, and tells the newest `seq` that it saw there.
+ *   park     The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it
+ *            compares its cursor with the newest `seq` known, and waits only when there is nothing newer.
+ *   deliver  A commit brought messages. A poll that stands right before them gets them from memory; any other
+ *            poll that is behind is told to look into the store.
+ *   leave    The poll is over. The mailbox stays for the grace time: it is what "online" means.
  *
- * Why no wake-up is lost: a message committed before the store was read is in what was read. One committed after it
- * finds the mailbox, because `enter` came before the read, and raises its newest `seq`; so `park` sees it.
- * Why no message is skipped: a poll gets a message from memory only when its cursor is the number right before it.
+ * Why no wake-up is lost: a message committed before the store was read is in what was read. One committed
+ * after it finds the mailbox, because `enter` came before the read, and raises its newest `seq`; so `park`
+ * sees it. Why no message is skipped: a poll gets a message from memory only when its cursor is the number
+ * right before it.
  */
 import type { Message } from '../database/database.ts'
 
-/** Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is answered. */
+/**
+ * Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is
+ * answered.
+ */
 const POLLS_PER_SESSION_MAX = 8
 
 /** How often mailboxes that nobody polls any more are looked for. */
@@ -56,7 +60,9 @@ interface Waiter {
 }
 
 interface Mailbox {
-  /** Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then. */
+  /**
+   * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
+   */
   newestSeq: number | undefined
   /** In order of arrival. */
   readonly waiters: Set<Waiter>
@@ -169,7 +175,7 @@ export class Waiters {
   }
 
   /** Answers the polls of a session that was ended; the account is not online through it any more. */
-  endSession({ id, username }: Poller): void {
+  endSession({ id, username }: Pick<Poller, 'id' | 'username'>): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     for (const { poller, settle } of [...mailbox.waiters]) if (poller.id === id) settle({ kind: 'ended' })

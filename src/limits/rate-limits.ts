@@ -2,7 +2,10 @@ import { isIPv6 } from 'node:net'
 import { Problem, type ProblemCode } from '../problems.ts'
 import { type Rate, TokenBuckets } from './token-buckets.ts'
 
-/** What is limited, by whom, and what who asks for more is told. Changes nothing for people, stops what guesses and floods. */
+/**
+ * What is limited, by whom, and what who asks for more is told. Changes nothing for people, stops what
+ * guesses and floods.
+ */
 const limits = {
   /** Failed passwords for one name: a thousand guesses take three hours. */
   passwordsOfName: { burst: 10, everyMs: 10_000, code: 'too_many_attempts' },

@@ -4,12 +4,15 @@ export interface Rate {
   everyMs: number
 }
 
-/** Keys remembered at once. A key whose bucket is full again says nothing, so what counts are the busy ones. */
+/**
+ * Keys remembered at once. A key whose bucket is full again says nothing, so what counts are the busy ones.
+ */
 const KEYS_MAX = 100_000
 
 /**
- * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): of each key only the time is kept at which
- * its bucket will be full again. A time in the past means the same as no entry, so old entries can be dropped freely.
+ * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): of each key only the time is kept
+ * at which its bucket will be full again. A time in the past means the same as no entry, so old entries can
+ * be dropped freely.
  */
 export class TokenBuckets {
   readonly #rate: Rate

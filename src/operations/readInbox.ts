@@ -46,8 +46,8 @@ function preferredWait(header: string | string[] | undefined): number | undefine
 }
 
 /**
- * The socket tells that its client has gone. The request closes as soon as it is read, which says nothing; the
- * response hears nothing while it stands behind another one on the same connection (pipelining).
+ * The socket tells that its client has gone. The request closes as soon as it is read, which says nothing;
+ * the response hears nothing while it stands behind another one on the same connection (pipelining).
  */
 function whenGone({ raw, request }: FastifyReply, listener: () => void) {
   const { socket } = request.raw

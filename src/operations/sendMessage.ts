@@ -20,6 +20,9 @@ export const sendMessage =
     return { id: receipt.id, to, sentAt, delivery: receipt.live ? 'live' : 'stored' }
   }
 
-/** The draft has the key as a structured-field string, in quotes; bare is what people type. Both name the same key. */
+/**
+ * The draft has the key as a structured-field string, in quotes; bare is what people type. Both name the same
+ * key.
+ */
 const keyOf = (header: string | string[] | undefined) =>
   typeof header === 'string' ? header.replace(/^"(.*)"$/, '$1') : undefined

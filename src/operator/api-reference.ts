@@ -10,7 +10,8 @@ const CONTENT_SECURITY_POLICY =
 /** Serves the contract byte for byte, and a page at /docs that shows it and can try it out. */
 export async function serveApiReference(app: FastifyInstance, { text, document }: Contract) {
   app.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml').send(text))
-  // What is tried out goes to the server that shows the page, wherever that is: the policy above allows no other.
+  // What is tried out goes to the server that shows the page, wherever that is: the policy above allows no
+  // other.
   const hereAsServer = { ...document, servers: [{ url: '/', description: 'This server.' }] }
   await app.register(swagger, { mode: 'static', specification: { document: hereAsServer } })
   await app.register(swaggerUi, {

@@ -1,6 +1,7 @@
 /**
- * Goes into the built server by NODE_OPTIONS=--import: when one of its SQLite connections is closed, writes down what
- * that connection was set to. Only the connection itself knows, and it is out of reach in a thread of the process.
+ * Goes into the built server by NODE_OPTIONS=--import: when one of its SQLite connections is closed, writes
+ * down what that connection was set to. Only the connection itself knows, and it is out of reach in a thread
+ * of the process.
  */
 import { appendFileSync } from 'node:fs'
 import SqliteFile from 'better-sqlite3'

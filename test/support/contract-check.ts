@@ -8,7 +8,7 @@ export interface Answer {
   status: number
   headers: Headers
   /** Parsed where it is JSON, else the text. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects, and the contract check has looked at it
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the contract check has seen it
   body: any
 }
 
@@ -21,8 +21,8 @@ const ajv = new Ajv2020(OPTIONS).addSchema(document, 'contract')
 const headerAjv = new Ajv2020({ ...OPTIONS, coerceTypes: true }).addSchema(document, 'contract')
 
 /**
- * Holds a response against openapi.yaml: the operation may answer so, with these headers and this body. Every response
- * of the suite passes through here.
+ * Holds a response against openapi.yaml: the operation may answer so, with these headers and this body. Every
+ * response of the suite passes through here.
  */
 export function assertInContract(method: string, path: string, answer: Answer): void {
   const where = `${method} ${path} → ${answer.status} ${JSON.stringify(answer.body)}`

@@ -11,7 +11,10 @@ export interface LossyWay {
   url: string
   /** Where it leads. */
   to: string
-  /** The next answers to requests such as `POST /v1/login` that are lost; the server gets the requests all the same. */
+  /**
+   * The next answers to requests such as `POST /v1/login` that are lost; the server gets the requests all the
+   * same.
+   */
   losses: { request: RegExp; loss: Loss }[]
   requests: { line: string; key: string | undefined; atMs: number }[]
 }

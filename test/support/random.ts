@@ -1,4 +1,7 @@
-/** Random numbers from 0 to below 1 that are the same for the same seed (mulberry32), so that a failure can be repeated. */
+/**
+ * Random numbers from 0 to below 1 that are the same for the same seed (mulberry32), so that a failure can be
+ * repeated.
+ */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0
   return () => {

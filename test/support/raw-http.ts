@@ -5,8 +5,8 @@ import type { Answer } from './contract-check.ts'
 const ANSWER_MS_MAX = 5_000
 
 /**
- * Sends bytes as they are, for what no HTTP client would send, and reads until the server closes the connection: what
- * is sent must bring that about, by `Connection: close` or by not being HTTP.
+ * Sends bytes as they are, for what no HTTP client would send, and reads until the server closes the
+ * connection: what is sent must bring that about, by `Connection: close` or by not being HTTP.
  */
 export async function sendRaw(url: string, bytes: string | Uint8Array): Promise<Answer> {
   const { hostname, port } = new URL(url)

@@ -78,8 +78,8 @@ export async function startServer(
 }
 
 /**
- * One server for many tests, because to start one takes longer than most of them. Called in the file itself, or
- * in a suite; it starts when a test first asks for it.
+ * One server for many tests, because to start one takes longer than most of them. Called in the file itself,
+ * or in a suite; it starts when a test first asks for it.
  */
 export function shareServer(env: Env = {}): () => Promise<RunningServer> {
   const endings: (() => unknown)[] = []

@@ -5,15 +5,15 @@ import SqliteFile from 'better-sqlite3'
 import { DatabaseInUse } from '../database.ts'
 
 /**
- * How long to wait for somebody else's lock, a backup tool's for example. The wait holds up the whole store, so it
- * is short: a request that meets a longer lock is told to come back.
+ * How long to wait for somebody else's lock, a backup tool's for example. The wait holds up the whole store,
+ * so it is short: a request that meets a longer lock is told to come back.
  */
 const BUSY_TIMEOUT_MS = 500
 
 /**
- * Said on every connection, because none of it is kept in the file. `synchronous=FULL` makes a commit wait for the
- * sync of the write-ahead log; the builds that better-sqlite3 ships default to NORMAL there, which loses the last
- * commits with the power (sqlite.org/pragma.html#pragma_synchronous).
+ * Said on every connection, because none of it is kept in the file. `synchronous=FULL` makes a commit wait
+ * for the sync of the write-ahead log; the builds that better-sqlite3 ships default to NORMAL there, which
+ * loses the last commits with the power (sqlite.org/pragma.html#pragma_synchronous).
  */
 const PRAGMAS = `
   PRAGMA journal_mode = WAL;
@@ -23,8 +23,8 @@ const PRAGMAS = `
 `
 
 /**
- * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction on an
- * empty SQLite file beside it, which the kernel ends with the process, however that dies.
+ * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction
+ * on an empty SQLite file beside it, which the kernel ends with the process, however that dies.
  *
  * @throws DatabaseInUse when another process has it
  */

@@ -10,25 +10,16 @@ import {
   type MessageRecord,
   PAGE_BYTES_MAX,
   type Page,
-  type PurgePortion,
   pageBytes,
   type Sighting,
   type StoreLimits,
 } from '../database.ts'
-
-/** Accounts that one purge portion looks at, and messages that it removes: a few milliseconds of work. */
-const PURGE_ACCOUNTS_MAX = 1_000
-const PURGE_ROWS_MAX = 1_000
 
 interface Counters {
   id: number
   newest: number
   acknowledged: number
   purged: number
-}
-
-interface Purgeable extends Counters {
-  deleted: number
 }
 
 interface StoredKey {
@@ -39,11 +30,12 @@ interface StoredKey {
   live: number
 }
 
-type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage' | 'purge'>
+type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
 
 /**
- * The inbox in SQLite. Every verb is one synchronous run of prepared statements, so that nothing can come between its
- * statements; through the ORM a row costs about 20 times as much (500 rows: 23 ms against 1.1 ms).
+ * The inbox in SQLite. Every verb is one synchronous run of prepared statements, so that nothing can come
+ * between its statements; through the ORM a row costs about 20 times as much (500 rows: 23 ms against 1.1
+ * ms).
  */
 export function inboxVerbs(
   connection: SqliteFile.Database,
@@ -53,7 +45,8 @@ export function inboxVerbs(
     'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
   )
   const acknowledgeAccount = connection.prepare<Acknowledgement>(
-    'UPDATE account SET acknowledged_seq = min(@seq, newest_seq) WHERE id = @accountId AND acknowledged_seq < @seq',
+    `UPDATE account SET acknowledged_seq = min(@seq, newest_seq)
+      WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
   const see = connection.prepare<Sighting>(
     `UPDATE account SET last_seen_at = @atMs
@@ -102,7 +95,7 @@ export function inboxVerbs(
     return outcomes
   })
 
-  /** Appends inside the batch's transaction; a key that an earlier append of the same batch stored is seen too. */
+  /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
   function appendOne(append: Append, recipients: Map<string, Counters | undefined>): AppendOutcome {
     const { senderId, to, body, sentAtMs, live, idempotency } = append
     const known = idempotency && findKey.get(senderId, idempotency.key)
@@ -192,80 +185,11 @@ export function inboxVerbs(
     )
   }
 
-  const accountsToPurge = connection.prepare<
-    { from: number; to: number; unacknowledgedToo: number },
-    Purgeable
-  >(
-    `SELECT id, newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
-            deleted_at IS NOT NULL AS deleted
-       FROM account
-      WHERE id > @from AND id <= @to
-        AND purged_seq < iif(@unacknowledgedToo OR deleted_at IS NOT NULL, newest_seq, acknowledged_seq)
-      ORDER BY id`,
-  )
-  const firstToKeep = connection
-    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number; last: number }, number>(
-      `SELECT seq FROM message
-        WHERE recipient_id = @id AND seq > @purged AND seq <= @last
-          AND NOT (sent_at < @anyBeforeMs OR (seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
-        ORDER BY seq LIMIT 1`,
-    )
-    .pluck()
-  const deleteMessages = connection.prepare<[accountId: number, purged: number, upTo: number]>(
-    'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
-  )
-  const raisePurged = connection.prepare<[upTo: number, accountId: number]>(
-    'UPDATE account SET purged_seq = ? WHERE id = ?',
-  )
-  const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
-  const deleteExpiredKeys = connection.prepare<[expiredBefore: number, limit: number]>(
-    `DELETE FROM idempotency_key WHERE sent_at <= ?
-        AND id IN (SELECT id FROM idempotency_key ORDER BY id LIMIT ?)`,
-  )
-  const deleteExpiredSessions = connection.prepare<{ from: number; to: number; nowMs: number }>(
-    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @nowMs',
-  )
-
-  const purge = connection.transaction((portion: PurgePortion): number | undefined => {
-    const { fromAccountId: from, unacknowledgedBeforeMs, nowMs } = portion
-    const keys = deleteExpiredKeys.run(nowMs - idempotencyTtlMs, PURGE_ROWS_MAX)
-    if (keys.changes === PURGE_ROWS_MAX) return from
-
-    const to = from + PURGE_ACCOUNTS_MAX
-    deleteExpiredSessions.run({ from, to, nowMs })
-    const unacknowledgedToo = unacknowledgedBeforeMs > Number.NEGATIVE_INFINITY ? 1 : 0
-    let room = PURGE_ROWS_MAX
-    for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
-      const upTo = purgeableUpTo(account, portion, Math.min(account.newest, account.purged + room))
-      if (upTo === account.purged) continue
-      deleteMessages.run(account.id, account.purged, upTo)
-      raisePurged.run(upTo, account.id)
-      room -= upTo - account.purged
-      if (room === 0) return account.id - 1
-    }
-    return to < (lastAccountId.get() ?? 0) ? to : undefined
-  })
-
-  /**
-   * Only what stands before the first message to keep may go, so that what is gone is always one range. No further
-   * than `last` is looked: an inbox of a million messages is not searched for every thousand of them.
-   */
-  function purgeableUpTo(
-    account: Purgeable,
-    { acknowledgedBeforeMs, unacknowledgedBeforeMs }: PurgePortion,
-    last: number,
-  ): number {
-    if (account.deleted) return last
-    const anyBeforeMs = Math.max(unacknowledgedBeforeMs, 0)
-    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs, last })
-    return kept === undefined ? last : kept - 1
-  }
-
   return {
-    // Immediate: a transaction that reads first and writes later cannot wait for a lock (sqlite.org/isolation.html).
+    // Immediate: a transaction that reads first and writes later cannot wait for a lock
+    // (sqlite.org/isolation.html).
     commit: async (batch) => commit.immediate(batch),
     readInbox: async (accountId, after, limit) => readInbox(accountId, after, limit),
     findMessage: async (messageId) => findMessage(messageId),
-    purge: async (portion) => purge.immediate(portion),
   }
 }

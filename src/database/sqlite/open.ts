@@ -9,7 +9,10 @@ import {
 } from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
 
-/** Calls under way or waiting for the thread; one more is refused, so that a stalled disk cannot fill the memory. */
+/**
+ * Calls under way or waiting for the thread; one more is refused, so that a stalled disk cannot fill the
+ * memory.
+ */
 const CALLS_MAX = 20_000
 
 /** All verbs: the compiler misses one that is missing. */

@@ -4,12 +4,13 @@ import type { Database, StoreLimits } from '../database.ts'
 import { migrate } from '../migrate.ts'
 import { holdDatabase, openStatements, SqliteAdapter } from './connection.ts'
 import { inboxVerbs } from './inbox-verbs.ts'
+import { purgeVerb } from './purge.ts'
 
 /**
  * Opens the SQLite file for this process alone, created and migrated when needed.
  *
- * The verbs must be called one after the other, each when the last has settled: Prisma and the statements of the
- * inbox have a connection each, and a transaction of one would find the file locked by the other.
+ * The verbs must be called one after the other, each when the last has settled: Prisma and the statements of
+ * the inbox have a connection each, and a transaction of one would find the file locked by the other.
  *
  * @throws DatabaseInUse when another process has the file
  */
@@ -24,6 +25,7 @@ export async function openStore(path: string, limits: StoreLimits): Promise<Data
   return {
     ...accountVerbs(prisma),
     ...inboxVerbs(statements, limits),
+    ...purgeVerb(statements, limits),
     ping: async () => void anyAccount.get(),
     close: async () => {
       await prisma.$disconnect()

@@ -1,13 +1,17 @@
 /**
- * The thread that owns the SQLite file. Calls arrive as messages and run strictly one after the other, so there is
- * one writer and no transaction ever meets another; and no sync of the disk holds up the thread that serves HTTP.
+ * The thread that owns the SQLite file. Calls arrive as messages and run strictly one after the other, so
+ * there is one writer and no transaction ever meets another; and no sync of the disk holds up the thread that
+ * serves HTTP.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Database, DatabaseInUse } from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
 import { openStore } from './store.ts'
 
-/** Result codes of what passes: locked, full, not readable or writable now, out of memory (sqlite.org/rescode.html). */
+/**
+ * Result codes of what passes: locked, full, not readable or writable now, out of memory
+ * (sqlite.org/rescode.html).
+ */
 const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
@@ -55,7 +59,10 @@ interface Wrapped {
   cause?: { originalCode?: string }
 }
 
-/** SQLite's result code: our own statements throw it as `code`, Prisma wraps it twice, and once when a COMMIT fails. */
+/**
+ * SQLite's result code: our own statements throw it as `code`, Prisma wraps it twice, and once when a COMMIT
+ * fails.
+ */
 function resultCode(error: unknown): string {
   const {
     code = '',

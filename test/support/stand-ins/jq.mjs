@@ -1,4 +1,7 @@
-/** jq for a machine that has none: the real one as WebAssembly, with the kinds of options that examples/chat.sh uses. */
+/**
+ * jq for a machine that has none: the real one as WebAssembly, with the kinds of options that
+ * examples/chat.sh uses.
+ */
 import { readFileSync } from 'node:fs'
 import { raw } from 'jq-wasm'
 

@@ -1,0 +1,50 @@
+import { type Message, PAGE_BYTES_MAX, type Page, pageBytes } from '../database/database.ts'
+import { Problem } from '../problems.ts'
+
+/** What a read of an inbox gives. */
+export interface Reading {
+  messages: Message[]
+  /** What to show next time: it acknowledges all that was read. */
+  cursor: number
+  hasMore: boolean
+  /** What is missing behind the cursor that was shown, because it was purged. */
+  gap?: { from: number; to: number }
+}
+
+/**
+ * A cursor from a restored backup or another server must not wait for ever.
+ *
+ * @throws Problem cursor_ahead
+ */
+export function refuseAhead(cursor: number, newestSeq: number) {
+  if (cursor <= newestSeq) return
+  throw new Problem('cursor_ahead', `The newest message here is number ${newestSeq}.`, { cursor: newestSeq })
+}
+
+/**
+ * The first of these that make a page, as the store would give it.
+ *
+ * @param messages that came while somebody waited, in order
+ */
+export function firstOf(messages: Message[], limit: number): Message[] {
+  let bytes = 0
+  let count = 0
+  for (const { body } of messages.slice(0, limit)) {
+    bytes += pageBytes(body)
+    if (bytes > PAGE_BYTES_MAX && count > 0) break
+    count += 1
+  }
+  return messages.slice(0, count)
+}
+
+/** What a page of the store says to who asked for it. */
+export function asReading({ after, messages, newestSeq, purgedSeq }: Page): Reading {
+  // Behind a gap without messages stands the gap's end: showing it again would tell the same gap for ever.
+  const cursor = messages.at(-1)?.seq ?? Math.max(after, purgedSeq)
+  return {
+    messages,
+    cursor,
+    hasMore: cursor < newestSeq,
+    ...(after < purgedSeq && { gap: { from: after + 1, to: purgedSeq } }),
+  }
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const LINES_MAX = 250
+const COLUMNS_MAX = 110
+
+/** What runs: the process, and the thread that it starts. */
+const ENTRIES = ['main.ts', 'database/sqlite/thread.ts']
+
+/**
+ * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of
+ * this project; Node's own modules are allowed to all.
+ */
+const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
+  operations: {
+    may: ['accounts', 'inbox', 'limits', 'contract', 'problems.ts', 'database/database.ts'],
+    packages: /^type fastify$/,
+  },
+  accounts: {
+    may: ['database/database.ts', 'problems.ts'],
+    // How tokens are signed and verified is given from outside; only its type is known here.
+    packages: /^(@node-rs\/argon2|p-limit|type @fastify\/jwt)$/,
+  },
+  inbox: { may: ['database/database.ts', 'problems.ts'], packages: /^uuid$/ },
+  limits: { may: ['problems.ts'], packages: /^$/ },
+  contract: {
+    may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
+    packages: /^(type fastify|ajv\/dist\/2020\.js|yaml)$/,
+  },
+  database: {
+    may: ['generated/prisma/client.ts'],
+    packages: /^(@prisma\/[\w-]+|type @prisma\/[\w-]+|(type )?better-sqlite3|uuid)$/,
+  },
+  http: {
+    may: ['accounts', 'inbox', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
+    packages: /^(type )?(fastify|@fastify\/cors)$/,
+  },
+  operator: { may: ['contract'], packages: /^(@fastify\/swagger|@fastify\/swagger-ui|type fastify)$/ },
+  'problems.ts': { may: [], packages: /^$/ },
+  'config.ts': { may: [], packages: /^$/ },
+  'secrets.ts': { may: ['config.ts'], packages: /^$/ },
+}
+
+interface Import {
+  /**
+   * As it stands: a file of src from its root, or a package, `type ` before it where only types are imported.
+   */
+  target: string
+  ours: boolean
+}
+
+const filesBelow = (folder: string): string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.[mc]?[jt]s$/.test(name),
+  )
+
+const sources = filesBelow('src').filter((name) => !name.startsWith('generated'))
+const textOf = (name: string) => readFileSync(join(ROOT, 'src', name), 'utf8')
+const codeOf = (name: string) => textOf(name).replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '')
+
+function importsOf(name: string): Import[] {
+  const statements = textOf(name).matchAll(
+    /^\s*(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(['"]([^'"]+)['"]\)/gm,
+  )
+  return [...statements].map(([, type, specifier, dynamic]) => {
+    const target = specifier ?? dynamic ?? ''
+    const ours = target.startsWith('.')
+    return { target: ours ? normalize(join(dirname(name), target)) : `${type ? 'type ' : ''}${target}`, ours }
+  })
+}
+
+/** Whether a line is code around a text. */
+const isText = (line: string) => /['"`]/.test(line) && !/^\s*(\/\/|\/?\*)/.test(line)
+
+const partOf = (name: string) => name.split('/')[0] ?? name
+
+test('arrows point one way: a part imports only what it may know', async (t) => {
+  for (const name of sources) {
+    const arrows = ARROWS[partOf(name)]
+    if (!arrows) continue
+    await t.test(name, () => {
+      for (const { target, ours } of importsOf(name)) {
+        const allowed = ours
+          ? partOf(target) === partOf(name) ||
+            arrows.may.some((part) => target === part || partOf(target) === part)
+          : target.replace(/^type /, '').startsWith('node:') || arrows.packages.test(target)
+        assert.ok(allowed, `${name} must not import ${target}`)
+      }
+    })
+  }
+
+  await t.test('and every part but the wiring is listed', () => {
+    const parts = new Set(sources.map(partOf))
+    for (const wiring of ['main.ts', 'server.ts']) parts.delete(wiring)
+    assert.deepEqual([...parts].sort(), Object.keys(ARROWS).sort())
+  })
+})
+
+test('only database/ knows Prisma and SQL', async (t) => {
+  const SQL = /\b(?:SELECT\s+.+\s+FROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|PRAGMA)\b/
+  for (const name of sources.filter((source) => !source.startsWith('database/'))) {
+    await t.test(name, () => {
+      assert.doesNotMatch(codeOf(name), SQL)
+      for (const { target } of importsOf(name)) assert.doesNotMatch(target, /prisma|sqlite3/i)
+    })
+  }
+})
+
+test('only main.ts knows the process', () => {
+  for (const name of sources.filter((source) => source !== 'main.ts')) {
+    assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
+  }
+})
+
+test('every file of src is part of the server', () => {
+  const reached = new Set<string>()
+  const visit = (name: string) => {
+    if (reached.has(name)) return
+    reached.add(name)
+    for (const { target, ours } of importsOf(name)) if (ours && !target.startsWith('generated')) visit(target)
+  }
+  ENTRIES.forEach(visit)
+
+  assert.deepEqual([...sources].sort(), [...reached].sort())
+})
+
+test('a file of src is one idea, and short', () => {
+  const long = sources
+    .map((name) => ({ name, lines: textOf(name).trimEnd().split('\n').length }))
+    .filter(({ lines }) => lines > LINES_MAX)
+
+  assert.deepEqual(long, [])
+})
+
+test('no line is wider than a page, and no word says that something is unfinished', async (t) => {
+  // Put together here, so that this file may be searched too.
+  const FORBIDDEN = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK'].join('|')})\\b`)
+  const SWITCHED_OFF = new RegExp(
+    `\\.(${['only', 'skip', 'todo'].join('|')})\\(|\\b(${['only', 'skip', 'todo'].join('|')}): true`,
+  )
+  const folders = ['src', 'test', 'bench', 'scripts'].filter((folder) => readdirSync(ROOT).includes(folder))
+
+  for (const path of folders.flatMap((folder) => filesBelow(folder).map((name) => join(folder, name)))) {
+    if (path.startsWith('src/generated')) continue
+    await t.test(path, () => {
+      const text = readFileSync(join(ROOT, path), 'utf8')
+      for (const [index, line] of text.split('\n').entries()) {
+        const where = `${relative(ROOT, join(ROOT, path))}:${index + 1}`
+        const columns = [...line].length
+        // The formatter breaks code where it can; a text in quotes it cannot.
+        assert.ok(columns <= COLUMNS_MAX || isText(line), `${where} has ${columns} columns`)
+        assert.doesNotMatch(line, FORBIDDEN, where)
+        if (path.startsWith('test')) assert.doesNotMatch(line, SWITCHED_OFF, where)
+      }
+    })
+  }
+})
