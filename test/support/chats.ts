@@ -1,14 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { passwordOf } from './client.ts'
-import { scratchFolder } from './servers.ts'
+import { missingCommands, pathWith } from './stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../examples/chat.sh', import.meta.url))
-const STAND_INS = fileURLToPath(new URL('stand-ins/', import.meta.url))
 
 /** How long something awaited may take; a chat starts dozens of processes before its first word. */
 const PATIENCE_MS = 30_000
@@ -46,7 +43,7 @@ export async function startChat(
 ): Promise<Chat> {
   const child = spawn(SCRIPT, [...(takeover ? ['--takeover'] : []), me, friend], {
     env: {
-      PATH: [standInFolder(t, standIns), process.env['PATH']].join(delimiter),
+      PATH: pathWith(t, standIns),
       RESTANTE_URL: url,
       RESTANTE_PASSWORD: password,
     },
@@ -98,17 +95,4 @@ class Transcript {
       throw new Error(`${JSON.stringify(text)} is not in ${JSON.stringify(this.text)}`, { cause: error })
     }
   }
-}
-
-const missingCommands = () =>
-  ['curl', 'jq'].filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
-
-/** A folder for the PATH. */
-function standInFolder(t: TestContext, commands: string[]): string {
-  const folder = scratchFolder(t)
-  for (const command of commands) {
-    const program = `#!/bin/sh\nexec '${process.execPath}' '${STAND_INS}${command}.mjs' "$@"\n`
-    writeFileSync(join(folder, command), program, { mode: 0o755 })
-  }
-  return folder
 }

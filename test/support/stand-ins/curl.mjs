@@ -1,4 +1,4 @@
-/** curl for a machine that has none, with the options that examples/chat.sh uses. */
+/** curl for a machine that has none, with the options that examples/chat.sh and README.md use. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
@@ -12,24 +12,35 @@ const { values, positionals } = parseArgs({
     output: { type: 'string', short: 'o' },
     'write-out': { type: 'string', short: 'w' },
     header: { type: 'string', short: 'H', multiple: true },
+    data: { type: 'string', short: 'd' },
     'data-binary': { type: 'string' },
+    fail: { type: 'boolean', short: 'f' },
+    // How often it repeats what fails; this one does not.
+    retry: { type: 'string' },
+    'retry-connrefused': { type: 'boolean' },
   },
 })
 
-const headerLines = values.header.flatMap((line) =>
+const headerLines = (values.header ?? []).flatMap((line) =>
   line.startsWith('@') ? readFileSync(line.slice(1), 'utf8').trim().split('\n') : [line],
 )
+const body = values['data-binary'] === '@-' ? readFileSync(0) : values.data
 try {
   const response = await fetch(positionals[0], {
-    method: values.request,
+    method: values.request ?? (body === undefined ? 'GET' : 'POST'),
     headers: headerLines.map((line) => line.split(/: */, 2)),
-    ...(values['data-binary'] === '@-' && { body: readFileSync(0) }),
-    signal: AbortSignal.timeout(Number(values['max-time']) * 1_000),
+    ...(body !== undefined && { body }),
+    signal: AbortSignal.timeout(Number(values['max-time'] ?? 60) * 1_000),
   })
+  if (values.fail && !response.ok) process.exit(22)
   const head = [...response.headers].map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  writeFileSync(values['dump-header'], `HTTP/1.1 ${response.status}\r\n${head}\r\n`)
-  writeFileSync(values.output, Buffer.from(await response.arrayBuffer()))
-  process.stdout.write(values['write-out'].replace('%{http_code}', String(response.status)))
+  if (values['dump-header'])
+    writeFileSync(values['dump-header'], `HTTP/1.1 ${response.status}\r\n${head}\r\n`)
+  const bytes = Buffer.from(await response.arrayBuffer())
+  if (values.output) writeFileSync(values.output, bytes)
+  else process.stdout.write(bytes)
+  const after = (values['write-out'] ?? '').replace('%{http_code}', String(response.status))
+  process.stdout.write(after.replaceAll('\\n', '\n'))
 } catch {
   // curl's own number for a server that cannot be reached.
   process.exitCode = 7

@@ -1,0 +1,119 @@
+/** What README.md shows is what happens: its commands are typed into a shell as they stand there. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { type TestContext, test } from 'node:test'
+import { readConfig } from './support/built.ts'
+import { Client } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { scratchFolder, startServer } from './support/servers.ts'
+import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+
+const root = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
+const README = root('README.md')
+
+/** The code of the block of that language that comes first behind a heading. */
+function block(heading: string, language: string): string {
+  const [, section = ''] = README.split(`\n## ${heading}\n`)
+  const [, code] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? []
+  assert.ok(code, `There is a block of ${language} below "${heading}".`)
+  return code
+}
+
+/** What is another one every time. */
+const masked = (line: string) =>
+  line
+    .replaceAll(/"token":"[^"]+"/g, '"token":"…"')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
+
+/** A shell that commands are typed into. */
+function shell(t: TestContext, standIns: string[]) {
+  // A group of its own, so that what it has in the background ends with it.
+  const child = spawn('bash', [], {
+    cwd: scratchFolder(t),
+    env: { PATH: pathWith(t, standIns) },
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  })
+  t.after(() => process.kill(-(child.pid as number), 'SIGKILL'))
+  const lines: string[] = []
+  createInterface(child.stdout).on('line', (line) => lines.push(line))
+  let typed = 0
+  return {
+    lines,
+    /** Types a command; resolves when the shell has read the next one, so that this one is done or in the background. */
+    type: async (command: string) => {
+      typed += 1
+      child.stdin.write(`${command}\necho done ${typed}\n`)
+      await eventually(`the shell has done: ${command}`, async () => lines.includes(`done ${typed}`), 20_000)
+    },
+  }
+}
+
+test('the walk through README gives the answers it shows, and the loop the messages', (t) =>
+  walkThrough(t, missingCommands()))
+
+test('it does so too with our stand-ins for curl and jq, made for machines without them', (t) =>
+  walkThrough(t, ['curl', 'jq']))
+
+async function walkThrough(t: TestContext, standIns: string[]) {
+  const { url } = await startServer(t)
+  const here = (text: string) => text.replaceAll('http://127.0.0.1:3000', url)
+  const walk = here(block('Try it', 'console')).split('\n').filter(Boolean)
+  const { lines, type } = shell(t, standIns)
+  const client = new Client({ url })
+  const witness = await client.join('witness')
+  const online = async () => (await witness.user('ada')).body.online as boolean
+
+  for (const command of walk.filter((line) => line.startsWith('$ '))) {
+    await type(command.slice(2))
+    if (command.endsWith('&')) await eventually('the poll waits', online)
+  }
+  const shown = walk.filter((line) => !line.startsWith('$ '))
+  const answers = () => lines.filter((line) => line !== '' && !line.startsWith('done '))
+  await eventually('all answers are here', async () => answers().length >= shown.length)
+  assert.deepEqual(answers().map(masked).sort(), shown.map(masked).sort())
+
+  lines.length = 0
+  await type(`( ${here(block('How a client receives', 'sh'))} ) &`)
+  await eventually('the loop waits', online)
+  await witness.send('ada', 'and so on')
+  await eventually('the loop shows it', async () => lines.includes('witness: and so on'))
+}
+
+test('README and .env.example name every variable with its default', () => {
+  const inTable = [...README.matchAll(/^\| `([A-Z_]+)` +\| (?:`([^`]+)`|made[^|]+?) +\|/gm)]
+  const table = inTable.map(([, name, value]) => [name, value ?? ''])
+  const inExample = [...root('.env.example').matchAll(/^#([A-Z_]+)=(.*)$/gm)]
+  const example = inExample.map(([, name, value]) => [name, value])
+  assert.deepEqual(table, example)
+  assert.deepEqual(readConfig(Object.fromEntries(table)), readConfig({}))
+
+  const nonsense = new Proxy({}, { get: () => '?' })
+  assert.throws(
+    () => readConfig(nonsense),
+    ({ mistakes }: { mistakes: string[] }) => {
+      const names = mistakes.map((mistake) => mistake.split(':')[0])
+      assert.deepEqual(names.sort(), table.map(([name]) => name).sort())
+      return true
+    },
+  )
+})
+
+test('every file that README and the documents point to is there', () => {
+  for (const page of [
+    'README.md',
+    'CONTRIBUTING.md',
+    'docs/durability.md',
+    'docs/operating.md',
+    'bench/README.md',
+  ]) {
+    const folder = page.replace(/[^/]*$/, '')
+    for (const [, target = ''] of root(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+      assert.doesNotThrow(() => root(folder + target), `${page} → ${target}`)
+    }
+  }
+  for (const [path] of root('docs/durability.md').matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)) root(path)
+})
