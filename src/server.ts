@@ -41,10 +41,12 @@ export async function createServer(
   { env, logTo, onLoss }: Surroundings,
 ): Promise<FastifyInstance> {
   const file = databaseFile(config.databaseUrl)
-  const database = await openSqlite(file, config, onLoss)
+  // The database opens in its own thread, while everything is prepared that can do without it.
+  const [database, { app, contract }] = await Promise.all([
+    openSqlite(file, config, onLoss),
+    prepareHttp(config, logTo),
+  ])
   const secrets = readSecrets(env, `${file}.jwt-secret`)
-
-  const app = createApp(config, logTo)
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const waiters = new Waiters(config.presenceGraceMs, (username, atMs) => inbox.see(username, atMs))
@@ -54,14 +56,8 @@ export async function createServer(
   const limits = new RateLimits(config.rateLimits === 'on')
   const stopRetention = startRetention(database, config, (error) => app.log.error(error, 'The purge failed.'))
 
-  const contract = readContract(config.messageLengthMax)
   const parts = { accounts, sessions, inbox, waiters, limits, database }
-  await allowOrigins(app, config.corsOrigin)
-  acceptJson(app)
-  replyWithProblems(app, contract)
   bind(app, contract, handlers(parts), authenticate(sessions, inbox))
-  await serveApiReference(app, contract)
-
   closeGracefully(
     app,
     () => waiters.close(),
@@ -77,4 +73,15 @@ export async function createServer(
     },
   )
   return app
+}
+
+/** What answers every request before and after the operations. */
+async function prepareHttp(config: Config, logTo: NodeJS.WritableStream) {
+  const contract = readContract(config.messageLengthMax)
+  const app = createApp(config, logTo)
+  await allowOrigins(app, config.corsOrigin)
+  acceptJson(app)
+  replyWithProblems(app, contract)
+  await serveApiReference(app, contract)
+  return { app, contract }
 }

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import SqliteFile from 'better-sqlite3'
 import Fastify from 'fastify'
+import { load } from 'js-yaml'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
-import { parse } from 'yaml'
 import { bind } from '../src/contract/bind.ts'
 import { readContract } from '../src/contract/document.ts'
 import type { Handlers } from '../src/contract/handler.ts'
@@ -27,7 +27,7 @@ interface Document {
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const text = readFileSync(join(ROOT, 'openapi.yaml'))
-const document = parse(text.toString()) as Document
+const document = load(text.toString()) as Document
 const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
 
 test('the contract is bound whole', async (t) => {

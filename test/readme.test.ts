@@ -43,7 +43,10 @@ function shell(t: TestContext, standIns: string[]) {
   let typed = 0
   return {
     lines,
-    /** Types a command; resolves when the shell has read the next one, so that this one is done or in the background. */
+    /**
+     * Types a command; resolves when the shell has read the next one, so that this one is done or in the
+     * background.
+     */
     type: async (command: string) => {
       typed += 1
       child.stdin.write(`${command}\necho done ${typed}\n`)

@@ -29,7 +29,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   limits: { may: ['problems.ts'], packages: /^$/ },
   contract: {
     may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
-    packages: /^(type fastify|ajv\/dist\/2020\.js|yaml)$/,
+    packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
     may: ['generated/prisma/client.ts'],

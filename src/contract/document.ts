@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 
 /** JSON Schema, as far as it is passed on to the libraries that understand it. */
 export type Schema = Record<string, unknown>
@@ -61,7 +61,7 @@ const FILE = new URL('../../openapi.yaml', import.meta.url)
  */
 export function readContract(messageLengthMax: number): Contract {
   const text = readFileSync(FILE)
-  const document = parse(text.toString()) as OpenApiDocument
+  const document = load(text.toString()) as OpenApiDocument
   document.components.schemas.MessageBody.maxLength = messageLengthMax
   const { paths, security } = withoutRefs(document, document) as OpenApiDocument
 
