@@ -15,7 +15,7 @@ describe('the commit queue', () => {
     await store.commits(1)
     const second = [queue.append(message('c')), queue.append(message('d')), queue.append(message('e'))]
     await turns()
-    assert.equal(store.batches.length, 1, 'one commit at a time')
+    assert.equal(store.batches.length, 1, 'a few wait for the commit that is under way')
 
     store.succeed()
     await Promise.all(first)
@@ -81,27 +81,38 @@ describe('the commit queue', () => {
     assert.deepEqual(events, ['told a appended', 'told b appended', 'answered a', 'answered b'])
   })
 
-  it('puts 512 messages into a batch at most', async () => {
+  it('begins at once when 32 messages wait, also behind a commit that is under way, but no third', async () => {
     const { queue, store } = openQueue()
-    const appends = range(1, 1_100).map((number) => queue.append(message(String(number))))
-    for (const commits of [1, 2, 3]) {
-      await store.commits(commits)
-      store.succeed()
-    }
+    const appends = range(1, 100).map((number) => queue.append(message(String(number))))
+    assert.deepEqual(sizes(store), [32, 32], 'before the turn is over')
+    await turns()
+    assert.deepEqual(sizes(store), [32, 32])
+
+    store.succeed()
+    await store.commits(3)
+    store.succeedAlways()
     await Promise.all(appends)
 
-    assert.deepEqual(
-      store.batches.map((batch) => batch.appends.length),
-      [512, 512, 76],
-    )
-    assert.deepEqual(store.bodies().flat(), range(1, 1_100).map(String))
+    assert.deepEqual(sizes(store), [32, 32, 36])
+    assert.deepEqual(store.bodies().flat(), range(1, 100).map(String))
+  })
+
+  it('puts 512 messages into a batch at most', async () => {
+    const { queue, store } = openQueue()
+    const appends = range(1, 1_164).map((number) => queue.append(message(String(number))))
+    store.succeedAlways()
+    await Promise.all(appends)
+
+    assert.deepEqual(sizes(store), [32, 32, 512, 512, 76])
+    assert.deepEqual(store.bodies().flat(), range(1, 1_164).map(String))
   })
 
   it('sends away who comes when 10 000 wait already, and takes others again when it has room', async () => {
     const { queue, store } = openQueue()
     const first = queue.append(message('first'))
     await store.commits(1)
-    const waiting = range(1, 10_000).map(() => queue.append(message('waiting')))
+    // Behind the first another 32 are under way.
+    const waiting = range(1, 10_032).map(() => queue.append(message('waiting')))
 
     await assert.rejects(queue.append(message('one too many')), DatabaseUnavailable)
 
@@ -218,21 +229,40 @@ describe('what rides along with a commit', () => {
     assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
   })
 
-  it('has settled only with the messages that found no place in the batch', async () => {
+  it('has settled only with the messages that found no place in the batches under way', async () => {
     const { queue, store } = openQueue()
-    const appends = range(1, 513).map((number) => queue.append(message(String(number))))
+    const appends = range(1, 65).map((number) => queue.append(message(String(number))))
     let isSettled = false
     const settling = queue.settled().then(() => {
       isSettled = true
     })
-    await store.commits(1)
     store.succeed()
-    await store.commits(2)
+    store.succeed()
+    await store.commits(3)
     await turns()
     assert.equal(isSettled, false)
 
     store.succeed()
     await Promise.all([...appends, settling])
+  })
+
+  it('has not settled when the commit that carried it fails, though the next one succeeds', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    const failing = range(1, 32).map((number) => queue.append(message(String(number))))
+    const later = range(33, 63).map((number) => queue.append(message(String(number))))
+    const settling = queue.settled()
+    later.push(queue.append(message('64')))
+    assert.deepEqual(sizes(store), [32, 32])
+
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+    store.succeed()
+    await assert.rejects(settling, DatabaseUnavailable)
+    for (const append of failing) await assert.rejects(append, DatabaseUnavailable)
+    await Promise.all(later)
+
+    await settle(queue, store)
+    assert.deepEqual(store.batches[2]?.acknowledgements, [acknowledgement('phone', 3)])
   })
 
   it('has settled at once, without a commit, when nothing was said', async () => {
@@ -300,19 +330,23 @@ describe('what rides along with a commit', () => {
   })
 })
 
-/** A store whose commits end when the test says so, and as it says. */
+/** A store whose commits end when the test says so, in the order in which they began, and as it says. */
 class HeldStore {
   readonly batches: Batch[] = []
-  #under: { succeed: (outcomes: AppendOutcome[]) => void; fail: (error: Error) => void } | undefined
+  readonly #underWay: {
+    batch: Batch
+    succeed: (outcomes: AppendOutcome[]) => void
+    fail: (error: Error) => void
+  }[] = []
   #always = false
   #seq = 0
 
   commit = (batch: Batch): Promise<AppendOutcome[]> => {
-    assert.equal(this.#under, undefined, 'one commit at a time')
+    assert.ok(this.#underWay.length < 2, 'two commits at a time')
     this.batches.push(batch)
     if (this.#always) return Promise.resolve(this.#appended(batch))
     return new Promise((succeed, fail) => {
-      this.#under = { succeed, fail }
+      this.#underWay.push({ batch, succeed, fail })
     })
   }
 
@@ -321,38 +355,40 @@ class HeldStore {
     return eventually(`commit ${count} begins`, () => this.batches.length >= count)
   }
 
-  succeed(outcomes = this.#appended(this.batches.at(-1))) {
-    this.#end().succeed(outcomes)
+  succeed(outcomes?: AppendOutcome[]) {
+    const { batch, succeed } = this.#oldest()
+    succeed(outcomes ?? this.#appended(batch))
   }
 
   fail(error: Error) {
-    this.#end().fail(error)
+    this.#oldest().fail(error)
   }
 
-  /** Ends the commit under way, and lets all later ones pass. */
+  /** Ends the commits under way, and lets all later ones pass. */
   succeedAlways() {
     this.#always = true
-    this.succeed()
+    while (this.#underWay.length > 0) this.succeed()
   }
 
   bodies(): string[][] {
     return this.batches.map(({ appends }) => appends.map(({ body }) => body))
   }
 
-  #end() {
-    const under = this.#under
-    assert.ok(under, 'a commit is under way')
-    this.#under = undefined
-    return under
+  #oldest() {
+    const oldest = this.#underWay.shift()
+    assert.ok(oldest, 'a commit is under way')
+    return oldest
   }
 
-  #appended(batch: Batch | undefined): AppendOutcome[] {
-    return (batch?.appends ?? []).map(() => {
+  #appended({ appends }: Batch): AppendOutcome[] {
+    return appends.map(() => {
       this.#seq += 1
       return { kind: 'appended', seq: this.#seq }
     })
   }
 }
+
+const sizes = (store: HeldStore) => store.batches.map(({ appends }) => appends.length)
 
 function openQueue(onCommit: (committed: Committed[]) => void = () => {}) {
   const store = new HeldStore()

@@ -25,7 +25,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|p-limit|type @fastify\/jwt)$/,
   },
-  inbox: { may: ['database/database.ts', 'problems.ts'], packages: /^uuid$/ },
+  inbox: { may: ['database/database.ts', 'problems.ts'], packages: /^$/ },
   limits: { may: ['problems.ts'], packages: /^$/ },
   contract: {
     may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],

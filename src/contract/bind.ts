@@ -36,11 +36,8 @@ export function bind(
 }
 
 function routeSchema({ parameters, body, responses }: Operation) {
-  const inPlace = (place: string) => parameters.filter((parameter) => parameter.in === place)
   return {
-    querystring: objectOf(inPlace('query')),
-    params: objectOf(inPlace('path')),
-    headers: objectOf(inPlace('header')),
+    ...parameterSchemas(parameters),
     ...(body && { body }),
     response: Object.fromEntries(
       Object.entries(responses).flatMap(([status, { content = {} }]) =>
@@ -48,6 +45,18 @@ function routeSchema({ parameters, body, responses }: Operation) {
       ),
     ),
   }
+}
+
+/** Where parameters may stand, in OpenAPI's words and in Fastify's. */
+const PLACES = { query: 'querystring', path: 'params', header: 'headers' }
+
+function parameterSchemas(parameters: Operation['parameters']): Record<string, Schema> {
+  const schemas = Object.entries(PLACES).map(([place, name]) => {
+    const inPlace = parameters.filter((parameter) => parameter.in === place)
+    return [name, inPlace] as const
+  })
+  const used = schemas.filter(([, inPlace]) => inPlace.length > 0)
+  return Object.fromEntries(used.map(([name, inPlace]) => [name, objectOf(inPlace)]))
 }
 
 /** One schema for the parameters of a kind. Header names are compared in lower case, as Node gives them. */

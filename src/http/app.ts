@@ -20,6 +20,8 @@ export function createApp(
   const app: FastifyInstance = Fastify({
     logger: { level: logLevel, stream: logTo },
     logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request is made for every one and used by few: those name the request themselves.
+    childLoggerFactory: (logger) => logger,
     genReqId: nextRequestId,
     trustProxy,
     // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
@@ -48,8 +50,8 @@ export function createApp(
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
     // By the route too: a path may come with escapes, or with a host before it.
-    const paths = [request.url, request.routeOptions.url]
-    if (paths.some((path) => path?.startsWith('/v1'))) reply.header('Cache-Control', 'no-store')
+    if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
+      reply.header('Cache-Control', 'no-store')
     // RFC 9112 §3.2 wants 400. Node would say so too, but without a word.
     const hostless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
     done(hostless ? new Problem('invalid_request', 'The request has no Host.') : undefined)
@@ -62,6 +64,7 @@ export function createApp(
         method,
         path: routeOptions.url,
         status: reply.statusCode,
+        reqId: request.id,
         ms: Math.round(reply.elapsedTime),
       }
       request.log.debug(took, 'answered')
@@ -70,3 +73,5 @@ export function createApp(
   }
   return app
 }
+
+const isVersioned = (path: string | undefined) => path?.startsWith('/v1')

@@ -11,9 +11,9 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = asProblem(error)
-    if (problem.code === 'internal_error') request.log.error({ err: error }, 'fault')
+    if (problem.code === 'internal_error') request.log.error({ err: error, reqId: request.id }, 'fault')
     if (error instanceof DatabaseUnavailable)
-      request.log.warn({ reason: error.message }, 'database unavailable')
+      request.log.warn({ reason: error.message, reqId: request.id }, 'database unavailable')
     return sendProblem(reply, problem)
   })
 

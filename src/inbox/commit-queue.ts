@@ -1,7 +1,8 @@
 /**
  * Group commit. While one batch is being committed the next one fills: whatever arrives meanwhile goes to the
  * disk with one sync, so the cost of a sync is shared by all who wait for it, and nobody waits for a batch to
- * fill.
+ * fill. Where many send at once, a second batch goes to the database behind the first, so that its thread and
+ * this one work at the same time. Batches are written in the order in which they went.
  *
  *   append            settles after the commit of its batch, in the order of arrival
  *   settled           waits until all that was said before is in the store
@@ -12,7 +13,6 @@
  * A batch that fails was not written at all: those who wait for it are told so, and what rode along rides
  * again.
  */
-import { setImmediate } from 'node:timers/promises'
 import {
   type Acknowledgement,
   type Append,
@@ -26,6 +26,13 @@ import {
  * Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it.
  */
 const BATCH_APPENDS_MAX = 512
+
+/**
+ * While a commit is under way, this many appends are worth a second one behind it, so that the thread of the
+ * database need not wait for this one. Fewer wait, and share the next sync.
+ */
+const WORTH_A_COMMIT = 32
+const COMMITS_UNDER_WAY_MAX = 2
 
 /**
  * Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds.
@@ -61,7 +68,9 @@ export class CommitQueue {
   /** The latest sighting of each account. */
   #sightings = new Map<string, Sighting>()
   #settling: Settling[] = []
-  #running = false
+  /** Of each commit that is under way, oldest first, those who wait for it and for all before it. */
+  readonly #underWay = new Set<Settling[]>()
+  #starter: NodeJS.Immediate | undefined
   #lazyTimer: NodeJS.Timeout | undefined
 
   /** @param onCommit called after each commit, before its senders are answered, with its appends in order */
@@ -77,7 +86,8 @@ export class CommitQueue {
     }
     return new Promise((resolve, reject) => {
       this.#appends.push({ append, resolve, reject })
-      this.#start()
+      if (this.#appends.length >= WORTH_A_COMMIT) this.#commitWhatWaits()
+      else this.#start()
     })
   }
 
@@ -97,7 +107,8 @@ export class CommitQueue {
 
   /** @throws DatabaseUnavailable when it could not be written */
   settled(): Promise<void> {
-    if (!this.#running && !this.#ridersWait()) return Promise.resolve()
+    if (this.#underWay.size === 0 && this.#appends.length === 0 && !this.#ridersWait())
+      return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#settling.push({ resolve, reject })
       this.#start()
@@ -116,17 +127,22 @@ export class CommitQueue {
     }, LAZY_MS).unref()
   }
 
+  /** Senders whose requests came in the same turn of the event loop share a commit. */
   #start() {
-    if (!this.#running) void this.#run()
+    this.#starter ??= setImmediate(() => {
+      this.#starter = undefined
+      this.#commitWhatWaits()
+    })
   }
 
-  async #run() {
-    this.#running = true
-    // Senders whose requests came in the same turn of the event loop share the first commit.
-    await setImmediate()
-    while (this.#appends.length > 0 || this.#settling.length > 0) await this.#commitNext()
-    this.#running = false
-    if (this.#ridersWait()) this.#startSoon()
+  #commitWhatWaits() {
+    while (this.#mayCommit()) void this.#commitNext()
+    if (this.#underWay.size === 0 && this.#ridersWait()) this.#startSoon()
+  }
+
+  #mayCommit() {
+    if (this.#underWay.size === 0) return this.#appends.length > 0 || this.#settling.length > 0
+    return this.#underWay.size < COMMITS_UNDER_WAY_MAX && this.#appends.length >= WORTH_A_COMMIT
   }
 
   async #commitNext() {
@@ -138,19 +154,25 @@ export class CommitQueue {
     this.#acknowledgements = new Map()
     this.#sightings = new Map()
 
+    this.#underWay.add(settling)
     try {
-      if (appends.length > 0 || acknowledgements.size > 0 || sightings.size > 0) {
-        const outcomes = await this.#database.commit({
-          acknowledgements: [...acknowledgements.values()],
-          sightings: [...sightings.values()],
-          appends: appends.map(({ append }) => append),
-        })
-        this.#answer(appends, outcomes)
-      }
+      const outcomes = await this.#database.commit({
+        acknowledgements: [...acknowledgements.values()],
+        sightings: [...sightings.values()],
+        appends: appends.map(({ append }) => append),
+      })
+      this.#underWay.delete(settling)
+      // First of all, so that the disk has work while the senders are answered.
+      this.#commitWhatWaits()
+      this.#answer(appends, outcomes)
       for (const { resolve } of settling) resolve()
     } catch (error) {
-      for (const { reject } of [...appends, ...settling]) reject(error)
+      for (const { reject } of appends) reject(error)
+      // What this batch carried is not in the store, so neither has anybody settled who waits behind it.
+      for (const waiting of this.#underWay) for (const { reject } of waiting.splice(0)) reject(error)
+      this.#underWay.delete(settling)
       this.#rideAgain(acknowledgements, sightings)
+      this.#commitWhatWaits()
     }
   }
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
 import type { Append, Database, Message, MessageRecord } from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
+import { messageId } from './message-id.ts'
 import { asReading, firstOf, type Reading, refuseAhead } from './reading.ts'
 import type { Poller, Waiters, WhenGone } from './waiters.ts'
 
@@ -68,13 +68,14 @@ export class Inbox {
    * @throws Problem recipient_not_found, inbox_full, idempotency_key_reused
    */
   async append({ sender, to, body, idempotencyKey }: Sending): Promise<Receipt> {
+    const sentAtMs = Date.now()
     const append: Append = {
       senderId: sender.accountId,
       from: sender.username,
       to,
-      id: uuidv7(),
+      id: messageId(sentAtMs),
       body,
-      sentAtMs: Date.now(),
+      sentAtMs,
       live: this.#waiters.isOnline(to),
       idempotency:
         idempotencyKey === undefined
