@@ -11,6 +11,7 @@ import {
 import { Inbox, type PollAnswer, type PollRequest, type Reader } from '../src/inbox/inbox.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
 import { adaAndBob, newName, type Person, range, seqsOf } from './support/client.ts'
+import { connection } from './support/connection.ts'
 import { park } from './support/parked.ts'
 import { shareServer } from './support/servers.ts'
 
@@ -67,7 +68,7 @@ describe('a poll, while its look into the store is held up', () => {
   it('is not kept when its client goes meanwhile', async (t) => {
     const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
-    const answer = poll(ada, { after: 0, waitMs: 60_000, whenGone: (listener) => listener() })
+    const answer = poll(ada, { after: 0, waitMs: 60_000, connection: connection().destroy() })
     await look.begun
     assert.equal(waiters.isOnline('ada'), true)
 
@@ -375,7 +376,7 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
       limit: 100,
       waitMs: WAIT_MS,
       tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
-      whenGone: () => {},
+      connection: connection(),
       ...request,
     })
   const send = (body: string) =>

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Message } from '../src/database/database.ts'
-import { Waiters, type WhenGone } from '../src/inbox/waiters.ts'
+import { type Connection, Waiters } from '../src/inbox/waiters.ts'
 import { range } from './support/client.ts'
+import { connection } from './support/connection.ts'
 
 const GRACE_MS = 10_000
 const WAIT_MS = 25_000
@@ -71,10 +72,10 @@ describe('the waiters', () => {
 
   it('forget a poll whose client has gone, at once', async (t) => {
     const { poller, park } = openWaiters(t, 0)
-    const client = disconnectable()
-    const wait = park(poller(), 0, WAIT_MS, client.whenGone)
+    const client = connection()
+    const wait = park(poller(), 0, WAIT_MS, client)
 
-    client.disconnect()
+    client.destroy()
 
     assert.deepEqual(await settled(wait), { kind: 'gone' })
   })
@@ -83,7 +84,7 @@ describe('the waiters', () => {
     const { waiters, poller, park } = openWaiters(t, 0)
     const ada = poller()
 
-    const wait = park(ada, 0, WAIT_MS, (listener) => listener())
+    const wait = park(ada, 0, WAIT_MS, connection().destroy())
 
     assert.deepEqual(await settled(wait), { kind: 'gone' })
     waiters.leave(ada)
@@ -93,14 +94,14 @@ describe('the waiters', () => {
 
   it('keep the newer poll of a session when the connection of an older one ends late', async (t) => {
     const { waiters, poller, park } = openWaiters(t, 0)
-    const client = disconnectable()
+    const client = connection()
     const ada = poller()
-    const older = park(ada, 0, 1_000, client.whenGone)
+    const older = park(ada, 0, 1_000, client)
     t.mock.timers.tick(1_000)
     assert.deepEqual(await settled(older), { kind: 'nothing' })
     const newer = park(ada, 0)
 
-    client.disconnect()
+    client.destroy()
 
     waiters.deliver('ada', messages(1, 1))
     assert.deepEqual(await settled(newer), { kind: 'messages', messages: messages(1, 1) })
@@ -308,23 +309,14 @@ function openWaiters(t: TestContext, newestSeq?: number) {
     if (newestSeq !== undefined) waiters.learn(username, newestSeq)
     return entered
   }
-  const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, whenGone: WhenGone = () => {}) =>
-    waiters.park(entered, cursor, waitMs, whenGone)
+  const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, client: Connection = connection()) =>
+    waiters.park(entered, cursor, waitMs, client)
   return { waiters, offline, poller, park }
 }
 
 /** What a promise has settled with, or undefined when it has not. */
 const settled = <T>(promise: Promise<T>) =>
   Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
-
-function disconnectable() {
-  const listeners: (() => void)[] = []
-  const whenGone: WhenGone = (listener) => listeners.push(listener)
-  const disconnect = () => {
-    for (const listener of listeners) listener()
-  }
-  return { whenGone, disconnect }
-}
 
 const messages = (first: number, last: number): Message[] =>
   range(first, last).map((seq) => ({

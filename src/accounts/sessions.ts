@@ -22,6 +22,8 @@ export interface Session {
   readonly offeredSeq: number
   acknowledgedSeq: number
   ended: boolean
+  /** It had to make room in memory: who shows its token is looked up again. */
+  forgotten: boolean
   /** The cursor that the last poll showed: one that shows it again at once brings nothing new. */
   shownCursor: number | undefined
 }
@@ -57,8 +59,8 @@ export class Sessions {
   readonly #presence: Presence
   readonly #rules: SessionRules
 
-  /** Verified claims by token. Only as good as the session they name: see `#sessions`. */
-  readonly #claims = new Map<string, Claims>()
+  /** By token that was verified. Only as good as the session: one that has ended stays ended. */
+  readonly #identities = new Map<string, Identity>()
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */
   readonly #sessions = new Map<string, Session | Promise<Session | undefined>>()
 
@@ -109,15 +111,18 @@ export class Sessions {
    * @throws Problem invalid_token, session_ended
    */
   identify(token: string): Identity | Promise<Identity> {
-    const claims = this.#claims.get(token) ?? this.#verify(token)
-    const tokenExpiresAtMs = claims.exp * 1_000
-    if (tokenExpiresAtMs <= Date.now()) {
-      this.#claims.delete(token)
-      throw invalidToken('The token has expired. Log in again.')
-    }
+    const known = this.#identities.get(token)
+    if (known && !known.session.forgotten) return alive(known)
+    const claims = this.#tokens.verify(token)
+    if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
     const session = this.#sessions.get(claims.sid) ?? this.#load(claims)
-    if (session instanceof Promise) return session.then((loaded) => alive(loaded, tokenExpiresAtMs))
-    return alive(session, tokenExpiresAtMs)
+    const remembered = (loaded: Session | undefined) => {
+      if (!loaded || loaded.ended) throw sessionEnded()
+      const identity = { session: loaded, tokenExpiresAtMs: claims.exp * 1_000 }
+      remember(this.#identities, token, identity)
+      return alive(identity)
+    }
+    return session instanceof Promise ? session.then(remembered) : remembered(session)
   }
 
   /** A token of the same session that lasts longer. */
@@ -151,13 +156,6 @@ export class Sessions {
     return { token: this.#tokens.sign({ sub: username, sid: sessionId, exp }), expiresAtMs: exp * 1_000 }
   }
 
-  #verify(token: string): Claims {
-    const claims = this.#tokens.verify(token)
-    if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
-    remember(this.#claims, token, claims)
-    return claims
-  }
-
   #load({ sid, sub }: Claims): Promise<Session | undefined> {
     const loading = this.#database.findSession(sid).then(
       (found) => {
@@ -165,7 +163,7 @@ export class Sessions {
         if (this.#sessions.get(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
-        }
+        } else if (session) session.forgotten = true
         return session
       },
       (error: unknown) => {
@@ -173,27 +171,41 @@ export class Sessions {
         throw error
       },
     )
-    remember(this.#sessions, sid, loading)
+    const displaced = remember(this.#sessions, sid, loading)
+    if (displaced !== undefined && !(displaced instanceof Promise)) displaced.forgotten = true
     return loading
   }
 }
 
 function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: OwnedSession): Session {
-  return { id, accountId, username, offeredSeq, acknowledgedSeq, ended: false, shownCursor: undefined }
+  return {
+    id,
+    accountId,
+    username,
+    offeredSeq,
+    acknowledgedSeq,
+    ended: false,
+    forgotten: false,
+    shownCursor: undefined,
+  }
 }
 
-function alive(session: Session | undefined, tokenExpiresAtMs: number): Identity {
-  if (!session || session.ended) throw sessionEnded()
-  return { session, tokenExpiresAtMs }
+function alive(identity: Identity): Identity {
+  if (identity.session.ended) throw sessionEnded()
+  if (identity.tokenExpiresAtMs <= Date.now()) throw invalidToken('The token has expired. Log in again.')
+  return identity
 }
 
 /**
- * Adds to a bounded map; what has been there for longest makes room, and is read again when it is asked for.
+ * Adds to a bounded map.
+ *
+ * @returns what had been there for longest, where it had to make room
  */
-function remember<K, V>(map: Map<K, V>, key: K, value: V) {
-  const [oldest] = map.size >= REMEMBERED_MAX ? map.keys() : []
-  if (oldest !== undefined) map.delete(oldest)
+function remember<K, V>(map: Map<K, V>, key: K, value: V): V | undefined {
+  const [oldest] = map.size >= REMEMBERED_MAX ? map : []
+  if (oldest) map.delete(oldest[0])
   map.set(key, value)
+  return oldest?.[1]
 }
 
 const invalidToken = (detail: string) => new Problem('invalid_token', detail)

@@ -1,7 +1,16 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type { Account, Database, NewAccount, OwnedSession, Proven, Session } from './database.ts'
+import type { Account, Database, NewAccount, Proven, Session } from './database.ts'
 
-type AccountVerbs = Omit<Database, 'commit' | 'readInbox' | 'findMessage' | 'purge' | 'ping' | 'close'>
+type AccountVerbs = Pick<
+  Database,
+  | 'createAccount'
+  | 'findAccount'
+  | 'changePassword'
+  | 'deleteAccount'
+  | 'openSession'
+  | 'extendSession'
+  | 'endSession'
+>
 
 /** Accounts and their sessions, through the typed client: nothing here is on the path of a message. */
 export function accountVerbs(prisma: PrismaClient): AccountVerbs {
@@ -67,24 +76,6 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         await tx.session.create({ data })
         return ended
       })
-    },
-
-    async findSession(sessionId: string): Promise<OwnedSession | undefined> {
-      const row = await prisma.session.findUnique({
-        where: { id: sessionId },
-        include: { account: { select: { username: true } } },
-      })
-      return row
-        ? {
-            id: row.id,
-            accountId: row.accountId,
-            username: row.account.username,
-            createdAtMs: row.createdAt.getTime(),
-            expiresAtMs: row.expiresAt.getTime(),
-            acknowledgedSeq: Number(row.acknowledgedSeq),
-            offeredSeq: Number(row.offeredSeq),
-          }
-        : undefined
     },
 
     async extendSession(sessionId: string, expiresAtMs: number): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Append, Database, Message, MessageRecord } from '../database/database.ts'
+import type { Append, Database, Message, MessageRecord, Page } from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
 import { messageId } from './message-id.ts'
 import { asReading, firstOf, type Reading, refuseAhead } from './reading.ts'
-import type { Poller, Waiters, WhenGone } from './waiters.ts'
+import type { Connection, Poller, Waiters } from './waiters.ts'
 
 /** A session, as far as its inbox cares. */
 export interface Reader extends Poller {
@@ -38,7 +38,7 @@ export interface PollRequest {
   waitMs: number
   /** When the token ends, and the wait with it. */
   tokenExpiresAtMs: number
-  whenGone: WhenGone
+  connection: Connection
 }
 
 export interface PollAnswer extends Reading {
@@ -108,63 +108,56 @@ export class Inbox {
    *
    * @throws Problem cursor_ahead, session_ended
    */
-  async read(reader: Reader, request: PollRequest): Promise<PollAnswer> {
+  async read(
+    reader: Reader,
+    { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
+  ): Promise<PollAnswer> {
+    const cursor = after ?? reader.acknowledgedSeq
+    const untilMs = Date.now() + waitMs
     this.#waiters.enter(reader)
     try {
-      return await this.#readOrWait(reader, request)
+      for (let waited = false; ; waited = true) {
+        // Where the newest number is known to be the cursor, the store has nothing to tell.
+        if (this.#waiters.newestSeq(reader.username) !== cursor) {
+          const page = await this.#look(reader, cursor, limit)
+          if (after !== undefined) this.#acknowledge(reader, after)
+          if (reader.ended) throw sessionEnded()
+          if (cursor < page.newestSeq) return { ...asReading(page), waited, closing: false }
+        } else if (after !== undefined) this.#acknowledge(reader, after)
+
+        const leftMs = Math.min(untilMs, tokenExpiresAtMs) - Date.now()
+        if (leftMs <= 0) return nothing(cursor, waited)
+        const end = await this.#waiters.park(reader, cursor, leftMs, connection)
+        switch (end.kind) {
+          case 'messages':
+            return { ...firstOf(end.messages, cursor, limit), waited: true, closing: false }
+          case 'look':
+            continue
+          case 'ended':
+            throw sessionEnded()
+          case 'nothing':
+            // Not by the clock: a timer may go a millisecond early.
+            if (tokenExpiresAtMs < untilMs) throw sessionEnded()
+            return nothing(cursor, true)
+          case 'displaced':
+            // Whoever comes back from here displaces the next: that is no waiting, and is limited.
+            return nothing(cursor, false)
+          case 'closing':
+            return { ...nothing(cursor, true), closing: true }
+          case 'gone':
+            return nothing(cursor, true)
+        }
+      }
     } finally {
       this.#waiters.leave(reader)
     }
   }
 
-  async #readOrWait(reader: Reader, request: PollRequest): Promise<PollAnswer> {
-    const { after, limit, tokenExpiresAtMs, whenGone } = request
-    const cursor = after ?? reader.acknowledgedSeq
-    const nothing: PollAnswer = { messages: [], cursor, hasMore: false, waited: false, closing: false }
-    const untilMs = Date.now() + request.waitMs
-
-    for (let waited = false; ; waited = true) {
-      // Where the newest number is known to be the cursor, the store has nothing to tell.
-      if (this.#waiters.newestSeq(reader.username) !== cursor) {
-        const page = await this.#database.readInbox(reader.accountId, cursor, limit)
-        this.#waiters.learn(reader.username, page.newestSeq)
-        refuseAhead(cursor, page.newestSeq)
-        if (after !== undefined) this.#acknowledge(reader, after)
-        if (reader.ended) throw sessionEnded()
-        if (cursor < page.newestSeq) return { ...asReading(page), waited, closing: false }
-      } else if (after !== undefined) this.#acknowledge(reader, after)
-
-      const waitMs = Math.min(untilMs, tokenExpiresAtMs) - Date.now()
-      if (waitMs <= 0) return { ...nothing, waited }
-      const end = await this.#waiters.park(reader, cursor, waitMs, whenGone)
-      switch (end.kind) {
-        case 'messages': {
-          const messages = firstOf(end.messages, limit)
-          return {
-            messages,
-            cursor: cursor + messages.length,
-            hasMore: messages.length < end.messages.length,
-            waited: true,
-            closing: false,
-          }
-        }
-        case 'look':
-          continue
-        case 'ended':
-          throw sessionEnded()
-        case 'nothing':
-          // Not by the clock: a timer may go a millisecond early.
-          if (tokenExpiresAtMs < untilMs) throw sessionEnded()
-          return { ...nothing, waited: true }
-        case 'displaced':
-          // Whoever comes back from here displaces the next: that is no waiting, and is limited.
-          return { ...nothing, waited: false }
-        case 'closing':
-          return { ...nothing, waited: true, closing: true }
-        case 'gone':
-          return { ...nothing, waited: true }
-      }
-    }
+  async #look(reader: Reader, cursor: number, limit: number): Promise<Page> {
+    const page = await this.#database.readInbox(reader.accountId, cursor, limit)
+    this.#waiters.learn(reader.username, page.newestSeq)
+    refuseAhead(cursor, page.newestSeq)
+    return page
   }
 
   /**
@@ -236,6 +229,14 @@ export class Inbox {
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }
 }
+
+const nothing = (cursor: number, waited: boolean): PollAnswer => ({
+  messages: [],
+  cursor,
+  hasMore: false,
+  waited,
+  closing: false,
+})
 
 /** Two messages are the same when recipient and body are. */
 const fingerprint = (to: string, body: string) => createHash('sha256').update(`${to}\0${body}`).digest()

@@ -25,8 +25,9 @@ export function refuseAhead(cursor: number, newestSeq: number) {
  * The first of these that make a page, as the store would give it.
  *
  * @param messages that came while somebody waited, in order
+ * @param after the number right before them
  */
-export function firstOf(messages: Message[], limit: number): Message[] {
+export function firstOf(messages: Message[], after: number, limit: number): Reading {
   let bytes = 0
   let count = 0
   for (const { body } of messages.slice(0, limit)) {
@@ -34,7 +35,7 @@ export function firstOf(messages: Message[], limit: number): Message[] {
     if (bytes > PAGE_BYTES_MAX && count > 0) break
     count += 1
   }
-  return messages.slice(0, count)
+  return { messages: messages.slice(0, count), cursor: after + count, hasMore: count < messages.length }
 }
 
 /** What a page of the store says to who asked for it. */

@@ -50,22 +50,60 @@ export interface Poller {
   readonly ended: boolean
 }
 
-/** Calls the listener when the client has gone away, at once when it has already. */
-export type WhenGone = (listener: () => void) => void
+/** The client's end of the line, which tells when it has gone away. A socket is one. */
+export interface Connection {
+  readonly destroyed: boolean
+  on: (event: 'close', listener: () => void) => unknown
+  off: (event: 'close', listener: () => void) => unknown
+}
 
-interface Waiter {
+/** One poll that waits. There may be tens of thousands, so it holds little and makes few closures. */
+class Waiter {
   readonly poller: Poller
   readonly cursor: number
-  readonly settle: (end: WaitEnd) => void
+  readonly #mailbox: Mailbox
+  readonly #connection: Connection
+  readonly #timer: NodeJS.Timeout
+  readonly #resolve: (end: WaitEnd) => void
+  readonly #onGone = () => this.settle({ kind: 'gone' })
+
+  constructor(
+    poller: Poller,
+    cursor: number,
+    mailbox: Mailbox,
+    waitMs: number,
+    connection: Connection,
+    resolve: (end: WaitEnd) => void,
+  ) {
+    this.poller = poller
+    this.cursor = cursor
+    this.#mailbox = mailbox
+    this.#connection = connection
+    this.#timer = setTimeout(expire, waitMs, this)
+    this.#resolve = resolve
+    connection.on('close', this.#onGone)
+    mailbox.waiters = [...mailbox.waiters, this]
+  }
+
+  settle(end: WaitEnd) {
+    clearTimeout(this.#timer)
+    // The connection outlives the poll, and must not collect listeners.
+    this.#connection.off('close', this.#onGone)
+    // By identity: a poll that ends late must not take the place of a newer one.
+    this.#mailbox.waiters = this.#mailbox.waiters.filter((waiter) => waiter !== this)
+    this.#resolve(end)
+  }
 }
+
+const expire = (waiter: Waiter) => waiter.settle({ kind: 'nothing' })
 
 interface Mailbox {
   /**
    * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
    */
   newestSeq: number | undefined
-  /** In order of arrival. */
-  readonly waiters: Set<Waiter>
+  /** In order of arrival. Replaced and never changed, so that whoever goes through it may settle them. */
+  waiters: readonly Waiter[]
   /** Polls between `enter` and `leave`, parked ones among them. */
   polls: number
   /** When the last poll of each session ended, by its id; undefined until one has. */
@@ -114,7 +152,7 @@ export class Waiters {
   enter({ username }: Poller): void {
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
-      mailbox = { newestSeq: undefined, waiters: new Set(), polls: 0, pollEndsMs: undefined }
+      mailbox = { newestSeq: undefined, waiters: [], polls: 0, pollEndsMs: undefined }
       this.#mailboxes.set(username, mailbox)
     }
     mailbox.polls += 1
@@ -131,25 +169,17 @@ export class Waiters {
    *
    * @param waitMs at most this long
    */
-  park(poller: Poller, cursor: number, waitMs: number, whenGone: WhenGone): Promise<WaitEnd> {
+  park(poller: Poller, cursor: number, waitMs: number, connection: Connection): Promise<WaitEnd> {
     const mailbox = this.#mailboxes.get(poller.username)
     if (poller.ended) return Promise.resolve({ kind: 'ended' })
     if (mailbox?.newestSeq === undefined || mailbox.newestSeq > cursor)
       return Promise.resolve({ kind: 'look' })
     if (this.#closing) return Promise.resolve({ kind: 'closing' })
+    if (connection.destroyed) return Promise.resolve({ kind: 'gone' })
 
-    this.#makeRoom(mailbox, poller)
+    makeRoom(mailbox, poller)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => settle({ kind: 'nothing' }), waitMs)
-      const settle = (end: WaitEnd) => {
-        clearTimeout(timer)
-        // By identity: a poll that ends late must not take the place of a newer one.
-        mailbox.waiters.delete(waiter)
-        resolve(end)
-      }
-      const waiter: Waiter = { poller, cursor, settle }
-      mailbox.waiters.add(waiter)
-      whenGone(() => settle({ kind: 'gone' }))
+      new Waiter(poller, cursor, mailbox, waitMs, connection, resolve)
     })
   }
 
@@ -168,9 +198,9 @@ export class Waiters {
     const [first, last] = [messages[0], messages.at(-1)]
     if (!mailbox || !first || !last) return
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, last.seq)
-    for (const { cursor, settle } of [...mailbox.waiters]) {
-      if (cursor === first.seq - 1) settle({ kind: 'messages', messages })
-      else if (cursor < last.seq) settle({ kind: 'look' })
+    for (const waiter of mailbox.waiters) {
+      if (waiter.cursor === first.seq - 1) waiter.settle({ kind: 'messages', messages })
+      else if (waiter.cursor < last.seq) waiter.settle({ kind: 'look' })
     }
   }
 
@@ -178,7 +208,7 @@ export class Waiters {
   endSession({ id, username }: Pick<Poller, 'id' | 'username'>): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
-    for (const { poller, settle } of [...mailbox.waiters]) if (poller.id === id) settle({ kind: 'ended' })
+    for (const waiter of ofSession(mailbox, id)) waiter.settle({ kind: 'ended' })
     mailbox.pollEndsMs?.delete(id)
   }
 
@@ -189,18 +219,12 @@ export class Waiters {
     for (const [username, mailbox] of this.#mailboxes) {
       const lastSeenAtMs = this.lastSeenAtMs(username)
       if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
-      for (const { settle } of [...mailbox.waiters]) settle({ kind: 'closing' })
+      for (const waiter of mailbox.waiters) waiter.settle({ kind: 'closing' })
     }
   }
 
   #isOnline(mailbox: Mailbox): boolean {
     return mailbox.polls > 0 || Date.now() - (lastEndMs(mailbox) ?? Number.NEGATIVE_INFINITY) < this.#graceMs
-  }
-
-  #makeRoom({ waiters }: Mailbox, poller: Poller) {
-    if (waiters.size < POLLS_PER_SESSION_MAX) return
-    const ofSession = [...waiters].filter((waiter) => waiter.poller.id === poller.id)
-    if (ofSession.length >= POLLS_PER_SESSION_MAX) ofSession[0]?.settle({ kind: 'displaced' })
   }
 
   #sweep() {
@@ -211,6 +235,14 @@ export class Waiters {
       if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
     }
   }
+}
+
+const ofSession = ({ waiters }: Mailbox, id: string) => waiters.filter(({ poller }) => poller.id === id)
+
+function makeRoom(mailbox: Mailbox, { id }: Poller) {
+  if (mailbox.waiters.length < POLLS_PER_SESSION_MAX) return
+  const waiters = ofSession(mailbox, id)
+  if (waiters.length >= POLLS_PER_SESSION_MAX) waiters[0]?.settle({ kind: 'displaced' })
 }
 
 /** When a poll last ended, of the sessions that are alive. */

@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
+import type { Connection } from '../inbox/waiters.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
 /** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */
@@ -11,48 +12,41 @@ const WAIT_SECONDS_MAX = 55
 /** Over how many seconds clients spread when a server stops, so that they do not all come back at once. */
 const RETURN_SECONDS_MAX = 5
 
-/** GET /v1/inbox: the long poll. */
+/**
+ * GET /v1/inbox: the long poll. No async function, because what one holds while it waits is held 10 000
+ * times.
+ */
 export const readInbox =
   (inbox: Inbox, limits: RateLimits): Handler<'readInbox'> =>
-  async (request, reply) => {
+  (request, reply) => {
     const { session, tokenExpiresAtMs } = request.identity
     const { after, wait, limit = 100 } = request.query
-    const { prefer } = request.headers
-    const preferred = wait === undefined ? preferredWait(prefer) : undefined
+    const preferred = wait === undefined ? preferredWait(request.headers['prefer']) : undefined
     if (preferred !== undefined) reply.header('Preference-Applied', `wait=${preferred}`)
     const shown = after ?? session.acknowledgedSeq
     const shownAgain = shown === session.shownCursor
     session.shownCursor = shown
+    const waitMs = (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000
+    const connection = connectionOf(request, reply)
 
-    const answer = await inbox.read(session, {
-      after,
-      limit,
-      waitMs: (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000,
-      tokenExpiresAtMs,
-      whenGone: (listener) => whenGone(reply, listener),
+    return inbox.read(session, { after, limit, waitMs, tokenExpiresAtMs, connection }).then((answer) => {
+      if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
+      if (answer.closing)
+        reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
+      const { messages, cursor, hasMore, gap } = answer
+      return { messages, cursor, hasMore, ...(gap && { gap }) }
     })
-
-    if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
-    if (answer.closing)
-      reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
-    const { messages, cursor, hasMore, gap } = answer
-    return { messages, cursor, hasMore, ...(gap && { gap }) }
   }
+
+/**
+ * What tells that the client has gone: the response, or the socket while the response stands behind another
+ * one on the same connection (pipelining). The request does not: it closes as soon as it is read.
+ */
+const connectionOf = ({ raw }: FastifyRequest, reply: FastifyReply): Connection =>
+  reply.raw.socket ? reply.raw : raw.socket
 
 /** RFC 7240 §4.3: `Prefer: wait=N`, one preference among others. */
 function preferredWait(header: string | string[] | undefined): number | undefined {
   const [, seconds] = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i.exec(String(header ?? '')) ?? []
   return seconds === undefined ? undefined : Math.min(Number(seconds), WAIT_SECONDS_MAX)
-}
-
-/**
- * The socket tells that its client has gone. The request closes as soon as it is read, which says nothing;
- * the response hears nothing while it stands behind another one on the same connection (pipelining).
- */
-function whenGone({ raw, request }: FastifyReply, listener: () => void) {
-  const { socket } = request.raw
-  if (socket.destroyed) return listener()
-  socket.once('close', listener)
-  // The connection outlives the poll, and must not collect listeners.
-  raw.once('close', () => socket.off('close', listener))
 }

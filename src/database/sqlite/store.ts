@@ -3,6 +3,7 @@ import { accountVerbs } from '../account-verbs.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { migrate } from '../migrate.ts'
 import { holdDatabase, openStatements, SqliteAdapter } from './connection.ts'
+import { findSessionVerb } from './find-session.ts'
 import { inboxVerbs } from './inbox-verbs.ts'
 import { purgeVerb } from './purge.ts'
 
@@ -24,6 +25,7 @@ export async function openStore(path: string, limits: StoreLimits): Promise<Data
   const anyAccount = statements.prepare('SELECT 1 FROM account LIMIT 1')
   return {
     ...accountVerbs(prisma),
+    ...findSessionVerb(statements),
     ...inboxVerbs(statements, limits),
     ...purgeVerb(statements, limits),
     ping: async () => void anyAccount.get(),
