@@ -150,8 +150,22 @@ export interface Sighting {
 /** A page of the inbox ends before the message that would carry it over this size. */
 export const PAGE_BYTES_MAX = 1_048_576
 
-/** What a text takes in a page: its bytes as JSON. */
-export const pageBytes = (body: string): number => Buffer.byteLength(JSON.stringify(body))
+/** What a character takes in JSON at the most, as an escape. */
+const CHARACTER_BYTES_MAX = 6
+
+/** How many of these make a page: as many as fit, and one at least. */
+export function pageLength(messages: Message[]): number {
+  // Most pages are far below the limit however their text is escaped, and need not be measured.
+  const characters = messages.reduce((sum, { body }) => sum + body.length, 0)
+  if (characters * CHARACTER_BYTES_MAX <= PAGE_BYTES_MAX) return messages.length
+
+  let bytes = 0
+  const beyond = messages.findIndex(({ body }) => {
+    bytes += Buffer.byteLength(JSON.stringify(body))
+    return bytes > PAGE_BYTES_MAX
+  })
+  return beyond === -1 ? messages.length : Math.max(beyond, 1)
+}
 
 export interface Page {
   /** What was read behind. */

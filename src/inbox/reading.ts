@@ -1,4 +1,4 @@
-import { type Message, PAGE_BYTES_MAX, type Page, pageBytes } from '../database/database.ts'
+import { type Message, type Page, pageLength } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 
 /** What a read of an inbox gives. */
@@ -28,14 +28,9 @@ export function refuseAhead(cursor: number, newestSeq: number) {
  * @param after the number right before them
  */
 export function firstOf(messages: Message[], after: number, limit: number): Reading {
-  let bytes = 0
-  let count = 0
-  for (const { body } of messages.slice(0, limit)) {
-    bytes += pageBytes(body)
-    if (bytes > PAGE_BYTES_MAX && count > 0) break
-    count += 1
-  }
-  return { messages: messages.slice(0, count), cursor: after + count, hasMore: count < messages.length }
+  const asked = messages.slice(0, limit)
+  const page = asked.slice(0, pageLength(asked))
+  return { messages: page, cursor: after + page.length, hasMore: page.length < messages.length }
 }
 
 /** What a page of the store says to who asked for it. */

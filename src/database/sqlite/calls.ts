@@ -13,7 +13,7 @@ export interface Call {
   args: unknown[]
 }
 
-/** What became of it. */
+/** What became of it; as JSON on its way. */
 export interface Reply {
   id: number
   value?: unknown

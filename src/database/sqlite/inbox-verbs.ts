@@ -10,7 +10,7 @@ import {
   type MessageRecord,
   PAGE_BYTES_MAX,
   type Page,
-  pageBytes,
+  pageLength,
   type Sighting,
   type StoreLimits,
 } from '../database.ts'
@@ -29,6 +29,11 @@ interface StoredKey {
   sentAt: number
   live: number
 }
+
+type MessageRow = [seq: number, id: string, from: string, body: string, sentAt: number]
+
+/** Rows read in one step, so that long messages do not fill the memory. */
+const ROWS_AT_ONCE = 100
 
 type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
 
@@ -129,36 +134,46 @@ export function inboxVerbs(
     `SELECT newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE id = ?`,
   )
-  const messagesAfter = connection.prepare<
-    [accountId: number, after: number, limit: number],
-    { seq: number; id: Buffer; sender: string; body: string; sentAt: number }
-  >(
-    `SELECT seq, message.id, username AS sender, body, sent_at AS sentAt
-       FROM message JOIN account ON account.id = sender_id
-      WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
-  )
+  // As arrays, with the id as text, and many at once: an object, a buffer and a step each cost more than the
+  // row.
+  const messagesAfter = connection
+    .prepare<[accountId: number, after: number, limit: number], MessageRow>(
+      `SELECT seq, lower(hex(message.id)), username, body, sent_at
+         FROM message JOIN account ON account.id = sender_id
+        WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+    )
+    .raw()
 
   const readInbox = connection.transaction(
     (accountId: number, from: number | undefined, limit: number): Page => {
       const counters = countersOf.get(accountId)
       if (!counters) throw new Error(`There is no account ${accountId}.`)
       const after = from ?? counters.acknowledged
-      const messages: Message[] = []
-      let bytes = 0
-      for (const row of messagesAfter.iterate(accountId, after, limit)) {
-        bytes += pageBytes(row.body)
-        if (bytes > PAGE_BYTES_MAX && messages.length > 0) break
-        messages.push({
-          seq: row.seq,
-          id: bytesToUuid(row.id),
-          from: row.sender,
-          body: row.body,
-          sentAt: new Date(row.sentAt).toISOString(),
-        })
+      const messages = messagesBehind(accountId, after, limit)
+      return {
+        after,
+        messages: messages.slice(0, pageLength(messages)),
+        newestSeq: counters.newest,
+        purgedSeq: counters.purged,
       }
-      return { after, messages, newestSeq: counters.newest, purgedSeq: counters.purged }
     },
   )
+
+  /** At most `limit`, and what goes beyond a page by one step at the most. */
+  function messagesBehind(accountId: number, after: number, limit: number): Message[] {
+    const messages: Message[] = []
+    let characters = 0
+    while (messages.length < limit && characters <= PAGE_BYTES_MAX) {
+      const wanted = Math.min(limit - messages.length, ROWS_AT_ONCE)
+      const rows = messagesAfter.all(accountId, messages.at(-1)?.seq ?? after, wanted)
+      for (const row of rows) {
+        messages.push(asMessage(row))
+        characters += row[3].length
+      }
+      if (rows.length < wanted) break
+    }
+    return messages
+  }
 
   const messageById = connection.prepare<
     [id: Uint8Array],
@@ -193,3 +208,14 @@ export function inboxVerbs(
     findMessage: async (messageId) => findMessage(messageId),
   }
 }
+
+const asMessage = ([seq, hex, from, body, sentAt]: MessageRow): Message => ({
+  seq,
+  id: uuidOfHex(hex),
+  from,
+  body,
+  sentAt: new Date(sentAt).toISOString(),
+})
+
+const uuidOfHex = (hex: string) =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

@@ -15,12 +15,6 @@ import { type Call, type Failure, OPENING, type Reply, type ThreadData } from '.
  */
 const CALLS_MAX = 20_000
 
-/**
- * Memory for what lives no longer than a call. V8 would let it grow to 32 MiB and keep that: 3 kB for each of
- * 10 000 parked polls, after their sessions were read.
- */
-const YOUNG_MB_MAX = 4
-
 /** All verbs: the compiler misses one that is missing. */
 const VERBS: Record<keyof Database, true> = {
   createAccount: true,
@@ -54,12 +48,10 @@ export async function openSqlite(
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   // The same file runs built (.js) and as a source (.ts).
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
-  const thread = new Worker(file, {
-    workerData: { path, limits } satisfies ThreadData,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
-  })
+  const thread = new Worker(file, { workerData: { path, limits } satisfies ThreadData })
 
-  thread.on('message', ({ id, value, failure }: Reply) => {
+  thread.on('message', (message: string) => {
+    const { id, value, failure } = JSON.parse(message) as Reply
     const call = waiting.get(id)
     waiting.delete(id)
     if (failure) call?.reject(asError(failure))

@@ -37,13 +37,18 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
     running = false
   }
 
+  /** As JSON, which crosses to the other thread twice as fast as objects do. */
+  function reply(message: Reply) {
+    port.postMessage(JSON.stringify(message))
+  }
+
   async function attempt<T>(id: number, run: () => Promise<T>): Promise<T | undefined> {
     try {
       const value = await run()
-      port.postMessage({ id, value: id === OPENING ? undefined : value } satisfies Reply)
+      reply({ id, value: id === OPENING ? undefined : value })
       return value
     } catch (error) {
-      port.postMessage({ id, failure: asFailure(error) } satisfies Reply)
+      reply({ id, failure: asFailure(error) })
       return undefined
     }
   }
