@@ -265,6 +265,19 @@ describe('what rides along with a commit', () => {
     assert.deepEqual(store.batches[2]?.acknowledgements, [acknowledgement('phone', 3)])
   })
 
+  it('has settled with the commit under way, without another, when that carried everything', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    const append = queue.append(message('a'))
+    await store.commits(1)
+    const settling = queue.settled()
+
+    store.succeed()
+
+    await Promise.all([append, settling])
+    assert.equal(store.batches.length, 1)
+  })
+
   it('has settled at once, without a commit, when nothing was said', async () => {
     const { queue, store } = openQueue()
 

@@ -153,6 +153,11 @@ export class CommitQueue {
     const sightings = this.#sightings
     this.#acknowledgements = new Map()
     this.#sightings = new Map()
+    if (appends.length + acknowledgements.size + sightings.size === 0) {
+      // What they wait for was in the commit before, which has ended.
+      for (const { resolve } of settling) resolve()
+      return
+    }
 
     this.#underWay.add(settling)
     try {
