@@ -20,32 +20,44 @@ const TEXTS = {
   'byte order marks and noncharacters': '\ufeffa\ufeff \ufffe\uffff\u{10ffff}',
   'replacement characters': '\ufffd',
   'something like JSON': '{"seq": 1, "__proto__": null}',
+  'a part of a message as JSON': '","id":"0123456789abcdef0123456789abcdef","sentAt":0}',
+  'all characters of one or two bytes': String.fromCodePoint(...range(1, 0x7ff)),
   'something like a number': '1e400',
 }
+
+/** Of messages in an answer. */
+const bodiesOf = (messages: unknown[]) => (messages as { body: string }[]).map(({ body }) => body)
 
 test('a message', async (t) => {
   const client = new Client(await startServer(t))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
-  await client.register('alan')
 
   await t.test('comes out as it went in, whatever stands in it', async () => {
     for (const text of Object.values(TEXTS)) assert.equal((await ada.send('grace', text)).status, 201, text)
 
     const { body } = await grace.poll({ wait: 0 })
 
-    const received = body.messages.map((message: { body: string }) => message.body)
-    assert.deepEqual(received, Object.values(TEXTS))
+    assert.deepEqual(bodiesOf(body.messages), Object.values(TEXTS))
     await grace.acknowledge(body.cursor)
   })
 
-  await t.test('comes out the same from a parked poll and from a login', async (t) => {
-    const text = TEXTS['joined emoji']
-    const parked = await park(t, grace, `after=${Object.keys(TEXTS).length}`)
-    await ada.send('grace', text)
-    await ada.send('alan', text)
+  await t.test('comes out the same from memory, from the store and from a login', async (t) => {
+    const alan = await client.join('alan')
+    const fromMemory: unknown[] = []
+    for (const text of Object.values(TEXTS)) {
+      const parked = await park(t, alan, `after=${fromMemory.length}`)
+      assert.equal((await ada.send('alan', text)).status, 201)
+      fromMemory.push(...(await parked.answer()).body.messages)
+    }
+    await client.register('joan')
+    for (const text of Object.values(TEXTS)) await ada.send('joan', text)
 
-    assert.equal((await parked.answer()).body.messages[0].body, text)
-    assert.equal((await client.login('alan')).body.offlineMessages[0].body, text)
+    const fromStore = await alan.poll({ after: 0, wait: 0 })
+    const { offlineMessages } = (await client.login('joan')).body
+
+    assert.deepEqual(bodiesOf(fromMemory), Object.values(TEXTS))
+    assert.deepEqual(fromStore.body.messages, fromMemory)
+    assert.deepEqual(bodiesOf(offlineMessages), Object.values(TEXTS))
   })
 
   await t.test('may have 16384 characters, of four bytes each or written as escapes', async () => {

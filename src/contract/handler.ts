@@ -30,10 +30,10 @@ type Success<Responses> = {
  * What carries out an operation: it gets what the contract lets through, and gives what the contract
  * promises.
  */
-export type Handler<Id extends OperationId> = (
+export type Handler<Id extends OperationId, Answer = Success<operations[Id]['responses']>> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,
-) => Promise<Success<operations[Id]['responses']>>
+) => Promise<Answer>
 
-/** One for each operation: one that is missing does not compile. */
-export type Handlers = { [Id in OperationId]: Handler<Id> }
+/** One for each operation: one that is missing does not compile. A text is sent as it is. */
+export type Handlers = { [Id in OperationId]: Handler<Id> | Handler<Id, string> }

@@ -150,27 +150,34 @@ export interface Sighting {
 /** A page of the inbox ends before the message that would carry it over this size. */
 export const PAGE_BYTES_MAX = 1_048_576
 
-/** What a character takes in JSON at the most, as an escape. */
-const CHARACTER_BYTES_MAX = 6
+/** Messages in order, as they go to the client: whoever has them first writes them, and nobody else. */
+export interface MessageList {
+  /** A JSON array of openapi.yaml's `Message`. */
+  json: string
+  /** The `seq` of the last one; undefined when there is none. */
+  lastSeq: number | undefined
+}
 
-/** How many of these make a page: as many as fit, and one at least. */
-export function pageLength(messages: Message[]): number {
-  // Most pages are far below the limit however their text is escaped, and need not be measured.
-  const characters = messages.reduce((sum, { body }) => sum + body.length, 0)
-  if (characters * CHARACTER_BYTES_MAX <= PAGE_BYTES_MAX) return messages.length
-
-  let bytes = 0
-  const beyond = messages.findIndex(({ body }) => {
-    bytes += Buffer.byteLength(JSON.stringify(body))
+/** The first of these that make a page: as many as fit, and one at least. */
+export function pageOf(messages: string[]): MessageList {
+  let bytes = '['.length
+  const beyond = messages.findIndex((message) => {
+    // With the comma, or the bracket at the end.
+    bytes += Buffer.byteLength(message) + 1
     return bytes > PAGE_BYTES_MAX
   })
-  return beyond === -1 ? messages.length : Math.max(beyond, 1)
+  const page = beyond === -1 ? messages : messages.slice(0, Math.max(beyond, 1))
+  const last = page.at(-1)
+  return { json: `[${page.join()}]`, lastSeq: last === undefined ? undefined : seqOf(last) }
 }
+
+/** Of a message as JSON. */
+export const seqOf = (message: string) => (JSON.parse(message) as Message).seq
 
 export interface Page {
   /** What was read behind. */
   after: number
-  messages: Message[]
+  messages: MessageList
   newestSeq: number
   /** Everything up to here is gone from the store. */
   purgedSeq: number

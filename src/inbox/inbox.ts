@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Append, Database, Message, MessageRecord, Page } from '../database/database.ts'
+import {
+  type Append,
+  type Database,
+  type Message,
+  type MessageRecord,
+  type Page,
+  pageOf,
+} from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
 import { messageId } from './message-id.ts'
@@ -231,7 +238,7 @@ export class Inbox {
 }
 
 const nothing = (cursor: number, waited: boolean): PollAnswer => ({
-  messages: [],
+  messages: pageOf([]),
   cursor,
   hasMore: false,
   waited,

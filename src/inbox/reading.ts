@@ -1,9 +1,9 @@
-import { type Message, type Page, pageLength } from '../database/database.ts'
+import { type Message, type MessageList, type Page, pageOf } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 
 /** What a read of an inbox gives. */
 export interface Reading {
-  messages: Message[]
+  messages: MessageList
   /** What to show next time: it acknowledges all that was read. */
   cursor: number
   hasMore: boolean
@@ -24,19 +24,19 @@ export function refuseAhead(cursor: number, newestSeq: number) {
 /**
  * The first of these that make a page, as the store would give it.
  *
- * @param messages that came while somebody waited, in order
+ * @param arrived what came while somebody waited, in order
  * @param after the number right before them
  */
-export function firstOf(messages: Message[], after: number, limit: number): Reading {
-  const asked = messages.slice(0, limit)
-  const page = asked.slice(0, pageLength(asked))
-  return { messages: page, cursor: after + page.length, hasMore: page.length < messages.length }
+export function firstOf(arrived: Message[], after: number, limit: number): Reading {
+  const messages = pageOf(arrived.slice(0, limit).map((message) => JSON.stringify(message)))
+  const newestSeq = after + arrived.length
+  return asReading({ after, messages, newestSeq, purgedSeq: after })
 }
 
 /** What a page of the store says to who asked for it. */
 export function asReading({ after, messages, newestSeq, purgedSeq }: Page): Reading {
   // Behind a gap without messages stands the gap's end: showing it again would tell the same gap for ever.
-  const cursor = messages.at(-1)?.seq ?? Math.max(after, purgedSeq)
+  const cursor = messages.lastSeq ?? Math.max(after, purgedSeq)
   return {
     messages,
     cursor,

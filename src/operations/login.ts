@@ -25,14 +25,14 @@ export const login =
     })
     inbox.see(username, Date.now())
 
-    const { messages: offlineMessages, cursor, hasMore, gap } = page
+    const { messages, cursor, hasMore, gap } = page
     return {
       token,
       tokenType: 'Bearer',
       expiresAt: new Date(expiresAtMs).toISOString(),
       username,
       displayName: account.displayName,
-      offlineMessages,
+      offlineMessages: JSON.parse(messages.json),
       cursor,
       hasMore,
       ...(gap && { gap }),

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
+import type { Reading } from '../inbox/reading.ts'
 import type { Connection } from '../inbox/waiters.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
@@ -17,7 +18,7 @@ const RETURN_SECONDS_MAX = 5
  * times.
  */
 export const readInbox =
-  (inbox: Inbox, limits: RateLimits): Handler<'readInbox'> =>
+  (inbox: Inbox, limits: RateLimits): Handler<'readInbox', string> =>
   (request, reply) => {
     const { session, tokenExpiresAtMs } = request.identity
     const { after, wait, limit = 100 } = request.query
@@ -33,10 +34,16 @@ export const readInbox =
       if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
       if (answer.closing)
         reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
-      const { messages, cursor, hasMore, gap } = answer
-      return { messages, cursor, hasMore, ...(gap && { gap }) }
+      reply.type('application/json; charset=utf-8')
+      return asJson(answer)
     })
   }
+
+/** The messages are JSON already: to parse a page and write it again takes longer than to read it. */
+function asJson({ messages, cursor, hasMore, gap }: Reading): string {
+  const rest = JSON.stringify({ cursor, hasMore, gap })
+  return `{"messages":${messages.json},${rest.slice('{'.length)}`
+}
 
 /**
  * What tells that the client has gone: the response, or the socket while the response stands behind another

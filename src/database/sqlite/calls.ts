@@ -13,7 +13,7 @@ export interface Call {
   args: unknown[]
 }
 
-/** What became of it; as JSON on its way. */
+/** What became of it. */
 export interface Reply {
   id: number
   value?: unknown

@@ -6,13 +6,13 @@ import {
   type AppendOutcome,
   type Batch,
   type Database,
-  type Message,
   type MessageRecord,
   PAGE_BYTES_MAX,
   type Page,
-  pageLength,
+  pageOf,
   type Sighting,
   type StoreLimits,
+  seqOf,
 } from '../database.ts'
 
 interface Counters {
@@ -30,10 +30,11 @@ interface StoredKey {
   live: number
 }
 
-type MessageRow = [seq: number, id: string, from: string, body: string, sentAt: number]
+/** Of `sent_at` what Date's toISOString makes of it, in half the time of SQLite's own strftime. */
+const SENT_AT = `replace(datetime(sent_at / 1000.0, 'unixepoch', 'subsec'), ' ', 'T') || 'Z'`
 
 /** Rows read in one step, so that long messages do not fill the memory. */
-const ROWS_AT_ONCE = 100
+const ROWS_AT_ONCE = 250
 
 type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
 
@@ -134,25 +135,25 @@ export function inboxVerbs(
     `SELECT newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE id = ?`,
   )
-  // As arrays, with the id as text, and many at once: an object, a buffer and a step each cost more than the
-  // row.
+  // Each message as the JSON that goes to its reader, and many at once: columns, objects and a step for each
+  // cost more than the row.
   const messagesAfter = connection
-    .prepare<[accountId: number, after: number, limit: number], MessageRow>(
-      `SELECT seq, lower(hex(message.id)), username, body, sent_at
+    .prepare<[accountId: number, after: number, limit: number], string>(
+      `SELECT json_object('seq', seq, 'id', lower(hex(message.id)), 'from', username, 'body', body,
+                          'sentAt', ${SENT_AT})
          FROM message JOIN account ON account.id = sender_id
         WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
     )
-    .raw()
+    .pluck()
 
   const readInbox = connection.transaction(
     (accountId: number, from: number | undefined, limit: number): Page => {
       const counters = countersOf.get(accountId)
       if (!counters) throw new Error(`There is no account ${accountId}.`)
       const after = from ?? counters.acknowledged
-      const messages = messagesBehind(accountId, after, limit)
       return {
         after,
-        messages: messages.slice(0, pageLength(messages)),
+        messages: pageOf(messagesBehind(accountId, after, limit)),
         newestSeq: counters.newest,
         purgedSeq: counters.purged,
       }
@@ -160,17 +161,19 @@ export function inboxVerbs(
   )
 
   /** At most `limit`, and what goes beyond a page by one step at the most. */
-  function messagesBehind(accountId: number, after: number, limit: number): Message[] {
-    const messages: Message[] = []
-    let characters = 0
+  function messagesBehind(accountId: number, after: number, limit: number): string[] {
+    const messages: string[] = []
+    let [from, characters] = [after, 0]
     while (messages.length < limit && characters <= PAGE_BYTES_MAX) {
       const wanted = Math.min(limit - messages.length, ROWS_AT_ONCE)
-      const rows = messagesAfter.all(accountId, messages.at(-1)?.seq ?? after, wanted)
+      const rows = messagesAfter.all(accountId, from, wanted)
       for (const row of rows) {
-        messages.push(asMessage(row))
-        characters += row[3].length
+        messages.push(withDashes(row))
+        characters += row.length
       }
-      if (rows.length < wanted) break
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < wanted) break
+      from = seqOf(last)
     }
     return messages
   }
@@ -209,13 +212,12 @@ export function inboxVerbs(
   }
 }
 
-const asMessage = ([seq, hex, from, body, sentAt]: MessageRow): Message => ({
-  seq,
-  id: uuidOfHex(hex),
-  from,
-  body,
-  sentAt: new Date(sentAt).toISOString(),
-})
+const ID = '"id":"'
 
-const uuidOfHex = (hex: string) =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+/** A message with its id as UUIDs are written. SQL takes three times as long to do that. */
+function withDashes(message: string): string {
+  const at = message.indexOf(ID) + ID.length
+  const [a, b, c, d] = [at + 8, at + 12, at + 16, at + 20]
+  const groups = `-${message.slice(a, b)}-${message.slice(b, c)}-${message.slice(c, d)}-`
+  return `${message.slice(0, a)}${groups}${message.slice(d)}`
+}

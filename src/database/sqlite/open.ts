@@ -50,8 +50,7 @@ export async function openSqlite(
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
   const thread = new Worker(file, { workerData: { path, limits } satisfies ThreadData })
 
-  thread.on('message', (message: string) => {
-    const { id, value, failure } = JSON.parse(message) as Reply
+  thread.on('message', ({ id, value, failure }: Reply) => {
     const call = waiting.get(id)
     waiting.delete(id)
     if (failure) call?.reject(asError(failure))

@@ -37,9 +37,8 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
     running = false
   }
 
-  /** As JSON, which crosses to the other thread twice as fast as objects do. */
   function reply(message: Reply) {
-    port.postMessage(JSON.stringify(message))
+    port.postMessage(message)
   }
 
   async function attempt<T>(id: number, run: () => Promise<T>): Promise<T | undefined> {
