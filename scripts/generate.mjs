@@ -1,8 +1,8 @@
 /**
- * Writes src/generated: the types of openapi.yaml and Prisma's client. With --if-stale only when they are out
- * of date.
+ * Writes what is derived: prisma/schema.postgres.prisma, and src/generated with the types of openapi.yaml and
+ * Prisma's clients. With --if-stale only when they are out of date.
  */
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isStale, main, run } from './run.mjs'
 
 await main(async () => {
@@ -12,13 +12,39 @@ await main(async () => {
 
   await rm('src/generated', { recursive: true, force: true })
   await mkdir('src/generated', { recursive: true })
-  // Generating needs no engine, but the command line looks for its binary and would download it: any
-  // executable will do.
-  const client = run('prisma generate --no-hints', { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath })
-  const [contract] = await Promise.all([contractTypes(), client])
+  await deriveSchema()
+  const clients = [client('schema.prisma'), client('schema.postgres.prisma')]
+  const [contract] = await Promise.all([contractTypes(), ...clients])
   // Last, because its age tells whether everything here is up to date.
   await writeFile(types, contract)
 })
+
+/**
+ * A schema has one provider, and the models are to be written once. SQLite counts rows in 64 bits whatever
+ * the column is called; PostgreSQL must be told so where there may be more than 2^31.
+ */
+async function deriveSchema() {
+  const schema = await readFile('prisma/schema.prisma', 'utf8')
+  const derived = schema
+    .replace('provider = "sqlite"', 'provider = "postgresql"')
+    .replace('generated/prisma"', 'generated/prisma-postgres"')
+    .replace(/(?<=model IdempotencyKey {[^}]*?)Int {3}( +@id)/, 'BigInt$1')
+  await writeFile(
+    'prisma/schema.postgres.prisma',
+    `// Derived from schema.prisma by \`npm run generate\`: change that one.\n${derived}`,
+  )
+}
+
+/**
+ * Generating needs no engine, but the command line looks for its binary and would download it: any executable
+ * will do.
+ *
+ * @param {string} schema
+ */
+function client(schema) {
+  const env = { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath }
+  return run(`prisma generate --no-hints --schema=prisma/${schema}`, env)
+}
 
 async function contractTypes() {
   const { default: openapiTS, astToString, COMMENT_HEADER } = await import('openapi-typescript')

@@ -16,6 +16,8 @@ interface Variable<T> {
   initial: string
   /** Completes "Expected …, got …". */
   expected: string
+  /** Not to be repeated in a message. */
+  secret?: boolean
   /** Undefined when the text is not of the expected form. */
   parse: (text: string) => T | undefined
 }
@@ -95,10 +97,22 @@ const corsOrigin: Variable<string[]> = {
   },
 }
 
+/** Of PostgreSQL it has the password in it. */
+const databaseUrl: Variable<string> = {
+  name: 'DATABASE_URL',
+  initial: 'file:./data/restante.db',
+  expected: 'file: followed by a path, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
+  secret: true,
+  parse: (value) => {
+    const isUrl = isPostgres(value) && URL.canParse(value) && new URL(value).pathname.length > 1
+    return isUrl || /^file:[^?]+$/.test(value) ? value : undefined
+  },
+}
+
 const variables = {
   host: text('HOST', '127.0.0.1', 'a host name or address to listen on', /^[\w.:-]+$/),
   port: integer('PORT', 3000, 0, 65_535),
-  databaseUrl: text('DATABASE_URL', 'file:./data/restante.db', 'file: followed by a path', /^file:[^?]+$/),
+  databaseUrl,
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
   sessionPolicy: choice('SESSION_POLICY', 'single', ['single', 'multi']),
   presenceGraceMs: duration('PRESENCE_GRACE', '10s', 0),
@@ -114,7 +128,7 @@ const variables = {
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }
 
-/** How this server runs. Everything secret is elsewhere (`secrets.ts`), so a Config may be logged. */
+/** How this server runs. The secrets for tokens are elsewhere (`secrets.ts`). */
 export type Config = { readonly [Key in keyof typeof variables]: Parsed<(typeof variables)[Key]> }
 type Parsed<V> = V extends Variable<infer T> ? T : never
 
@@ -125,12 +139,16 @@ type Parsed<V> = V extends Variable<infer T> ? T : never
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const mistakes: string[] = []
-  const config = Object.entries(variables).map(([key, { name, initial, expected, parse }]) => {
+  const config = Object.entries<Variable<unknown>>(variables).map(([key, variable]) => {
+    const { name, initial, expected, secret, parse } = variable
     const value = parse(env[name] || initial)
-    if (value === undefined) mistakes.push(`${name}: Expected ${expected}, got ${JSON.stringify(env[name])}.`)
+    const got = secret ? '' : `, got ${JSON.stringify(env[name])}`
+    if (value === undefined) mistakes.push(`${name}: Expected ${expected}${got}.`)
     return [key, value]
   })
   if (env['JWT_SECRET']) mistakes.push(...mistakesInSecrets('JWT_SECRET', env['JWT_SECRET']))
+  else if (isPostgres(env['DATABASE_URL'] ?? ''))
+    mistakes.push('JWT_SECRET: Expected a secret that all nodes of this database have in common, got none.')
   if (mistakes.length > 0) throw new ConfigurationError(mistakes)
   return Object.freeze(Object.fromEntries(config)) as Config
 }
@@ -149,6 +167,8 @@ export const mistakesInSecrets = (source: string, text: string) =>
   splitSecrets(text).some((secret) => Buffer.byteLength(secret) < SECRET_BYTES_MIN)
     ? [`${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas.`]
     : []
+
+export const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseUrl)
 
 /** The path of the SQLite file that a `file:` URL names. */
 export const databaseFile = (databaseUrl: string) => databaseUrl.slice('file:'.length)

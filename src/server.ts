@@ -4,9 +4,11 @@ import { Accounts } from './accounts/accounts.ts'
 import { Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
-import { type Config, databaseFile } from './config.ts'
+import { type Config, databaseFile, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
+import type { Database } from './database/database.ts'
+import type { SharedDatabase } from './database/shared-database.ts'
 import { openSqlite } from './database/sqlite/open.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
@@ -15,9 +17,11 @@ import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
 import { replyWithProblems } from './http/problem-replies.ts'
 import { Inbox } from './inbox/inbox.ts'
+import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
 import { Waiters } from './inbox/waiters.ts'
 import { RateLimits } from './limits/rate-limits.ts'
+import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
 import { serveApiReference } from './operator/api-reference.ts'
 import { readSecrets } from './secrets.ts'
@@ -40,23 +44,30 @@ export async function createServer(
   config: Config,
   { env, logTo, onLoss }: Surroundings,
 ): Promise<FastifyInstance> {
-  const file = databaseFile(config.databaseUrl)
-  // The database opens in its own thread, while everything is prepared that can do without it.
-  const [database, { app, contract }] = await Promise.all([
-    openSqlite(file, config, onLoss),
+  // The database opens while everything is prepared that can do without it.
+  const [{ database, shared }, { app, contract }] = await Promise.all([
+    openDatabase(config, onLoss),
     prepareHttp(config, logTo),
   ])
-  const secrets = readSecrets(env, `${file}.jwt-secret`)
+  const secrets = readSecrets(env, `${databaseFile(config.databaseUrl)}.jwt-secret`)
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
-  const waiters = new Waiters(config.presenceGraceMs, (username, atMs) => inbox.see(username, atMs))
-  const inbox = new Inbox(database, waiters)
-  const sessions = new Sessions(database, new Tokens(app.jwt, secrets.jwt), waiters, config)
-  const accounts = new Accounts(database, new Passwords(), sessions)
+  const clock = shared?.clock ?? Date.now
+  const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
+    onEnter: (poller) => nodes?.enter(poller),
+    onOffline: (username, atMs) => inbox.see(username, atMs),
+  })
+  const presence = new Presence(waiters, clock, shared)
+  const tokens = new Tokens(app.jwt, secrets.jwt, clock)
+  const sessions = new Sessions(database, tokens, presence, config, clock)
+  const nodes = shared && new Nodes(shared, waiters, sessions, app.log)
+  const inbox = new Inbox(database, waiters, clock, nodes)
+  const accounts = new Accounts(database, new Passwords(), sessions, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
-  const stopRetention = startRetention(database, config, (error) => app.log.error(error, 'The purge failed.'))
+  const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
+  const stopRetention = startRetention(database, config, clock, onFault)
 
-  const parts = { accounts, sessions, inbox, waiters, limits, database }
+  const parts = { accounts, sessions, inbox, presence, limits, database }
   bind(app, contract, handlers(parts), authenticate(sessions, inbox))
   closeGracefully(
     app,
@@ -68,11 +79,25 @@ export async function createServer(
       } finally {
         // Also when the last batch could not be written: a thread that is cut off in the middle of a
         // statement aborts.
+        await nodes?.stop()
         await database.close()
       }
     },
   )
   return app
+}
+
+/** One node alone has its SQLite file; several share a PostgreSQL database. */
+async function openDatabase(
+  config: Config,
+  onLoss: (error: Error) => void,
+): Promise<{ database: Database; shared?: SharedDatabase }> {
+  if (!isPostgres(config.databaseUrl))
+    return { database: await openSqlite(databaseFile(config.databaseUrl), config, onLoss) }
+  // Not before it is wanted: to load it takes a quarter of the time of a start.
+  const { openPostgres } = await import('./database/postgres/open.ts')
+  const shared = await openPostgres(config.databaseUrl, config)
+  return { database: shared, shared }
 }
 
 /** What answers every request before and after the operations. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { Account, Database } from '../database/database.ts'
 import { invalidCredentials, Problem } from '../problems.ts'
 import type { Passwords } from './passwords.ts'
@@ -16,11 +17,13 @@ export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
   readonly #sessions: Sessions
+  readonly #clock: Clock
 
-  constructor(database: AccountDatabase, passwords: Passwords, sessions: Sessions) {
+  constructor(database: AccountDatabase, passwords: Passwords, sessions: Sessions, clock: Clock) {
     this.#database = database
     this.#passwords = passwords
     this.#sessions = sessions
+    this.#clock = clock
   }
 
   /**
@@ -29,7 +32,7 @@ export class Accounts {
    */
   async register({ username, password, displayName }: Registration): Promise<number> {
     const passwordHash = await this.#passwords.hash(password)
-    const createdAtMs = Date.now()
+    const createdAtMs = this.#clock()
     const created = await this.#database.createAccount({ username, displayName, passwordHash, createdAtMs })
     if (!created) throw new Problem('username_taken', `The name ${username} is taken.`)
     return createdAtMs
@@ -71,7 +74,7 @@ export class Accounts {
    */
   async delete(session: Session, password: string): Promise<void> {
     const account = await this.#confirm(session, password)
-    const ended = await this.#database.deleteAccount(account, Date.now())
+    const ended = await this.#database.deleteAccount(account, this.#clock())
     if (!ended) throw wrongPassword()
     await this.#sessions.forget(account.username, ended)
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Clock } from '../clock.ts'
 import type { Account, Database, OwnedSession } from '../database/database.ts'
 import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
 import type { Claims, Tokens } from './tokens.ts'
@@ -41,7 +42,8 @@ export interface IssuedToken {
 
 /** What sessions must know of who is online, and tell. */
 export interface Presence {
-  isOnline: (username: string) => boolean
+  /** Here, or at another node. */
+  isOnline: (username: string) => Promise<boolean>
   endSession: (session: Pick<Session, 'id' | 'username'>) => void
 }
 
@@ -58,17 +60,25 @@ export class Sessions {
   readonly #tokens: Tokens
   readonly #presence: Presence
   readonly #rules: SessionRules
+  readonly #clock: Clock
 
   /** By token that was verified. Only as good as the session: one that has ended stays ended. */
   readonly #identities = new Map<string, Identity>()
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */
   readonly #sessions = new Map<string, Session | Promise<Session | undefined>>()
 
-  constructor(database: SessionDatabase, tokens: Tokens, presence: Presence, rules: SessionRules) {
+  constructor(
+    database: SessionDatabase,
+    tokens: Tokens,
+    presence: Presence,
+    rules: SessionRules,
+    clock: Clock,
+  ) {
     this.#database = database
     this.#tokens = tokens
     this.#presence = presence
     this.#rules = rules
+    this.#clock = clock
   }
 
   /**
@@ -83,7 +93,7 @@ export class Sessions {
     cursors: { acknowledgedSeq: number; offeredSeq: number },
   ): Promise<IssuedToken> {
     const id = randomBytes(16).toString('base64url')
-    const createdAtMs = Date.now()
+    const createdAtMs = this.#clock()
     const issued = this.#issue(account.username, id)
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
     const ended = await this.#database.openSession(account, session, SESSIONS_MAX[this.#rules.sessionPolicy])
@@ -97,8 +107,8 @@ export class Sessions {
    *
    * @throws Problem already_online
    */
-  refuseSecond(username: string): void {
-    if (this.#rules.sessionPolicy === 'multi' || !this.#presence.isOnline(username)) return
+  async refuseSecond(username: string): Promise<void> {
+    if (this.#rules.sessionPolicy === 'multi' || !(await this.#presence.isOnline(username))) return
     throw new Problem(
       'already_online',
       'This account is in use. Log in with "takeover": true to end its session.',
@@ -112,7 +122,7 @@ export class Sessions {
    */
   identify(token: string): Identity | Promise<Identity> {
     const known = this.#identities.get(token)
-    if (known && !known.session.forgotten) return alive(known)
+    if (known && !known.session.forgotten) return this.#alive(known)
     const claims = this.#tokens.verify(token)
     if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
     const session = this.#sessions.get(claims.sid) ?? this.#load(claims)
@@ -120,7 +130,7 @@ export class Sessions {
       if (!loaded || loaded.ended) throw sessionEnded()
       const identity = { session: loaded, tokenExpiresAtMs: claims.exp * 1_000 }
       remember(this.#identities, token, identity)
-      return alive(identity)
+      return this.#alive(identity)
     }
     return session instanceof Promise ? session.then(remembered) : remembered(session)
   }
@@ -151,9 +161,21 @@ export class Sessions {
     }
   }
 
+  /** Has every session looked up again, by the next request that shows it: it may have ended unheard. */
+  forgetAll(): void {
+    this.#identities.clear()
+    this.#sessions.clear()
+  }
+
   #issue(username: string, sessionId: string): IssuedToken {
-    const exp = Math.floor((Date.now() + this.#rules.tokenTtlMs) / 1_000)
+    const exp = Math.floor((this.#clock() + this.#rules.tokenTtlMs) / 1_000)
     return { token: this.#tokens.sign({ sub: username, sid: sessionId, exp }), expiresAtMs: exp * 1_000 }
+  }
+
+  #alive(identity: Identity): Identity {
+    if (identity.session.ended) throw sessionEnded()
+    if (identity.tokenExpiresAtMs <= this.#clock()) throw invalidToken('The token has expired. Log in again.')
+    return identity
   }
 
   #load({ sid, sub }: Claims): Promise<Session | undefined> {
@@ -188,12 +210,6 @@ function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: Own
     forgotten: false,
     shownCursor: undefined,
   }
-}
-
-function alive(identity: Identity): Identity {
-  if (identity.session.ended) throw sessionEnded()
-  if (identity.tokenExpiresAtMs <= Date.now()) throw invalidToken('The token has expired. Log in again.')
-  return identity
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { JWT } from '@fastify/jwt'
+import type { Clock } from '../clock.ts'
 
 /** What a token says: whose it is, which session it stands for, and until when, in seconds since 1970. */
 export interface Claims {
@@ -29,21 +30,23 @@ export const jwtOptions = (signingSecret: string) => ({
 export class Tokens {
   readonly #jwt: JWT
   readonly #secrets: readonly string[]
+  readonly #clock: Clock
 
-  constructor(jwt: JWT, secrets: readonly string[]) {
+  constructor(jwt: JWT, secrets: readonly string[], clock: Clock) {
     this.#jwt = jwt
     this.#secrets = secrets
+    this.#clock = clock
   }
 
   sign(claims: Claims): string {
-    return this.#jwt.sign(claims)
+    return this.#jwt.sign({ ...claims, iat: Math.floor(this.#clock() / 1_000) })
   }
 
   /** The claims of a token that is ours and has not expired. */
   verify(token: string): Claims | undefined {
     for (const key of this.#secrets) {
       try {
-        return this.#jwt.verify<Claims>(token, { key })
+        return this.#jwt.verify<Claims>(token, { key, clockTimestamp: this.#clock() })
       } catch {
         // Not with this secret. Why not is not told to whoever holds a bad token.
       }

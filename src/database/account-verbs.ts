@@ -64,7 +64,9 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       sessionsMax: number,
     ) {
       return prisma.$transaction(async (tx) => {
-        if ((await tx.account.count({ where: { id, passwordHash } })) === 0) return undefined
+        // Written, though nothing changes: of two logins at two nodes the second waits here for the first.
+        const { count } = await tx.account.updateMany({ where: { id, passwordHash }, data: { passwordHash } })
+        if (count === 0) return undefined
         const others = await tx.session.findMany({
           where: { accountId: session.accountId },
           orderBy: { createdAt: 'desc' },

@@ -1,7 +1,7 @@
 /**
  * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
- * when the store cannot do now what it may do later; then nothing was changed.
+ * when the store cannot do now what it may do later.
  */
 export interface Database {
   /** Adds an account; false when the name is taken, by a deleted account too. */
@@ -31,11 +31,8 @@ export interface Database {
 
   /** Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. */
   commit(batch: Batch): Promise<AppendOutcome[]>
-  /**
-   * The messages behind `after`, or behind what the account has acknowledged when that is undefined; as many
-   * as `limit` and the page's size allow.
-   */
-  readInbox(accountId: number, after: number | undefined, limit: number): Promise<Page>
+  /** The messages from there on, as many as `limit` and the page's size allow. */
+  readInbox(accountId: number, from: ReadFrom, limit: number): Promise<Page>
   /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
@@ -48,8 +45,8 @@ export interface Database {
 }
 
 /**
- * The store cannot serve now: locked, full, gone, or with too much to do. Nothing was changed; try again
- * later.
+ * The store cannot serve now: locked, full, gone, or with too much to do. Try again later. Nothing was
+ * changed, unless the connection to a PostgreSQL server broke while it was at work: then nobody can tell.
  */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable'
@@ -115,13 +112,16 @@ export interface Append {
   id: string
   body: string
   sentAtMs: number
-  /** Whether the recipient is online; told to the sender, and again with the same idempotency key. */
+  /**
+   * Whether the recipient is online here; the store may know better. Told to the sender, and again with the
+   * same idempotency key.
+   */
   live: boolean
   idempotency: { key: string; fingerprint: Uint8Array } | undefined
 }
 
 export type AppendOutcome =
-  | { kind: 'appended'; seq: number }
+  | { kind: 'appended'; seq: number; live: boolean }
   /** The same key with the same message was here before: this was the answer. */
   | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
   | { kind: 'idempotency_key_reused' }
@@ -173,6 +173,12 @@ export function pageOf(messages: string[]): MessageList {
 
 /** Of a message as JSON. */
 export const seqOf = (message: string) => (JSON.parse(message) as Message).seq
+
+/**
+ * Where a read begins: behind this number; behind what a session has acknowledged, or further on when more is
+ * on its way to the store; or behind what the account has acknowledged.
+ */
+export type ReadFrom = number | { sessionId: string; atLeast: number } | 'acknowledged'
 
 export interface Page {
   /** What was read behind. */

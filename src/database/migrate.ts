@@ -10,6 +10,7 @@ import type { MigrationDirectory, MigrationList, SchemaEngine } from '@prisma/sc
 
 /** src/database/ and dist/database/ lie equally deep below the package's root. */
 const PRISMA_FOLDER = new URL('../../prisma/', import.meta.url)
+const SCHEMA = { sqlite: 'schema.prisma', postgres: 'schema.postgres.prisma' }
 const NO_FILTERS = { externalTables: [], externalEnums: [] }
 
 /**
@@ -36,7 +37,7 @@ export async function migrate(factory: SqlMigrationAwareDriverAdapterFactory): P
  */
 export async function schemaDrift(factory: SqlMigrationAwareDriverAdapterFactory): Promise<string> {
   const migrations = await listMigrations(factory.provider)
-  const schema = new URL('schema.prisma', PRISMA_FOLDER)
+  const schema = new URL(SCHEMA[factory.provider as keyof typeof SCHEMA], PRISMA_FOLDER)
   const files = [{ path: fileURLToPath(schema), content: await readFile(schema, 'utf8') }]
 
   return withEngine(factory, async (engine) => {

@@ -1,40 +1,29 @@
-import { createHash } from 'node:crypto'
+import type { Clock } from '../clock.ts'
 import {
-  type Append,
+  type Batch,
   type Database,
   type Message,
   type MessageRecord,
   type Page,
   pageOf,
+  type ReadFrom,
 } from '../database/database.ts'
-import { Problem, sessionEnded } from '../problems.ts'
+import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
-import { messageId } from './message-id.ts'
 import { asReading, firstOf, type Reading, refuseAhead } from './reading.ts'
-import type { Connection, Poller, Waiters } from './waiters.ts'
+import { asAppend, asReceipt, type Receipt, type Sending } from './sending.ts'
+import type { Connection, Poller } from './waiter.ts'
+import type { Waiters } from './waiters.ts'
 
 /** A session, as far as its inbox cares. */
 export interface Reader extends Poller {
   readonly accountId: number
+  /** Also said here, when its polls are told so and nobody else has this object any more. */
+  ended: boolean
   /** How far this client has acknowledged; moves forward only. */
   acknowledgedSeq: number
   /** The cursor of the login response, acknowledged by the first request made with its token. */
   readonly offeredSeq: number
-}
-
-export interface Sending {
-  sender: { accountId: number; username: string }
-  to: string
-  body: string
-  idempotencyKey: string | undefined
-}
-
-export interface Receipt {
-  id: string
-  sentAtMs: number
-  live: boolean
-  /** Whether this answer was given before, to a send with the same idempotency key. */
-  replayed: boolean
 }
 
 export interface PollRequest {
@@ -55,18 +44,37 @@ export interface PollAnswer extends Reading {
   closing: boolean
 }
 
+/** Nodes that write to the same store. */
+export interface OtherNodes {
+  /** Whether what they commit is known here some milliseconds later. */
+  hears: () => boolean
+  /** Called when it is not known whether something was committed. */
+  doubt: () => void
+}
+
 type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
 
 /** The three verbs: append, read, acknowledge. */
 export class Inbox {
   readonly #database: InboxDatabase
   readonly #waiters: Waiters
+  readonly #clock: Clock
+  readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
 
-  constructor(database: InboxDatabase, waiters: Waiters) {
+  /** @param others the nodes that write to the same store; undefined when this is the only one */
+  constructor(database: InboxDatabase, waiters: Waiters, clock: Clock, others?: OtherNodes) {
     this.#database = database
     this.#waiters = waiters
-    this.#commits = new CommitQueue(database, (committed) => this.#deliver(committed))
+    this.#clock = clock
+    this.#others = others
+    // Once a batch, and not once for each of its messages.
+    const commit = (batch: Batch) =>
+      database.commit(batch).catch((error) => {
+        others?.doubt()
+        throw error
+      })
+    this.#commits = new CommitQueue({ commit }, (committed) => this.#deliver(committed))
   }
 
   /**
@@ -74,40 +82,9 @@ export class Inbox {
    *
    * @throws Problem recipient_not_found, inbox_full, idempotency_key_reused
    */
-  async append({ sender, to, body, idempotencyKey }: Sending): Promise<Receipt> {
-    const sentAtMs = Date.now()
-    const append: Append = {
-      senderId: sender.accountId,
-      from: sender.username,
-      to,
-      id: messageId(sentAtMs),
-      body,
-      sentAtMs,
-      live: this.#waiters.isOnline(to),
-      idempotency:
-        idempotencyKey === undefined
-          ? undefined
-          : { key: idempotencyKey, fingerprint: fingerprint(to, body) },
-    }
-    const outcome = await this.#commits.append(append)
-    switch (outcome.kind) {
-      case 'appended':
-        return { id: append.id, sentAtMs: append.sentAtMs, live: append.live, replayed: false }
-      case 'replayed':
-        return { id: outcome.id, sentAtMs: outcome.sentAtMs, live: outcome.live, replayed: true }
-      case 'recipient_not_found':
-        throw new Problem('recipient_not_found', `There is nobody by the name of ${to}.`)
-      case 'inbox_full':
-        throw new Problem(
-          'inbox_full',
-          `The inbox of ${to} takes no more until its owner has read some of it.`,
-        )
-      case 'idempotency_key_reused':
-        throw new Problem(
-          'idempotency_key_reused',
-          'This Idempotency-Key came with another recipient or body before. A new message needs a new key.',
-        )
-    }
+  async append(sending: Sending): Promise<Receipt> {
+    const append = asAppend(sending, this.#clock(), this.#waiters.isOnline(sending.to))
+    return asReceipt(append, await this.#commits.append(append))
   }
 
   /**
@@ -119,20 +96,21 @@ export class Inbox {
     reader: Reader,
     { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
   ): Promise<PollAnswer> {
-    const cursor = after ?? reader.acknowledgedSeq
-    const untilMs = Date.now() + waitMs
+    let cursor = after ?? reader.acknowledgedSeq
+    const untilMs = this.#clock() + waitMs
     this.#waiters.enter(reader)
     try {
       for (let waited = false; ; waited = true) {
         // Where the newest number is known to be the cursor, the store has nothing to tell.
-        if (this.#waiters.newestSeq(reader.username) !== cursor) {
-          const page = await this.#look(reader, cursor, limit)
+        if (this.#waiters.newestSeq(reader.username) !== cursor || this.#mayBeBehind(waitMs)) {
+          const page = await this.#look(reader, after ?? { sessionId: reader.id, atLeast: cursor }, limit)
+          cursor = page.after
           if (after !== undefined) this.#acknowledge(reader, after)
           if (reader.ended) throw sessionEnded()
           if (cursor < page.newestSeq) return { ...asReading(page), waited, closing: false }
         } else if (after !== undefined) this.#acknowledge(reader, after)
 
-        const leftMs = Math.min(untilMs, tokenExpiresAtMs) - Date.now()
+        const leftMs = Math.min(untilMs, tokenExpiresAtMs) - this.#clock()
         if (leftMs <= 0) return nothing(cursor, waited)
         const end = await this.#waiters.park(reader, cursor, leftMs, connection)
         switch (end.kind) {
@@ -141,6 +119,7 @@ export class Inbox {
           case 'look':
             continue
           case 'ended':
+            reader.ended = true
             throw sessionEnded()
           case 'nothing':
             // Not by the clock: a timer may go a millisecond early.
@@ -160,10 +139,18 @@ export class Inbox {
     }
   }
 
-  async #look(reader: Reader, cursor: number, limit: number): Promise<Page> {
-    const page = await this.#database.readInbox(reader.accountId, cursor, limit)
+  /**
+   * Whether the newest number in memory must not be taken for that of the store. What another node commits is
+   * known here some milliseconds later, which is early enough for those who wait.
+   */
+  #mayBeBehind(waitMs: number): boolean {
+    return this.#others !== undefined && (waitMs === 0 || !this.#others.hears())
+  }
+
+  async #look(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
+    const page = await this.#database.readInbox(reader.accountId, from, limit)
     this.#waiters.learn(reader.username, page.newestSeq)
-    refuseAhead(cursor, page.newestSeq)
+    refuseAhead(page.after, page.newestSeq)
     return page
   }
 
@@ -195,7 +182,7 @@ export class Inbox {
   async firstPage(accountId: number, limit: number): Promise<Reading & { after: number }> {
     // What an older session acknowledged may still be on its way to the store.
     await this.#commits.settled()
-    const page = await this.#database.readInbox(accountId, undefined, limit)
+    const page = await this.#database.readInbox(accountId, 'acknowledged', limit)
     return { ...asReading(page), after: page.after }
   }
 
@@ -207,7 +194,7 @@ export class Inbox {
   }
 
   /** Notes when an account was last online. */
-  see(username: string, atMs: number): void {
+  see(username: string, atMs = this.#clock()): void {
     this.#commits.see({ username, atMs })
   }
 
@@ -244,6 +231,3 @@ const nothing = (cursor: number, waited: boolean): PollAnswer => ({
   waited,
   closing: false,
 })
-
-/** Two messages are the same when recipient and body are. */
-const fingerprint = (to: string, body: string) => createHash('sha256').update(`${to}\0${body}`).digest()

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
 
 /**
@@ -28,6 +29,7 @@ export interface RetentionRules {
 export function startRetention(
   database: Pick<Database, 'purge'>,
   { retentionMs, messageTtlMs }: RetentionRules,
+  clock: Clock,
   onFault: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
@@ -39,7 +41,7 @@ export function startRetention(
   async function walk() {
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
-      const nowMs = Date.now()
+      const nowMs = clock()
       fromAccountId = await database.purge({
         fromAccountId,
         acknowledgedBeforeMs: nowMs - retentionMs,

@@ -7,6 +7,7 @@
  *            compares its cursor with the newest `seq` known, and waits only when there is nothing newer.
  *   deliver  A commit brought messages. A poll that stands right before them gets them from memory; any other
  *            poll that is behind is told to look into the store.
+ *   tell     Another node has committed messages, or the store was looked into for many polls at once.
  *   leave    The poll is over. The mailbox stays for the grace time: it is what "online" means.
  *
  * Why no wake-up is lost: a message committed before the store was read is in what was read. One committed
@@ -14,7 +15,9 @@
  * sees it. Why no message is skipped: a poll gets a message from memory only when its cursor is the number
  * right before it.
  */
+import type { Clock } from '../clock.ts'
 import type { Message } from '../database/database.ts'
+import { type Connection, type Poller, type Queue, type WaitEnd, Waiter } from './waiter.ts'
 
 /**
  * Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is
@@ -25,105 +28,37 @@ const POLLS_PER_SESSION_MAX = 8
 /** How often mailboxes that nobody polls any more are looked for. */
 const SWEEP_MS = 1_000
 
-/** How a wait ends. */
-export type WaitEnd =
-  /** These came, right behind the cursor. */
-  | { kind: 'messages'; messages: Message[] }
-  /** Something came: look into the store. */
-  | { kind: 'look' }
-  /** Nothing came in time. */
-  | { kind: 'nothing' }
-  /** A newer poll of the session took the place. */
-  | { kind: 'displaced' }
-  /** The session was ended. */
-  | { kind: 'ended' }
-  /** The server is shutting down. */
-  | { kind: 'closing' }
-  /** The client went away. */
-  | { kind: 'gone' }
-
-/** Somebody who polls: a session, as far as the waiters care. */
-export interface Poller {
-  readonly id: string
-  readonly username: string
-  /** Logged out, taken over, expelled by a new password, or gone with its account. */
-  readonly ended: boolean
-}
-
-/** The client's end of the line, which tells when it has gone away. A socket is one. */
-export interface Connection {
-  readonly destroyed: boolean
-  on: (event: 'close', listener: () => void) => unknown
-  off: (event: 'close', listener: () => void) => unknown
-}
-
-/** One poll that waits. There may be tens of thousands, so it holds little and makes few closures. */
-class Waiter {
-  readonly poller: Poller
-  readonly cursor: number
-  readonly #mailbox: Mailbox
-  readonly #connection: Connection
-  readonly #timer: NodeJS.Timeout
-  readonly #resolve: (end: WaitEnd) => void
-  readonly #onGone = () => this.settle({ kind: 'gone' })
-
-  constructor(
-    poller: Poller,
-    cursor: number,
-    mailbox: Mailbox,
-    waitMs: number,
-    connection: Connection,
-    resolve: (end: WaitEnd) => void,
-  ) {
-    this.poller = poller
-    this.cursor = cursor
-    this.#mailbox = mailbox
-    this.#connection = connection
-    this.#timer = setTimeout(expire, waitMs, this)
-    this.#resolve = resolve
-    connection.on('close', this.#onGone)
-    mailbox.waiters = [...mailbox.waiters, this]
-  }
-
-  settle(end: WaitEnd) {
-    clearTimeout(this.#timer)
-    // The connection outlives the poll, and must not collect listeners.
-    this.#connection.off('close', this.#onGone)
-    // By identity: a poll that ends late must not take the place of a newer one.
-    this.#mailbox.waiters = this.#mailbox.waiters.filter((waiter) => waiter !== this)
-    this.#resolve(end)
-  }
-}
-
-const expire = (waiter: Waiter) => waiter.settle({ kind: 'nothing' })
-
-interface Mailbox {
+interface Mailbox extends Queue {
   /**
    * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
    */
   newestSeq: number | undefined
-  /** In order of arrival. Replaced and never changed, so that whoever goes through it may settle them. */
-  waiters: readonly Waiter[]
   /** Polls between `enter` and `leave`, parked ones among them. */
   polls: number
   /** When the last poll of each session ended, by its id; undefined until one has. */
   pollEndsMs: Map<string, number> | undefined
 }
 
+export interface WaitersEvents {
+  /** A poll begins. */
+  onEnter: (poller: Poller) => void
+  /** Within a second after an account is no longer online. */
+  onOffline: (username: string, lastSeenAtMs: number) => void
+}
+
 export class Waiters {
   readonly #mailboxes = new Map<string, Mailbox>()
   readonly #graceMs: number
-  readonly #onOffline: (username: string, lastSeenAtMs: number) => void
+  readonly #clock: Clock
+  readonly #events: WaitersEvents
   readonly #sweeper: NodeJS.Timeout
   #closing = false
 
-  /**
-   * @param graceMs how long after its last poll an account still counts as online
-   * @param onOffline called when it no longer does, within a second
-   */
-  constructor(graceMs: number, onOffline: (username: string, lastSeenAtMs: number) => void) {
+  /** @param graceMs how long after its last poll an account still counts as online */
+  constructor(graceMs: number, clock: Clock, events: WaitersEvents) {
     this.#graceMs = graceMs
-    this.#onOffline = onOffline
+    this.#clock = clock
+    this.#events = events
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
@@ -141,7 +76,7 @@ export class Waiters {
   /** When a poll of this account was last under way, where this process remembers. */
   lastSeenAtMs(username: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
-    return mailbox && (mailbox.polls > 0 ? Date.now() : lastEndMs(mailbox))
+    return mailbox && (mailbox.polls > 0 ? this.#clock() : lastEndMs(mailbox))
   }
 
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
@@ -149,7 +84,9 @@ export class Waiters {
     return this.#mailboxes.get(username)?.newestSeq
   }
 
-  enter({ username }: Poller): void {
+  enter(poller: Poller): void {
+    const { username } = poller
+    this.#events.onEnter(poller)
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
       mailbox = { newestSeq: undefined, waiters: [], polls: 0, pollEndsMs: undefined }
@@ -189,19 +126,53 @@ export class Waiters {
     mailbox.polls -= 1
     if (ended) return
     mailbox.pollEndsMs ??= new Map()
-    mailbox.pollEndsMs.set(id, Date.now())
+    mailbox.pollEndsMs.set(id, this.#clock())
   }
 
-  /** Hands over what was committed for an account: its messages with consecutive numbers, in order. */
+  /**
+   * Hands over what was committed for an account. Where other nodes commit too, its numbers may have holes:
+   * such messages go through the store.
+   */
   deliver(username: string, messages: Message[]): void {
     const mailbox = this.#mailboxes.get(username)
     const [first, last] = [messages[0], messages.at(-1)]
     if (!mailbox || !first || !last) return
+    if (messages.some(({ seq }, index) => seq !== first.seq + index)) {
+      this.tell(username, Math.max(...messages.map(({ seq }) => seq)))
+      return
+    }
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, last.seq)
     for (const waiter of mailbox.waiters) {
       if (waiter.cursor === first.seq - 1) waiter.settle({ kind: 'messages', messages })
       else if (waiter.cursor < last.seq) waiter.settle({ kind: 'look' })
     }
+  }
+
+  /** Notes a newest `seq` that is not from here, and sends those who are behind it to the store. */
+  tell(username: string, newestSeq: number): void {
+    const mailbox = this.#mailboxes.get(username)
+    if (!mailbox) return
+    mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, newestSeq)
+    for (const waiter of mailbox.waiters) if (waiter.cursor < newestSeq) waiter.settle({ kind: 'look' })
+  }
+
+  /** From now on no newest `seq` is known: others may have been missed. */
+  forgetNewest(): void {
+    for (const mailbox of this.#mailboxes.values()) mailbox.newestSeq = undefined
+  }
+
+  /** Whose polls wait now; a session with several polls comes several times. */
+  parked(): Poller[] {
+    return [...this.#mailboxes.values()].flatMap(({ waiters }) => waiters.map(({ poller }) => poller))
+  }
+
+  /** Whether a poll of this session is under way, or ended less than the grace time ago. */
+  isPresent({ id, username }: Poller): boolean {
+    const mailbox = this.#mailboxes.get(username)
+    if (!mailbox) return false
+    const { polls, waiters, pollEndsMs } = mailbox
+    // Whoever does not wait just now reads the store; it may be this one.
+    return polls > waiters.length || ofSession(mailbox, id).length > 0 || this.#isRecent(pollEndsMs?.get(id))
   }
 
   /** Answers the polls of a session that was ended; the account is not online through it any more. */
@@ -218,13 +189,17 @@ export class Waiters {
     clearInterval(this.#sweeper)
     for (const [username, mailbox] of this.#mailboxes) {
       const lastSeenAtMs = this.lastSeenAtMs(username)
-      if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
+      if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
       for (const waiter of mailbox.waiters) waiter.settle({ kind: 'closing' })
     }
   }
 
   #isOnline(mailbox: Mailbox): boolean {
-    return mailbox.polls > 0 || Date.now() - (lastEndMs(mailbox) ?? Number.NEGATIVE_INFINITY) < this.#graceMs
+    return mailbox.polls > 0 || this.#isRecent(lastEndMs(mailbox))
+  }
+
+  #isRecent(atMs = Number.NEGATIVE_INFINITY): boolean {
+    return this.#clock() - atMs < this.#graceMs
   }
 
   #sweep() {
@@ -232,7 +207,7 @@ export class Waiters {
       if (this.#isOnline(mailbox)) continue
       this.#mailboxes.delete(username)
       const lastSeenAtMs = lastEndMs(mailbox)
-      if (lastSeenAtMs !== undefined) this.#onOffline(username, lastSeenAtMs)
+      if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Waiters } from '../inbox/waiters.ts'
+import type { Presence } from '../inbox/presence.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import { acknowledge } from './acknowledge.ts'
 import { changePassword } from './changePassword.ts'
@@ -23,13 +23,13 @@ export interface Parts {
   accounts: Accounts
   sessions: Sessions
   inbox: Inbox
-  waiters: Waiters
+  presence: Presence
   limits: RateLimits
   database: Database
 }
 
 /** Which operation gets which part. */
-export const handlers = ({ accounts, sessions, inbox, waiters, limits, database }: Parts): Handlers => ({
+export const handlers = ({ accounts, sessions, inbox, presence, limits, database }: Parts): Handlers => ({
   register: register(accounts, limits),
   login: login(accounts, sessions, inbox, limits),
   renewToken: renewToken(sessions),
@@ -38,7 +38,7 @@ export const handlers = ({ accounts, sessions, inbox, waiters, limits, database 
   getMessageStatus: getMessageStatus(inbox),
   readInbox: readInbox(inbox, limits),
   acknowledge: acknowledge(inbox),
-  getUser: getUser(accounts, inbox, waiters),
+  getUser: getUser(accounts, inbox, presence),
   changePassword: changePassword(accounts, limits),
   deleteAccount: deleteAccount(accounts, limits),
   getHealth: getHealth(),

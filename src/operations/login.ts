@@ -17,13 +17,13 @@ export const login =
     const account = await limits.attempt(username, addressKey(request.ip), () =>
       accounts.identify(username, password),
     )
-    if (!takeover) sessions.refuseSecond(username)
+    if (!takeover) await sessions.refuseSecond(username)
     const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX)
     const { token, expiresAtMs } = await sessions.open(account, {
       acknowledgedSeq: page.after,
       offeredSeq: page.cursor,
     })
-    inbox.see(username, Date.now())
+    inbox.see(username)
 
     const { messages, cursor, hasMore, gap } = page
     return {

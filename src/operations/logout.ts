@@ -10,7 +10,7 @@ export const logout =
     // What this client acknowledged must be there for the next login, so it goes first.
     await inbox.settled()
     await sessions.end(session)
-    inbox.see(session.username, Date.now())
+    inbox.see(session.username)
 
     reply.code(204)
   }

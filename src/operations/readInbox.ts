@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Reading } from '../inbox/reading.ts'
-import type { Connection } from '../inbox/waiters.ts'
+import type { Connection } from '../inbox/waiter.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
 /** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */

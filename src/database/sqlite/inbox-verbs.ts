@@ -10,6 +10,7 @@ import {
   PAGE_BYTES_MAX,
   type Page,
   pageOf,
+  type ReadFrom,
   type Sighting,
   type StoreLimits,
   seqOf,
@@ -128,13 +129,16 @@ export function inboxVerbs(
       if (known) deleteKey.run(known.id)
       insertKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
     }
-    return { kind: 'appended', seq: recipient.newest }
+    return { kind: 'appended', seq: recipient.newest, live }
   }
 
   const countersOf = connection.prepare<[accountId: number], Omit<Counters, 'id'>>(
     `SELECT newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE id = ?`,
   )
+  const acknowledgedBy = connection
+    .prepare<[sessionId: string], number>('SELECT acknowledged_seq FROM session WHERE id = ?')
+    .pluck()
   // Each message as the JSON that goes to its reader, and many at once: columns, objects and a step for each
   // cost more than the row.
   const messagesAfter = connection
@@ -146,19 +150,24 @@ export function inboxVerbs(
     )
     .pluck()
 
-  const readInbox = connection.transaction(
-    (accountId: number, from: number | undefined, limit: number): Page => {
-      const counters = countersOf.get(accountId)
-      if (!counters) throw new Error(`There is no account ${accountId}.`)
-      const after = from ?? counters.acknowledged
-      return {
-        after,
-        messages: pageOf(messagesBehind(accountId, after, limit)),
-        newestSeq: counters.newest,
-        purgedSeq: counters.purged,
-      }
-    },
-  )
+  const readInbox = connection.transaction((accountId: number, from: ReadFrom, limit: number): Page => {
+    const counters = countersOf.get(accountId)
+    if (!counters) throw new Error(`There is no account ${accountId}.`)
+    const after = startOf(from, counters.acknowledged)
+    return {
+      after,
+      messages: pageOf(messagesBehind(accountId, after, limit)),
+      newestSeq: counters.newest,
+      purgedSeq: counters.purged,
+    }
+  })
+
+  function startOf(from: ReadFrom, acknowledged: number): number {
+    if (typeof from === 'number') return from
+    return from === 'acknowledged'
+      ? acknowledged
+      : Math.max(from.atLeast, acknowledgedBy.get(from.sessionId) ?? 0)
+  }
 
   /** At most `limit`, and what goes beyond a page by one step at the most. */
   function messagesBehind(accountId: number, after: number, limit: number): string[] {

@@ -1,0 +1,106 @@
+-- CreateTable
+CREATE TABLE "account" (
+    "id" SERIAL NOT NULL,
+    "username" TEXT NOT NULL,
+    "display_name" TEXT NOT NULL,
+    "password_hash" TEXT,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "deleted_at" TIMESTAMP(3),
+    "last_seen_at" TIMESTAMP(3),
+    "newest_seq" BIGINT NOT NULL DEFAULT 0,
+    "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
+    "purged_seq" BIGINT NOT NULL DEFAULT 0,
+
+    CONSTRAINT "account_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "session" (
+    "id" TEXT NOT NULL,
+    "account_id" INTEGER NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "expires_at" TIMESTAMP(3) NOT NULL,
+    "acknowledged_seq" BIGINT NOT NULL,
+    "offered_seq" BIGINT NOT NULL,
+
+    CONSTRAINT "session_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "node" (
+    "id" TEXT NOT NULL,
+    "alive_until" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "node_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "presence" (
+    "session_id" TEXT NOT NULL,
+    "node_id" TEXT NOT NULL,
+
+    CONSTRAINT "presence_pkey" PRIMARY KEY ("session_id","node_id")
+);
+
+-- CreateTable
+CREATE TABLE "message" (
+    "recipient_id" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "id" BYTEA NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "body" TEXT NOT NULL,
+    "sent_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "message_pkey" PRIMARY KEY ("recipient_id","seq")
+);
+
+-- CreateTable
+CREATE TABLE "idempotency_key" (
+    "id" BIGSERIAL NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "key" TEXT NOT NULL,
+    "fingerprint" BYTEA NOT NULL,
+    "message_id" BYTEA NOT NULL,
+    "sent_at" TIMESTAMP(3) NOT NULL,
+    "live" BOOLEAN NOT NULL,
+
+    CONSTRAINT "idempotency_key_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateIndex
+CREATE UNIQUE INDEX "account_username_key" ON "account"("username");
+
+-- CreateIndex
+CREATE INDEX "session_account_id_idx" ON "session"("account_id");
+
+-- CreateIndex
+CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "idempotency_key_sender_id_key_key" ON "idempotency_key"("sender_id", "key");
+
+-- AddForeignKey
+ALTER TABLE "session" ADD CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "presence" ADD CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "presence" ADD CONSTRAINT "presence_node_id_fkey" FOREIGN KEY ("node_id") REFERENCES "node"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- Counters change with every message: a row's next version finds room beside it, and needs no new index entries.
+ALTER TABLE "account" SET (fillfactor = 70);
+ALTER TABLE "session" SET (fillfactor = 70);
+
+-- Whoever ends a session, the nodes learn of it when that is committed: "ended SESSION NAME".
+CREATE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_notify('restante', 'ended ' || OLD.id || ' ' || username) FROM account WHERE id = OLD.account_id;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER session_ended AFTER DELETE ON "session" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();

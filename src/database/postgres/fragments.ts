@@ -1,0 +1,14 @@
+/** Instants are kept as Prisma writes them: in UTC, without a zone. */
+export const timestampOf = (ms: string) => `to_timestamp(${ms} / 1000.0) AT TIME ZONE 'UTC'`
+
+export const msOf = (timestamp: string) => `(extract(epoch FROM ${timestamp}) * 1000)::bigint`
+
+export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
+
+/** Whether an account polls another node that is alive, or did a moment ago. */
+export const onlineElsewhere = (accountId: string, nodeId: string) => `
+  EXISTS (
+    SELECT FROM session
+      JOIN presence ON presence.session_id = session.id
+      JOIN node ON node.id = presence.node_id
+     WHERE session.account_id = ${accountId} AND node.id <> ${nodeId} AND node.alive_until > ${NOW})`

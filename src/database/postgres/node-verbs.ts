@@ -1,0 +1,70 @@
+import type pg from 'pg'
+import type { Looked, Parked, SharedDatabase } from '../shared-database.ts'
+import { CHANNEL } from './channel.ts'
+import { NOW, onlineElsewhere } from './fragments.ts'
+
+/** How long a node counts as alive after its last word: three words may be lost. */
+const ALIVE = `interval '8 seconds'`
+
+const BEAT = `
+WITH alive AS (
+  INSERT INTO node (id, alive_until) VALUES ($1, ${NOW} + ${ALIVE})
+  ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
+)
+SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms, pg_notify('${CHANNEL}', 'probe ' || $1)`
+
+/** A session that is being ended at this moment is waited for, and then passed by. */
+const APPEAR = `
+INSERT INTO presence (session_id, node_id)
+SELECT id, $2 FROM session WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE
+    ON CONFLICT DO NOTHING`
+
+/** Those that are locked are being removed, with their sessions. */
+const DISAPPEAR = `
+DELETE FROM presence
+ WHERE node_id = $2 AND session_id IN (
+   SELECT session_id FROM presence
+    WHERE session_id = ANY ($1::text[]) AND node_id = $2 FOR UPDATE SKIP LOCKED)`
+
+const IS_ONLINE = `SELECT ${onlineElsewhere('account.id', '$2')} AS online FROM account WHERE username = $1`
+
+const LOOK_AT = `
+SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS parked (session_id, username, n)
+  LEFT JOIN LATERAL (
+    SELECT newest_seq FROM account WHERE username = parked.username LIMIT 1
+  ) AS account ON true
+  LEFT JOIN LATERAL (SELECT id FROM session WHERE id = parked.session_id LIMIT 1) AS session ON true
+ ORDER BY n`
+
+type NodeVerbs = Pick<SharedDatabase, 'clock' | 'beat' | 'appear' | 'disappear' | 'isOnline' | 'lookAt'>
+
+/** What nodes that share this database ask of it. */
+export function nodeVerbs(pool: pg.Pool, nodeId: string): NodeVerbs {
+  /** The database's time when the monotonic clock of this process was 0; from the first beat on. */
+  let originMs = performance.timeOrigin
+  return {
+    clock: () => Math.floor(originMs + performance.now()),
+    beat: async () => {
+      const askedMs = performance.now()
+      const { rows } = await pool.query<{ now_ms: number }>(BEAT, [nodeId])
+      const nowMs = rows[0]?.now_ms as number
+      // It was so between the question and the answer. A clock that agrees with that is left as it is.
+      originMs = Math.min(Math.max(originMs, nowMs - performance.now()), nowMs - askedMs)
+    },
+    appear: async (sessionIds) => {
+      await pool.query(APPEAR, [sessionIds, nodeId])
+    },
+    disappear: async (sessionIds) => {
+      await pool.query(DISAPPEAR, [sessionIds, nodeId])
+    },
+    isOnline: async (username) => {
+      const { rows } = await pool.query<{ online: boolean }>(IS_ONLINE, [username, nodeId])
+      return rows[0]?.online ?? false
+    },
+    lookAt: async (sessions: Parked[]): Promise<Looked[]> => {
+      const values = [sessions.map(({ id }) => id), sessions.map(({ username }) => username)]
+      return (await pool.query<Looked>({ name: 'look_at', text: LOOK_AT, values })).rows
+    },
+  }
+}

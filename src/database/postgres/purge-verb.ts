@@ -1,0 +1,90 @@
+import type pg from 'pg'
+import type { Database, PurgePortion, StoreLimits } from '../database.ts'
+import { NOW, timestampOf } from './fragments.ts'
+
+/** What one portion looks at and removes at the most: some milliseconds of work. */
+const ACCOUNTS_MAX = 1_000
+const INBOXES_MAX = 50
+const MESSAGES_PER_INBOX_MAX = 100
+const KEYS_MAX = 1_000
+
+/** A node that was killed leaves its row. */
+const FORGET_DEAD_NODES = `DELETE FROM node WHERE alive_until < ${NOW} - interval '10 minutes'`
+
+/** The oldest have the lowest ids. */
+const PURGE_KEYS = `
+DELETE FROM idempotency_key
+ WHERE sent_at <= ${timestampOf('$1::bigint')}
+   AND id IN (SELECT id FROM idempotency_key ORDER BY id LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
+
+const PURGE_SESSIONS = `
+DELETE FROM session
+ WHERE id IN (SELECT id FROM session
+               WHERE account_id > $1 AND account_id <= $2 AND expires_at <= ${timestampOf('$3::bigint')}
+                 FOR UPDATE SKIP LOCKED)`
+
+/**
+ * Several nodes may purge at once: an account that another one has locked is passed by until the next walk.
+ *
+ * As on SQLite, only what stands before the first message to keep may go, so that what is gone is one range.
+ * The counters of `mine` may be newer than the messages that this statement sees, and one that it does not
+ * see must not be counted as gone: `seen` is where it ends.
+ */
+const PURGE_INBOXES = `
+WITH
+mine AS MATERIALIZED (
+  SELECT id, newest_seq, acknowledged_seq, purged_seq, deleted_at
+    FROM account
+   WHERE id > $1 AND id <= $2
+     AND purged_seq < CASE WHEN $4::bigint > 0 OR deleted_at IS NOT NULL THEN newest_seq
+                           ELSE acknowledged_seq END
+   ORDER BY id LIMIT ${INBOXES_MAX}
+     FOR NO KEY UPDATE SKIP LOCKED
+),
+purgeable AS MATERIALIZED (
+  SELECT id, purged_seq, least(kept.seq - 1, seen.seq) AS up_to
+    FROM mine
+   CROSS JOIN LATERAL (
+     SELECT max(seq) AS seq FROM message
+      WHERE recipient_id = mine.id AND seq > purged_seq AND seq <= purged_seq + ${MESSAGES_PER_INBOX_MAX}
+   ) AS seen
+    LEFT JOIN LATERAL (
+     SELECT seq FROM message
+      WHERE recipient_id = mine.id AND seq > purged_seq AND seq <= seen.seq AND deleted_at IS NULL
+        AND NOT (sent_at < ${timestampOf('$4::bigint')}
+                 OR seq <= acknowledged_seq AND sent_at < ${timestampOf('$3::bigint')})
+      ORDER BY seq LIMIT 1
+   ) AS kept ON true
+),
+message_removed AS (
+  DELETE FROM message USING purgeable
+   WHERE recipient_id = purgeable.id AND seq > purged_seq AND seq <= up_to
+),
+account_moved AS (
+  UPDATE account SET purged_seq = up_to FROM purgeable
+   WHERE account.id = purgeable.id AND up_to > purgeable.purged_seq
+)
+SELECT id, up_to - purged_seq = ${MESSAGES_PER_INBOX_MAX} AS unfinished FROM purgeable ORDER BY id`
+
+/** Removes what may go, one small portion a call. */
+export function purgeVerb(pool: pg.Pool, { idempotencyTtlMs }: StoreLimits): Pick<Database, 'purge'> {
+  return {
+    async purge(portion: PurgePortion) {
+      const { fromAccountId: from, acknowledgedBeforeMs, unacknowledgedBeforeMs, nowMs } = portion
+      const keys = await pool.query(PURGE_KEYS, [nowMs - idempotencyTtlMs])
+      if (keys.rowCount === KEYS_MAX) return from
+
+      const to = from + ACCOUNTS_MAX
+      await pool.query(PURGE_SESSIONS, [from, to, nowMs])
+      const values = [from, to, acknowledgedBeforeMs, Math.max(unacknowledgedBeforeMs, 0)]
+      const { rows } = await pool.query<{ id: number; unfinished: boolean | null }>(PURGE_INBOXES, values)
+      const unfinished = rows.find((row) => row.unfinished)
+      if (unfinished) return unfinished.id - 1
+      if (rows.length === INBOXES_MAX) return rows.at(-1)?.id
+
+      await pool.query(FORGET_DEAD_NODES)
+      const last = await pool.query<{ id: number | null }>('SELECT max(id) AS id FROM account')
+      return to < (last.rows[0]?.id ?? 0) ? to : undefined
+    },
+  }
+}

@@ -1,0 +1,47 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from './database.ts'
+
+/** What nodes ask of a database that they share, beyond the verbs of a store. */
+export interface SharedDatabase extends Database {
+  /** The database's time, which all nodes have in common whatever their own clocks say. */
+  clock: Clock
+  /** Says that this node is alive, and sends it a probe that it should hear by itself. */
+  beat(): Promise<void>
+  /** Says that these sessions poll this node; those that are over are passed by. */
+  appear(sessionIds: string[]): Promise<void>
+  /** Says that they no longer do. */
+  disappear(sessionIds: string[]): Promise<void>
+  /** Whether somebody of that name polls another node, or did a moment ago; who polls here is known here. */
+  isOnline(username: string): Promise<boolean>
+  /** What has become of these in the meantime, in order. */
+  lookAt(sessions: Parked[]): Promise<Looked[]>
+  /** Begins to hear what the other nodes say. Ends with the database. */
+  listen(hearing: Hearing): { reconnect: () => void }
+}
+
+/** A session whose poll waits. */
+export interface Parked {
+  id: string
+  username: string
+}
+
+export interface Looked {
+  /** Whether the session still is. */
+  alive: boolean
+  /** The newest `seq` of its account's inbox. */
+  newestSeq: number
+}
+
+/** What a node hears from the others. */
+export interface Hearing {
+  /** Another node has added to the inbox of that name. */
+  onAdded: (username: string, newestSeq: number) => void
+  /** A session was ended, by whomsoever. */
+  onEnded: (session: Parked) => void
+  /** A probe of this node came back. */
+  onProbe: () => void
+  /** It hears again: what was said in the meantime is lost. */
+  onConnected: () => void
+  /** It does not hear any more. */
+  onDisconnected: () => void
+}

@@ -1,0 +1,42 @@
+import type { Clock } from '../clock.ts'
+import type { Poller } from './waiter.ts'
+import type { Waiters } from './waiters.ts'
+
+interface OtherNodes {
+  isOnline: (username: string) => Promise<boolean>
+}
+
+/** Who is online: who polls here, and who polls other nodes of the same store. */
+export class Presence {
+  readonly #waiters: Waiters
+  readonly #clock: Clock
+  readonly #others: OtherNodes | undefined
+
+  /** @param others what knows of other nodes; undefined when there are none */
+  constructor(waiters: Waiters, clock: Clock, others?: OtherNodes) {
+    this.#waiters = waiters
+    this.#clock = clock
+    this.#others = others
+  }
+
+  async isOnline(username: string): Promise<boolean> {
+    return this.#waiters.isOnline(username) || ((await this.#others?.isOnline(username)) ?? false)
+  }
+
+  /**
+   * Whether somebody is online, and when that was last so.
+   *
+   * @param storedMs when it was last so, as far as the store knows
+   */
+  async of(username: string, storedMs = 0): Promise<{ online: boolean; lastSeenAtMs: number | undefined }> {
+    const online = await this.isOnline(username)
+    const hereMs = this.#waiters.lastSeenAtMs(username)
+    const lastSeenAtMs = Math.max(storedMs, hereMs ?? (online ? this.#clock() : 0))
+    return { online, lastSeenAtMs: lastSeenAtMs || undefined }
+  }
+
+  /** Answers the polls of a session that was ended; nobody is online through it any more. */
+  endSession(session: Pick<Poller, 'id' | 'username'>): void {
+    this.#waiters.endSession(session)
+  }
+}

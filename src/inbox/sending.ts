@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import type { Append, AppendOutcome } from '../database/database.ts'
+import { Problem } from '../problems.ts'
+import { messageId } from './message-id.ts'
+
+export interface Sending {
+  sender: { accountId: number; username: string }
+  to: string
+  body: string
+  idempotencyKey: string | undefined
+}
+
+export interface Receipt {
+  id: string
+  sentAtMs: number
+  live: boolean
+  /** Whether this answer was given before, to a send with the same idempotency key. */
+  replayed: boolean
+}
+
+/** @param live whether the recipient is online */
+export function asAppend(
+  { sender, to, body, idempotencyKey }: Sending,
+  sentAtMs: number,
+  live: boolean,
+): Append {
+  const idempotency =
+    idempotencyKey === undefined ? undefined : { key: idempotencyKey, fingerprint: fingerprint(to, body) }
+  const { accountId: senderId, username: from } = sender
+  return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, idempotency }
+}
+
+/** @throws Problem recipient_not_found, inbox_full, idempotency_key_reused */
+export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Receipt {
+  switch (outcome.kind) {
+    case 'appended':
+      return { id, sentAtMs, live: outcome.live, replayed: false }
+    case 'replayed':
+      return { id: outcome.id, sentAtMs: outcome.sentAtMs, live: outcome.live, replayed: true }
+    case 'recipient_not_found':
+      throw new Problem('recipient_not_found', `There is nobody by the name of ${to}.`)
+    case 'inbox_full':
+      throw new Problem('inbox_full', `The inbox of ${to} takes no more until its owner has read some of it.`)
+    case 'idempotency_key_reused':
+      throw new Problem(
+        'idempotency_key_reused',
+        'This Idempotency-Key came with another recipient or body before. A new message needs a new key.',
+      )
+  }
+}
+
+/** Two messages are the same when recipient and body are. */
+const fingerprint = (to: string, body: string) => createHash('sha256').update(`${to}\0${body}`).digest()

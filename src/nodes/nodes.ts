@@ -1,0 +1,88 @@
+import type { Sessions } from '../accounts/sessions.ts'
+import type { SharedDatabase } from '../database/shared-database.ts'
+import type { Poller } from '../inbox/waiter.ts'
+import type { Waiters } from '../inbox/waiters.ts'
+import { Announcements } from './announcements.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { SecondLook } from './second-look.ts'
+
+const DEAF =
+  'Notifications do not arrive, so messages from other nodes come up to 2 s late. ' +
+  'Behind PgBouncer use session mode: LISTEN does not work in transaction mode.'
+
+export interface NodesLog {
+  warn: (message: string) => void
+  info: (message: string) => void
+}
+
+type NodesDatabase = Pick<SharedDatabase, 'beat' | 'appear' | 'disappear' | 'lookAt' | 'listen'>
+
+/**
+ * This process as one of several that share a database: it tells the others who polls here, hears what they
+ * have added and which sessions are over, and makes up for what it did not hear.
+ */
+export class Nodes {
+  readonly #heartbeat: Heartbeat
+  readonly #announcements: Announcements
+  readonly #secondLook: SecondLook
+
+  constructor(
+    database: NodesDatabase,
+    waiters: Waiters,
+    sessions: Pick<Sessions, 'forget' | 'forgetAll'>,
+    log: NodesLog,
+  ) {
+    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => void sessions.forget(username, [id])
+    this.#announcements = new Announcements(database, waiters)
+    let warned = false
+    this.#heartbeat = new Heartbeat(database, {
+      onDeaf: (puzzling) => {
+        // Nobody tells now which sessions are over, so they are looked up again.
+        sessions.forgetAll()
+        this.#secondLook.hurry()
+        if (puzzling && !warned) log.warn(DEAF)
+        warned ||= puzzling
+      },
+      onHearing: async () => {
+        sessions.forgetAll()
+        this.#announcements.repeat()
+        waiters.forgetNewest()
+        await this.#secondLook.lookNow()
+        if (warned) log.info('Notifications arrive again.')
+        warned = false
+      },
+      onSilence: () => listener.reconnect(),
+    })
+    this.#secondLook = new SecondLook(database, waiters, () => this.hears(), end)
+    const listener = database.listen({
+      onAdded: (username, newestSeq) => waiters.tell(username, newestSeq),
+      onEnded: end,
+      onProbe: () => void this.#heartbeat.heard(),
+      onConnected: () => void this.#heartbeat.beat(),
+      onDisconnected: () => this.#heartbeat.lost(),
+    })
+  }
+
+  /**
+   * Whether the newest numbers in memory are those of the store, but for what is on its way here for some
+   * milliseconds.
+   */
+  hears(): boolean {
+    return this.#heartbeat.hears
+  }
+
+  /** Something was perhaps committed of which this node was not told: those who wait are looked after. */
+  doubt(): void {
+    this.#heartbeat.lost()
+    void this.#heartbeat.beat()
+  }
+
+  /** A poll of this session begins here. */
+  enter(poller: Poller): void {
+    this.#announcements.enter(poller)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#heartbeat.stop(), this.#secondLook.stop(), this.#announcements.stop()])
+  }
+}
