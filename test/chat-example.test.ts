@@ -117,7 +117,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 120_000 }, () => {
     await chat.shown('ada: before')
 
     await before.stop()
-    const after = await startServer(t, {}, before.file)
+    const after = await startServer(t, {}, before.database)
     way.to = after.url
     chat.type('after')
     await chat.shown('ada: after')

@@ -36,7 +36,7 @@ describe('the commit queue', () => {
     await store.commits(1)
     store.succeed()
 
-    assert.deepEqual(await alone, { kind: 'appended', seq: 1 })
+    assert.deepEqual(await alone, { kind: 'appended', seq: 1, live: false })
   })
 
   it('answers nobody before the commit, and each with the outcome of its own message', async () => {
@@ -53,9 +53,9 @@ describe('the commit queue', () => {
     assert.deepEqual(answers, [])
 
     const outcomes: AppendOutcome[] = [
-      { kind: 'appended', seq: 7 },
+      { kind: 'appended', seq: 7, live: false },
       { kind: 'inbox_full' },
-      { kind: 'appended', seq: 1 },
+      { kind: 'appended', seq: 1, live: false },
     ]
     store.succeed(outcomes)
 
@@ -136,7 +136,7 @@ describe('the commit queue', () => {
 
     await store.commits(2)
     store.succeed()
-    assert.deepEqual(await later, { kind: 'appended', seq: 1 })
+    assert.deepEqual(await later, { kind: 'appended', seq: 1, live: false })
     assert.deepEqual(store.bodies(), [['a', 'b'], ['c']])
   })
 })
@@ -396,7 +396,7 @@ class HeldStore {
   #appended({ appends }: Batch): AppendOutcome[] {
     return appends.map(() => {
       this.#seq += 1
-      return { kind: 'appended', seq: this.#seq }
+      return { kind: 'appended', seq: this.#seq, live: false }
     })
   }
 }

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import SqliteFile from 'better-sqlite3'
 import Fastify from 'fastify'
 import { load } from 'js-yaml'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
@@ -14,7 +11,7 @@ import { readContract } from '../src/contract/document.ts'
 import type { Handlers } from '../src/contract/handler.ts'
 import { Problem, type ProblemCode, problemCodes } from '../src/problems.ts'
 import { Client } from './support/client.ts'
-import { scratchFolder, startServer } from './support/servers.ts'
+import { startServer } from './support/servers.ts'
 
 interface Document {
   info: { description: string }
@@ -202,70 +199,3 @@ test('what is generated is fresh', async () => {
 
   assert.ok(generated === COMMENT_HEADER + astToString(nodes), 'run `npm run generate`')
 })
-
-test('the migrations lead to prisma/schema.prisma', async (t) => {
-  const schema = readFileSync(join(ROOT, 'prisma/schema.prisma'), 'utf8')
-
-  await t.test('exactly', async (t) => {
-    assert.equal(await driftOf(t, schema), '')
-  })
-
-  await t.test('and would not without a migration for a column', async (t) => {
-    const changed = schema.replace('model Message {', 'model Message {\n  subject String?')
-
-    assert.match(await driftOf(t, changed), /ALTER TABLE "message" ADD COLUMN "subject" TEXT/)
-  })
-
-  await t.test('and would not without a migration for an index', async (t) => {
-    const changed = schema.replace('@@index([accountId])', '@@index([accountId, createdAt])')
-
-    assert.match(await driftOf(t, changed), /CREATE INDEX/)
-  })
-})
-
-test('a new database has the tables of the schema and the history of Prisma', async (t) => {
-  const { file } = await startServer(t)
-  const database = new SqliteFile(file, { readonly: true })
-  t.after(() => database.close())
-
-  const tables = database
-    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
-    .pluck()
-    .all()
-  const migrations = database
-    .prepare(
-      'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL ORDER BY migration_name',
-    )
-    .pluck()
-    .all()
-
-  assert.deepEqual(tables, ['_prisma_migrations', 'account', 'idempotency_key', 'message', 'session'])
-  assert.deepEqual(migrations, migrationNames())
-})
-
-const migrationNames = () =>
-  readdirSync(join(ROOT, 'prisma/migrations/sqlite'), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name)
-    .sort()
-
-/**
- * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema
- * engine can be started once; in a copy, because it reads the files that lie beside it.
- */
-async function driftOf(t: TestContext, schema: string): Promise<string> {
-  const folder = scratchFolder(t)
-  mkdirSync(join(folder, 'dist/database'), { recursive: true })
-  cpSync(join(ROOT, 'dist/database/migrate.js'), join(folder, 'dist/database/migrate.js'))
-  cpSync(join(ROOT, 'prisma/migrations'), join(folder, 'prisma/migrations'), { recursive: true })
-  writeFileSync(join(folder, 'prisma/schema.prisma'), schema)
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-  const program = `
-    import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
-    import { schemaDrift } from './dist/database/migrate.js'
-    process.stdout.write(await schemaDrift(new PrismaBetterSqlite3({ url: ':memory:' })))`
-  const args = ['--input-type=module', '-e', program]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder })
-  return stdout
-}

@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client, type Person, range, seqsOf } from './support/client.ts'
-import { scratchFolder, spawnServer, startServer } from './support/servers.ts'
+import { fileOf, scratchFolder } from './support/databases.ts'
+import { spawnServer, startServer } from './support/servers.ts'
 import { countCommits } from './support/write-ahead-log.ts'
 
 const PROBE = new URL('support/connection-settings.mjs', import.meta.url).href
@@ -20,13 +21,13 @@ const FULL = '2'
 
 describe('every connection to the database', () => {
   it('syncs each commit to the disk, writes ahead, and keeps to foreign keys', async (t) => {
-    const { file, stop } = await startServer(t)
+    const { database, stop } = await startServer(t)
     await stop()
     const report = join(scratchFolder(t), 'connections')
     const server = await spawnServer(
       t,
       { NODE_OPTIONS: `--import=${PROBE}`, CONNECTION_SETTINGS: report },
-      file,
+      database,
     )
     // A registration goes through the ORM's connection, a send through that of the statements.
     const ada = await new Client(server).join('ada')
@@ -38,7 +39,7 @@ describe('every connection to the database', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { file: string })
-      .filter((connection) => connection.file === file)
+      .filter((connection) => connection.file === fileOf(database))
     assert.equal(
       connections.length,
       3,
@@ -60,9 +61,9 @@ describe('group commit', () => {
     // Opens the connections: what follows is only the sends.
     await sendAll('first')
 
-    const commits = countCommits(server.file)
+    const commits = countCommits(fileOf(server.database))
     // With the lock taken the first commit waits, and the others come meanwhile, on a machine of any speed.
-    const other = new SqliteFile(server.file)
+    const other = new SqliteFile(fileOf(server.database))
     t.after(() => other.close())
     other.exec('BEGIN IMMEDIATE')
     const sent = sendAll('second')
@@ -79,7 +80,7 @@ describe('group commit', () => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')
     await ada.poll({ wait: 0 })
-    const commits = countCommits(server.file)
+    const commits = countCommits(fileOf(server.database))
     await ada.sendMany('ada', 10)
     assert.ok(commits() >= 10, `${commits()} transactions`)
   })

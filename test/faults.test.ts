@@ -5,14 +5,14 @@
  */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
+import { fileOf, newDatabase } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
-import { type RunningServer, scratchFolder, spawnServer, startServer } from './support/servers.ts'
+import { type RunningServer, spawnServer, startServer } from './support/servers.ts'
 
 describe('while another connection has the database locked', () => {
   for (const mode of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
@@ -79,7 +79,7 @@ describe('while another connection has the database locked', () => {
     assertOverloaded('a send', await ada.send('ada', 'not now'))
     release()
 
-    const look = lookInto(t, server.file)
+    const look = lookInto(t, fileOf(server.database))
     const acknowledged = look.prepare('SELECT acknowledged_seq FROM account').pluck()
     await eventually('the acknowledgement is stored', () => acknowledged.get() === 2)
     assert.equal((await ada.status(ids[1] ?? '')).body.state, 'delivered')
@@ -121,8 +121,9 @@ describe('when the disk is full', () => {
   const limited = ['bash', '-c', `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" dist/main.js`, process.execPath]
 
   it('everything that writes is refused with 503, nothing accepted is lost, and it goes on when there is room', async (t) => {
-    const file = join(scratchFolder(t), 'restante.db')
-    const server = await spawnServer(t, {}, file, limited)
+    const database = await newDatabase(t)
+    const file = fileOf(database)
+    const server = await spawnServer(t, {}, database, limited)
     const everybody = await joinEverybody(server)
     const { bob } = everybody
     const accepted = await fill(bob)
@@ -139,7 +140,7 @@ describe('when the disk is full', () => {
     assertNoFault(server)
     await server.stop()
 
-    const again = await spawnServer(t, {}, file)
+    const again = await spawnServer(t, {}, database)
     assert.equal(again.errors(), '')
   })
 
@@ -221,8 +222,8 @@ function writes({ ada, bob, carol, dora }: Everybody): [what: string, attempt: (
 }
 
 /** Takes the database's lock, as a backup tool does that is slow. */
-function lock(t: TestContext, { file }: RunningServer, mode = 'BEGIN IMMEDIATE'): () => void {
-  const other = new SqliteFile(file)
+function lock(t: TestContext, { database }: RunningServer, mode = 'BEGIN IMMEDIATE'): () => void {
+  const other = new SqliteFile(fileOf(database))
   t.after(() => other.close())
   other.exec(mode)
   return () => other.close()

@@ -23,26 +23,26 @@ test('an idempotency key', async (t) => {
   await client.register('alan')
 
   /** How many messages are in the inbox of a name. */
-  const inboxOf = (username: string) => {
-    const { account = [], message = [] } = stored(server.file)
+  const inboxOf = async (username: string) => {
+    const { account = [], message = [] } = await stored(server.database)
     const id = account.find((row) => row['username'] === username)?.['id']
     return message.filter((row) => row['recipient_id'] === id)
   }
 
   await t.test('gives the first answer again, and sends nothing again', async () => {
     const first = await ada.send('grace', 'Hello', 'key-1')
-    const count = inboxOf('grace').length
+    const count = (await inboxOf('grace')).length
 
     const again = await ada.send('grace', 'Hello', 'key-1')
 
     assert.equal(isReplay(first), false)
     assertReplayOf(first, again)
     assertReplayOf(first, await ada.send('GRACE', 'Hello', 'key-1'))
-    assert.equal(inboxOf('grace').length, count)
+    assert.equal((await inboxOf('grace')).length, count)
   })
 
   await t.test('repeats that the message was live, also when its recipient has gone', async (t) => {
-    const parked = await park(t, grace, `after=${inboxOf('grace').length}`)
+    const parked = await park(t, grace, `after=${(await inboxOf('grace')).length}`)
     const first = await ada.send('grace', 'Are you there?', 'live')
     await parked.answer()
     await grace.logout()
@@ -69,7 +69,7 @@ test('an idempotency key', async (t) => {
   await t.test('is refused with 422 for another recipient or another body', async () => {
     const first = await ada.send('grace', 'One message', 'key-3')
     await client.register('edith')
-    const before = stored(server.file)
+    const before = await stored(server.database)
 
     for (const [to, body] of [
       ['edith', 'One message'],
@@ -81,7 +81,7 @@ test('an idempotency key', async (t) => {
       assert.deepEqual([refused.status, refused.body.code], [422, 'idempotency_key_reused'], `${to}: ${body}`)
     }
 
-    assert.deepEqual(stored(server.file), before)
+    assert.deepEqual(await stored(server.database), before)
     assertReplayOf(first, await ada.send('grace', 'One message', 'key-3'))
   })
 
@@ -116,12 +116,7 @@ test('an idempotency key', async (t) => {
       assert.deepEqual(one.body, other.body)
       assert.deepEqual([isReplay(one), isReplay(other)].sort(), [false, true])
     }
-    assert.deepEqual(
-      inboxOf('joan')
-        .map(({ body }) => body)
-        .sort(),
-      keys.sort(),
-    )
+    assert.deepEqual((await inboxOf('joan')).map(({ body }) => body).sort(), keys.sort())
     assert.deepEqual(seqsOf((await client.login('joan')).body.offlineMessages), range(1, 100))
   })
 
@@ -134,7 +129,7 @@ test('an idempotency key', async (t) => {
     )
 
     for (const pair of pairs) assert.deepEqual(pair.map(({ status }) => status).sort(), [201, 422])
-    assert.equal(inboxOf('mary').length, 50)
+    assert.equal((await inboxOf('mary')).length, 50)
   })
 
   await t.test('is free again after a recipient was not found', async () => {
@@ -158,7 +153,7 @@ test('an idempotency key', async (t) => {
     const first = await ada.send('edith', 'Before the restart', 'key-7')
     await server.stop()
 
-    const restarted = new Client(await startServer(t, {}, server.file))
+    const restarted = new Client(await startServer(t, {}, server.database))
     const adaAgain = new Person(restarted, 'ada', ada.token, ada.cursor)
 
     assertReplayOf(first, await adaAgain.send('edith', 'Before the restart', 'key-7'))
@@ -197,5 +192,5 @@ test('a key is forgotten after IDEMPOTENCY_TTL, and can stand for another messag
   assert.ok(aged >= 1_000, `it was forgotten after ${aged} ms`)
   assert.notEqual(sent.body.id, first.body.id)
   assertReplayOf(sent, await ada.send('grace', 'Something else', 'key'))
-  assert.equal(stored(server.file)['idempotency_key']?.length, 1)
+  assert.equal((await stored(server.database))['idempotency_key']?.length, 1)
 })

@@ -213,7 +213,11 @@ test('a secret can be rotated', async (t) => {
   const { token } = await new Client(first).join('ada')
   await first.stop()
 
-  const second = await startServer(t, { JWT_SECRET: `${fresh}, ${old}`, SESSION_POLICY: 'multi' }, first.file)
+  const second = await startServer(
+    t,
+    { JWT_SECRET: `${fresh}, ${old}`, SESSION_POLICY: 'multi' },
+    first.database,
+  )
   const client = new Client(second)
   const signedAfter = await client.enter('ada')
 
@@ -224,7 +228,9 @@ test('a secret can be rotated', async (t) => {
   await t.test('new tokens are signed with the first one alone', async (t) => {
     const renewed = (await client.post('/v1/token', undefined, { token })).body.token
     await second.stop()
-    const third = new Client(await startServer(t, { JWT_SECRET: fresh, SESSION_POLICY: 'multi' }, first.file))
+    const third = new Client(
+      await startServer(t, { JWT_SECRET: fresh, SESSION_POLICY: 'multi' }, first.database),
+    )
 
     assert.equal((await third.get('/v1/users/ada', { token: signedAfter.token })).status, 200)
     assert.equal((await third.get('/v1/users/ada', { token: renewed })).status, 200)

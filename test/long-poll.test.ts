@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { copyFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { adaAndBob, Client, range, seqsOf } from './support/client.ts'
+import { asAfterCrash } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer, startServer } from './support/servers.ts'
@@ -138,11 +138,8 @@ describe('reading the inbox', () => {
     await bob.sendMany(ada, 3)
     await ada.acknowledge(2)
 
-    // A second server on a copy of the files sees what a crash would leave.
-    const { file } = await server()
-    const copy = `${file}.copy`
-    for (const suffix of ['', '-wal']) copyFileSync(file + suffix, copy + suffix)
-    const restored = new Client(await startServer(t, {}, copy))
+    const { database } = await server()
+    const restored = new Client(await startServer(t, {}, asAfterCrash(database)))
 
     assert.deepEqual(seqsOf((await restored.login(ada.username)).body.offlineMessages), [3])
   })

@@ -5,7 +5,7 @@ import { type Append, type Message, PAGE_BYTES_MAX, pageOf } from '../src/databa
 import { openStore } from '../src/database/sqlite/store.ts'
 import { messageId } from '../src/inbox/message-id.ts'
 import { range, seqsOf } from './support/client.ts'
-import { scratchFolder } from './support/servers.ts'
+import { scratchFolder } from './support/databases.ts'
 
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 

@@ -61,6 +61,14 @@ describe('being online', () => {
     assert.ok(Date.now() - answeredAtMs >= 900, `offline after ${Date.now() - answeredAtMs} ms`)
   })
 
+  it('does not come back by itself when it has ended', async () => {
+    const { ada, bob } = await adaAndBob(await withoutGrace())
+    await ada.poll({ wait: 0 })
+
+    for (const untilMs = Date.now() + 1_500; Date.now() < untilMs; )
+      assert.equal((await bob.user(ada)).body.online, false)
+  })
+
   it('goes on past the grace time while a poll waits', async (t) => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     const poll = await park(t, ada, 'wait=2')
@@ -175,7 +183,7 @@ describe('being online', () => {
     await first.stop()
     const stoppedAtMs = Date.now()
 
-    const second = await startServer(t, {}, first.file)
+    const second = await startServer(t, {}, first.database)
     const { client } = await adaAndBob(second)
     const { online, lastSeenAt } = (await client.get(`/v1/users/${ada.username}`, { token: bob.token })).body
 

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client } from './support/client.ts'
+import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
-import { type Env, type LogLine, scratchFolder, spawnProgram, spawnServer } from './support/servers.ts'
+import { type Env, type LogLine, spawnProgram, spawnServer } from './support/servers.ts'
 
 /** Under a second on an idle machine; here only a start that hangs is a failure. */
 const START_MS_MAX = 20_000
@@ -15,7 +16,7 @@ const START_MS_MAX = 20_000
 describe('a start', () => {
   it('says where it listens and nothing else, and makes the folder and the database', async (t) => {
     const file = join(scratchFolder(t), 'data', 'deeper', 'restante.db')
-    const server = await spawnServer(t, {}, file)
+    const server = await spawnServer(t, {}, `file:${file}`)
 
     assert.equal((await new Client(server).get('/readyz')).status, 200)
     assert.equal(await stop(server), 0)
@@ -32,7 +33,8 @@ describe('a start', () => {
 
   it('keeps the database and its token secret from other users', async (t) => {
     const folder = join(scratchFolder(t), 'data')
-    const { file, url } = await spawnServer(t, {}, join(folder, 'restante.db'))
+    const file = join(folder, 'restante.db')
+    const { url } = await spawnServer(t, {}, `file:${file}`)
 
     await new Client({ url }).join('ada')
     assert.equal(statSync(folder).mode & 0o077, 0, 'the folder')
@@ -46,7 +48,7 @@ describe('a start', () => {
     await ada.send('ada', 'from the first start')
     await stop(first)
 
-    const second = await spawnServer(t, {}, first.file)
+    const second = await spawnServer(t, {}, first.database)
     const answer = await new Client(second).get('/v1/inbox?wait=0', { token: ada.token })
     assert.equal(answer.body.messages[0]?.body, 'from the first start')
     assert.equal(second.errors(), '')
@@ -56,22 +58,25 @@ describe('a start', () => {
     const first = await spawnServer(t)
     const ada = await new Client(first).join('ada')
 
-    const sentence = await refusal(t, first.file)
-    assert.equal(sentence, `The database ${first.file} is in use by another Restante process.`)
+    const sentence = await refusal(t, first.database)
+    assert.equal(sentence, `The database ${fileOf(first.database)} is in use by another Restante process.`)
     assert.equal((await ada.send('ada', 'still here')).status, 201)
   })
 
   it('is refused under another name of the same database, too', async (t) => {
-    const { file } = await spawnServer(t)
+    const { database } = await spawnServer(t)
     const link = join(scratchFolder(t), 'link.db')
-    symlinkSync(file, link)
+    symlinkSync(fileOf(database), link)
 
-    assert.match(await refusal(t, link), /^The database .+ is in use by another Restante process\.$/)
+    assert.match(
+      await refusal(t, `file:${link}`),
+      /^The database .+ is in use by another Restante process\.$/,
+    )
   })
 
   it('is given to one of several that start at the same moment', async (t) => {
-    const file = join(scratchFolder(t), 'restante.db')
-    const programs = Array.from({ length: 4 }, () => spawnProgram(t, {}, file))
+    const database = await newDatabase(t)
+    const programs = Array.from({ length: 4 }, () => spawnProgram(t, {}, database))
     const listens = (await Promise.allSettled(programs.map(({ listening }) => listening))).map(
       ({ status }) => status === 'fulfilled',
     )
@@ -88,13 +93,13 @@ describe('a start', () => {
     const first = await spawnServer(t)
     first.process.kill('SIGKILL')
     await first.exited
-    const second = await spawnServer(t, {}, first.file)
+    const second = await spawnServer(t, {}, first.database)
     assert.equal((await new Client(second).get('/readyz')).status, 200)
   })
 
   it('is refused in a sentence when the port is taken', async (t) => {
     const { url, port } = await somethingElse(t)
-    const sentence = await refusal(t, join(scratchFolder(t), 'restante.db'), { PORT: String(port) })
+    const sentence = await refusal(t, await newDatabase(t), { PORT: String(port) })
     assert.match(sentence, /EADDRINUSE/)
     assert.ok(sentence.includes(new URL(url).host), sentence)
   })
@@ -128,7 +133,7 @@ describe('a start', () => {
   for (const [what, make] of Object.entries(unusable)) {
     it(`is refused in a sentence that names the database when that ${what}`, async (t) => {
       const { file, says } = make(scratchFolder(t))
-      const sentence = await refusal(t, file)
+      const sentence = await refusal(t, `file:${file}`)
       assert.ok(sentence.includes(file), sentence)
       assert.match(sentence, says)
     })
@@ -139,27 +144,23 @@ describe('a start', () => {
     chmodSync(folder, 0o500)
     // Root is stopped by no permission, but nobody can write below what is no folder.
     const file = process.getuid?.() === 0 ? '/dev/null/restante.db' : join(folder, 'restante.db')
-    const sentence = await refusal(t, file)
+    const sentence = await refusal(t, `file:${file}`)
     assert.ok(sentence.includes(file), sentence)
   })
 
   it('is refused in a sentence when the disk is full, and possible when it no longer is', async (t) => {
-    const file = join(scratchFolder(t), 'restante.db')
+    const database = await newDatabase(t)
     const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" dist/main.js', process.execPath]
-    const sentence = await refusal(t, file, {}, full)
-    assert.ok(sentence.includes(file), sentence)
+    const sentence = await refusal(t, database, {}, full)
+    assert.ok(sentence.includes(fileOf(database)), sentence)
 
-    const server = await spawnServer(t, {}, file)
+    const server = await spawnServer(t, {}, database)
     const ada = await new Client(server).join('ada')
     assert.equal((await ada.send('ada', 'there is room again')).status, 201)
   })
 
   it('is refused with one sentence for each mistake in the configuration', async (t) => {
-    const program = spawnProgram(
-      t,
-      { PORT: 'http', RETENTION: 'soon', JWT_SECRET: '' },
-      join(scratchFolder(t), 'x.db'),
-    )
+    const program = spawnProgram(t, { PORT: 'http', RETENTION: 'soon', JWT_SECRET: '' }, await newDatabase(t))
     assert.equal(await program.exited, 1)
     assert.match(
       program.errors(),
@@ -170,8 +171,8 @@ describe('a start', () => {
   it('is refused in a sentence when the token secret that it kept is damaged', async (t) => {
     const server = await spawnServer(t)
     await stop(server)
-    writeFileSync(`${server.file}.jwt-secret`, 'short')
-    assert.match(await refusal(t, server.file), /jwt-secret: Expected secrets of at least 32 bytes/)
+    writeFileSync(`${fileOf(server.database)}.jwt-secret`, 'short')
+    assert.match(await refusal(t, server.database), /jwt-secret: Expected secrets of at least 32 bytes/)
   })
 })
 
@@ -202,7 +203,7 @@ describe('the log', () => {
   it('tells of a fault with the id of the request that met it', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
-    const other = new SqliteFile(server.file)
+    const other = new SqliteFile(fileOf(server.database))
     other.exec('BEGIN IMMEDIATE')
     const { status, headers } = await ada.send('ada', 'while somebody else has the database')
     other.close()
@@ -224,8 +225,8 @@ async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
 }
 
 /** Starts in vain. Resolves with what it said: one sentence to read, nothing for the machine, no stack. */
-async function refusal(t: TestContext, file: string, env: Env = {}, command?: string[]): Promise<string> {
-  const program = spawnProgram(t, env, file, command)
+async function refusal(t: TestContext, database: string, env: Env = {}, command?: string[]): Promise<string> {
+  const program = spawnProgram(t, env, database, command)
   const timer = setTimeout(() => program.process.kill('SIGKILL'), START_MS_MAX)
   assert.equal(await program.exited, 1, program.errors())
   clearTimeout(timer)

@@ -8,6 +8,7 @@ import {
   type Message,
   type Page,
   pageOf,
+  type ReadFrom,
 } from '../src/database/database.ts'
 import { Inbox, type PollRequest, type Reader } from '../src/inbox/inbox.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
@@ -367,9 +368,9 @@ interface TestReader extends Reader {
 /** The inbox of ada over a store in memory. */
 function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
   const store = new HeldStore()
-  const waiters = new Waiters(graceMs, () => {})
+  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
   t.after(() => waiters.close())
-  const inbox = new Inbox(store, waiters)
+  const inbox = new Inbox(store, waiters, Date.now)
 
   const poll = async (reader: Reader, request: Partial<PollRequest>) => {
     const answer = await inbox.read(reader, {
@@ -438,8 +439,8 @@ class HeldStore {
     return this.#heldCommit
   }
 
-  async readInbox(_accountId: number, from: number | undefined, limit: number): Promise<Page> {
-    const after = from ?? this.acknowledgedSeq
+  async readInbox(_accountId: number, from: ReadFrom, limit: number): Promise<Page> {
+    const after = typeof from === 'number' ? from : this.acknowledgedSeq
     const messages = pageOf(
       this.#messages.slice(after, after + limit).map((message) => JSON.stringify(message)),
     )
@@ -462,10 +463,10 @@ class HeldStore {
     return undefined
   }
 
-  #append({ id, from, body, sentAtMs }: Append): AppendOutcome {
+  #append({ id, from, body, sentAtMs, live }: Append): AppendOutcome {
     const seq = this.#messages.length + 1
     this.#messages.push({ seq, id, from, body, sentAt: new Date(sentAtMs).toISOString() })
-    return { kind: 'appended', seq }
+    return { kind: 'appended', seq, live }
   }
 }
 

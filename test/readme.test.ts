@@ -4,10 +4,12 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
+import { markdownTable } from '../bench/support/report.ts'
 import { readConfig } from './support/built.ts'
 import { Client } from './support/client.ts'
+import { scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
-import { scratchFolder, startServer } from './support/servers.ts'
+import { startServer } from './support/servers.ts'
 import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
 
 const root = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
@@ -123,4 +125,13 @@ test('every file that README and the documents point to is there', () => {
     }
   }
   for (const [path] of root('docs/durability.md').matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)) root(path)
+})
+
+test('README shows what the last benchmark measured', () => {
+  const results = JSON.parse(root('bench/results.json'))
+  const [shown = ''] = /(?<=<!-- npm run bench -->\n)[\s\S]*(?=<!-- end -->)/.exec(README) ?? []
+  // The formatter aligns the columns.
+  const plain = (table: string) => table.trim().replaceAll(/ +/g, ' ').replaceAll(/-{3,}/g, '---')
+
+  assert.equal(plain(shown), plain(markdownTable(results)))
 })

@@ -120,7 +120,7 @@ test('bad input is refused with a problem document that says what is wrong, and 
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
   await grace.sendMany('ada', 3)
   await ada.acknowledge(1)
-  let known = stored(server.file)
+  let known = await stored(server.database)
 
   const refused = (refusal: Refusal) =>
     t.test(refusal.title, async () => {
@@ -128,7 +128,7 @@ test('bad input is refused with a problem document that says what is wrong, and 
       const token = 'token' in refusal ? refusal.token : ada.token
       const answer = await client.request(method, path, { ...(token && { token }), body, headers })
       const before = known
-      known = stored(server.file)
+      known = await stored(server.database)
       assertRefused(answer, refusal)
       assert.deepEqual(known, before, 'something has changed')
     })
@@ -546,7 +546,7 @@ test('what is no good HTTP is refused with a problem document too', async (t) =>
   const client = new Client(server)
   const ada = await client.join('ada')
   await ada.acknowledge(0)
-  const before = stored(server.file)
+  const before = await stored(server.database)
   const authorization = `Authorization: Bearer ${ada.token}`
   const json = 'Content-Type: application/json'
   const message = '{"to":"ada","body":"Hello"}'
@@ -626,7 +626,7 @@ test('what is no good HTTP is refused with a problem document too', async (t) =>
 
       assertRefused(answer, { status, code })
       assert.ok(answer.headers.get('x-request-id'), 'there is no X-Request-Id')
-      assert.deepEqual(stored(server.file), before, 'something has changed')
+      assert.deepEqual(await stored(server.database), before, 'something has changed')
     })
   }
 

@@ -4,9 +4,11 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import { fileOf, itOnSqlite } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { type Env, type RunningServer, startServer } from './support/servers.ts'
+import { type Sql, withSql } from './support/sql.ts'
 import { stored } from './support/stored.ts'
 import { countCommits } from './support/write-ahead-log.ts'
 
@@ -34,17 +36,17 @@ describe('an acknowledged message', () => {
   })
 
   it('stays as long as it is younger, and one that is not acknowledged stays however old it is', async (t) => {
-    const { file } = await prepare(t, (database) => {
-      insertMessages(database, 'ada', [25, 25, 1, 25, 25], 4)
-      insertMessages(database, 'bob', [25, 25, 25], 1)
+    const database = await prepare(t, async (sql) => {
+      await insertMessages(sql, 'ada', [25, 25, 1, 25, 25], 4)
+      await insertMessages(sql, 'bob', [25, 25, 25], 1)
       // The last inbox of a walk: when this one is purged, the others have been looked at.
-      insertMessages(database, 'zoe', [25], 1)
+      await insertMessages(sql, 'zoe', [25], 1)
     })
-    const server = await startServer(t, {}, file)
-    await eventually('the walk is over', () => !seqsIn(server, 'zoe').includes(1))
+    const server = await startServer(t, {}, database)
+    await eventually('the walk is over', async () => !(await seqsIn(server, 'zoe')).includes(1))
 
-    assert.deepEqual(seqsIn(server, 'bob'), [2, 3])
-    assert.deepEqual(seqsIn(server, 'ada'), [3, 4, 5])
+    assert.deepEqual(await seqsIn(server, 'bob'), [2, 3])
+    assert.deepEqual(await seqsIn(server, 'ada'), [3, 4, 5])
     // The fourth is old and acknowledged, but what is gone is always one range.
     const ada = await new Client(server).enter('ada')
     const { body } = await ada.poll({ after: 0, wait: 0 })
@@ -54,8 +56,8 @@ describe('an acknowledged message', () => {
 
 describe('a message that nobody reads', () => {
   it('goes when it is older than MESSAGE_TTL, which the login tells', async (t) => {
-    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2, 0.1, 0.1]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h' }, file)
+    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2, 0.1, 0.1]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
     await eventually('the old ones are gone', () => hasSeqs(server, [4, 5]))
 
     const { body } = await new Client(server).login('ada')
@@ -64,8 +66,8 @@ describe('a message that nobody reads', () => {
   })
 
   it('leaves a gap that is told once, and then the poll waits for the next message', async (t) => {
-    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h' }, file)
+    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
     await eventually('all are gone', () => hasSeqs(server, []))
 
     const login = (await new Client(server).login('ada')).body
@@ -82,11 +84,11 @@ describe('a message that nobody reads', () => {
   })
 
   it('makes room in a full inbox when it goes', async (t) => {
-    const { file } = await prepare(t, (database) => insertMessages(database, 'ada', [2, 2, 2]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, file)
+    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
+    const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, database)
     const zoe = await new Client(server).enter('zoe')
     await eventually('there is room', async () => (await zoe.send('ada', 'once more')).status === 201)
-    assert.deepEqual(seqsIn(server, 'ada'), [4])
+    assert.deepEqual(await seqsIn(server, 'ada'), [4])
   })
 })
 
@@ -102,7 +104,7 @@ describe('numbers', () => {
     await eventually('all are gone again', () => hasSeqs(server, []))
     await server.stop()
 
-    const again = await startServer(t, { RETENTION: '0' }, server.file)
+    const again = await startServer(t, { RETENTION: '0' }, server.database)
     const later = await new Client(again).enter('ada')
     await later.send('ada', 'the fifth')
     const { body } = await later.poll({ wait: 0 })
@@ -116,56 +118,55 @@ describe('what else goes', () => {
     await zoe.sendMany('ada', 3)
     await ada.send('zoe', 'remember me')
     await ada.request('POST', '/v1/me/delete', { body: { password: passwordOf('ada') } })
-    await eventually('the inbox is gone', () => seqsIn(server, 'ada').length === 0)
+    await eventually('the inbox is gone', async () => (await seqsIn(server, 'ada')).length === 0)
 
     const { body } = await zoe.poll({ wait: 0 })
     assert.deepEqual([body.messages[0].from, body.messages[0].body], ['ada', 'remember me'])
-    const sessions = stored(server.file)['session'] ?? []
+    const sessions = await rowsOf(server, 'session')
     assert.equal(sessions.length, 1, 'That of zoe.')
   })
 
   it('are idempotency keys, older than IDEMPOTENCY_TTL and no others, however many', async (t) => {
-    const { file } = await prepare(t, (database) => {
-      insertKeys(database, 'ada', 5_000, 25)
-      insertKeys(database, 'ada', 3, 23)
+    const database = await prepare(t, async (sql) => {
+      await insertKeys(sql, 'ada', 5_000, 25)
+      await insertKeys(sql, 'ada', 3, 23)
     })
-    const server = await startServer(t, {}, file)
-    await eventually('the old ones are gone', () => rowsOf(server, 'idempotency_key').length <= 3)
-    assert.equal(rowsOf(server, 'idempotency_key').length, 3)
+    const server = await startServer(t, {}, database)
+    const keys = () => rowsOf(server, 'idempotency_key')
+    await eventually('the old ones are gone', async () => (await keys()).length <= 3)
+    assert.equal((await keys()).length, 3)
   })
 
   it('are sessions that have expired and no others', async (t) => {
-    const { file } = await prepare(t, (database) => {
-      const insert = database.prepare<{ id: string; inMs: number; nowMs: number }>(
-        `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
-         SELECT @id, id, 0, @nowMs + @inMs, 0, 0 FROM account WHERE username = 'ada'`,
-      )
+    const database = await prepare(t, async (sql) => {
       for (const [id, inMs] of Object.entries({ past: -1, future: HOUR_MS })) {
-        insert.run({ id, inMs, nowMs: Date.now() })
+        await sql.run(
+          `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
+           VALUES (?, ?, ?, ?, 0, 0)`,
+          ...[id, await idOf(sql, 'ada'), new Date(0), new Date(Date.now() + inMs)],
+        )
       }
     })
-    const server = await startServer(t, {}, file)
-    await eventually('the old one is gone', () => !rowsOf(server, 'session').some(({ id }) => id === 'past'))
-    assert.ok(rowsOf(server, 'session').some(({ id }) => id === 'future'))
+    const server = await startServer(t, {}, database)
+    const has = async (wanted: string) => (await rowsOf(server, 'session')).some(({ id }) => id === wanted)
+    await eventually('the old one is gone', async () => !(await has('past')))
+    assert.ok(await has('future'))
   })
 })
 
 describe('the purge', () => {
-  it('of 5 000 messages is done in small portions', async (t) => {
-    const { file } = await prepare(t, (database) =>
-      insertMessages(database, 'ada', Array(5_000).fill(25), 5_000),
-    )
-    const commits = countCommits(file)
-    const server = await startServer(t, {}, file)
+  // The transactions are counted in its write-ahead log.
+  itOnSqlite('of 5 000 messages is done in small portions', async (t) => {
+    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
+    const commits = countCommits(fileOf(database))
+    const server = await startServer(t, {}, database)
     await eventually('all are gone', () => hasSeqs(server, []), 20_000)
     assert.ok(commits() >= 5, `${commits()} transactions`)
   })
 
   it('holds up nobody: sends go on meanwhile, and their messages stay', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
-    const database = new SqliteFile(server.file)
-    database.transaction(() => insertMessages(database, 'ada', Array(5_000).fill(25), 5_000))()
-    database.close()
+    await withSql(server.database, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
     let sent = 0
     const sendOne = async () => {
       assert.equal((await ada.send('ada', 'meanwhile')).status, 201)
@@ -173,7 +174,7 @@ describe('the purge', () => {
     }
     const goneAfterOneMore = async () => {
       await sendOne()
-      return !seqsIn(server, 'ada').includes(5_000)
+      return !(await seqsIn(server, 'ada')).includes(5_000)
     }
     await eventually('the old ones are gone', goneAfterOneMore, 20_000)
 
@@ -182,13 +183,14 @@ describe('the purge', () => {
     assert.deepEqual(seqsOf(body.messages), range(5_001, 5_000 + Math.min(sent, 500)))
   })
 
-  it('goes on by itself after the database was locked', async (t) => {
+  // Nobody can lock a whole database of PostgreSQL.
+  itOnSqlite('goes on by itself after the database was locked', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
     await ada.sendMany('ada', 2)
     await ada.acknowledge(1)
     await eventually('the first is gone', () => hasSeqs(server, [2]))
     await ada.acknowledge(2)
-    const other = new SqliteFile(server.file)
+    const other = new SqliteFile(fileOf(server.database))
     t.after(() => other.close())
     other.exec('BEGIN IMMEDIATE')
     // Behind a send that was refused, a walk has been refused, or will be: they take turns.
@@ -215,58 +217,62 @@ async function begin(t: TestContext, env: Env): Promise<Beginning> {
   return { server, ada: await client.join('ada'), zoe: await client.join('zoe') }
 }
 
-/** A database with accounts, and with what the test puts there that only time would bring. */
-async function prepare(t: TestContext, fill: (database: SqliteFile.Database) => void) {
-  const server = await startServer(t)
-  const client = new Client(server)
+/**
+ * A database with accounts, and with what the test puts there that only time would bring. Resolves with its
+ * DATABASE_URL.
+ */
+async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promise<string> {
+  const { url, database, stop } = await startServer(t)
+  const client = new Client({ url })
   await Promise.all(['ada', 'bob'].map((name) => client.register(name)))
   // Behind the others, and so purged after them.
   await client.register('zoe')
-  await server.stop()
-  const database = new SqliteFile(server.file)
-  database.transaction(() => fill(database))()
-  database.close()
-  return { file: server.file }
+  await stop()
+  await withSql(database, fill)
+  return database
 }
 
 /** @param agesHours one for each message, in the order of their numbers */
-function insertMessages(database: SqliteFile.Database, to: string, agesHours: number[], acknowledgedSeq = 0) {
-  const id = idOf(database, to)
-  const insert = database.prepare(
-    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
-  )
+async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
+  const id = await idOf(sql, to)
   for (const [i, hours] of agesHours.entries()) {
-    insert.run(id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, Date.now() - hours * HOUR_MS)
+    await sql.run(
+      'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+      ...[id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, hoursAgo(hours)],
+    )
   }
-  database
-    .prepare('UPDATE account SET newest_seq = ?, acknowledged_seq = ? WHERE id = ?')
-    .run(agesHours.length, acknowledgedSeq, id)
+  const counters = 'UPDATE account SET newest_seq = ?, acknowledged_seq = ? WHERE id = ?'
+  await sql.run(counters, agesHours.length, acknowledgedSeq, id)
 }
 
-function insertKeys(database: SqliteFile.Database, from: string, count: number, ageHours: number) {
-  const insert = database.prepare(
-    'INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live) VALUES (?, ?, ?, ?, ?, 0)',
-  )
-  const id = idOf(database, from)
+async function insertKeys(sql: Sql, from: string, count: number, ageHours: number) {
+  const id = await idOf(sql, from)
   for (let i = 0; i < count; i++) {
     const bytes = uuidToBytes(uuidv7())
-    insert.run(id, `${ageHours} hours ${i}`, bytes, bytes, Date.now() - ageHours * HOUR_MS)
+    await sql.run(
+      `INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      ...[id, `${ageHours} hours ${i}`, bytes, bytes, hoursAgo(ageHours), false],
+    )
   }
 }
 
-const idOf = (database: SqliteFile.Database, username: string) =>
-  database.prepare<[string], number>('SELECT id FROM account WHERE username = ?').pluck().get(username)
+const hoursAgo = (hours: number) => new Date(Date.now() - hours * HOUR_MS)
 
-const rowsOf = ({ file }: RunningServer, table: string) => stored(file)[table] ?? []
+async function idOf(sql: Sql, username: string): Promise<number> {
+  const [account] = await sql.run('SELECT id FROM account WHERE username = ?', username)
+  return Number(account?.['id'])
+}
 
-function seqsIn(server: RunningServer, username: string): unknown[] {
-  const id = rowsOf(server, 'account').find((account) => account['username'] === username)?.['id']
-  return rowsOf(server, 'message')
-    .filter((message) => message['recipient_id'] === id)
-    .map(({ seq }) => seq)
+const rowsOf = async ({ database }: RunningServer, table: string) => (await stored(database))[table] ?? []
+
+async function seqsIn(server: RunningServer, username: string): Promise<unknown[]> {
+  const { account = [], message = [] } = await stored(server.database)
+  const id = account.find((row) => row['username'] === username)?.['id']
+  return message.filter((row) => row['recipient_id'] === id).map(({ seq }) => seq)
 }
 
 /** Whether the inbox of ada has exactly these. */
-function hasSeqs(server: RunningServer, seqs: number[]): boolean {
-  return JSON.stringify(seqsIn(server, 'ada')) === JSON.stringify(seqs)
+async function hasSeqs(server: RunningServer, seqs: number[]): Promise<boolean> {
+  return JSON.stringify(await seqsIn(server, 'ada')) === JSON.stringify(seqs)
 }

@@ -59,7 +59,7 @@ describe('a stop', () => {
 
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
     assert.equal(await server.exited, 0)
-    const bodies = stored(server.file)['message']?.map(({ body }) => body)
+    const bodies = (await stored(server.database))['message']?.map(({ body }) => body)
     assert.deepEqual(new Set(bodies), new Set(range(1, 20).map((i) => `begun ${i}`)))
   })
 
@@ -127,7 +127,7 @@ describe('a stop', () => {
 
     assert.equal(await stop(server), 1)
     assert.deepEqual(
-      stored(server.file)['message']?.map(({ body }) => body),
+      (await stored(server.database))['message']?.map(({ body }) => body),
       ['accepted'],
     )
   })
@@ -139,9 +139,9 @@ describe('a stop', () => {
     await ada.poll({ after: 3, limit: 1 })
     assert.equal(await stop(server), 0)
 
-    const [account] = stored(server.file)['account'] ?? []
+    const [account] = (await stored(server.database))['account'] ?? []
     assert.equal(account?.['acknowledged_seq'], 3)
-    const again = await spawnServer(t, {}, server.file)
+    const again = await spawnServer(t, {}, server.database)
     const { body } = await new Client(again).login('ada')
     assert.equal(body.offlineMessages[0].seq, 4)
   })
@@ -153,7 +153,7 @@ describe('when somebody was last seen', () => {
 
   const afterRestart = async (t: TestContext, server: ServerProcess, { username, token, cursor }: Person) => {
     assert.equal(await stop(server), 0)
-    const again = await spawnServer(t, {}, server.file)
+    const again = await spawnServer(t, {}, server.database)
     return new Person(new Client(again), username, token, cursor)
   }
 

@@ -21,25 +21,30 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^type fastify$/,
   },
   accounts: {
-    may: ['database/database.ts', 'problems.ts'],
+    may: ['clock.ts', 'database/database.ts', 'problems.ts'],
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|p-limit|type @fastify\/jwt)$/,
   },
-  inbox: { may: ['database/database.ts', 'problems.ts'], packages: /^$/ },
+  inbox: { may: ['clock.ts', 'database/database.ts', 'problems.ts'], packages: /^$/ },
+  nodes: {
+    may: ['accounts/sessions.ts', 'inbox', 'database/database.ts', 'database/shared-database.ts'],
+    packages: /^$/,
+  },
   limits: { may: ['problems.ts'], packages: /^$/ },
   contract: {
     may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
-    may: ['generated/prisma/client.ts'],
-    packages: /^(@prisma\/[\w-]+|type @prisma\/[\w-]+|(type )?better-sqlite3|uuid)$/,
+    may: ['clock.ts', 'generated/prisma/client.ts', 'generated/prisma-postgres/client.ts'],
+    packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
     may: ['accounts', 'inbox', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
     packages: /^(type )?(fastify|@fastify\/cors)$/,
   },
   operator: { may: ['contract'], packages: /^(@fastify\/swagger|@fastify\/swagger-ui|type fastify)$/ },
+  'clock.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: [], packages: /^$/ },
   'secrets.ts': { may: ['config.ts'], packages: /^$/ },

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Message } from '../src/database/database.ts'
-import { type Connection, Waiters } from '../src/inbox/waiters.ts'
+import type { Connection } from '../src/inbox/waiter.ts'
+import { Waiters } from '../src/inbox/waiters.ts'
 import { range } from './support/client.ts'
 import { connection } from './support/connection.ts'
 
@@ -26,6 +27,17 @@ describe('the waiters', () => {
     waiters.deliver('ada', messages(9, 9))
 
     assert.deepEqual(await settled(wait), { kind: 'look' })
+  })
+
+  it('send a poll to the store when others committed in between, so that nothing is skipped', async (t) => {
+    const { waiters, poller, park } = openWaiters(t, 7)
+    const wait = park(poller(), 7)
+
+    // A batch with an idempotency key twice is committed in two parts.
+    waiters.deliver('ada', [...messages(10, 10), ...messages(8, 8)])
+
+    assert.deepEqual(await settled(wait), { kind: 'look' })
+    assert.equal(waiters.newestSeq('ada'), 10)
   })
 
   it('send a poll whose cursor lies inside a batch to the store, so that nothing is repeated', async (t) => {
@@ -300,7 +312,10 @@ interface TestPoller {
 function openWaiters(t: TestContext, newestSeq?: number) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 })
   const offline: [username: string, lastSeenAtMs: number][] = []
-  const waiters = new Waiters(GRACE_MS, (username, atMs) => offline.push([username, atMs]))
+  const waiters = new Waiters(GRACE_MS, Date.now, {
+    onEnter: () => {},
+    onOffline: (username, atMs) => offline.push([username, atMs]),
+  })
   t.after(() => waiters.close())
 
   const poller = (id = 'phone', username = 'ada'): TestPoller => {

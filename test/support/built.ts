@@ -2,6 +2,6 @@
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
-export const { readConfig, ConfigurationError } = (await load(
+export const { readConfig, ConfigurationError, databaseFile, isPostgres } = (await load(
   'config.js',
 )) as typeof import('../../src/config.ts')

@@ -41,7 +41,7 @@ export async function park(
   const [socket] = (await once(request, 'socket')) as [Socket]
   if (socket.connecting) await once(socket, 'connect')
   await eventually('the poll waits', async () => (await person.user(person.username)).body.online)
-  // The store answers in turn: behind this look, the poll's own look is over.
+  // The poll's own look came first. SQLite answers in turn; on PostgreSQL this one takes several statements.
   await person.user(person.username)
   return { socket, answered, answer: () => readAnswer(path, answered) }
 }

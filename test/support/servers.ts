@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { after, type TestContext } from 'node:test'
-import { createServer, readConfig } from './built.ts'
+import { createServer, isPostgres, readConfig } from './built.ts'
+import { newDatabase } from './databases.ts'
+import { atTheEnd, type Ending, endOfSuite } from './endings.ts'
 
 export type Env = Record<string, string>
 
@@ -19,29 +17,23 @@ export interface LogLine {
 
 export interface RunningServer {
   url: string
-  /** The SQLite file. */
-  file: string
+  /** Its DATABASE_URL. */
+  database: string
   logs: LogLine[]
   /** Stops it in good order; called by the test's end, if not before. */
   stop: () => Promise<void>
 }
 
-/** A test, or whatever else tells when it is over. */
-type Ending = Pick<TestContext, 'after'>
+/** All nodes of a PostgreSQL database have it in common; on SQLite one is made. */
+const JWT_SECRET = 'a secret that all test servers have'
 
-/** A folder that goes with the test. */
-export function scratchFolder(t: Ending): string {
-  const folder = mkdtempSync(join(tmpdir(), 'restante-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-/** What every test server runs with, unless the test says otherwise: a port of its own, a file of its own. */
-const envFor = (file: string, env: Env): Env => ({
+/** What every test server runs with, unless the test says otherwise: a port of its own, its database. */
+const envFor = (database: string, env: Env): Env => ({
   HOST: '127.0.0.1',
   PORT: '0',
-  DATABASE_URL: `file:${file}`,
+  DATABASE_URL: database,
   RATE_LIMITS: 'off',
+  ...(isPostgres(database) && { JWT_SECRET }),
   ...env,
 })
 
@@ -49,13 +41,10 @@ const envFor = (file: string, env: Env): Env => ({
  * Starts the service in this process, on a real port.
  *
  * @param env variables that differ from the defaults
- * @param file an existing database to go on with
+ * @param existing a DATABASE_URL to go on with; without it the server gets a database of its own
  */
-export async function startServer(
-  t: Ending,
-  env: Env = {},
-  file = join(scratchFolder(t), 'restante.db'),
-): Promise<RunningServer> {
+export async function startServer(t: Ending, env: Env = {}, existing?: string): Promise<RunningServer> {
+  const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -63,7 +52,7 @@ export async function startServer(
       done()
     },
   })
-  const variables = envFor(file, env)
+  const variables = envFor(database, env)
   const app = await createServer(readConfig(variables), {
     env: variables,
     logTo: stream,
@@ -73,8 +62,8 @@ export async function startServer(
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()
-  t.after(stop)
-  return { url, file, logs, stop }
+  atTheEnd(t, stop)
+  return { url, database, logs, stop }
 }
 
 /**
@@ -82,13 +71,10 @@ export async function startServer(
  * or in a suite; it starts when a test first asks for it.
  */
 export function shareServer(env: Env = {}): () => Promise<RunningServer> {
-  const endings: (() => unknown)[] = []
   let server: Promise<RunningServer> | undefined
-  after(async () => {
-    for (const end of endings.reverse()) await end()
-  })
+  const ending = endOfSuite()
   return () => {
-    server ??= startServer({ after: (end) => endings.push(end as () => unknown) }, env)
+    server ??= startServer(ending, env)
     return server
   }
 }
@@ -111,16 +97,16 @@ export interface Program {
 export function spawnProgram(
   t: Ending,
   env: Env,
-  file: string,
+  database: string,
   command: string[] = [process.execPath, 'dist/main.js'],
 ): Program {
   const [executable = '', ...args] = command
   const child = spawn(executable, args, {
-    env: { PATH: process.env['PATH'] ?? '', ...envFor(file, env) },
+    env: { PATH: process.env['PATH'] ?? '', ...envFor(database, env) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
-  t.after(async () => {
+  atTheEnd(t, async () => {
     child.kill('SIGKILL')
     await exited
   })
@@ -160,14 +146,15 @@ export interface ServerProcess extends RunningServer, Program {}
 export async function spawnServer(
   t: Ending,
   env: Env = {},
-  file = join(scratchFolder(t), 'restante.db'),
+  existing?: string,
   command?: string[],
 ): Promise<ServerProcess> {
-  const program = spawnProgram(t, env, file, command)
+  const database = existing ?? (await newDatabase(t))
+  const program = spawnProgram(t, env, database, command)
   const url = await program.listening
   const stop = async () => {
     program.process.kill('SIGTERM')
     await program.exited
   }
-  return { ...program, url, file, stop }
+  return { ...program, url, database, stop }
 }

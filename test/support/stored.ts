@@ -1,26 +1,30 @@
-import SqliteFile from 'better-sqlite3'
+import { isPostgres } from './built.ts'
+import { type Row, type Sql, withSql } from './sql.ts'
 
-type Row = Record<string, unknown>
-
-/** Written when there is time, and by being online alone: it says nothing about what a request did. */
+/** Written when there is time, and by being online alone: they say nothing about what a request did. */
 const LAZY_COLUMN = 'last_seen_at'
+const LAZY_TABLES = ['node', 'presence']
 
-/** Every row of every table, as somebody else sees it who opens the file: what was committed. */
-export function stored(file: string): Record<string, Row[]> {
-  const database = new SqliteFile(file, { readonly: true })
-  try {
-    const tables = tablesOf(database).map((table): [string, Row[]] => {
-      const rows = database.prepare<[], Row>(`SELECT * FROM "${table}"`).all()
-      return [table, rows.map(({ [LAZY_COLUMN]: _, ...row }) => row)]
-    })
-    return Object.fromEntries(tables)
-  } finally {
-    database.close()
-  }
+/** Every row of every table, as somebody else sees it who opens the database: what was committed. */
+export function stored(database: string): Promise<Record<string, Row[]>> {
+  return withSql(database, async (sql) => {
+    const tables: Record<string, Row[]> = {}
+    const names = (await tablesOf(sql, database)).filter((name) => !LAZY_TABLES.includes(name))
+    for (const table of names) {
+      // In the order of their keys.
+      const rows = await sql.run(`SELECT * FROM "${table}" ORDER BY 1, 2`)
+      tables[table] = rows.map(({ [LAZY_COLUMN]: _, ...row }) => row)
+    }
+    return tables
+  })
 }
 
-const tablesOf = (database: SqliteFile.Database) =>
-  database
-    .prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-    .pluck()
-    .all()
+/** The names of all tables, in order. */
+export async function tablesOf(sql: Sql, database: string): Promise<string[]> {
+  const rows = await sql.run(
+    isPostgres(database)
+      ? "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'"
+      : "SELECT name FROM sqlite_master WHERE type = 'table'",
+  )
+  return rows.map(({ name }) => String(name)).sort()
+}

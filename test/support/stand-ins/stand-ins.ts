@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { scratchFolder } from '../servers.ts'
+import { scratchFolder } from '../databases.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 

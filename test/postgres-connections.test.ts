@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { openPool } from '../src/database/postgres/connection.ts'
+import { eventually } from './support/eventually.ts'
+import { startCluster } from './support/postgres.ts'
+
+it('a connection that is cut while nobody listens to it does not end the process', async (t) => {
+  const cluster = await startCluster()
+  const pool = openPool(await cluster.createDatabase())
+  const taken = await pool.connect()
+  t.after(async () => {
+    taken.release(true)
+    await pool.end()
+    await cluster.stop()
+  })
+  let ended = false
+  taken.once('end', () => {
+    ended = true
+  })
+  const { rows } = await taken.query('SELECT pg_backend_pid() AS pid')
+
+  await pool.query('SELECT pg_terminate_backend($1)', [rows[0].pid])
+
+  await eventually('the connection has ended', () => ended)
+  assert.equal((await pool.query('SELECT 1')).rowCount, 1)
+})

