@@ -1,0 +1,483 @@
+/** Several nodes of one PostgreSQL database: to clients they are one server. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import pg from 'pg'
+import { Client, newName, type Person, range, seqsOf } from './support/client.ts'
+import { atTheEnd, endOfSuite } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
+import { at, startNodes } from './support/nodes.ts'
+import { park } from './support/parked.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { type RunningServer, spawnProgram, spawnServer } from './support/servers.ts'
+
+/** Far more than a wake-up takes, and far less than the polls here would wait. */
+const AT_ONCE_MS = 2_000
+
+/** Without hints, those who wait are looked after every 2 s. */
+const DEAF_MS = 5_000
+
+let cluster: Cluster
+before(async () => {
+  cluster = await startCluster()
+})
+after(() => cluster.stop())
+
+describe('two nodes', () => {
+  const ending = endOfSuite()
+  let one: RunningServer
+  let other: RunningServer
+  before(async () => {
+    ;[one, other] = await startNodes(ending, await cluster.createDatabase())
+  })
+
+  const join = (name: string, node = one) => new Client(node).join(newName(name))
+  const seen = (person: Person, node: RunningServer, online = true) =>
+    eventually(
+      `${person.username} is ${online ? 'online' : 'offline'}`,
+      async () => (await at(node, person).user(person)).body.online === online,
+    )
+
+  it('a message sent at one wakes the poll at the other, within milliseconds', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    const tookMs: number[] = []
+    for (const seq of range(1, 300)) {
+      const poll = ada.poll({ after: seq - 1, wait: 55 })
+      const beganMs = performance.now()
+      const sent = bob.send(ada, `message ${seq}`)
+      const { status, body } = await poll
+      tookMs.push(performance.now() - beganMs)
+      assert.deepEqual([status, seqsOf(body.messages)], [200, [seq]])
+      assert.equal((await sent).status, 201)
+    }
+    tookMs.sort((a, b) => a - b)
+    const [p50 = 0, p99 = 0] = [tookMs[150], tookMs[297]]
+    t.diagnostic(
+      `sent at one node, received at the other: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
+    )
+    assert.ok(p50 < 1_000, `p50 is ${p50} ms`)
+  })
+
+  it('50 who send at one fill an inbox that is read at the other: in order, and without a gap', async () => {
+    const ada = await join('ada')
+    const senders = await Promise.all(range(1, 50).map(() => join('sender', other)))
+    const each = 10
+
+    const sending = Promise.all(
+      senders.map(async (sender) => {
+        for (const n of range(1, each)) await sender.send(ada, `${n}`)
+      }),
+    )
+    const received: { seq: number; from: string; body: string }[] = []
+    while (received.length < senders.length * each) {
+      const { body } = await ada.poll({ after: received.length, wait: 55, limit: 7 })
+      received.push(...body.messages)
+      assert.equal(body.cursor, received.length)
+    }
+    await sending
+
+    assert.deepEqual(seqsOf(received), range(1, senders.length * each))
+    for (const { username } of senders) {
+      const bodies = received.filter(({ from }) => from === username).map(({ body }) => body)
+      assert.deepEqual(bodies, range(1, each).map(String))
+    }
+  })
+
+  const endings: Record<string, (person: Person) => Promise<unknown>> = {
+    'a logout': (ada) => at(other, ada).logout(),
+    'a takeover': (ada) => new Client(other).enter(ada.username, { takeover: true }),
+    'the end of the account': (ada) =>
+      at(other, ada).request('POST', '/v1/me/delete', {
+        body: { password: `the password of ${ada.username}` },
+      }),
+  }
+  for (const [what, end] of Object.entries(endings)) {
+    it(`${what} at one ends the polls and the token at the other at once`, async (t) => {
+      const ada = await join('ada')
+      const poll = await park(t, ada, 'wait=55')
+
+      await end(ada)
+      const endedMs = performance.now()
+
+      const { status, body } = await poll.answer()
+      assert.deepEqual([status, body.code], [401, 'session_ended'])
+      assert.ok(performance.now() - endedMs < AT_ONCE_MS)
+      assert.equal((await ada.poll({ wait: 0 })).body.code, 'session_ended')
+    })
+  }
+
+  it('a password that is changed at one expels the other sessions from the other', async (t) => {
+    const ada = await join('ada')
+    await ada.user(ada)
+    const newer = await new Client(other).enter(ada.username)
+    assert.equal((await ada.poll({ wait: 0 })).body.code, 'session_ended', 'The newest login ends the older.')
+    const poll = await park(t, newer, 'wait=55')
+
+    const changed = await at(one, newer).request('PUT', '/v1/me/password', {
+      body: { current: `the password of ${ada.username}`, new: 'another password' },
+    })
+
+    assert.equal(changed.status, 204)
+    await newer.send(newer, 'still here')
+    assert.equal((await poll.answer()).status, 200)
+  })
+
+  it('who polls one is already online at the other, and no longer after a logout', async (t) => {
+    const ada = await join('ada')
+    await park(t, ada, 'wait=55')
+    await seen(ada, other)
+
+    const refused = await new Client(other).login(ada.username)
+    assert.deepEqual([refused.status, refused.body.code], [409, 'already_online'])
+
+    await ada.logout()
+    assert.equal((await new Client(other).login(ada.username)).status, 200)
+  })
+
+  it('after a logout at one, a login is refused at neither, though the poll waited at the other', async (t) => {
+    for (const node of [one, other]) {
+      const ada = await join('ada')
+      const poll = await park(t, ada, 'wait=55')
+      await seen(ada, other)
+
+      await at(other, ada).logout()
+      await poll.answer()
+
+      assert.equal((await new Client(node).login(ada.username)).status, 200)
+    }
+  })
+
+  it('who polls one is seen online at the other, with the time; and offline after the grace time', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    assert.equal((await bob.user(ada)).body.online, false)
+    const poll = await park(t, ada, 'wait=55')
+    await seen(ada, other)
+
+    const { lastSeenAt } = (await bob.user(ada)).body
+    assert.ok(Math.abs(Date.parse(lastSeenAt) - Date.now()) < AT_ONCE_MS, lastSeenAt)
+
+    const goneMs = Date.now()
+    poll.socket.destroy()
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online, 15_000)
+
+    assert.ok(Date.now() - goneMs > 9_900, `offline after ${Date.now() - goneMs} ms`)
+    await eventually('the store knows when', async () => {
+      const atMs = Date.parse((await bob.user(ada)).body.lastSeenAt)
+      return Math.abs(atMs - goneMs) < AT_ONCE_MS
+    })
+  })
+
+  it('delivery is live for who polls the other node, and stored for who does not', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
+    const poll = await park(t, ada, `after=1&wait=55`)
+    await seen(ada, other)
+
+    const { body } = await bob.send(ada, 'hello', 'a-key')
+
+    assert.equal(body.delivery, 'live')
+    assert.equal((await poll.answer()).body.cursor, 2)
+    const again = await at(one, bob).send(ada, 'hello', 'a-key')
+    assert.deepEqual([again.body, again.headers.get('idempotent-replayed')], [body, 'true'])
+  })
+
+  it('the same key at both nodes at once: one message, one answer', async () => {
+    const [ada, bob] = [await join('ada'), await join('bob')]
+    await at(other, bob).user(ada)
+    const pairs = await Promise.all(
+      range(1, 40).map((i) =>
+        Promise.all([one, other].map((node) => at(node, bob).send(ada, `message ${i}`, `key-${i}`))),
+      ),
+    )
+
+    for (const [first, second] of pairs) {
+      assert.deepEqual([first?.status, second?.status], [201, 201])
+      assert.deepEqual(first?.body, second?.body)
+      const replays = [first, second].filter((answer) => answer?.headers.get('idempotent-replayed'))
+      assert.equal(replays.length, 1)
+    }
+    const { body } = await ada.poll({ wait: 0 })
+    assert.deepEqual(seqsOf(body.messages), range(1, 40))
+    assert.equal((await at(other, bob).send(ada, 'something else', 'key-1')).status, 422)
+  })
+
+  it('a read that does not wait sees at one what the other has just accepted, 100 times', async () => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    for (const seq of range(1, 100)) {
+      await bob.send(ada, `message ${seq}`)
+      const { body } = await ada.poll({ after: seq - 1, wait: 0 })
+      assert.deepEqual(seqsOf(body.messages), [seq])
+    }
+  })
+
+  it('a read without a cursor follows what the same session has acknowledged at the other node', async () => {
+    const ada = await join('ada', one)
+    await ada.sendMany(ada, 6)
+    const elsewhere = at(other, ada)
+    assert.deepEqual(seqsOf((await elsewhere.poll({ wait: 0 })).body.messages), range(1, 6))
+
+    await ada.acknowledge(3)
+    assert.deepEqual(seqsOf((await elsewhere.poll({ wait: 0 })).body.messages), range(4, 6))
+    assert.equal((await elsewhere.acknowledge(6)).status, 204)
+    assert.deepEqual((await ada.poll({ wait: 0 })).body, { messages: [], cursor: 6, hasMore: false })
+    const { body } = await new Client(other).login(ada.username, { takeover: true })
+    assert.deepEqual(body.offlineMessages, [])
+  })
+})
+
+describe('nodes that cannot hear each other', () => {
+  it('end polls and tokens, and deliver messages, within a few seconds; and hear again', async (t) => {
+    const database = await cluster.createDatabase()
+    const [one, other] = await startNodes(t, database)
+    const silence = await silenceOf(t, database)
+    const people = await Promise.all(range(1, 4).map((i) => new Client(one).join(`person${i}`)))
+    const [ada, bob, carol, dave] = people as [Person, Person, Person, Person]
+    const [adaWaits, bobWaits, carolWaits] = [
+      await park(t, ada, 'wait=55'),
+      await park(t, bob, 'wait=55'),
+      await park(t, carol, 'wait=55'),
+    ]
+    await warmUp(one, other)
+    await silence.begin()
+
+    await at(other, ada).logout()
+    await at(other, dave).logout()
+    await new Client(other).enter(bob.username, { takeover: true })
+    assert.equal((await at(other, carol).send(carol, 'hello')).status, 201)
+    const saidMs = performance.now()
+    for (const poll of [adaWaits, bobWaits]) assert.equal((await poll.answer()).body.code, 'session_ended')
+    assert.equal((await carolWaits.answer()).body.messages[0].body, 'hello')
+    await eventually('the token is dead', async () => (await dave.poll({ wait: 0 })).status === 401, DEAF_MS)
+    const tookMs = performance.now() - saidMs
+    assert.ok(tookMs < DEAF_MS, `It took ${tookMs} ms.`)
+
+    await silence.end()
+    await eventually('they hear again', async () => (await silence.listeners()) === 2, 10_000)
+    const poll = await park(t, carol, 'after=1&wait=55')
+    await at(other, carol).send(carol, 'hello again')
+    assert.equal((await poll.answer()).body.messages[0].body, 'hello again')
+    assert.deepEqual(faultsOf(one, other), [])
+  })
+
+  it('a logout ends being online too, when the poll began before the connection was lost', async (t) => {
+    const database = await cluster.createDatabase()
+    const [one, other] = await startNodes(t, database)
+    const silence = await silenceOf(t, database)
+    const ada = await new Client(one).join('ada')
+    const poll = await park(t, ada, 'wait=55')
+    await silence.interrupt()
+    await eventually('they hear again', async () => (await silence.listeners()) === 2)
+
+    await at(other, ada).logout()
+    assert.equal((await poll.answer()).body.code, 'session_ended')
+
+    assert.equal((await new Client(one).login('ada')).status, 200)
+  })
+})
+
+describe('a node that dies', () => {
+  it('keeps nobody online for longer than about 10 s', async (t) => {
+    const database = await cluster.createDatabase()
+    const [one, other] = [await spawnServer(t, {}, database), await spawnServer(t, {}, database)]
+    const [ada, bob] = [await new Client(one).join('ada'), await new Client(other).join('bob')]
+    const poll = await park(t, ada, 'wait=55')
+    poll.answered.catch(() => {})
+    await eventually('ada is online', async () => (await bob.user(ada)).body.online)
+
+    one.process.kill('SIGKILL')
+    const killedMs = performance.now()
+    await eventually('ada is offline', async () => !(await bob.user(ada)).body.online, 15_000)
+
+    const tookMs = performance.now() - killedMs
+    t.diagnostic(`offline after ${(tookMs / 1_000).toFixed(1)} s`)
+    assert.ok(tookMs < 10_500, `offline after ${tookMs} ms`)
+    assert.equal((await new Client(other).login('ada')).status, 200)
+  })
+})
+
+describe('a database that goes away', () => {
+  it('parked polls stay, requests are told to come back, and all recovers by itself', async (t) => {
+    const own = await startCluster()
+    atTheEnd(t, () => own.stop())
+    const [one, other] = await startNodes(t, await own.createDatabase())
+    const [ada, bob] = [await new Client(one).join('ada'), await new Client(other).join('bob')]
+    const poll = await park(t, ada, 'wait=55')
+    await own.halt()
+
+    await eventually('the nodes notice', async () => (await new Client(one).get('/readyz')).status === 503)
+    for (const answer of [
+      await bob.send(ada, 'lost'),
+      await bob.poll({ wait: 0 }),
+      await bob.user(ada),
+      await bob.acknowledge(0),
+      await new Client(one).login('ada'),
+      await new Client(one).register('carol'),
+      await new Client(other).get('/readyz'),
+    ]) {
+      assert.deepEqual([answer.status, answer.body.code], [503, 'overloaded'])
+      assert.match(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+    }
+    for (const node of [one, other]) assert.equal((await new Client(node).get('/healthz')).status, 200)
+    const answer = poll.answer()
+    assert.equal(await Promise.race([answer, 'none']), 'none')
+
+    await own.start()
+    await eventually(
+      'they are ready',
+      async () => {
+        const answers = await Promise.all([one, other].map((node) => new Client(node).get('/readyz')))
+        return answers.every(({ status }) => status === 200)
+      },
+      15_000,
+    )
+    const sentMs = performance.now()
+    assert.equal((await bob.send(ada, 'hello')).status, 201)
+    assert.deepEqual((await answer).body.messages[0].body, 'hello')
+    const tookMs = performance.now() - sentMs
+    t.diagnostic(`woken ${tookMs.toFixed(0)} ms after the first send that was accepted`)
+    assert.ok(tookMs < DEAF_MS, `woken after ${tookMs} ms`)
+    assert.deepEqual(faultsOf(one, other), [])
+  })
+
+  it('a node that is stopped meanwhile answers its polls, and ends with 1: it could not write everything', async (t) => {
+    const own = await startCluster()
+    atTheEnd(t, () => own.stop())
+    const node = await spawnServer(t, {}, await own.createDatabase())
+    const ada = await new Client(node).join('ada')
+    const poll = await park(t, ada, 'wait=55')
+    await own.halt()
+
+    const stoppedMs = performance.now()
+    node.process.kill('SIGTERM')
+
+    assert.equal((await poll.answer()).status, 200)
+    assert.equal(await node.exited, 1)
+    const tookMs = performance.now() - stoppedMs
+    assert.ok(tookMs < 9_000, `It took ${tookMs} ms.`)
+    assert.equal(node.errors(), '')
+  })
+})
+
+describe('the start', () => {
+  it('of three nodes at once on an empty database makes it, once', async (t) => {
+    const database = await cluster.createDatabase()
+
+    const nodes = await Promise.all(range(1, 3).map(() => spawnServer(t, {}, database)))
+
+    const [ada, ...others] = await Promise.all(nodes.map((node, i) => new Client(node).join(`person${i}`)))
+    for (const person of others) assert.equal((await person.send(ada as Person, 'hello')).status, 201)
+    assert.deepEqual(
+      nodes.map((node) => node.errors()),
+      ['', '', ''],
+    )
+  })
+
+  it('of a node whose clock is a day wrong goes by the time of the database', async (t) => {
+    const database = await cluster.createDatabase()
+    const right = await spawnServer(t, { TOKEN_TTL: '1h' }, database)
+    for (const days of [-1, 1]) {
+      const preload = new URL('./support/wrong-clock.mjs', import.meta.url).href
+      const env = { NODE_OPTIONS: `--import=${preload}`, CLOCK_WRONG_BY_MS: String(days * 86_400_000) }
+      const wrong = await spawnServer(t, { TOKEN_TTL: '1h', ...env }, database)
+      const name = newName('ada')
+      const registered = await new Client(wrong).register(name)
+      const login = await new Client(wrong).login(name)
+      const ada = await new Client(wrong).enter(name)
+      const sent = await ada.send(ada, 'hello')
+      const user = await ada.user(ada)
+
+      for (const time of [registered.body.createdAt, sent.body.sentAt, user.body.lastSeenAt])
+        assert.ok(Math.abs(Date.parse(time) - Date.now()) < 10_000, `${days} days: ${time}`)
+      const expiresMs = Date.parse(login.body.expiresAt) - Date.now()
+      assert.ok(Math.abs(expiresMs - 3_600_000) < 10_000, login.body.expiresAt)
+      assert.equal((await at(right, ada).poll({ wait: 0 })).status, 200, 'Its tokens are good elsewhere.')
+      const bob = await new Client(right).join(newName('bob'))
+      assert.equal(
+        (await at(wrong, bob).poll({ wait: 0 })).status,
+        200,
+        'Tokens from elsewhere are good here.',
+      )
+      await wrong.stop()
+    }
+  })
+
+  it('ends with one sentence, without the password, when DATABASE_URL leads nowhere', async (t) => {
+    const good = await cluster.createDatabase()
+    const change = (what: (url: URL) => void) => {
+      const url = new URL(good)
+      what(url)
+      return url.href
+    }
+    const password = 's3cr3t-of-the-database'
+    const mistakes = {
+      'a wrong password': change((url) => {
+        url.password = password
+      }),
+      'nobody of that name': change((url) => {
+        url.username = 'nobody'
+        url.password = password
+      }),
+      'no such database': change((url) => {
+        url.pathname = '/nowhere'
+      }),
+      'no such host': change((url) => {
+        url.hostname = 'nowhere.invalid'
+        url.password = password
+      }),
+      'nothing at that port': change((url) => {
+        url.port = '1'
+        url.password = password
+      }),
+      'a server without TLS': `${good}?sslmode=verify-full`,
+      'no name of a database': change((url) => {
+        url.pathname = '/'
+        url.password = password
+      }),
+      'another kind of database': change((url) => {
+        url.password = password
+      }).replace('postgresql', 'mysql'),
+      'an escape that is none': good.replace('restante:restante', `restante:%zz${password}`),
+    }
+    for (const [what, database] of Object.entries(mistakes)) {
+      const program = spawnProgram(t, {}, database)
+      assert.equal(await program.exited, 1, what)
+      t.diagnostic(`${what}: ${program.errors().trim()}`)
+      assert.match(program.errors(), /^[^\n]+\n$/, what)
+      assert.ok(!program.errors().includes(password), `${what}: ${program.errors()}`)
+      assert.doesNotMatch(program.errors(), /restante:restante|\n\s+at /, what)
+    }
+  })
+})
+
+const faultsOf = (...nodes: RunningServer[]) =>
+  nodes.flatMap(({ logs }) => logs.filter(({ level }) => level >= 50))
+
+/** Both have several connections to the database then, that they keep for a while. */
+async function warmUp(...nodes: RunningServer[]) {
+  await Promise.all(nodes.flatMap((node) => range(1, 12).map(() => new Client(node).get('/readyz'))))
+}
+
+/** Cuts the connections over which the nodes of a database hear each other. */
+async function silenceOf(t: TestContext, database: string) {
+  const url = new URL(database)
+  const name = url.pathname.slice(1)
+  url.pathname = '/postgres'
+  const admin = new pg.Client({ connectionString: url.href })
+  await admin.connect()
+  atTheEnd(t, () => admin.end())
+  const LISTENERS = `FROM pg_stat_activity WHERE datname = '${name}' AND query LIKE 'LISTEN%'`
+  const interrupt = async () => {
+    await admin.query(`SELECT pg_terminate_backend(pid) ${LISTENERS}`)
+  }
+  return {
+    interrupt,
+    /** How many hear. */
+    listeners: async () => (await admin.query(`SELECT ${LISTENERS}`)).rowCount,
+    begin: async () => {
+      await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+      await interrupt()
+    },
+    end: async () => {
+      await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+    },
+  }
+}
