@@ -1,0 +1,270 @@
+/** A checker that cannot fail proves nothing: each promise is broken once by hand, and must be found. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { judge } from './faults/checker.ts'
+import type { Asked, Disturbance, Exchange, History, StoredInbox, Told } from './faults/history.ts'
+
+const SECOND = 1_000
+
+/** An exchange of ada's; the times in ms. */
+const ada = (asked: Asked, told: Told, beganMs: number, endedMs: number, session = 'ada#1'): Exchange => ({
+  account: 'ada',
+  session,
+  node: 'node 1',
+  asked,
+  told,
+  beganMs,
+  endedMs,
+})
+
+const login = (atMs: number, session = 'ada#1', cursor = 0): Exchange =>
+  ada(
+    { kind: 'login', takeover: true },
+    { status: 200, page: { messages: [], cursor, gap: false } },
+    atMs,
+    atMs + 5,
+    session,
+  )
+
+const send = (body: string, id: string, beganMs: number, endedMs = beganMs + 5): Exchange =>
+  ada({ kind: 'send', to: 'ada', body, key: body }, { status: 201, id }, beganMs, endedMs)
+
+const pageOf = (...seqs: number[]) => seqs.map((seq) => ({ seq, id: `id${seq}` }))
+
+/** A poll behind a number, with the numbers that it gave. */
+const poll = (
+  after: number | undefined,
+  seqs: number[],
+  beganMs: number,
+  endedMs: number,
+  { session = 'ada#1', waitMs = 25 * SECOND, cursor = seqs.at(-1) ?? after ?? 0 } = {},
+): Exchange =>
+  ada(
+    { kind: 'poll', after, waitMs },
+    { status: 200, page: { messages: pageOf(...seqs), cursor, gap: false } },
+    beganMs,
+    endedMs,
+    session,
+  )
+
+const refused = (beganMs: number, session = 'ada#1') =>
+  ada({ kind: 'poll', after: 0, waitMs: 0 }, { status: 401 }, beganMs, beganMs + 5, session)
+
+const logout = (beganMs: number) => ada({ kind: 'logout' }, { status: 204 }, beganMs, beganMs + 5)
+
+/** What is stored when these bodies were sent to ada by herself, with their keys. */
+const inbox = (...bodies: string[]): StoredInbox => ({
+  account: 'ada',
+  newestSeq: bodies.length,
+  messages: bodies.map((body, index) => ({ seq: index + 1, id: `id${index + 1}`, from: 'ada', body })),
+  keys: bodies.map((body, index) => ({ key: body, messageId: `id${index + 1}` })),
+})
+
+const disturbed = (fromMs: number, toMs: number, cutsOff: boolean): Disturbance => ({
+  what: 'something broke',
+  node: 'node 1',
+  cutsOff,
+  fromMs,
+  toMs,
+})
+
+/** Two messages that were sent and received as they should be, with what else happened. */
+function history(changes: Partial<History> = {}, more: Exchange[] = []): History {
+  const exchanges = [
+    login(0),
+    send('a', 'id1', 100),
+    send('b', 'id2', 200),
+    poll(0, [1, 2], 50, 210),
+    ...more,
+  ]
+  return { exchanges, disturbances: [], stored: [inbox('a', 'b')], faults: [], ...changes }
+}
+
+const broken = (given: History) => judge(given).violations.map(({ promise, what }) => `${promise}: ${what}`)
+
+function assertBroken(given: History, ...expected: RegExp[]) {
+  const found = broken(given)
+  assert.equal(found.length, expected.length, found.join('\n'))
+  for (const [index, pattern] of expected.entries()) assert.match(found[index] ?? '', pattern)
+}
+
+describe('the checker of the fault suite', () => {
+  it('finds nothing where every promise was kept', () => {
+    assertBroken(history())
+  })
+
+  it('tells a violation with what happened around it', () => {
+    const disturbances = [disturbed(90, 120, true)]
+    const [story = ''] = judge(history({ stored: [inbox('a')], disturbances })).stories
+
+    assert.match(story, /"b" to ada was accepted as id2 and is not stored/)
+    assert.match(story, /\*\*\* something broke: node 1, until 0\.120/)
+    assert.match(story, /ada#1 send .*"b".* at node 1 since 0\.200: 201 id2/)
+  })
+
+  describe('of what is stored', () => {
+    it('misses a message that was accepted', () => {
+      const exchanges = [login(0), send('a', 'id1', 100), send('b', 'id2', 200), poll(0, [1], 50, 110)]
+      const given = history({ exchanges, stored: [inbox('a')] })
+      assertBroken(given, /^what was accepted .*"b" .* is not stored/, /idempotency key .* was not kept/)
+    })
+
+    it('finds one that is there twice', () => {
+      const twice = [send('a', 'id1', 100), send('b', 'id2', 200), send('a', 'id3', 300)]
+      const exchanges = [login(0), ...twice, poll(0, [1, 2, 3], 50, 310)]
+      const stored = { ...inbox('a', 'b', 'a'), keys: inbox('a', 'b').keys }
+      assertBroken(
+        history({ exchanges, stored: [stored] }),
+        /"a" is stored twice/,
+        /"a" .* as id1 and is stored as id3/,
+        /key "a" gave id1 and id3/,
+        /key "a" gave id1 and id3/,
+        /order of their commits: 3 was accepted before/,
+      )
+    })
+
+    it('finds one that nobody asked for', () => {
+      const exchanges = [login(0), send('a', 'id1', 100), poll(0, [1, 2], 50, 210)]
+      assertBroken(history({ exchanges }), /"b" is stored .* nobody asked for that/)
+    })
+
+    it('finds a gap in the numbers, and a counter that is wrong', () => {
+      const [first, second] = inbox('a', 'b').messages
+      assert.ok(first && second)
+      const gap = { ...inbox('a', 'b'), messages: [first, { ...second, seq: 3 }], newestSeq: 3 }
+      assert.ok(broken(history({ stored: [gap] })).some((told) => /3 stands where 2 should/.test(told)))
+      const counter = { ...inbox('a', 'b'), newestSeq: 1 }
+      assertBroken(history({ stored: [counter] }), /2 messages are there, and newest_seq is 1/)
+    })
+
+    it('finds one that stands before another which was accepted earlier', () => {
+      const exchanges = [login(0), send('b', 'id2', 100), send('a', 'id1', 200), poll(0, [1, 2], 50, 210)]
+      assertBroken(history({ exchanges }), /order of their commits: 2 was accepted before/)
+    })
+  })
+
+  describe('of what clients receive', () => {
+    it('finds a page that does not begin behind the cursor', () => {
+      const exchanges = [login(0), send('a', 'id1', 100), send('b', 'id2', 200), poll(0, [2], 50, 210)]
+      assertBroken(
+        history({ exchanges }),
+        /asked for what follows 0, and was given 2 on/,
+        /1 of 2 was never received/,
+      )
+    })
+
+    it('finds a page that skips', () => {
+      const bodies = ['a', 'b', 'c']
+      const sends = bodies.map((body, index) => send(body, `id${index + 1}`, 100 + index))
+      const exchanges = [login(0), ...sends, poll(0, [1, 3], 50, 210), poll(1, [2, 3], 220, 230)]
+      assertBroken(history({ exchanges, stored: [inbox(...bodies)] }), /a page skips: 1 3/)
+    })
+
+    it('finds a read behind something that was never received', () => {
+      const unasked = poll(undefined, [2], 50, 210)
+      const exchanges = [
+        login(0),
+        send('a', 'id1', 100),
+        send('b', 'id2', 200),
+        unasked,
+        poll(0, [1], 220, 230),
+      ]
+      assertBroken(history({ exchanges }), /given 2 on, and had received no more than 1 to 0/)
+    })
+
+    it('finds a login behind something that was never received', () => {
+      const exchanges = [login(0), send('a', 'id1', 100), send('b', 'id2', 200), login(300, 'ada#2', 1)]
+      assertBroken(
+        history({ exchanges }),
+        /given 2 on, and had received no more than 1 to 0/,
+        /1 of 2 was never received/,
+      )
+    })
+
+    it('finds an inbox that was not received to its end', () => {
+      const exchanges = [login(0), send('a', 'id1', 100), send('b', 'id2', 200), poll(0, [1], 50, 110)]
+      assertBroken(history({ exchanges }), /2 of 2 was never received/)
+    })
+
+    it('finds a number that stands for two messages', () => {
+      const stored = { ...inbox('a', 'b') }
+      const given = history({ stored: [stored] })
+      const wrong = poll(0, [1], 300, 310)
+      if (wrong.told.page) wrong.told.page.messages = [{ seq: 1, id: 'id7' }]
+      assertBroken({ ...given, exchanges: [...given.exchanges, wrong] }, /it was given id7 as 1/)
+    })
+
+    it('finds a gap that was told though nothing was purged', () => {
+      const told = poll(2, [], 300, 310)
+      if (told.told.page) told.told.page.gap = true
+      assertBroken(history({}, [told]), /a gap was told/)
+    })
+  })
+
+  describe('of waits', () => {
+    const late = (endedMs: number) => [
+      login(0),
+      send('a', 'id1', 100),
+      send('b', 'id2', 200),
+      poll(0, [1, 2], 50, endedMs),
+    ]
+
+    it('finds a poll that waited too long for a message that was there', () => {
+      assertBroken(history({ exchanges: late(21 * SECOND) }), /a poll waited 20895 ms for 1/)
+    })
+
+    it('does not count the time in which its node was cut off, but that in which hints were lost', () => {
+      const exchanges = late(21 * SECOND)
+      assertBroken(history({ exchanges, disturbances: [disturbed(500, 2 * SECOND, true)] }))
+      const deaf = [disturbed(500, 2 * SECOND, false)]
+      assertBroken(history({ exchanges, disturbances: deaf }), /a poll waited 20895 ms for 1/)
+    })
+
+    it('finds a read without a wait that overlooked something', () => {
+      const overlooked = poll(1, [], 300, 310, { waitMs: 0 })
+      assertBroken(history({}, [overlooked]), /does not wait .*: 2 was there for 95 ms/)
+    })
+  })
+
+  describe('of sessions', () => {
+    it('finds a token that is good after the logout', () => {
+      const alive = poll(2, [], 12 * SECOND, 13 * SECOND)
+      const busy = [disturbed(300, 400, false)]
+      assertBroken(
+        history({ disturbances: busy }, [logout(300), alive]),
+        /10000 ms after .*: ada#1 had ended 11695 ms before a poll that was told 200/,
+      )
+    })
+
+    it('finds a token that is good after a takeover, at once where nothing is broken', () => {
+      const opened = login(20 * SECOND, 'ada#2', 2)
+      const alive = poll(2, [], 22 * SECOND, 22 * SECOND + 5)
+      assertBroken(history({}, [opened, alive]), /where nothing is broken: ada#1 had ended 1995 ms before/)
+      assertBroken(history({ disturbances: [disturbed(10 * SECOND, 11 * SECOND, true)] }, [opened, alive]))
+    })
+
+    it('finds a poll that outlived its session', () => {
+      const parked = poll(2, [], 250, 25 * SECOND)
+      assertBroken(history({}, [logout(300), parked]), /is over within .*: ada#1 had a poll 24695 ms/)
+    })
+
+    it('finds somebody who was thrown out for no reason', () => {
+      assertBroken(history({}, [refused(300)]), /ada#1 was refused, and nothing had ended it/)
+      assertBroken(history({}, [logout(300), refused(400)]))
+      assertBroken(history({}, [login(300, 'ada#2', 2), refused(400)]))
+    })
+  })
+
+  describe('of answers', () => {
+    it('finds what the contract does not foresee', () => {
+      const asked = { kind: 'poll', after: 3, waitMs: 0 } as const
+      const ahead = ada(asked, { status: 409, code: 'cursor_ahead' }, 300, 305)
+      assertBroken(history({}, [ahead]), /poll was answered 409 cursor_ahead/)
+    })
+
+    it('finds what ended by itself', () => {
+      const faults = [{ atMs: 5, what: 'node 1 ended by itself with 1' }]
+      assertBroken(history({ faults }), /node 1 ended by itself with 1/)
+    })
+  })
+})

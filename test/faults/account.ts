@@ -1,0 +1,231 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { randomFrom } from '../support/random.ts'
+import type { Caller, Session } from './caller.ts'
+import { type Asked, type Exchange, isUnknown } from './history.ts'
+
+/** Up to so long a client pauses between two sends, and before it repeats what failed. */
+const BETWEEN_SENDS_MS = 1_200
+const BEFORE_REPEAT_MS = 400
+
+/** Most polls wait for some seconds, some for as long as clients usually do. */
+const WAIT_SECONDS_MAX = 8
+const LONG_WAIT_SECONDS = 40
+
+/** Half of the accounts get a message now and then: where many come, the next makes up for a lost hint. */
+const TO_QUIET = 0.02
+
+/** How long a login is used before it is given up in some way. */
+const LIFE_MS_MIN = 3_000
+const LIFE_MS_MAX = 45_000
+
+/** How often, and how long, a token is tried that should be worth nothing. */
+const PROBES = 20
+const BETWEEN_PROBES_MS = 2_000
+
+type Random = () => number
+
+/** Somebody who sends and receives, by all the ways that clients have. */
+export class Account {
+  readonly name: string
+  readonly #others: string[]
+  readonly #caller: Caller
+  readonly #seed: number
+  /** Ended by the word that no more is to be begun. */
+  readonly #settling = new AbortController()
+  readonly #stopping = new AbortController()
+  #session: Session | undefined
+  #sent = 0
+  /** Whatever goes on by itself. */
+  readonly #loops = new Set<Promise<void>>()
+  /** How far it has received, without a gap. */
+  #receivedSeq = 0
+
+  /** @param others to whom it sends; itself may be among them */
+  constructor(name: string, others: string[], caller: Caller, seed: number) {
+    this.name = name
+    this.#others = others
+    this.#caller = caller
+    this.#seed = seed
+  }
+
+  get receivedSeq(): number {
+    return this.#receivedSeq
+  }
+
+  /** Begins to read. Resolves when it has been asked to {@link settle} and every send has its answer. */
+  async run(): Promise<void> {
+    void this.#keep(this.#logInAgainAndAgain())
+    await this.#send()
+  }
+
+  /** Sends nothing new, and keeps the login that it has. */
+  settle(): void {
+    this.#settling.abort()
+  }
+
+  /** Reads no more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    while (this.#loops.size > 0) await Promise.all(this.#loops)
+  }
+
+  /** Decisions of its own, so that they do not depend on who comes first. */
+  #randomFor(what: string): Random {
+    const hash = createHash('sha256').update(`${this.#seed} ${this.name} ${what}`).digest()
+    return randomFrom(hash.readUInt32LE())
+  }
+
+  async #logInAgainAndAgain() {
+    const random = this.#randomFor('life')
+    for (let takenOver: Session | undefined; ; ) {
+      const session = await this.#logIn(random)
+      if (!session) return
+      if (takenOver) void this.#keep(this.#probe(takenOver))
+      const thrownOut = this.#startReaders(session)
+      await Promise.race([thrownOut, this.#live(LIFE_MS_MIN + random() * (LIFE_MS_MAX - LIFE_MS_MIN))])
+      // Where nobody logs out, the next login takes over; either way this device goes on until it is told.
+      takenOver = random() < 0.4 ? undefined : session
+      if (!takenOver && !this.#settling.signal.aborted) await this.#logOut(session, random)
+    }
+  }
+
+  /** Who is refused because the account is in use takes it over after a few tries, as people do. */
+  async #logIn(random: Random): Promise<Session | undefined> {
+    for (let tries = 0; !this.#stopping.signal.aborted; tries++) {
+      const takeover = random() < 0.4 || tries > 3
+      const session = await this.#caller.login(this.name, takeover, random())
+      if (session) {
+        this.#session = session
+        return session
+      }
+      await pause(random() * 2 * BEFORE_REPEAT_MS)
+    }
+    return undefined
+  }
+
+  async #logOut(session: Session, random: Random) {
+    this.#session = undefined
+    while (!this.#stopping.signal.aborted) {
+      const { told } = await this.#caller.call(this.name, session, { kind: 'logout' }, random())
+      if (told.status === 204 || told.status === 401) break
+      await pause(random() * BEFORE_REPEAT_MS)
+    }
+    void this.#keep(this.#probe(session))
+  }
+
+  /** Tries the token of a session that has ended, at all nodes. */
+  async #probe(session: Session) {
+    const random = this.#randomFor(`probes of ${session.name}`)
+    for (let probes = 0; probes < PROBES && !this.#stopping.signal.aborted; probes++) {
+      await this.#caller.call(
+        this.name,
+        session,
+        this.#trial(session, random),
+        random(),
+        this.#stopping.signal,
+      )
+      await pause(random() * BETWEEN_PROBES_MS)
+    }
+  }
+
+  /** A request that reads the store, or one of two that a node can answer from its memory. */
+  #trial({ cursor }: Session, random: Random): Asked {
+    const kind = random()
+    if (kind < 0.4) return { kind: 'poll', after: undefined, waitMs: 0 }
+    if (kind < 0.7) return { kind: 'poll', after: this.#receivedSeq, waitMs: 1_000 }
+    return { kind: 'acknowledge', cursor }
+  }
+
+  /** Resolves when all of them have been refused. */
+  #startReaders(session: Session): Promise<unknown> {
+    const random = this.#randomFor(`readers of ${session.name}`)
+    this.#receivedSeq = Math.max(this.#receivedSeq, session.cursor)
+    const readers = Array.from({ length: random() < 0.3 ? 2 : 1 }, (_, at) =>
+      this.#keep(this.#read(session, this.#randomFor(`reader ${at} of ${session.name}`))),
+    )
+    return Promise.all(readers)
+  }
+
+  #keep(loop: Promise<void>): Promise<void> {
+    const kept = loop.finally(() => this.#loops.delete(kept))
+    this.#loops.add(kept)
+    return kept
+  }
+
+  /** Until the token is refused. */
+  async #read(session: Session, random: Random) {
+    const { signal } = this.#stopping
+    for (let cursor = session.cursor; !signal.aborted; ) {
+      if (random() < 0.15) {
+        const asked = { kind: 'acknowledge', cursor } as const
+        const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
+        if (told.status === 401) return
+      }
+      const seconds = random() < 0.15 ? LONG_WAIT_SECONDS : Math.floor(random() * (WAIT_SECONDS_MAX + 1))
+      const after = random() < 0.15 ? undefined : cursor
+      const asked = { kind: 'poll', after, waitMs: seconds * 1_000 } as const
+      const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
+      if (told.status === 401) return
+      if (told.page) {
+        cursor = told.page.cursor
+        this.#receivedSeq = Math.max(this.#receivedSeq, cursor)
+      } else await pause(random() * BEFORE_REPEAT_MS)
+    }
+  }
+
+  async #send() {
+    const random = this.#randomFor('sender')
+    while (!this.#settling.signal.aborted) {
+      await this.#unlessSettling(random() * BETWEEN_SENDS_MS)
+      const burst = random() < 0.03 ? 10 : 1
+      await Promise.all(Array.from({ length: burst }, () => this.#sendOne(random)))
+    }
+  }
+
+  async #sendOne(random: Random) {
+    const to = this.#recipient(random)
+    const body = `${this.name}-${++this.#sent}`
+    const mine = this.#randomFor(`message ${this.#sent}`)
+    if (mine() < 0.1) {
+      // Nobody knows what became of one without a key, so it is not repeated.
+      await this.#attempt({ kind: 'send', to, body, key: undefined }, mine)
+      return
+    }
+    const asked = { kind: 'send', to, body, key: body } as const
+    const untilAccepted = async () => {
+      while (isWorthARepeat(await this.#attempt(asked, mine))) await pause(mine() * BEFORE_REPEAT_MS)
+    }
+    const twice = mine() < 0.1
+    await Promise.all([untilAccepted(), ...(twice ? [untilAccepted()] : [])])
+    // The answer may have been lost on the client's side.
+    if (mine() < 0.05) await untilAccepted()
+  }
+
+  #recipient(random: Random): string {
+    const half = Math.floor(this.#others.length / 2)
+    const from = random() < TO_QUIET ? half : 0
+    return this.#others[from + Math.floor(random() * half)] as string
+  }
+
+  /** With the login that there is; the key is the account's, so it may be another one the next time. */
+  async #attempt(asked: Asked, random: Random): Promise<Exchange> {
+    while (!this.#session) await pause(BEFORE_REPEAT_MS)
+    return this.#caller.call(this.name, this.#session, asked, random())
+  }
+
+  /** For so long, or while it lasts once it settles. */
+  async #live(ms: number) {
+    await this.#unlessSettling(ms)
+    const { signal } = this.#stopping
+    if (this.#settling.signal.aborted && !signal.aborted) await once(signal, 'abort')
+  }
+
+  async #unlessSettling(ms: number) {
+    await pause(ms, undefined, { signal: this.#settling.signal }).catch(() => {})
+  }
+}
+
+/** The database is away, nobody knows what became of it, or the login was not worth anything any more. */
+const isWorthARepeat = (exchange: Exchange) => isUnknown(exchange) || exchange.told.status === 401

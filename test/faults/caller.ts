@@ -1,0 +1,134 @@
+import { Client, passwordOf } from '../support/client.ts'
+import type { Answer } from '../support/contract-check.ts'
+import type { Cluster } from './cluster.ts'
+import type { Asked, Exchange, Told } from './history.ts'
+import type { Recorder } from './recorder.ts'
+
+/** What a client waits at most for an answer, beyond what it asked the server to wait. */
+const PATIENCE_MS = 30_000
+
+/** A login that is held by a client. */
+export interface Session {
+  name: string
+  token: string
+  /** What the login gave. */
+  cursor: number
+}
+
+/** Makes requests for accounts, each to a node of chance, and has them recorded. */
+export class Caller {
+  readonly #cluster: Cluster
+  readonly #recorder: Recorder
+  /** By account: the names of its sessions are the same whenever a run is repeated. */
+  readonly #logins = new Map<string, number>()
+
+  constructor(cluster: Cluster, recorder: Recorder) {
+    this.#cluster = cluster
+    this.#recorder = recorder
+  }
+
+  /** Resolves with the session, if there is one now. */
+  async login(account: string, takeover: boolean, random: number): Promise<Session | undefined> {
+    let answer: Answer | undefined
+    const logins = (this.#logins.get(account) ?? 0) + 1
+    this.#logins.set(account, logins)
+    const name = `${account}#${logins}`
+    const { told } = await this.#exchange(
+      { account, session: undefined },
+      { kind: 'login', takeover },
+      random,
+      undefined,
+      (given) => {
+        answer = given
+      },
+      () => name,
+    )
+    if (told.status !== 200 || !answer) return undefined
+    return { name, token: answer.body.token, cursor: answer.body.cursor }
+  }
+
+  /** @param stopping cuts the request off */
+  call(
+    account: string,
+    { name, token }: Session,
+    asked: Asked,
+    random: number,
+    stopping?: AbortSignal,
+  ): Promise<Exchange> {
+    return this.#exchange({ account, session: name, token }, asked, random, stopping)
+  }
+
+  async #exchange(
+    { account, session, token }: { account: string; session: string | undefined; token?: string },
+    asked: Asked,
+    random: number,
+    stopping?: AbortSignal,
+    onAnswer?: (answer: Answer) => void,
+    nameSession?: () => string,
+  ): Promise<Exchange> {
+    const node = await this.#cluster.choose(random)
+    const waitMs = asked.kind === 'poll' ? asked.waitMs : 0
+    const patience = AbortSignal.timeout(waitMs + PATIENCE_MS)
+    const signal = stopping ? AbortSignal.any([patience, stopping]) : patience
+    const run = async () => {
+      try {
+        const [method, path, options] = requestFor(account, asked)
+        const answer = await new Client(node).request(method, path, {
+          ...options,
+          ...(token !== undefined && { token }),
+          signal,
+        })
+        onAnswer?.(answer)
+        return asTold(asked, answer)
+      } catch (error) {
+        return withoutAnswer(error as Error)
+      }
+    }
+    return this.#recorder.exchange({ account, session, node: node.name }, asked, run, nameSession)
+  }
+}
+
+type Options = NonNullable<Parameters<Client['request']>[2]>
+
+function requestFor(account: string, asked: Asked): [method: string, path: string, options: Options] {
+  switch (asked.kind) {
+    case 'send': {
+      const { to, body, key } = asked
+      const headers = key === undefined ? {} : { 'idempotency-key': key }
+      return ['POST', '/v1/messages', { body: { to, body }, headers }]
+    }
+    case 'poll': {
+      const { after, waitMs } = asked
+      const from = after === undefined ? '' : `&after=${after}`
+      return ['GET', `/v1/inbox?wait=${waitMs / 1_000}${from}`, {}]
+    }
+    case 'acknowledge':
+      return ['POST', '/v1/inbox/ack', { body: { cursor: asked.cursor } }]
+    case 'login': {
+      const body = { username: account, password: passwordOf(account), takeover: asked.takeover }
+      return ['POST', '/v1/login', { body }]
+    }
+    case 'logout':
+      return ['POST', '/v1/logout', {}]
+  }
+}
+
+function asTold({ kind }: Asked, { status, body }: Answer): Told {
+  if (status >= 400) return { status, code: body.code }
+  if (kind === 'send') return { status, id: body.id }
+  if (kind !== 'poll' && kind !== 'login') return { status }
+  const messages: { seq: number; id: string }[] = kind === 'poll' ? body.messages : body.offlineMessages
+  const page = {
+    messages: messages.map(({ seq, id }) => ({ seq, id })),
+    cursor: body.cursor,
+    gap: body.gap !== undefined,
+  }
+  return { status, page }
+}
+
+/** fetch tells a broken connection as a TypeError; what the contract does not allow is told as it is. */
+function withoutAnswer(error: Error): Told {
+  if (error instanceof TypeError || ['TimeoutError', 'AbortError'].includes(error.name))
+    return { status: 0, code: error.name }
+  return { status: -1, code: error.message }
+}

@@ -1,0 +1,67 @@
+import { checkAnswers } from './checks/answers.ts'
+import type { Violation } from './checks/finding.ts'
+import { checkReadings } from './checks/readings.ts'
+import { checkSessions } from './checks/sessions.ts'
+import { checkStored } from './checks/stored.ts'
+import { checkWaits } from './checks/waits.ts'
+import type { Exchange, History } from './history.ts'
+
+const CHECKS = [checkAnswers, checkStored, checkReadings, checkWaits, checkSessions]
+
+/** What of the history is told around a violation. */
+const BEFORE_MS = 30_000
+const AFTER_MS = 1_000
+const LINES_MAX = 60
+
+export interface Judgement {
+  violations: Violation[]
+  figures: Record<string, number>
+  /** Each violation with what happened around it. */
+  stories: string[]
+}
+
+export function judge(history: History): Judgement {
+  const findings = CHECKS.map((check) => check(history))
+  const violations = findings.flatMap(({ violations }) => violations)
+  return {
+    violations,
+    figures: Object.assign({}, ...findings.map(({ figures }) => figures)),
+    stories: violations.map((violation) => tell(violation, history)),
+  }
+}
+
+function tell(
+  { promise, what, account, node, atMs }: Violation,
+  { exchanges, disturbances }: History,
+): string {
+  const isNear = ({ fromMs, toMs }: { fromMs: number; toMs: number }) =>
+    toMs > atMs - BEFORE_MS && fromMs < atMs + AFTER_MS
+  const lines = [
+    ...disturbances.filter(isNear).map(({ what: deed, node: whom = 'all nodes', fromMs, toMs }) => ({
+      atMs: fromMs,
+      line: `*** ${deed}: ${whom}, until ${seconds(toMs)}`,
+    })),
+    ...exchanges
+      .filter((one) => account !== undefined && (one.account === account || isTo(one, account)))
+      .filter(({ beganMs, endedMs }) => isNear({ fromMs: beganMs, toMs: endedMs }))
+      .map((exchange) => ({ atMs: exchange.endedMs, line: describe(exchange) })),
+  ]
+  lines.sort((a, b) => a.atMs - b.atMs)
+  const where = [account, node].filter(Boolean).join(' at ')
+  return [
+    `Broken: ${promise}`,
+    `  ${seconds(atMs)} ${where}: ${what}`,
+    ...lines.slice(-LINES_MAX).map(({ atMs: at, line }) => `    ${seconds(at)} ${line}`),
+  ].join('\n')
+}
+
+const isTo = ({ asked }: Exchange, account: string) => asked.kind === 'send' && asked.to === account
+
+function describe({ account, session, node, asked, told, beganMs }: Exchange): string {
+  const { kind, ...rest } = asked
+  const page = told.page && `${told.page.messages.map(({ seq }) => seq).join(' ')} cursor ${told.page.cursor}`
+  const said = [told.status, told.code, told.id, page].filter((part) => part !== undefined).join(' ')
+  return `${session ?? account} ${kind} ${JSON.stringify(rest)} at ${node} since ${seconds(beganMs)}: ${said}`
+}
+
+const seconds = (ms: number) => `${(ms / 1_000).toFixed(3)}`

@@ -1,0 +1,33 @@
+import type { Asked, Exchange } from '../history.ts'
+import type { Check, Violation } from './finding.ts'
+
+const PROMISE = 'only what the contract foresees is answered, and nothing ends by itself'
+
+/** 0 is a connection that broke or a client that did not wait any longer. */
+const FORESEEN: Record<Asked['kind'], (number | string)[]> = {
+  send: [0, 201, 401, 503],
+  poll: [0, 200, 401, 503],
+  acknowledge: [0, 204, 401, 503],
+  login: [0, 200, 'already_online', 503],
+  logout: [0, 204, 401, 503],
+}
+
+export const checkAnswers: Check = ({ exchanges, faults }) => {
+  const violations: Violation[] = faults.map(({ atMs, what }) => ({ promise: PROMISE, atMs, what }))
+  const figures: Record<string, number> = {}
+  for (const exchange of exchanges) {
+    const { asked, told, account, node, beganMs, endedMs } = exchange
+    const name = `answers ${told.status} to ${asked.kind}`
+    figures[name] = (figures[name] ?? 0) + 1
+    if (asked.kind !== 'poll')
+      figures['longest answer, ms'] = Math.max(figures['longest answer, ms'] ?? 0, endedMs - beganMs)
+    if (!isForeseen(exchange)) {
+      const what = `${asked.kind} was answered ${told.status} ${told.code}`
+      violations.push({ promise: PROMISE, atMs: endedMs, account, node, what })
+    }
+  }
+  return { violations, figures }
+}
+
+const isForeseen = ({ asked, told }: Exchange) =>
+  FORESEEN[asked.kind].some((foreseen) => foreseen === told.status || foreseen === told.code)

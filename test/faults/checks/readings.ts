@@ -1,0 +1,90 @@
+import type { Exchange, History, ReceivedPage, StoredInbox } from '../history.ts'
+import { byAccount, type Check, type Violation } from './finding.ts'
+
+const ORDER = 'a client receives the messages of its inbox in order, and none is left out'
+const ALL = 'a client receives everything that is in its inbox'
+const SAME = 'a number stands for the same message whenever it is read'
+
+/** Holds what the readers were given against each other, and against what is stored. */
+export const checkReadings: Check = (history) => {
+  const readings = byAccount(history.exchanges.filter(({ told }) => told.page))
+  const violations = history.stored.flatMap((inbox) => checkInbox(inbox, readings.get(inbox.account) ?? []))
+  const pages = [...readings.values()].flat().map(({ told }) => told.page as ReceivedPage)
+  return { violations, figures: { 'messages received': count(pages), ...longestDelivery(history) } }
+}
+
+const count = (pages: ReceivedPage[]) => pages.reduce((sum, { messages }) => sum + messages.length, 0)
+
+/** @param readings in the order in which they arrived */
+function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exchange[]): Violation[] {
+  const violations: Violation[] = []
+  const everybody = new Received()
+  const bySession = new Map<string, Received>()
+  for (const { asked, told, session = '', node, endedMs } of readings) {
+    const page = told.page as ReceivedPage
+    const report = (promise: string, what: string) =>
+      violations.push({ promise, atMs: endedMs, account, node, what: `${session}: ${what}` })
+
+    const mine = bySession.get(session) ?? new Received()
+    bySession.set(session, mine)
+    // A login reads behind what the account has acknowledged; from there on each session has its own cursor.
+    const known = asked.kind === 'login' ? everybody : mine
+    const after = asked.kind === 'poll' ? asked.after : undefined
+    const first = page.messages[0]?.seq ?? page.cursor + 1
+    if (after === undefined && first > known.upTo + 1)
+      report(ORDER, `it was given ${first} on, and had received no more than 1 to ${known.upTo}`)
+    if (after !== undefined && first !== after + 1)
+      report(ORDER, `it asked for what follows ${after}, and was given ${first} on`)
+    if (page.messages.some(({ seq }, index) => seq !== first + index))
+      report(ORDER, `a page skips: ${page.messages.map(({ seq }) => seq).join(' ')}`)
+    if (page.messages.length > 0 && page.cursor !== page.messages.at(-1)?.seq)
+      report(ORDER, `the cursor ${page.cursor} is not that of the last message`)
+    if (page.gap) report(ORDER, 'a gap was told, and nothing was purged')
+    for (const { seq, id } of page.messages) {
+      if (messages[seq - 1]?.id !== id) report(SAME, `it was given ${id} as ${seq}, which is another one`)
+    }
+
+    // Who logged in has what came with it, and who shows a cursor has what is before it.
+    mine.begin(asked.kind === 'login' ? page.cursor : (after ?? 0))
+    mine.add(page)
+    everybody.add(page)
+  }
+  if (everybody.upTo < newestSeq) {
+    const what = `${everybody.upTo + 1} of ${newestSeq} was never received`
+    violations.push({ promise: ALL, atMs: readings.at(-1)?.endedMs ?? 0, account, what })
+  }
+  return violations
+}
+
+/** What somebody has received: everything up to a number, and some beyond it. */
+class Received {
+  upTo = 0
+  readonly #beyond = new Set<number>()
+
+  begin(cursor: number) {
+    this.upTo = Math.max(this.upTo, cursor)
+  }
+
+  add({ messages }: ReceivedPage) {
+    for (const { seq } of messages) if (seq > this.upTo) this.#beyond.add(seq)
+    while (this.#beyond.delete(this.upTo + 1)) this.upTo += 1
+  }
+}
+
+/** From the answer to the sender to the first of the recipient's clients, whatever happened in between. */
+function longestDelivery({ exchanges }: History): Record<string, number> {
+  const acceptedMs = new Map<string, number>()
+  const receivedMs = new Map<string, number>()
+  for (const { told, endedMs } of exchanges) {
+    if (told.id !== undefined && !acceptedMs.has(told.id)) acceptedMs.set(told.id, endedMs)
+    for (const { id } of told.page?.messages ?? []) if (!receivedMs.has(id)) receivedMs.set(id, endedMs)
+  }
+  const took = [...acceptedMs].map(([id, atMs]) => Math.max(0, (receivedMs.get(id) ?? atMs) - atMs))
+  took.sort((a, b) => a - b)
+  const at = (share: number) => took[Math.floor(share * (took.length - 1))] ?? 0
+  return {
+    'accepted to received, median, ms': at(0.5),
+    'accepted to received, 99 of 100, ms': at(0.99),
+    'accepted to received, longest, chaos included, ms': at(1),
+  }
+}

@@ -1,0 +1,113 @@
+import { type History, isSend, type Send } from '../history.ts'
+import type { Check, Violation } from './finding.ts'
+
+const ONCE = 'what was accepted is stored exactly once, and nothing else is'
+const KEY = 'an idempotency key gives one message'
+const NUMBERED = 'an inbox is numbered without a gap'
+const ORDER = 'messages stand in the order of their commits'
+
+/** Holds what the database has at the end against what the senders were told. */
+export const checkStored: Check = (history) => {
+  const sends = history.exchanges.filter(isSend)
+  const accepted = sends.filter(({ told }) => told.status === 201)
+  const violations = [
+    ...notOnce(history, sends),
+    ...notOnceAKey(history, accepted),
+    ...misnumbered(history),
+    ...outOfOrder(history, sends),
+  ]
+  const bodies = new Set(accepted.map(({ asked }) => asked.body))
+  const unknown = new Set(sends.map(({ asked }) => asked.body).filter((body) => !bodies.has(body)))
+  const stored = history.stored.flatMap(({ messages }) => messages)
+  return {
+    violations,
+    figures: {
+      'messages accepted': bodies.size,
+      'of which were answered more than once': accepted.length - bodies.size,
+      'messages without an answer': unknown.size,
+      'of which are stored': stored.filter(({ body }) => unknown.has(body)).length,
+      'messages stored': stored.length,
+    },
+  }
+}
+
+/** No two messages have the same body, unless they are repetitions of one another. */
+function notOnce({ stored }: History, sends: Send[]): Violation[] {
+  const violations: Violation[] = []
+  const byBody = new Map<string, { to: string; id: string; from: string }>()
+  const askedByBody = new Map(sends.map((send) => [send.asked.body, send]))
+  for (const { account, messages } of stored) {
+    for (const { seq, id, from, body } of messages) {
+      const asked = askedByBody.get(body)
+      const report = (what: string) =>
+        violations.push({ promise: ONCE, atMs: asked?.endedMs ?? 0, account, what: `"${body}" ${what}` })
+      if (byBody.has(body)) report(`is stored twice, the second time as ${account} ${seq}`)
+      if (!asked || asked.asked.to !== account || asked.account !== from)
+        report(`is stored as ${account} ${seq} from ${from}, and nobody asked for that`)
+      byBody.set(body, { to: account, id, from })
+    }
+  }
+  for (const { asked, told, account, node, endedMs } of sends) {
+    if (told.status !== 201) continue
+    const found = byBody.get(asked.body)
+    if (found?.id === told.id && found?.to === asked.to) continue
+    const what = found ? `is stored as ${found.id}` : 'is not stored'
+    const message = `"${asked.body}" to ${asked.to} was accepted as ${told.id} and ${what}`
+    violations.push({ promise: ONCE, atMs: endedMs, account, node, what: message })
+  }
+  return violations
+}
+
+function notOnceAKey({ stored }: History, accepted: Send[]): Violation[] {
+  const given = new Map<string, Set<string>>()
+  const note = (account: string, key: string, id: string) => {
+    const name = `${account} ${key}`
+    given.set(name, (given.get(name) ?? new Set()).add(id))
+  }
+  const keyed = accepted.filter(({ asked }) => asked.key !== undefined)
+  for (const { account, keys } of stored) for (const { key, messageId } of keys) note(account, key, messageId)
+  const kept = new Set(given.keys())
+  for (const { account, asked, told } of keyed) note(account, asked.key as string, told.id as string)
+
+  return keyed.flatMap(({ account, node, asked, endedMs }): Violation[] => {
+    const name = `${account} ${asked.key}`
+    const ids = [...(given.get(name) as Set<string>)]
+    if (ids.length === 1 && kept.has(name)) return []
+    const what = ids.length > 1 ? `gave ${ids.join(' and ')}` : 'was not kept'
+    return [{ promise: KEY, atMs: endedMs, account, node, what: `the key "${asked.key}" ${what}` }]
+  })
+}
+
+function misnumbered({ stored }: History): Violation[] {
+  return stored.flatMap(({ account, newestSeq, messages }) => {
+    const wrong = messages.findIndex(({ seq }, index) => seq !== index + 1)
+    if (wrong < 0 && messages.length === newestSeq) return []
+    const what =
+      wrong < 0
+        ? `${messages.length} messages are there, and newest_seq is ${newestSeq}`
+        : `${messages[wrong]?.seq} stands where ${wrong + 1} should`
+    return [{ promise: NUMBERED, atMs: 0, account, what }]
+  })
+}
+
+/** One that was accepted before another was asked for stands before it. */
+function outOfOrder({ stored }: History, sends: Send[]): Violation[] {
+  const askedMs = new Map<string, number>()
+  const acceptedMs = new Map<string, number>()
+  for (const { asked, told, beganMs, endedMs } of sends) {
+    askedMs.set(asked.body, Math.min(beganMs, askedMs.get(asked.body) ?? Number.POSITIVE_INFINITY))
+    if (told.status === 201)
+      acceptedMs.set(asked.body, Math.min(endedMs, acceptedMs.get(asked.body) ?? Number.POSITIVE_INFINITY))
+  }
+  return stored.flatMap(({ account, messages }) => {
+    let latestAskedMs = 0
+    return messages.flatMap(({ seq, body }): Violation[] => {
+      const atMs = acceptedMs.get(body) ?? Number.POSITIVE_INFINITY
+      const before = latestAskedMs
+      latestAskedMs = Math.max(latestAskedMs, askedMs.get(body) ?? 0)
+      if (atMs >= before) return []
+      const what = `${seq} was accepted before one of those was asked for that stand before it`
+      return [{ promise: ORDER, atMs, account, what }]
+    })
+  })
+}

@@ -1,0 +1,58 @@
+import { type History, isPoll, type Polled } from '../history.ts'
+import { type Check, REREAD_MS_MAX, undisturbedSinceMs, type Violation } from './finding.ts'
+
+const WAIT = `no poll waits more than ${REREAD_MS_MAX} ms for a message that is there`
+const NOW = 'a read that does not wait sees everything that was accepted before'
+
+/**
+ * How long polls were kept waiting for a message that was there, which is since the sender of it, or of a
+ * later one, was told so. Only what a node was up and had its database for counts.
+ */
+export const checkWaits: Check = (history) => {
+  const violations: Violation[] = []
+  const thereSince = thereSinceMs(history)
+  let longestMs = 0
+  for (const poll of history.exchanges.filter(isPoll)) {
+    const wanted = wantedSeq(poll)
+    const thereMs = wanted === undefined ? undefined : thereSince.get(poll.account)?.[wanted - 1]
+    if (wanted === undefined || thereMs === undefined) continue
+    const { account, node, asked, told, beganMs, endedMs } = poll
+    const empty = told.status === 200 && told.page?.messages.length === 0
+    if (asked.waitMs === 0 && empty && thereMs < beganMs) {
+      const what = `${wanted} was there for ${Math.round(beganMs - thereMs)} ms, and nothing was found`
+      violations.push({ promise: NOW, atMs: endedMs, account, node, what })
+    }
+    const sinceMs = Math.max(beganMs, thereMs, undisturbedSinceMs(history.disturbances, node, endedMs))
+    const waitedMs = endedMs - sinceMs
+    longestMs = Math.max(longestMs, waitedMs)
+    if (waitedMs <= REREAD_MS_MAX) continue
+    const what = `a poll waited ${Math.round(waitedMs)} ms for ${wanted}, and was told ${told.status}`
+    violations.push({ promise: WAIT, atMs: endedMs, account, node, what })
+  }
+  return { violations, figures: { 'longest wait for a message that was there, ms': longestMs } }
+}
+
+/** The number that a poll waited for; undefined where nobody knows, or where its session had ended. */
+function wantedSeq({ asked, told }: Polled): number | undefined {
+  if (told.status === 401) return undefined
+  if (asked.after !== undefined) return asked.after + 1
+  return told.page && (told.page.messages[0]?.seq ?? told.page.cursor + 1)
+}
+
+/** Of each account, since when each of its messages was surely there. */
+function thereSinceMs({ exchanges, stored }: History): Map<string, number[]> {
+  const acceptedMs = new Map<string, number>()
+  for (const { told, endedMs } of exchanges) {
+    if (told.id !== undefined && !acceptedMs.has(told.id)) acceptedMs.set(told.id, endedMs)
+  }
+  return new Map(
+    stored.map(({ account, messages }) => {
+      const sinceMs: number[] = []
+      for (let index = messages.length - 1; index >= 0; index--) {
+        const ownMs = acceptedMs.get(messages[index]?.id ?? '') ?? Number.POSITIVE_INFINITY
+        sinceMs[index] = Math.min(ownMs, sinceMs[index + 1] ?? Number.POSITIVE_INFINITY)
+      }
+      return [account, sinceMs]
+    }),
+  )
+}

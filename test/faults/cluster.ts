@@ -1,0 +1,127 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Ending } from '../support/endings.ts'
+import { type Cluster as Postgres, startCluster } from '../support/postgres.ts'
+import { type LogLine, type ServerProcess, spawnServer } from '../support/servers.ts'
+import { DatabaseWay } from './database-way.ts'
+import type { Recorder } from './recorder.ts'
+
+const SECRET = 'a secret that all nodes of this run share'
+
+/** Between two tries of a supervisor to start a node, whose database may be away. */
+const START_AGAIN_MS = 200
+
+/** How long a node may take to end in good order: it cuts off after 10 s what does not end. */
+const STOP_MS_MAX = 15_000
+
+/** A node, started again and again, and its way to the database. */
+export class Node {
+  readonly name: string
+  readonly way: DatabaseWay
+  readonly #t: Ending
+  readonly #env: Record<string, string>
+  readonly #recorder: Recorder
+  #server: ServerProcess | undefined
+  #starting: Promise<void> | undefined
+  #endedOnPurpose: ServerProcess | undefined
+
+  constructor(t: Ending, name: string, databaseUrl: string, way: DatabaseWay, recorder: Recorder) {
+    const url = new URL(databaseUrl)
+    url.port = String(way.port)
+    this.#t = t
+    this.name = name
+    this.way = way
+    this.#env = { DATABASE_URL: url.href, JWT_SECRET: SECRET }
+    this.#recorder = recorder
+  }
+
+  /** Where it listens; undefined while it is not running. */
+  get url(): string | undefined {
+    return this.#server?.url
+  }
+
+  /** As a supervisor does: until it runs. */
+  start(): Promise<void> {
+    this.#starting ??= this.#startUntilItRuns().finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const server = this.#server
+    if (!server) return
+    this.#endedOnPurpose = server
+    const askedMs = this.#recorder.nowMs()
+    server.process.kill(signal)
+    await server.exited
+    const tookMs = this.#recorder.nowMs() - askedMs
+    if (tookMs > STOP_MS_MAX) this.#recorder.fault(`${this.name} took ${Math.round(tookMs)} ms to end`)
+  }
+
+  async #startUntilItRuns() {
+    while (!this.#server) {
+      try {
+        this.#watch(await spawnServer(this.#t, this.#env, 'unused'))
+      } catch {
+        await pause(START_AGAIN_MS)
+      }
+    }
+  }
+
+  #watch(server: ServerProcess) {
+    this.#server = server
+    void server.exited.then((code) => {
+      this.#server = undefined
+      if (this.#endedOnPurpose === server) return
+      this.#recorder.fault(`${this.name} ended by itself with ${code}: ${server.errors()}`)
+      const over = this.#recorder.disturb('ended by itself', this.name, true)
+      void this.start().then(over)
+    })
+    this.#reportFaults(server)
+  }
+
+  /** What its log calls an error is none that chaos may bring about. */
+  #reportFaults(server: ServerProcess) {
+    void server.exited.then(() => {
+      for (const line of server.logs.filter(isFault))
+        this.#recorder.fault(`${this.name} logged ${JSON.stringify(line)}`)
+    })
+  }
+}
+
+/** One that stops while its database is away says that it could not write the last acknowledgements. */
+const isFault = ({ level, ['err']: error }: LogLine) =>
+  level >= 50 && (error as { type?: string } | undefined)?.type !== 'DatabaseUnavailable'
+
+/** Several nodes over one database. */
+export interface Cluster {
+  postgres: Postgres
+  /** Straight to the database, past every way that may be cut. */
+  databaseUrl: string
+  nodes: Node[]
+  /** A node that is believed to be up, as a load balancer chooses; waits while there is none. */
+  choose: (random: number) => Promise<{ name: string; url: string }>
+}
+
+export async function startNodes(t: Ending, count: number, recorder: Recorder): Promise<Cluster> {
+  const postgres = await startCluster({ durable: true })
+  t.after(() => postgres.stop())
+  const databaseUrl = await postgres.createDatabase()
+  const nodes = await Promise.all(
+    Array.from({ length: count }, async (_, at) => {
+      const way = await DatabaseWay.start(t, Number(new URL(databaseUrl).port))
+      return new Node(t, `node ${at + 1}`, databaseUrl, way, recorder)
+    }),
+  )
+  await Promise.all(nodes.map((node) => node.start()))
+  return { postgres, databaseUrl, nodes, choose: (random) => choose(nodes, random) }
+}
+
+async function choose(nodes: Node[], random: number): Promise<{ name: string; url: string }> {
+  for (;;) {
+    const up = nodes.flatMap(({ name, url }) => (url === undefined ? [] : [{ name, url }]))
+    const chosen = up[Math.floor(random * up.length)]
+    if (chosen) return chosen
+    await pause(START_AGAIN_MS)
+  }
+}

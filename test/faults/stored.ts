@@ -1,0 +1,61 @@
+import pg from 'pg'
+import { stringify as bytesToUuid } from 'uuid'
+import type { StoredInbox } from './history.ts'
+
+interface AccountRow {
+  id: number
+  username: string
+  newest_seq: string
+}
+
+interface MessageRow {
+  recipient_id: number
+  seq: string
+  id: Buffer
+  from: string
+  body: string
+}
+
+interface KeyRow {
+  sender_id: number
+  key: string
+  message_id: Buffer
+}
+
+/** Everything that the database holds, read past the service. */
+export async function readStored(databaseUrl: string): Promise<StoredInbox[]> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const accounts = await client.query<AccountRow>('SELECT id, username, newest_seq FROM account')
+    const messages = await client.query<MessageRow>(
+      `SELECT recipient_id, seq, message.id, username AS "from", body
+         FROM message JOIN account ON account.id = sender_id ORDER BY recipient_id, seq`,
+    )
+    const keys = await client.query<KeyRow>('SELECT sender_id, key, message_id FROM idempotency_key')
+    return accounts.rows.map(({ id: accountId, username, newest_seq }) => ({
+      account: username,
+      newestSeq: Number(newest_seq),
+      messages: messages.rows
+        .filter((row) => row.recipient_id === accountId)
+        .map(({ seq, id, from, body }) => ({ seq: Number(seq), id: bytesToUuid(id), from, body })),
+      keys: keys.rows
+        .filter((row) => row.sender_id === accountId)
+        .map(({ key, message_id }) => ({ key, messageId: bytesToUuid(message_id) })),
+    }))
+  } finally {
+    await client.end()
+  }
+}
+
+/** The newest number of every inbox. */
+export async function readNewest(databaseUrl: string): Promise<Map<string, number>> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const { rows } = await client.query<AccountRow>('SELECT username, newest_seq FROM account')
+    return new Map(rows.map(({ username, newest_seq }) => [username, Number(newest_seq)]))
+  } finally {
+    await client.end()
+  }
+}

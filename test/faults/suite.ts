@@ -1,0 +1,79 @@
+/**
+ * Several nodes over one PostgreSQL, many clients, and everything that breaks: processes, the database, the
+ * ways between them. Afterwards it is proved from what the clients were told that no promise was broken.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { Client } from '../support/client.ts'
+import type { Ending } from '../support/endings.ts'
+import { eventually } from '../support/eventually.ts'
+import { randomFrom } from '../support/random.ts'
+import { Account } from './account.ts'
+import { Caller } from './caller.ts'
+import { Chaos } from './chaos.ts'
+import { type Judgement, judge } from './checker.ts'
+import { type Cluster, startNodes } from './cluster.ts'
+import { Recorder } from './recorder.ts'
+import { readNewest, readStored } from './stored.ts'
+
+const NODES = 3
+const ACCOUNTS = 20
+
+/** Started, connected, caught up. */
+const HEALED_MS_MAX = 60_000
+
+/** How long those who read may take at the end for what is left: longer than anybody may wait for it. */
+const DRAIN_MS_MAX = 30_000
+
+export interface Verdict extends Judgement {
+  /** How often each thing was done. */
+  deeds: Map<string, number>
+}
+
+export async function runFaults(t: Ending, minutes: number, seed: number): Promise<Verdict> {
+  const recorder = new Recorder()
+  const cluster = await startNodes(t, NODES, recorder)
+  const names = Array.from({ length: ACCOUNTS }, (_, at) => `user${at + 1}`)
+  const caller = new Caller(cluster, recorder)
+  const accounts = names.map((name) => new Account(name, names, caller, seed))
+  await registerAll(cluster, names)
+
+  const running = Promise.all(accounts.map((account) => account.run()))
+  const chaos = new Chaos(cluster, recorder, randomFrom(seed))
+  const breaking = chaos.run()
+  await pause(minutes * 60_000)
+
+  chaos.stop()
+  await breaking
+  await Promise.all(
+    cluster.nodes.map(({ url }) => eventually('a node is ready', () => isReady(url), HEALED_MS_MAX)),
+  )
+  for (const account of accounts) account.settle()
+  await running
+  await drain(cluster, accounts)
+  await Promise.all(accounts.map((account) => account.stop()))
+  await Promise.all(cluster.nodes.map((node) => node.end('SIGTERM')))
+
+  const stored = await readStored(cluster.databaseUrl)
+  return { ...judge({ ...recorder.history(), stored }), deeds: chaos.done }
+}
+
+async function registerAll(cluster: Cluster, names: string[]) {
+  for (const [at, name] of names.entries()) {
+    const node = await cluster.choose(at / names.length)
+    const { status } = await new Client(node).register(name)
+    if (status !== 201) throw new Error(`${name} cannot register: ${status}`)
+  }
+}
+
+async function isReady(url: string | undefined): Promise<boolean> {
+  if (url === undefined) return false
+  const { status } = await new Client({ url }).get('/readyz')
+  return status === 200
+}
+
+/** Who has not received everything by then is found by the checks. */
+async function drain({ databaseUrl }: Cluster, accounts: Account[]) {
+  const newest = await readNewest(databaseUrl)
+  const received = () => accounts.every(({ name, receivedSeq }) => receivedSeq >= (newest.get(name) ?? 0))
+  await eventually('everything is received', received, DRAIN_MS_MAX).catch(() => {})
+}
