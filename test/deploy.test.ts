@@ -1,0 +1,271 @@
+/** deploy/: the proxies before two nodes, with the files that are deployed. */
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage } from 'node:http'
+import { before, describe, it, type TestContext } from 'node:test'
+import { adaAndBob, Client, newName, type Person, range } from './support/client.ts'
+import type { Answer } from './support/contract-check.ts'
+import { atTheEnd, type Ending, endOfSuite } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { type ProxyKind, proxyKinds } from './support/proxies.ts'
+import { type ServerProcess, spawnServer } from './support/servers.ts'
+
+/** Far more than a wake-up takes, and far less than the polls here would wait. */
+const AT_ONCE_MS = 2_000
+
+const NODE_ENV = { TRUST_PROXY: '127.0.0.1', PRESENCE_GRACE: '1s' }
+
+const installed = proxyKinds.filter(({ missing }) => missing === undefined)
+const ending = endOfSuite()
+let cluster: Cluster
+const urls = new Map<ProxyKind, string>()
+/** Of each proxy one that begins before everything else and waits for as long as polls may. */
+const longest = new Map<ProxyKind, Promise<{ answer: Answer; tookMs: number }>>()
+
+before(async () => {
+  if (installed.length === 0) return
+  cluster = await startCluster()
+  atTheEnd(ending, () => cluster.stop())
+  const database = await cluster.createDatabase()
+  const nodes = await startPair(ending, database)
+  for (const kind of installed) {
+    const url = await kind.start(ending, [nodes[0].url, nodes[1].url])
+    urls.set(kind, url)
+    const ada = await new Client({ url }).join(newName('patient'))
+    const beganMs = performance.now()
+    const poll = ada.poll({ wait: 55 })
+    longest.set(
+      kind,
+      poll.then((answer) => ({ answer, tookMs: performance.now() - beganMs })),
+    )
+  }
+})
+
+for (const kind of proxyKinds) {
+  describe(`${kind.name} before two nodes`, { skip: kind.missing ?? false }, () => {
+    const server = () => ({ url: urls.get(kind) as string })
+
+    it('leads a message from one node to a poll at the other, at once', async (t) => {
+      const { ada, bob } = await adaAndBob(server())
+      const apart: number[] = []
+      for (let cursor = 0; apart.length < 3; cursor += 1) {
+        assert.ok(cursor < 40, 'Polls and sends go to different nodes.')
+        const poll = await park(t, ada, `after=${cursor}&wait=55`)
+        const beganMs = performance.now()
+        const sent = await bob.send(ada, `message ${cursor + 1}`)
+        const woken = await poll.answer()
+        const tookMs = performance.now() - beganMs
+
+        assert.deepEqual([sent.status, woken.status, woken.body.cursor], [201, 200, cursor + 1])
+        assert.ok(tookMs < AT_ONCE_MS, `woken after ${tookMs} ms`)
+        if (nodeOf(sent) !== nodeOf(woken)) apart.push(tookMs)
+      }
+      t.diagnostic(`from one node to the other: ${apart.map((ms) => ms.toFixed(0))} ms`)
+    })
+
+    it('ends the poll at the node when its client has gone', async (t) => {
+      const { ada, bob } = await adaAndBob(server())
+      const poll = await park(t, ada, 'wait=55')
+
+      poll.socket.destroy()
+
+      await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+    })
+
+    it('takes the longest message, and none that is longer', async () => {
+      const { ada, bob } = await adaAndBob(server())
+      const escaped = '\\ud83d\\ude00'
+      const send = (body: string) =>
+        bob.request('POST', '/v1/messages', { body: `{"to":"${ada.username}","body":"${body}"}` })
+
+      assert.equal((await send(escaped.repeat(16_384))).status, 201)
+      for (const characters of [17_000, 100_000]) {
+        const refused = await send(escaped.repeat(characters))
+        assert.deepEqual([refused.status, refused.body.code], [413, 'body_too_large'])
+      }
+    })
+
+    it('tells the nodes the address of the client, whatever the client says', async (t) => {
+      const seen: IncomingMessage['headers'][] = []
+      const url = await standIn(t, ({ headers }) => {
+        seen.push(headers)
+        return 'answer'
+      })
+      const proxy = await kind.start(t, [url, url])
+      for (const forged of ['203.0.113.9', '203.0.113.9, 127.0.0.1', 'unknown'])
+        await fetch(`${proxy}/v1/inbox`, { headers: { 'x-forwarded-for': forged } })
+
+      const asked = seen.filter(({ 'user-agent': agent }) => agent === 'node')
+      assert.deepEqual(
+        asked.map((headers) => headers['x-forwarded-for']),
+        ['127.0.0.1', '127.0.0.1', '127.0.0.1'],
+      )
+    })
+
+    const requests: { what: string; method: string; path: string; key?: string; again: boolean }[] = [
+      { what: 'a poll', method: 'GET', path: '/v1/inbox', again: true },
+      { what: 'a message without an Idempotency-Key', method: 'POST', path: '/v1/messages', again: false },
+      {
+        what: 'a message with an Idempotency-Key',
+        method: 'POST',
+        path: '/v1/messages',
+        key: '"k"',
+        again: kind.repeatsRefused,
+      },
+      { what: 'a login', method: 'POST', path: '/v1/login', again: false },
+      { what: 'a new password', method: 'PUT', path: '/v1/me/password', again: false },
+    ]
+    for (const { what, method, path, key, again } of requests) {
+      it(`sends ${what} ${again ? 'again' : 'once'} when a node breaks after it has read it`, async (t) => {
+        const lines: string[] = []
+        const url = await standIn(t, ({ method: asked, url: target = '' }) => {
+          if (target === '/readyz') return 'answer'
+          lines.push(`${asked} ${target}`)
+          return 'break'
+        })
+        const client = new Client({ url: await kind.start(t, [url, url.replace('127.0.0.1', 'localhost')]) })
+
+        const headers = { ...(key && { 'idempotency-key': key }) }
+        const answer = await client.request(method, path, { headers, ...(method !== 'GET' && { body: {} }) })
+
+        assert.deepEqual([...new Set(lines)], [`${method} ${path}`])
+        assert.equal(lines.length > 1, again, `It was sent ${lines.length} times.`)
+        assert.deepEqual([answer.status, answer.body.status, answer.body.code], [502, 502, 'overloaded'])
+        assert.ok(Number(answer.headers.get('retry-after')) > 0)
+      })
+    }
+
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      it(`goes on when a node ends by ${signal}: nothing is lost, nothing doubled, no poll fails`, async (t) => {
+        const database = await cluster.createDatabase()
+        const nodes = await startPair(t, database)
+        const client = new Client({ url: await kind.start(t, [nodes[0].url, nodes[1].url]) })
+        const traffic = await Traffic.start(client)
+        await traffic.has(100)
+
+        nodes[0].process.kill(signal)
+        const code = await nodes[0].exited
+        await traffic.has(traffic.accepted.length + 100)
+        const env = { ...NODE_ENV, PORT: new URL(nodes[0].url).port }
+        const again = await spawnServer(t, env, database)
+        await traffic.has(traffic.accepted.length + 100)
+        const received = await traffic.end()
+
+        assert.equal(code, signal === 'SIGTERM' ? 0 : 'SIGKILL')
+        const excused = kind.repeatsRefused ? [] : traffic.failedPolls.filter((status) => status === 503)
+        assert.deepEqual(traffic.failedPolls, excused)
+        const times = new Map<string, number>()
+        for (const body of received) times.set(body, (times.get(body) ?? 0) + 1)
+        for (const body of traffic.accepted) assert.equal(times.get(body), 1, `${body} was accepted`)
+        for (const body of traffic.refused) assert.ok((times.get(body) ?? 0) <= 1, `${body} was refused`)
+        assert.equal(again.errors(), '')
+        t.diagnostic(
+          `${traffic.accepted.length} accepted, ${traffic.refused.length} refused, ${traffic.repeats} repeated`,
+        )
+      })
+    }
+
+    it('lets a poll wait for 55 s', async () => {
+      const { answer, tookMs } = await (longest.get(kind) as Promise<{ answer: Answer; tookMs: number }>)
+
+      assert.deepEqual([answer.status, answer.body.messages], [200, []])
+      assert.ok(tookMs > 54_900, `answered after ${tookMs} ms`)
+    })
+  })
+}
+
+const startPair = (t: Ending, database: string): Promise<[ServerProcess, ServerProcess]> =>
+  Promise.all([spawnServer(t, NODE_ENV, database), spawnServer(t, NODE_ENV, database)])
+
+/** Which node an answer is from: each begins its request ids in a way of its own. */
+const nodeOf = ({ headers }: Answer) => headers.get('x-request-id')?.split('-')[0]
+
+/** Something in the place of a node, that answers or breaks the connection once it has read a request. */
+async function standIn(
+  t: TestContext,
+  behave: (request: IncomingMessage) => 'answer' | 'break',
+): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => {
+      if (behave(request) === 'answer') response.end()
+      else request.socket.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atTheEnd(t, () => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`
+}
+
+/** Some who send, half of them with a key that they repeat, to one who polls: as openapi.yaml says. */
+class Traffic {
+  readonly accepted: string[] = []
+  readonly refused: string[] = []
+  readonly failedPolls: number[] = []
+  repeats = 0
+  readonly #received: string[] = []
+  readonly #reader: Person
+  readonly #sending: Promise<unknown>
+  readonly #reading: Promise<void>
+  /** Whether no more is sent; then whether all that was is there to read. */
+  #ending = false
+  #sent = false
+
+  private constructor(reader: Person, senders: Person[]) {
+    this.#reader = reader
+    this.#sending = Promise.all(senders.map((sender, at) => this.#send(sender, at % 2 === 0)))
+    this.#reading = this.#read()
+  }
+
+  static async start(client: Client): Promise<Traffic> {
+    const [reader, ...senders] = await Promise.all(range(0, 6).map((i) => client.join(`person${i}`)))
+    return new Traffic(reader as Person, senders)
+  }
+
+  async has(count: number): Promise<void> {
+    await eventually(`${count} messages are accepted`, () => this.accepted.length >= count, 20_000)
+  }
+
+  /** Resolves with all that arrived. */
+  async end(): Promise<string[]> {
+    this.#ending = true
+    await this.#sending
+    this.#sent = true
+    await this.#reading
+    return this.#received
+  }
+
+  async #send(sender: Person, keyed: boolean) {
+    for (let n = 1; !this.#ending; n += 1) {
+      const body = `${sender.username}-${n}`
+      let status = await this.#sendOnce(sender, body, keyed)
+      while (keyed && status >= 500) {
+        this.repeats += 1
+        status = await this.#sendOnce(sender, body, keyed)
+      }
+      assert.ok(status === 201 || status >= 500, `${status}`)
+      if (status === 201) this.accepted.push(body)
+      else this.refused.push(body)
+    }
+  }
+
+  async #sendOnce(sender: Person, body: string, keyed: boolean): Promise<number> {
+    return (await sender.send(this.#reader, body, keyed ? body : undefined)).status
+  }
+
+  async #read() {
+    for (let [cursor, empty] = [0, false]; !empty; ) {
+      const last = this.#sent
+      const { status, body } = await this.#reader.poll({ after: cursor, wait: last ? 0 : 1 })
+      if (status !== 200) this.failedPolls.push(status)
+      else {
+        this.#received.push(...body.messages.map((message: { body: string }) => message.body))
+        empty = last && body.messages.length === 0
+        cursor = body.cursor
+      }
+    }
+  }
+}
