@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { drain } from './scenarios/drain.ts'
 import { login } from './scenarios/login.ts'
+import { nodes } from './scenarios/nodes.ts'
 import { parked } from './scenarios/parked.ts'
 import { roundtrip } from './scenarios/roundtrip.ts'
 import { scale } from './scenarios/scale.ts'
@@ -19,9 +20,9 @@ import { chart } from './support/chart.ts'
 import { describeMachine, refuseMemoryDisk } from './support/machine.ts'
 import { Processes } from './support/processes.ts'
 import { describeProfiles } from './support/profile.ts'
-import { generatorLine, type Results, table } from './support/report.ts'
+import { generatorLine, markdownTable, type Results, table } from './support/report.ts'
 
-const scenarios: Record<string, Scenario> = { send, roundtrip, parked, drain, login, start, scale }
+const scenarios: Record<string, Scenario> = { send, roundtrip, parked, drain, login, start, scale, nodes }
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -54,7 +55,7 @@ const bench: Bench = {
   folder,
   processes,
   // A profile of one long round says more than one of many.
-  rounds: options.profile ? 1 : options.quick ? 2 : 5,
+  rounds: options.profile || options.quick ? 1 : 5,
   seconds: options.quick ? 1 : 5,
   warmUpSeconds: options.quick ? 1 : 3,
   memorySeconds: options.quick ? 2 : 25,
@@ -62,10 +63,8 @@ const bench: Bench = {
 }
 
 // A short run shows that all of it works; what it measures is not worth keeping.
-const output =
-  options.quick || options.profile
-    ? join(data, 'bench-results')
-    : fileURLToPath(new URL('results', import.meta.url))
+const kept = !options.quick && !options.profile
+const output = kept ? fileURLToPath(new URL('results', import.meta.url)) : join(data, 'bench-results')
 const measured: Results['scenarios'] = {}
 for (const name of names) {
   rmSync(profiles, { recursive: true, force: true })
@@ -81,6 +80,7 @@ const results = withKnown(measured)
 const all = Object.values(results.scenarios).flatMap(({ rows }) => rows)
 writeFileSync(`${output}.json`, `${JSON.stringify(results, null, 2)}\n`)
 writeFileSync(`${output}.svg`, chart(all))
+if (kept) intoReadme(markdownTable(results))
 if (names.length > 1) console.log(table({ scenarios: measured }))
 console.log(`Wrote ${output}.json and ${output}.svg.`)
 process.exit()
@@ -91,4 +91,11 @@ function withKnown(now: Results['scenarios']): Results {
   const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results).scenarios : {}
   const entries = Object.keys(scenarios).map((name) => [name, now[name] ?? known[name]] as const)
   return { scenarios: Object.fromEntries(entries.filter(([, result]) => result)) as Results['scenarios'] }
+}
+
+/** Puts the table where the one of the last run was. */
+function intoReadme(markdown: string) {
+  const readme = new URL('../README.md', import.meta.url)
+  const around = /(?<=<!-- npm run bench -->\n)[\s\S]*(?=<!-- end -->)/
+  writeFileSync(readme, readFileSync(readme, 'utf8').replace(around, `\n${markdown}\n\n`))
 }

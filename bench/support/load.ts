@@ -1,4 +1,5 @@
 import { execFileSync, fork, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -84,7 +85,8 @@ end`
 }
 
 async function runWrk(sending: Sending, folder: string): Promise<Outcome> {
-  const script = join(folder, 'send.lua')
+  // Several may run at once, with other senders each.
+  const script = join(folder, `send-${randomUUID()}.lua`)
   writeFileSync(script, luaScript(sending))
   const { connections, seconds, url } = sending
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout=10s', '-s', script, url]

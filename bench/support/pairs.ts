@@ -17,11 +17,13 @@ export interface Exchanged {
 
 /** Pairs of which each has one message on its way at a time. */
 export class Exchange {
-  readonly #url: string
+  readonly #sendTo: string
+  readonly #pollAt: string
   readonly #desks: Desk[]
 
-  constructor(url: string, pairs: Pair[]) {
-    this.#url = url
+  constructor(sendTo: string, pairs: Pair[], pollAt = sendTo) {
+    this.#sendTo = sendTo
+    this.#pollAt = pollAt
     this.#desks = pairs.map((pair) => ({ ...pair, cursor: 0 }))
   }
 
@@ -31,7 +33,7 @@ export class Exchange {
    */
   async run(seconds: number): Promise<Exchanged> {
     const latencies: number[] = []
-    const wires = await Promise.all(this.#desks.map((desk) => openWire(this.#url, desk)))
+    const wires = await Promise.all(this.#desks.map((desk) => this.#openWire(desk)))
     const startedAt = performance.now()
     const endsAt = startedAt + seconds * 1_000
     await Promise.all(wires.map((wire) => exchange(wire, endsAt, latencies)))
@@ -41,6 +43,11 @@ export class Exchange {
       back.close()
     }
     return { messages: latencies.length, perSecond: latencies.length / took, latencies }
+  }
+
+  async #openWire(desk: Desk): Promise<Wire> {
+    const [out, back] = await Promise.all([Connection.open(this.#sendTo), Connection.open(this.#pollAt)])
+    return { desk, out, back, polled: back.request(pollText(desk.receiver, desk.cursor)) }
   }
 }
 
@@ -55,11 +62,6 @@ interface Wire {
   back: Connection
   /** The poll that waits; there is always one. */
   polled: Promise<Answer>
-}
-
-async function openWire(url: string, desk: Desk): Promise<Wire> {
-  const [out, back] = await Promise.all([Connection.open(url), Connection.open(url)])
-  return { desk, out, back, polled: back.request(pollText(desk.receiver, desk.cursor)) }
 }
 
 /** The next message goes out when the sender has its 201, the receiver has the message, and polls again. */

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { JWT_SECRET } from './people.ts'
 
 /** Clock ticks of /proc/PID/stat: USER_HZ, which has been 100 on every Linux for decades. */
-const TICKS_PER_SECOND = 100
+export const TICKS_PER_SECOND = 100
 
 /** A process counts as settled when it used less of a core than this for a second. */
 const SETTLED_CORES = 0.03
@@ -36,12 +36,16 @@ export class Processes {
     this.#serverFlags = serverFlags
   }
 
-  /** Restante as it was built, on a port of its own. */
-  server(file: string, env: Record<string, string> = {}): Promise<Service> {
+  /**
+   * Restante as it was built, on a port of its own.
+   *
+   * @param database the path of a SQLite file, or the URL of a PostgreSQL database
+   */
+  server(database: string, env: Record<string, string> = {}): Promise<Service> {
     return this.#start([...this.#serverFlags, fileURLToPath(SERVER)], {
       HOST: '127.0.0.1',
       PORT: '0',
-      DATABASE_URL: `file:${file}`,
+      DATABASE_URL: database.startsWith('postgresql:') ? database : `file:${database}`,
       JWT_SECRET,
       RATE_LIMITS: 'off',
       NODE_ENV: 'production',
@@ -111,10 +115,7 @@ export class Service {
 
   /** Processor time used since it began, of all its threads. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
-    // Behind the name, which may hold spaces, utime and stime are the 12th and 13th of what follows.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+    return (ticksOf(this.pid)?.own ?? 0) / TICKS_PER_SECOND
   }
 
   /** Memory that is its own, with its share of what is shared. */
@@ -145,4 +146,25 @@ export class Service {
       if (this.cpuSeconds() - before < SETTLED_CORES) return
     }
   }
+}
+
+export interface Ticks {
+  parent: number
+  /** Used by its own threads. */
+  own: number
+  /** Used by its children that have ended. */
+  waitedFor: number
+}
+
+/** Processor time that a process has used; undefined when it is gone. */
+export function ticksOf(pid: number): Ticks | undefined {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return undefined
+  }
+  // Behind the name, which may hold spaces: proc(5) numbers the first of these fields 3.
+  const field = (number: number) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[number - 3])
+  return { parent: field(4), own: field(14) + field(15), waitedFor: field(16) + field(17) }
 }

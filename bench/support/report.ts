@@ -23,15 +23,34 @@ export function table(results: Results): string {
 }
 
 function cellsOf(row: Row): string[] {
-  const { what, ours, floor, unit, ratio, lowest, highest, target, met, floorIs, note } = row
+  const { what, ours, floor, unit, floorIs, note } = row
   return [
     note ? `${what} (${note})` : what,
     `${digits(ours)} ${unit}`,
     `${digits(floor)} ${unit}`,
-    `${digits(ratio)} (${digits(lowest)}-${digits(highest)})`,
-    target ? `${goal(row, target)} ${met ? 'met' : 'MISSED'}` : '',
+    ratioOf(row),
+    verdictOf(row),
     floorIs,
   ]
+}
+
+const ratioOf = ({ ratio, lowest, highest }: Row) => `${digits(ratio)} (${digits(lowest)}-${digits(highest)})`
+
+const verdictOf = (row: Row) => (row.target ? `${goal(row, row.target)} ${row.met ? 'met' : 'MISSED'}` : '')
+
+/** The rows that have a target, as a table of Markdown. */
+export function markdownTable(results: Results): string {
+  const rows = Object.values(results.scenarios).flatMap(({ rows }) => rows.filter(({ target }) => target))
+  const cells = rows.map((row) => [
+    row.what,
+    `${digits(row.ours)} ${row.unit}`,
+    `${digits(row.floor)} ${row.unit}: ${row.floorIs}`,
+    ratioOf(row),
+    verdictOf(row).replace('MISSED', '**missed**'),
+  ])
+  const head = ['what', 'Restante', 'floor', 'ratio (lowest-highest)', 'target']
+  const line = (row: string[]) => `| ${row.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...cells.map(line)].join('\n')
 }
 
 export const goal = ({ better, unit }: Pick<Row, 'better' | 'unit'>, target: Target) => {
