@@ -15,7 +15,7 @@ SELECT newest_seq, purged_seq, start.seq AS after, page.message
                ELSE greatest($2, (SELECT acknowledged_seq FROM session WHERE session.id = $3)) END AS seq
  ) AS start
   LEFT JOIN LATERAL (
-   SELECT row_to_json(message) AS message
+   SELECT seq, row_to_json(message) AS message
      FROM (
        SELECT message.seq, encode(message.id, 'hex')::uuid AS id, username AS "from", body,
               to_char(sent_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "sentAt"
@@ -26,10 +26,10 @@ SELECT newest_seq, purged_seq, start.seq AS after, page.message
          ) AS message
          JOIN account AS sender ON sender.id = sender_id
         WHERE bytes_before <= ${PAGE_BYTES_MAX}
-        ORDER BY message.seq
      ) AS message
  ) AS page ON true
- WHERE account.id = $1`
+ WHERE account.id = $1
+ ORDER BY page.seq`
 
 interface InboxRow {
   newest_seq: number
