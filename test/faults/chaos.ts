@@ -86,27 +86,19 @@ interface Deed {
   run: (cluster: Cluster, node: Node, hold: (ms: number) => Promise<void>) => Promise<void>
 }
 
-const KILL: Deed = {
-  what: 'kill -9',
+const endOfNode = (what: string, signal: 'SIGKILL' | 'SIGTERM'): Deed => ({
+  what,
   concerns: 'node',
   cutsOff: true,
   run: async (_cluster, node, hold) => {
-    await node.end('SIGKILL')
+    await node.end(signal)
     await hold(3_000)
     await node.start()
   },
-}
+})
 
-const STOP: Deed = {
-  what: 'SIGTERM',
-  concerns: 'node',
-  cutsOff: true,
-  run: async (_cluster, node, hold) => {
-    await node.end('SIGTERM')
-    await hold(3_000)
-    await node.start()
-  },
-}
+const KILL = endOfNode('kill -9', 'SIGKILL')
+const STOP = endOfNode('SIGTERM', 'SIGTERM')
 
 const CRASH_DATABASE: Deed = {
   what: 'database crashed',
