@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { DatabaseUnavailable } from '../src/database/database.ts'
 import type { Hearing, Looked, Parked } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
+import type { WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
 import { Heartbeat } from '../src/nodes/heartbeat.ts'
 import { Nodes } from '../src/nodes/nodes.ts'
@@ -273,7 +274,9 @@ function startNode(t: TestContext) {
       const poller = { id: `session of ${username}`, username, ended: false }
       waiters.enter(poller)
       waiters.learn(username, 0)
-      return waiters.park(poller, 0, 60_000, connection())
+      return new Promise<WaitEnd>((wake) => {
+        waiters.park({ poller, cursor: 0, connection: connection(), wake }, 60_000)
+      })
     },
   }
   const database: ConstructorParameters<typeof Nodes>[0] = {

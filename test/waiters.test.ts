@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Message } from '../src/database/database.ts'
-import type { Connection } from '../src/inbox/waiter.ts'
+import type { Connection, WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
 import { range } from './support/client.ts'
 import { connection } from './support/connection.ts'
 
 const GRACE_MS = 10_000
 const WAIT_MS = 25_000
+/** Polls whose time is over at about the same time are told so together. */
+const LATE_MS_MAX = 50
 
 describe('the waiters', () => {
   it('give a poll the message right behind its cursor from memory', async (t) => {
@@ -77,9 +79,19 @@ describe('the waiters', () => {
 
     t.mock.timers.tick(4_999)
     assert.equal(await settled(wait), undefined)
-    t.mock.timers.tick(1)
+    t.mock.timers.tick(LATE_MS_MAX + 1)
 
     assert.deepEqual(await settled(wait), { kind: 'nothing' })
+  })
+
+  it('share a timer among polls whose time is over at about the same time', (t) => {
+    const { poller, park } = openWaiters(t, 0)
+    const timers = t.mock.method(globalThis, 'setTimeout')
+
+    for (const number of range(1, 1_000)) void park(poller(`phone ${number}`, `user ${number}`), 0, 5_000)
+
+    // As many as pieces of 50 ms go by while they come, and one each without this.
+    assert.ok(timers.mock.callCount() < 100, `${timers.mock.callCount()} timers`)
   })
 
   it('forget a poll whose client has gone, at once', async (t) => {
@@ -109,7 +121,7 @@ describe('the waiters', () => {
     const client = connection()
     const ada = poller()
     const older = park(ada, 0, 1_000, client)
-    t.mock.timers.tick(1_000)
+    t.mock.timers.tick(1_000 + LATE_MS_MAX)
     assert.deepEqual(await settled(older), { kind: 'nothing' })
     const newer = park(ada, 0)
 
@@ -325,7 +337,9 @@ function openWaiters(t: TestContext, newestSeq?: number) {
     return entered
   }
   const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, client: Connection = connection()) =>
-    waiters.park(entered, cursor, waitMs, client)
+    new Promise<WaitEnd>((wake) => {
+      waiters.park({ poller: entered, cursor, connection: client, wake }, waitMs)
+    })
   return { waiters, offline, poller, park }
 }
 

@@ -30,10 +30,16 @@ type Success<Responses> = {
  * What carries out an operation: it gets what the contract lets through, and gives what the contract
  * promises.
  */
-export type Handler<Id extends OperationId, Answer = Success<operations[Id]['responses']>> = (
+export type Handler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,
-) => Promise<Answer>
+) => Promise<Success<operations[Id]['responses']>>
 
-/** One for each operation: one that is missing does not compile. A text is sent as it is. */
-export type Handlers = { [Id in OperationId]: Handler<Id> | Handler<Id, string> }
+/** One that answers through the reply, some time later, and holds no promise until then. */
+export type LateHandler<Id extends OperationId> = (
+  request: FastifyRequest<Input<Id>>,
+  reply: FastifyReply,
+) => undefined
+
+/** One for each operation: one that is missing does not compile. */
+export type Handlers = { [Id in OperationId]: Handler<Id> | LateHandler<Id> }

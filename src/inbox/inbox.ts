@@ -1,48 +1,11 @@
 import type { Clock } from '../clock.ts'
-import {
-  type Batch,
-  type Database,
-  type Message,
-  type MessageRecord,
-  type Page,
-  pageOf,
-  type ReadFrom,
-} from '../database/database.ts'
+import type { Batch, Database, Message, MessageRecord, Page, ReadFrom } from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
-import { asReading, firstOf, type Reading, refuseAhead } from './reading.ts'
+import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
+import { asReading, type Reading, refuseAhead } from './reading.ts'
 import { asAppend, asReceipt, type Receipt, type Sending } from './sending.ts'
-import type { Connection, Poller } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
-
-/** A session, as far as its inbox cares. */
-export interface Reader extends Poller {
-  readonly accountId: number
-  /** Also said here, when its polls are told so and nobody else has this object any more. */
-  ended: boolean
-  /** How far this client has acknowledged; moves forward only. */
-  acknowledgedSeq: number
-  /** The cursor of the login response, acknowledged by the first request made with its token. */
-  readonly offeredSeq: number
-}
-
-export interface PollRequest {
-  /** Everything up to here was processed; undefined to read on behind the last acknowledged message. */
-  after: number | undefined
-  limit: number
-  /** How long to wait for a message when there is none, in ms. */
-  waitMs: number
-  /** When the token ends, and the wait with it. */
-  tokenExpiresAtMs: number
-  connection: Connection
-}
-
-export interface PollAnswer extends Reading {
-  /** Whether it waited for what it brings. */
-  waited: boolean
-  /** The server is shutting down: the client shall come back a little later. */
-  closing: boolean
-}
 
 /** Nodes that write to the same store. */
 export interface OtherNodes {
@@ -61,6 +24,10 @@ export class Inbox {
   readonly #clock: Clock
   readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
+  readonly #pollEvents: PollEvents = {
+    onLook: (poll) => void this.#look(poll),
+    onOver: ({ poller }) => this.#waiters.leave(poller),
+  }
 
   /** @param others the nodes that write to the same store; undefined when this is the only one */
   constructor(database: InboxDatabase, waiters: Waiters, clock: Clock, others?: OtherNodes) {
@@ -90,52 +57,31 @@ export class Inbox {
   /**
    * Reads what follows the cursor, and waits for it when there is nothing.
    *
-   * @throws Problem cursor_ahead, session_ended
+   * @param onAnswer gets what was read, or Problem cursor_ahead, session_ended
    */
-  async read(
-    reader: Reader,
-    { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
-  ): Promise<PollAnswer> {
-    let cursor = after ?? reader.acknowledgedSeq
-    const untilMs = this.#clock() + waitMs
+  read(reader: Reader, request: PollRequest, onAnswer: OnAnswer): void {
     this.#waiters.enter(reader)
-    try {
-      for (let waited = false; ; waited = true) {
-        // Where the newest number is known to be the cursor, the store has nothing to tell.
-        if (this.#waiters.newestSeq(reader.username) !== cursor || this.#mayBeBehind(waitMs)) {
-          const page = await this.#look(reader, after ?? { sessionId: reader.id, atLeast: cursor }, limit)
-          cursor = page.after
-          if (after !== undefined) this.#acknowledge(reader, after)
-          if (reader.ended) throw sessionEnded()
-          if (cursor < page.newestSeq) return { ...asReading(page), waited, closing: false }
-        } else if (after !== undefined) this.#acknowledge(reader, after)
+    void this.#look(new Poll(reader, request, this.#clock(), this.#pollEvents, onAnswer))
+  }
 
-        const leftMs = Math.min(untilMs, tokenExpiresAtMs) - this.#clock()
-        if (leftMs <= 0) return nothing(cursor, waited)
-        const end = await this.#waiters.park(reader, cursor, leftMs, connection)
-        switch (end.kind) {
-          case 'messages':
-            return { ...firstOf(end.messages, cursor, limit), waited: true, closing: false }
-          case 'look':
-            continue
-          case 'ended':
-            reader.ended = true
-            throw sessionEnded()
-          case 'nothing':
-            // Not by the clock: a timer may go a millisecond early.
-            if (tokenExpiresAtMs < untilMs) throw sessionEnded()
-            return nothing(cursor, true)
-          case 'displaced':
-            // Whoever comes back from here displaces the next: that is no waiting, and is limited.
-            return nothing(cursor, false)
-          case 'closing':
-            return { ...nothing(cursor, true), closing: true }
-          case 'gone':
-            return nothing(cursor, true)
-        }
-      }
-    } finally {
-      this.#waiters.leave(reader)
+  /** Answers a poll, or parks it. */
+  async #look(poll: Poll): Promise<void> {
+    try {
+      const { poller, after, limit, waits, cursor } = poll
+      // Where the newest number is known to be the cursor, the store has nothing to tell.
+      if (this.#waiters.newestSeq(poller.username) !== cursor || this.#mayBeBehind(waits)) {
+        const page = await this.#readPage(poller, after ?? { sessionId: poller.id, atLeast: cursor }, limit)
+        poll.cursor = page.after
+        if (after !== undefined) this.#acknowledge(poller, after)
+        if (poller.ended) throw sessionEnded()
+        if (page.after < page.newestSeq) return poll.answer(asReading(page))
+      } else if (after !== undefined) this.#acknowledge(poller, after)
+
+      const leftMs = poll.untilMs - this.#clock()
+      if (leftMs <= 0) return poll.answerNothing()
+      this.#waiters.park(poll, leftMs)
+    } catch (error) {
+      poll.finish(error as Error)
     }
   }
 
@@ -143,11 +89,11 @@ export class Inbox {
    * Whether the newest number in memory must not be taken for that of the store. What another node commits is
    * known here some milliseconds later, which is early enough for those who wait.
    */
-  #mayBeBehind(waitMs: number): boolean {
-    return this.#others !== undefined && (waitMs === 0 || !this.#others.hears())
+  #mayBeBehind(waits: boolean): boolean {
+    return this.#others !== undefined && (!waits || !this.#others.hears())
   }
 
-  async #look(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
+  async #readPage(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
     const page = await this.#database.readInbox(reader.accountId, from, limit)
     this.#waiters.learn(reader.username, page.newestSeq)
     refuseAhead(page.after, page.newestSeq)
@@ -223,11 +169,3 @@ export class Inbox {
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }
 }
-
-const nothing = (cursor: number, waited: boolean): PollAnswer => ({
-  messages: pageOf([]),
-  cursor,
-  hasMore: false,
-  waited,
-  closing: false,
-})

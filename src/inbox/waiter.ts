@@ -1,4 +1,5 @@
 import type { Message } from '../database/database.ts'
+import type { Deadlines } from './deadlines.ts'
 
 /** How a wait ends. */
 export type WaitEnd =
@@ -37,42 +38,40 @@ export interface Queue {
   waiters: readonly Waiter[]
 }
 
-/** One poll that waits. There may be tens of thousands, so it holds little and makes few closures. */
-export class Waiter {
+/** A poll, as far as the waiters care. */
+export interface Waiting {
   readonly poller: Poller
+  /** What it waits to follow. */
   readonly cursor: number
-  readonly #queue: Queue
-  readonly #connection: Connection
-  readonly #timer: NodeJS.Timeout
-  readonly #resolve: (end: WaitEnd) => void
-  readonly #onGone = () => this.settle({ kind: 'gone' })
+  readonly connection: Connection
+  /** Called once for each time that it was parked. */
+  wake: (end: WaitEnd) => void
+}
 
-  constructor(
-    poller: Poller,
-    cursor: number,
-    queue: Queue,
-    waitMs: number,
-    connection: Connection,
-    resolve: (end: WaitEnd) => void,
-  ) {
-    this.poller = poller
-    this.cursor = cursor
+/** A poll in its place. There may be tens of thousands, so it holds little. */
+export class Waiter {
+  readonly waiting: Waiting
+  readonly #queue: Queue
+  readonly #onGone = () => this.settle({ kind: 'gone' })
+  readonly #deadline: Set<Waiter>
+
+  /** @param waitMs at most this long */
+  constructor(waiting: Waiting, queue: Queue, deadlines: Deadlines<Waiter>, waitMs: number) {
+    this.waiting = waiting
     this.#queue = queue
-    this.#connection = connection
-    this.#timer = setTimeout(expire, waitMs, this)
-    this.#resolve = resolve
-    connection.on('close', this.#onGone)
-    queue.waiters = [...queue.waiters, this]
+    this.#deadline = deadlines.add(this, waitMs)
+    waiting.connection.on('close', this.#onGone)
+    // Not spread: an array that was built step by step has room for 17.
+    queue.waiters = queue.waiters.concat(this)
   }
 
   settle(end: WaitEnd) {
-    clearTimeout(this.#timer)
+    // Only once, whatever else its end brings about.
+    if (!this.#deadline.delete(this)) return
     // The connection outlives the poll, and must not collect listeners.
-    this.#connection.off('close', this.#onGone)
+    this.waiting.connection.off('close', this.#onGone)
     // By identity: a poll that ends late must not take the place of a newer one.
     this.#queue.waiters = this.#queue.waiters.filter((waiter) => waiter !== this)
-    this.#resolve(end)
+    this.waiting.wake(end)
   }
 }
-
-const expire = (waiter: Waiter) => waiter.settle({ kind: 'nothing' })

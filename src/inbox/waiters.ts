@@ -17,7 +17,8 @@
  */
 import type { Clock } from '../clock.ts'
 import type { Message } from '../database/database.ts'
-import { type Connection, type Poller, type Queue, type WaitEnd, Waiter } from './waiter.ts'
+import { Deadlines } from './deadlines.ts'
+import { type Poller, type Queue, Waiter, type Waiting } from './waiter.ts'
 
 /**
  * Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is
@@ -52,6 +53,7 @@ export class Waiters {
   readonly #clock: Clock
   readonly #events: WaitersEvents
   readonly #sweeper: NodeJS.Timeout
+  readonly #deadlines = new Deadlines<Waiter>((waiter) => waiter.settle({ kind: 'nothing' }))
   #closing = false
 
   /** @param graceMs how long after its last poll an account still counts as online */
@@ -102,22 +104,21 @@ export class Waiters {
   }
 
   /**
-   * Waits for what follows the cursor.
+   * Has a poll wait for what follows its cursor, or wakes it at once when there is nothing to wait for.
    *
    * @param waitMs at most this long
    */
-  park(poller: Poller, cursor: number, waitMs: number, connection: Connection): Promise<WaitEnd> {
+  park(waiting: Waiting, waitMs: number): void {
+    const { poller, cursor, connection } = waiting
     const mailbox = this.#mailboxes.get(poller.username)
-    if (poller.ended) return Promise.resolve({ kind: 'ended' })
-    if (mailbox?.newestSeq === undefined || mailbox.newestSeq > cursor)
-      return Promise.resolve({ kind: 'look' })
-    if (this.#closing) return Promise.resolve({ kind: 'closing' })
-    if (connection.destroyed) return Promise.resolve({ kind: 'gone' })
-
-    makeRoom(mailbox, poller)
-    return new Promise((resolve) => {
-      new Waiter(poller, cursor, mailbox, waitMs, connection, resolve)
-    })
+    if (poller.ended) waiting.wake({ kind: 'ended' })
+    else if (mailbox?.newestSeq === undefined || mailbox.newestSeq > cursor) waiting.wake({ kind: 'look' })
+    else if (this.#closing) waiting.wake({ kind: 'closing' })
+    else if (connection.destroyed) waiting.wake({ kind: 'gone' })
+    else {
+      makeRoom(mailbox, poller)
+      new Waiter(waiting, mailbox, this.#deadlines, waitMs)
+    }
   }
 
   leave({ id, username, ended }: Poller): void {
@@ -143,8 +144,9 @@ export class Waiters {
     }
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, last.seq)
     for (const waiter of mailbox.waiters) {
-      if (waiter.cursor === first.seq - 1) waiter.settle({ kind: 'messages', messages })
-      else if (waiter.cursor < last.seq) waiter.settle({ kind: 'look' })
+      const { cursor } = waiter.waiting
+      if (cursor === first.seq - 1) waiter.settle({ kind: 'messages', messages })
+      else if (cursor < last.seq) waiter.settle({ kind: 'look' })
     }
   }
 
@@ -153,7 +155,8 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, newestSeq)
-    for (const waiter of mailbox.waiters) if (waiter.cursor < newestSeq) waiter.settle({ kind: 'look' })
+    for (const waiter of mailbox.waiters)
+      if (waiter.waiting.cursor < newestSeq) waiter.settle({ kind: 'look' })
   }
 
   /** From now on no newest `seq` is known: others may have been missed. */
@@ -163,7 +166,9 @@ export class Waiters {
 
   /** Whose polls wait now; a session with several polls comes several times. */
   parked(): Poller[] {
-    return [...this.#mailboxes.values()].flatMap(({ waiters }) => waiters.map(({ poller }) => poller))
+    return [...this.#mailboxes.values()].flatMap(({ waiters }) =>
+      waiters.map(({ waiting }) => waiting.poller),
+    )
   }
 
   /** Whether a poll of this session is under way, or ended less than the grace time ago. */
@@ -212,7 +217,8 @@ export class Waiters {
   }
 }
 
-const ofSession = ({ waiters }: Mailbox, id: string) => waiters.filter(({ poller }) => poller.id === id)
+const ofSession = ({ waiters }: Mailbox, id: string) =>
+  waiters.filter(({ waiting }) => waiting.poller.id === id)
 
 function makeRoom(mailbox: Mailbox, { id }: Poller) {
   if (mailbox.waiters.length < POLLS_PER_SESSION_MAX) return

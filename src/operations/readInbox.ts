@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Handler } from '../contract/handler.ts'
+import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Reading } from '../inbox/reading.ts'
 import type { Connection } from '../inbox/waiter.ts'
@@ -13,12 +13,9 @@ const WAIT_SECONDS_MAX = 55
 /** Over how many seconds clients spread when a server stops, so that they do not all come back at once. */
 const RETURN_SECONDS_MAX = 5
 
-/**
- * GET /v1/inbox: the long poll. No async function, because what one holds while it waits is held 10 000
- * times.
- */
+/** GET /v1/inbox: the long poll. */
 export const readInbox =
-  (inbox: Inbox, limits: RateLimits): Handler<'readInbox', string> =>
+  (inbox: Inbox, limits: RateLimits): LateHandler<'readInbox'> =>
   (request, reply) => {
     const { session, tokenExpiresAtMs } = request.identity
     const { after, wait, limit = 100 } = request.query
@@ -30,12 +27,16 @@ export const readInbox =
     const waitMs = (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000
     const connection = connectionOf(request, reply)
 
-    return inbox.read(session, { after, limit, waitMs, tokenExpiresAtMs, connection }).then((answer) => {
-      if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
-      if (answer.closing)
-        reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
-      reply.type('application/json; charset=utf-8')
-      return asJson(answer)
+    inbox.read(session, { after, limit, waitMs, tokenExpiresAtMs, connection }, (answer) => {
+      try {
+        if (answer instanceof Error) throw answer
+        if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
+        if (answer.closing)
+          reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
+        reply.type('application/json; charset=utf-8').send(asJson(answer))
+      } catch (error) {
+        reply.send(error)
+      }
     })
   }
 

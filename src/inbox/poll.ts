@@ -1,0 +1,108 @@
+import { pageOf } from '../database/database.ts'
+import { sessionEnded } from '../problems.ts'
+import { firstOf, type Reading } from './reading.ts'
+import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
+
+/** A session, as far as its inbox cares. */
+export interface Reader extends Poller {
+  readonly accountId: number
+  /** Also said here, when its polls are told so and nobody else has this object any more. */
+  ended: boolean
+  /** How far this client has acknowledged; moves forward only. */
+  acknowledgedSeq: number
+  /** The cursor of the login response, acknowledged by the first request made with its token. */
+  readonly offeredSeq: number
+}
+
+export interface PollRequest {
+  /** Everything up to here was processed; undefined to read on behind the last acknowledged message. */
+  after: number | undefined
+  limit: number
+  /** How long to wait for a message when there is none, in ms. */
+  waitMs: number
+  /** When the token ends, and the wait with it. */
+  tokenExpiresAtMs: number
+  connection: Connection
+}
+
+export interface PollAnswer extends Reading {
+  /** Whether it waited for what it brings. */
+  waited: boolean
+  /** The server is shutting down: the client shall come back a little later. */
+  closing: boolean
+}
+
+/** Gets the answer of a poll, or why there is none. Called once; must not throw. */
+export type OnAnswer = (answer: PollAnswer | Error) => void
+
+export interface PollEvents {
+  /** There may be something behind the cursor. */
+  onLook: (poll: Poll) => void
+  /** It will be answered now. */
+  onOver: (poll: Poll) => void
+}
+
+/**
+ * A poll from its request to its answer. It is an object with a callback, and neither a promise nor an async
+ * function that stands still, because those held 1.5 kB more, and what one poll holds while it
+ * waits is held ten thousand times.
+ */
+export class Poll implements Waiting {
+  readonly poller: Reader
+  readonly after: number | undefined
+  readonly limit: number
+  readonly waits: boolean
+  readonly untilMs: number
+  readonly connection: Connection
+  /** Where it stands: behind this it looks for messages. */
+  cursor: number
+  #waited = false
+  readonly #tokenEndsFirst: boolean
+  readonly #events: PollEvents
+  readonly #onAnswer: OnAnswer
+
+  constructor(
+    reader: Reader,
+    { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
+    nowMs: number,
+    events: PollEvents,
+    onAnswer: OnAnswer,
+  ) {
+    this.poller = reader
+    this.after = after
+    this.limit = limit
+    this.waits = waitMs > 0
+    this.untilMs = Math.min(nowMs + waitMs, tokenExpiresAtMs)
+    this.connection = connection
+    this.cursor = after ?? reader.acknowledgedSeq
+    this.#tokenEndsFirst = tokenExpiresAtMs < nowMs + waitMs
+    this.#events = events
+    this.#onAnswer = onAnswer
+  }
+
+  /** What comes of having waited. */
+  wake(end: WaitEnd): void {
+    // Whoever is displaced and comes back displaces the next: that is no waiting, and is limited.
+    this.#waited = end.kind !== 'displaced'
+    if (end.kind === 'messages') this.answer(firstOf(end.messages, this.cursor, this.limit))
+    else if (end.kind === 'look') this.#events.onLook(this)
+    else if (end.kind === 'ended') {
+      this.poller.ended = true
+      this.finish(sessionEnded())
+    } else if (end.kind === 'nothing' && this.#tokenEndsFirst) this.finish(sessionEnded())
+    else this.answerNothing({ closing: end.kind === 'closing' })
+  }
+
+  answer(reading: Reading, { closing = false } = {}): void {
+    this.finish({ ...reading, waited: this.#waited, closing })
+  }
+
+  answerNothing(options?: { closing: boolean }): void {
+    this.answer({ messages: pageOf([]), cursor: this.cursor, hasMore: false }, options)
+  }
+
+  finish(answer: PollAnswer | Error): void {
+    this.#events.onOver(this)
+    this.#onAnswer(answer)
+  }
+}
