@@ -139,11 +139,12 @@ test('what an account sends is limited, and nobody else is', async (t) => {
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
-  const answers = await Promise.all(range(1, SENDS + 200).map((i) => ada.send('grace', `message ${i}`)))
+  // The clock stands still, so that nobody is allowed more meanwhile, however long this takes.
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  const answers = await Promise.all(range(1, SENDS + 50).map((i) => ada.send('grace', `message ${i}`)))
 
-  assert.ok(count(answers, 201) >= SENDS, String(count(answers, 201)))
+  assert.equal(count(answers, 201), SENDS)
   const limited = answers.filter(({ status }) => status !== 201)
-  assert.ok(limited.length > 0, 'nothing was refused')
   for (const answer of limited) assertLimited(answer, 'rate_limited', 1)
   assert.equal((await grace.send('ada', 'I may')).status, 201)
   const { body } = await grace.poll({ wait: 0, limit: 500 })

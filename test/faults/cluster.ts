@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { DatabaseWay } from '../support/database-way.ts'
 import type { Ending } from '../support/endings.ts'
 import { type Cluster as Postgres, startCluster } from '../support/postgres.ts'
 import { type LogLine, type ServerProcess, spawnServer } from '../support/servers.ts'
-import { DatabaseWay } from './database-way.ts'
 import type { Recorder } from './recorder.ts'
 
 const SECRET = 'a secret that all nodes of this run share'

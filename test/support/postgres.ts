@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,9 @@ import { eventually } from './eventually.ts'
 
 /** A PostgreSQL server of its own, on a port of its own. */
 export interface Cluster {
+  port: number
+  /** The folder of its files. */
+  files: string
   /** Makes an empty database. Resolves with its URL. */
   createDatabase: () => Promise<string>
   /** Ends it as a crash does: nothing is finished, nothing is written that was not yet. */
@@ -17,6 +21,8 @@ export interface Cluster {
   start: () => Promise<void>
   /** Ends it, to be started again. */
   halt: () => Promise<void>
+  /** From its next start on it takes no writes, like a standby. */
+  takeNoWrites: () => void
   /** Ends it, with its files. */
   stop: () => Promise<void>
 }
@@ -26,13 +32,24 @@ const USER = 'restante'
 /** A database that is only looked at while it runs need not be written to the disk. */
 const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=on']
 
-export async function startCluster({ durable = false } = {}): Promise<Cluster> {
+/**
+ * @param durable whether it must stand a crash of the machine
+ * @param copyOf one that is halted, to begin with its files
+ */
+export async function startCluster({
+  durable = false,
+  copyOf,
+}: {
+  durable?: boolean
+  copyOf?: Cluster
+} = {}): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'restante-postgres-'))
   // The server runs as another user when the tests run as root.
   chmodSync(folder, 0o755)
+  const files = join(folder, 'data')
   const port = await freePort()
   const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
+    databaseDir: files,
     user: USER,
     password: USER,
     port,
@@ -47,11 +64,15 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
     onLog: () => {},
     onError: () => {},
   })
-  await server.initialise()
+  // With their owner, who may not be the one who runs the tests.
+  if (copyOf) execFileSync('cp', ['-a', copyOf.files, files])
+  else await server.initialise()
   await server.start()
 
   let databases = 0
   return {
+    port,
+    files,
     createDatabase: async () => {
       databases += 1
       const name = `restante_${databases}`
@@ -59,13 +80,15 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
       return `postgresql://${USER}:${USER}@127.0.0.1:${port}/${name}`
     },
     crash: async () => {
-      const [pid] = readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')
+      const [pid] = readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')
       // An immediate shutdown: its processes end where they stand, and the next start recovers from the log.
       process.kill(Number(pid), 'SIGQUIT')
       await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
     },
     start: () => server.start(),
     halt: () => server.stop(),
+    takeNoWrites: () =>
+      appendFileSync(join(files, 'postgresql.auto.conf'), 'default_transaction_read_only = on\n'),
     stop: async () => {
       await server.stop()
       rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { DatabaseUnavailable } from '../database.ts'
 
 /** Whoever cannot be served within this time is told to come back. */
 const CONNECT_MS_MAX = 5_000
@@ -24,7 +25,8 @@ const SETTINGS = `
          set_config('enable_seqscan', 'off', false),
          set_config('synchronous_commit',
                     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
-                      ELSE current_setting('synchronous_commit') END, false)`
+                      ELSE current_setting('synchronous_commit') END, false),
+         current_setting('transaction_read_only') AS read_only`
 
 /** How to connect; for a connection that is not one of the pool, too. */
 export const connectionOptions = (url: string) => ({
@@ -44,12 +46,18 @@ const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) => {
   return type === JSON_TEXT ? String : pg.types.getTypeParser(type, format)
 }
 
-/** Makes a new connection one of ours. */
+/**
+ * Makes a new connection one of ours.
+ *
+ * @throws DatabaseUnavailable when it leads to a server that takes no writes: the primary of before, for as
+ * long as its address is cached somewhere. Kept, such a connection would be used for ever.
+ */
 export async function settle(client: pg.ClientBase): Promise<void> {
   // It may break while the pool hands it over, when nobody listens: that would end the process. Whoever uses
   // it is told by the failure of the query.
   client.on('error', () => {})
-  await client.query(SETTINGS)
+  const { rows } = await client.query<{ read_only: string }>(SETTINGS)
+  if (rows[0]?.read_only === 'on') throw new DatabaseUnavailable('The database takes no writes now.')
 }
 
 export function openPool(url: string): pg.Pool {

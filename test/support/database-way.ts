@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Ending } from '../support/endings.ts'
+import type { Ending } from './endings.ts'
 
 /** The way of one node to its database, which can fail as networks do. */
 export class DatabaseWay {
   readonly #server: Server
-  readonly #port: number
+  #port: number
   readonly #pairs = new Set<{ near: Socket; far: Socket }>()
   /** Connections that came while nothing passed. */
   #held: Socket[] = []
@@ -30,6 +30,11 @@ export class DatabaseWay {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  /** New connections go there from now on, as when a name gets another address. */
+  leadTo(port: number): void {
+    this.#port = port
   }
 
   /** Nothing passes any more, and nobody is told: not even that the other side has gone. */
