@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigurationError, readConfig } from './config.ts'
-import { DatabaseInUse, DatabaseUnusable } from './database/database.ts'
+import { endWith } from './operator/mistakes.ts'
 import { createServer } from './server.ts'
 
 /**
@@ -31,10 +31,7 @@ try {
   })
   await server.listen({ host: config.host, port: config.port })
 } catch (error) {
-  // A mistake of the operator is told in a sentence; a mistake of ours with its trace.
-  const told = [ConfigurationError, DatabaseInUse, DatabaseUnusable].some((kind) => error instanceof kind)
-  console.error(told || isSystemError(error) ? (error as Error).message : error)
-  process.exit(1)
+  endWith(error)
 }
 
 /** package.json says the same, but npm only warns. */
@@ -44,9 +41,4 @@ function refuseOldNode() {
   throw new ConfigurationError([
     `Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
   ])
-}
-
-/** The port is taken, the folder cannot be written: the message says it all. */
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error
 }

@@ -44,8 +44,8 @@ export interface PollEvents {
 
 /**
  * A poll from its request to its answer. It is an object with a callback, and neither a promise nor an async
- * function that stands still, because those held 1.5 kB more, and what one poll holds while it
- * waits is held ten thousand times.
+ * function that stands still: those held 1.5 kB more, and what one poll holds while it waits is held ten
+ * thousand times.
  */
 export class Poll implements Waiting {
   readonly poller: Reader

@@ -66,7 +66,7 @@ export async function openPostgres(url: string, limits: StoreLimits): Promise<Sh
 }
 
 /** Without the URL, which has the password in it. */
-function unusable(url: string, error: unknown): DatabaseUnusable {
+export function unusable(url: string, error: unknown): DatabaseUnusable {
   const { host, pathname } = new URL(url)
   // To a name with several addresses there are several reasons.
   const reason = error instanceof AggregateError ? error.errors[0] : error
@@ -75,7 +75,7 @@ function unusable(url: string, error: unknown): DatabaseUnusable {
 }
 
 /** Also while other nodes start: who comes second finds nothing to do. */
-async function migrateAlone(url: string) {
+export async function migrateAlone(url: string) {
   const holder = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
   // When it breaks, the migration fails too, and says why.
   holder.on('error', () => {})

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs'
+import type SqliteFile from 'better-sqlite3'
+import pg from 'pg'
+import { DatabaseUnusable } from './database.ts'
+import { migrate } from './migrate.ts'
+import { timestampOf } from './postgres/fragments.ts'
+import { migrateAlone, unusable } from './postgres/open.ts'
+import { holdDatabase, openStatements, SqliteAdapter } from './sqlite/connection.ts'
+
+/** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
+const TABLES = ['account', 'session', 'message', 'idempotency_key'] as const
+
+/** How many of each were moved. */
+export type Moved = Record<(typeof TABLES)[number], number>
+
+/** Rows a statement, which holds 2 MB when all messages are as long as they may be by default. */
+const ROWS_AT_ONCE = 100
+
+/**
+ * Copies everything of a SQLite file into an empty PostgreSQL database: all of it, or nothing. The file stays
+ * as it is, but for the migrations that it has not seen yet.
+ *
+ * @param path the SQLite file, which no server may be using
+ * @param url the PostgreSQL database, which is migrated when needed
+ * @throws DatabaseInUse, DatabaseUnusable
+ */
+export async function moveToPostgres(path: string, url: string): Promise<Moved> {
+  if (!existsSync(path)) throw new DatabaseUnusable(`There is no file ${path}.`)
+  const hold = holdDatabase(path)
+  try {
+    const file = await openFile(path)
+    try {
+      return await copyAll(file, url)
+    } finally {
+      file.close()
+    }
+  } finally {
+    hold.release()
+  }
+}
+
+async function openFile(path: string): Promise<SqliteFile.Database> {
+  try {
+    await migrate(new SqliteAdapter(path))
+    return openStatements(path)
+  } catch (error) {
+    const message = `The database ${path} cannot be opened: ${(error as Error).message}`
+    throw new DatabaseUnusable(message, { cause: error })
+  }
+}
+
+async function copyAll(file: SqliteFile.Database, url: string): Promise<Moved> {
+  const target = new pg.Client({ connectionString: url })
+  target.on('error', () => {})
+  try {
+    await migrateAlone(url)
+    await target.connect()
+  } catch (error) {
+    throw unusable(url, error)
+  }
+  try {
+    await target.query('BEGIN')
+    const moved: [string, number][] = []
+    for (const table of TABLES) moved.push([table, await copyTable(file, target, table)])
+    await target.query('COMMIT')
+    return Object.fromEntries(moved) as Moved
+  } finally {
+    await target.end()
+  }
+}
+
+async function copyTable(file: SqliteFile.Database, target: pg.Client, table: string): Promise<number> {
+  // Nobody may write there meanwhile.
+  await target.query(`LOCK TABLE ${table}`)
+  const { rowCount } = await target.query(`SELECT FROM ${table} LIMIT 1`)
+  if (rowCount !== 0) throw new DatabaseUnusable(`The database to move to is not empty: ${table} has rows.`)
+
+  const columns = await columnsOf(target, table)
+  const insert = insertOf(table, columns)
+  let rows: unknown[][] = []
+  let copied = 0
+  const write = async () => {
+    await target.query(
+      insert,
+      columns.map((_, at) => rows.map((row) => row[at])),
+    )
+    copied += rows.length
+    rows = []
+  }
+  const names = columns.map(({ name }) => name)
+  for (const row of file.prepare(`SELECT ${names.join()} FROM ${table}`).raw().iterate()) {
+    rows.push(row as unknown[])
+    if (rows.length === ROWS_AT_ONCE) await write()
+  }
+  await write()
+  if (columns.some(({ name, type }) => name === 'id' && /^int/.test(type))) await countOn(target, table)
+  return copied
+}
+
+interface Column {
+  name: string
+  /** As PostgreSQL calls it. */
+  type: string
+}
+
+async function columnsOf(target: pg.Client, table: string): Promise<Column[]> {
+  const { rows } = await target.query<Column>(
+    `SELECT column_name AS name, udt_name AS type FROM information_schema.columns
+      WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position`,
+    [table],
+  )
+  return rows
+}
+
+/** Columns come as one array each. SQLite has instants as ms, and 0 and 1 for no and yes. */
+function insertOf(table: string, columns: Column[]): string {
+  const sent: Record<string, { as: string; read: (name: string) => string }> = {
+    timestamp: { as: 'int8', read: timestampOf },
+    bool: { as: 'int4', read: (name) => `${name} <> 0` },
+  }
+  const names = columns.map(({ name }) => name).join()
+  const values = columns.map(({ name, type }) => sent[type]?.read(name) ?? name)
+  const arrays = columns.map(({ type }, at) => `$${at + 1}::${sent[type]?.as ?? type}[]`)
+  return `INSERT INTO ${table} (${names}) SELECT ${values} FROM unnest(${arrays}) AS sent (${names})`
+}
+
+/** New rows get numbers behind those that were moved. */
+async function countOn(target: pg.Client, table: string) {
+  await target.query(
+    `SELECT setval(pg_get_serial_sequence($1, 'id'), max(id)) FROM ${table} HAVING max(id) > 0`,
+    [table],
+  )
+}

@@ -1,0 +1,20 @@
+import { ConfigurationError, isPostgres, readConfig } from './config.ts'
+import { moveToPostgres } from './database/move.ts'
+import { endWith } from './operator/mistakes.ts'
+
+/** With the environment that the nodes will have, so that what they would refuse is refused here. */
+try {
+  const [path, ...more] = process.argv.slice(2)
+  const { databaseUrl } = readConfig(process.env)
+  if (path === undefined || more.length > 0)
+    throw new ConfigurationError(['Name the SQLite file to move: npm run move -- data/restante.db'])
+  if (!isPostgres(databaseUrl))
+    throw new ConfigurationError(['DATABASE_URL: Expected the PostgreSQL database to move to.'])
+  const moved = await moveToPostgres(path, databaseUrl)
+  const counts = Object.entries(moved).map(([table, rows]) => `${table} ${rows}`)
+  console.log(`Moved ${path}, rows of each table: ${counts.join(', ')}.`)
+  // The engine that migrates leaves a timer of 10 s behind, which would hold the process.
+  process.exit(0)
+} catch (error) {
+  endWith(error)
+}

@@ -1,0 +1,114 @@
+/** From one file to PostgreSQL: nobody notices but by its being another machine. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Client, passwordOf, range, seqsOf } from './support/client.ts'
+import { fileOf, scratchFolder } from './support/databases.ts'
+import { at } from './support/nodes.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+import { tablesOf } from './support/stored.ts'
+
+const JWT_SECRET = 'the secret of the file and of all nodes'
+const PROGRAM = fileURLToPath(new URL('../dist/move.js', import.meta.url))
+
+let cluster: Cluster
+before(async () => {
+  cluster = await startCluster()
+})
+after(() => cluster.stop())
+
+describe('npm run move', () => {
+  it('takes everything along: tokens, messages, cursors, keys, and what was counted', async (t) => {
+    const old = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, newFile(t))
+    const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
+    const ids = await bob.sendMany(ada, 250)
+    const keyed = await bob.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')
+    await ada.acknowledge(3)
+    const user = (await bob.user(ada)).body
+    const carol = await new Client(old).join('carol')
+    await carol.request('POST', '/v1/me/delete', { body: { password: passwordOf('carol') } })
+    await old.stop()
+
+    const url = await cluster.createDatabase()
+    const { stdout } = await move(url, fileOf(old.database))
+    assert.match(stdout, /account 3, session 2, message 251, idempotency_key 1\.\n$/)
+
+    const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
+    const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
+    assert.deepEqual((await bobThere.user(ada)).body, user)
+    const { body } = await adaThere.poll({ wait: 0, limit: 500 })
+    assert.deepEqual(seqsOf(body.messages), range(4, 251))
+    assert.deepEqual(
+      body.messages.slice(0, 247).map(({ id }: { id: string }) => id),
+      ids.slice(3),
+    )
+    assert.deepEqual(
+      [body.messages[247].body, body.messages[247].sentAt],
+      ['𝕏 "quoted" \\ and\nnew', keyed.body.sentAt],
+    )
+    assert.deepEqual((await bobThere.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')).body, keyed.body)
+    assert.equal((await bobThere.status(ids[0] as string)).body.state, 'delivered')
+    await bobThere.send(ada, 'the next', 'another-key')
+    assert.deepEqual(seqsOf((await adaThere.poll({ after: 251, wait: 0 })).body.messages), [252])
+    assert.equal((await new Client(node).register('carol')).body.code, 'username_taken')
+    await new Client(node).join('dave')
+  })
+
+  it('knows every table', async (t) => {
+    const old = await startServer(t, { JWT_SECRET }, newFile(t))
+    await old.stop()
+    const tables = await withSql(old.database, (sql) => tablesOf(sql, old.database))
+
+    const { stdout } = await move(await cluster.createDatabase(), fileOf(old.database))
+
+    // Those of Prisma and SQLite, and those that begin anew.
+    const others = ['_prisma_migrations', 'sqlite_sequence', 'node', 'presence']
+    const moved = [...stdout.matchAll(/(\w+) 0\b/g)].map(([, name]) => name)
+    assert.deepEqual([...moved, ...others].sort(), tables)
+  })
+
+  it('refuses a file that is in use, one that is not there, and one that is none', async (t) => {
+    const url = await cluster.createDatabase()
+    const running = await startServer(t, {}, newFile(t))
+    const other = join(scratchFolder(t), 'other.db')
+    writeFileSync(
+      other,
+      'This is no database, but a text that is long enough to be taken for one. '.repeat(20),
+    )
+
+    for (const [path, reason] of [
+      [fileOf(running.database), /in use by another Restante process/],
+      ['/nowhere/restante.db', /^There is no file \/nowhere\/restante\.db\.\n$/],
+      [other, /cannot be opened: .*not a database/],
+    ] as const) {
+      await assert.rejects(move(url, path), (error: { stderr: string }) => reason.test(error.stderr))
+    }
+  })
+
+  it('refuses a database that is in use, and leaves it as it was', async (t) => {
+    const old = await startServer(t, { JWT_SECRET }, newFile(t))
+    await new Client(old).join('ada')
+    await old.stop()
+    const url = await cluster.createDatabase()
+    const node = await startServer(t, { JWT_SECRET }, url)
+    await new Client(node).register('bob')
+
+    await assert.rejects(move(url, fileOf(old.database)), { stderr: /not empty: account has rows/ })
+
+    const names = await withSql(url, (sql) => sql.run('SELECT username FROM account'))
+    assert.deepEqual(names, [{ username: 'bob' }])
+  })
+})
+
+const newFile = (t: TestContext) => `file:${join(scratchFolder(t), 'restante.db')}`
+
+const move = (url: string, path: string) =>
+  promisify(execFile)(process.execPath, [PROGRAM, path], {
+    env: { PATH: process.env['PATH'] ?? '', DATABASE_URL: url, JWT_SECRET },
+  })
