@@ -58,7 +58,6 @@ const bench: Bench = {
   rounds: options.profile || options.quick ? 1 : 5,
   seconds: options.quick ? 1 : 5,
   warmUpSeconds: options.quick ? 1 : 3,
-  memorySeconds: options.quick ? 2 : 25,
   size: (full, quick) => (options.quick ? quick : full),
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Bench, Scenario } from '../support/bench.ts'
 import { idleAfterUse, ParkedPolls } from '../support/parked-polls.ts'
 import { named, type Person, person } from '../support/people.ts'
-import type { Floor, Service } from '../support/processes.ts'
+import { COLLECTING, type Floor, type Service } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
 import { inTurn, type Row, rowOf } from '../support/rows.ts'
 import { percentile } from '../support/stats.ts'
@@ -15,7 +15,6 @@ interface Parking {
   levels: number[]
   who: (index: number) => Person
   wakes: number
-  memorySeconds: number
 }
 
 interface Level {
@@ -31,19 +30,18 @@ export const parked: Scenario = async (bench) => {
   await seed(bench.processes, template, { accounts: most + 1 })
 
   const wakes = bench.size(1_000, 100)
-  const { memorySeconds } = bench
   const measured = await inTurn(Math.min(bench.rounds, ROUNDS_MAX), {
     ours: async () => {
       const file = copyOf(template, join(bench.folder, 'parked-round.db'))
-      const server = await bench.processes.server(file)
-      const round = await parkAndWake(server, { levels, who: person, wakes, memorySeconds })
+      const server = await bench.processes.server(file, {}, COLLECTING)
+      const round = await parkAndWake(server, { levels, who: person, wakes })
       await server.stop()
       verifyStore(file, { accepted: levels.length * wakes })
       return round
     },
     // It only holds requests, so nobody can be woken there.
-    node: () => parkAtFloor(bench, 'parked', { levels, who: person, wakes: 0, memorySeconds }),
-    broker: () => parkAtFloor(bench, 'broker', { levels, who: named, wakes, memorySeconds: 0 }),
+    node: () => parkAtFloor(bench, 'parked', { levels, who: person, wakes: 0 }),
+    broker: () => parkAtFloor(bench, 'broker', { levels, who: named, wakes }),
   })
 
   const at = (rounds: Level[][], level: number, value: (level: Level) => number) =>
@@ -80,18 +78,15 @@ export const parked: Scenario = async (bench) => {
 }
 
 /** Parks more and more polls, and wakes some of them each time. The last of the people is the sender. */
-async function parkAndWake(
-  service: Service,
-  { levels, who, wakes, memorySeconds }: Parking,
-): Promise<Level[]> {
+async function parkAndWake(service: Service, { levels, who, wakes }: Parking): Promise<Level[]> {
   const sender = who(Math.max(...levels))
   const polls = new ParkedPolls(service.url)
-  const idleBytes = await idleAfterUse(service, who, memorySeconds)
+  const idleBytes = await idleAfterUse(service, who)
   const measured: Level[] = []
   for (const count of levels) {
     await polls.add(Array.from({ length: count - polls.count }, (_, index) => who(polls.count + index)))
     await service.settled()
-    const bytesPerPoll = ((await service.heldBytes(memorySeconds)) - idleBytes) / count
+    const bytesPerPoll = ((await service.heldBytes()) - idleBytes) / count
     measured.push({ bytesPerPoll, latencies: await polls.wake(sender, wakes) })
   }
   polls.close()
@@ -99,7 +94,7 @@ async function parkAndWake(
 }
 
 async function parkAtFloor({ processes }: Bench, name: Floor, parking: Parking): Promise<Level[]> {
-  const floor = await processes.floor(name)
+  const floor = await processes.floor(name, COLLECTING)
   const measured = await parkAndWake(floor, parking)
   await floor.stop()
   return measured

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import type { Bench, Scenario } from '../support/bench.ts'
+import type { Scenario } from '../support/bench.ts'
 import { sendAll } from '../support/load.ts'
 import { idleAfterUse, ParkedPolls } from '../support/parked-polls.ts'
 import { type Person, people, person } from '../support/people.ts'
-import type { Service } from '../support/processes.ts'
+import { COLLECTING, type Service } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
 import { inTurn, rowOf } from '../support/rows.ts'
 import { copyOf, seed, verifyStore } from '../support/store.ts'
@@ -28,22 +28,30 @@ export const scale: Scenario = async (bench) => {
   }
 
   // One after the other: two times as many polls would be more than one process may have open.
-  const emptyBytes = await bytesPerPollOf(
-    bench,
+  const empty = await bench.processes.server(
     copyOf(template, join(bench.folder, 'scale-round.db')),
-    waiting,
+    {},
+    COLLECTING,
   )
-  const full = await bench.processes.server(fullFile)
+  const others = new ParkedPolls(empty.url)
+  const emptyBytes = await bytesPerPoll(empty, others, waiting, () =>
+    drive(empty, few.accounts, bench.warmUpSeconds),
+  )
+  others.close()
+  await empty.stop()
+
+  const full = await bench.processes.server(fullFile, {}, COLLECTING)
   const polls = new ParkedPolls(full.url)
-  const fullBytes = await bytesPerPoll(bench, full, polls, waiting)
-  let accepted = contents.messages + (await drive(full, contents.accounts, bench.warmUpSeconds)).accepted
+  let accepted = contents.messages
+  const driveFull = async (seconds: number) => {
+    const sent = await drive(full, contents.accounts, seconds)
+    accepted += sent.accepted
+    return sent.perSecond
+  }
+  const fullBytes = await bytesPerPoll(full, polls, waiting, () => driveFull(bench.seconds))
 
   const measured = await inTurn(bench.rounds, {
-    full: async () => {
-      const sent = await drive(full, contents.accounts, bench.seconds)
-      accepted += sent.accepted
-      return sent.perSecond
-    },
+    full: () => driveFull(bench.seconds),
     empty: async () => {
       const file = copyOf(template, join(bench.folder, 'scale-round.db'))
       const server = await bench.processes.server(file)
@@ -87,23 +95,16 @@ export const scale: Scenario = async (bench) => {
   }
 }
 
-async function bytesPerPollOf(bench: Bench, file: string, waiting: Person[]): Promise<number> {
-  const server = await bench.processes.server(file)
-  const polls = new ParkedPolls(server.url)
-  const bytes = await bytesPerPoll(bench, server, polls, waiting)
-  polls.close()
-  await server.stop()
-  return bytes
-}
-
+/** @param use sends for a while, so that the cache of the database is no part of what a poll takes */
 async function bytesPerPoll(
-  { memorySeconds }: Bench,
   service: Service,
   polls: ParkedPolls,
   waiting: Person[],
+  use: () => Promise<unknown>,
 ) {
-  const idleBytes = await idleAfterUse(service, person, memorySeconds)
+  await use()
+  const idleBytes = await idleAfterUse(service, person)
   await polls.add(waiting)
   await service.settled()
-  return ((await service.heldBytes(memorySeconds)) - idleBytes) / polls.count
+  return ((await service.heldBytes()) - idleBytes) / polls.count
 }

@@ -10,8 +10,6 @@ export interface Bench {
   /** How long one measurement lasts, and what runs before it and is not counted. */
   seconds: number
   warmUpSeconds: number
-  /** How long memory is watched for its least. */
-  memorySeconds: number
   /** The full number, or the one that shows that it works. */
   size: (full: number, quick: number) => number
 }

@@ -83,16 +83,12 @@ export class ParkedPolls {
  * The memory of a server that has been used and is idle: what is loaded or compiled for the first polls
  * belongs to the server, and not to those that are parked later.
  */
-export async function idleAfterUse(
-  service: Service,
-  who: (index: number) => Person,
-  seconds: number,
-): Promise<number> {
+export async function idleAfterUse(service: Service, who: (index: number) => Person): Promise<number> {
   const polls = new ParkedPolls(service.url)
   await polls.add(Array.from({ length: WARM_UP_POLLS }, (_, index) => who(index)))
   await service.settled()
   polls.close()
-  return service.heldBytes(seconds)
+  return service.heldBytes()
 }
 
 /** Resolves with the time at which a message was there. */

@@ -17,6 +17,9 @@ const LISTENING = /http:\/\/127\.0\.0\.1:\d+/
 
 const SERVER = new URL('../../dist/main.js', import.meta.url)
 
+/** Options of Node for a process whose memory is measured: see Service.heldBytes. */
+export const COLLECTING = ['--import', fileURLToPath(new URL('./collect-garbage.mjs', import.meta.url))]
+
 /** What Restante is measured against. */
 const FLOORS = {
   'bare-fastify': new URL('../floors/bare-fastify.ts', import.meta.url),
@@ -40,9 +43,10 @@ export class Processes {
    * Restante as it was built, on a port of its own.
    *
    * @param database the path of a SQLite file, or the URL of a PostgreSQL database
+   * @param flags options of Node
    */
-  server(database: string, env: Record<string, string> = {}): Promise<Service> {
-    return this.#start([...this.#serverFlags, fileURLToPath(SERVER)], {
+  server(database: string, env: Record<string, string> = {}, flags: string[] = []): Promise<Service> {
+    return this.#start([...this.#serverFlags, ...flags, fileURLToPath(SERVER)], {
       HOST: '127.0.0.1',
       PORT: '0',
       DATABASE_URL: database.startsWith('postgresql:') ? database : `file:${database}`,
@@ -53,8 +57,8 @@ export class Processes {
     })
   }
 
-  floor(name: Floor): Promise<Service> {
-    const args = ['--import', 'tsx', fileURLToPath(FLOORS[name])]
+  floor(name: Floor, flags: string[] = []): Promise<Service> {
+    const args = [...flags, '--import', 'tsx', fileURLToPath(FLOORS[name])]
     return this.#start(args, { NODE_ENV: 'production' }, 'SIGKILL')
   }
 
@@ -126,16 +130,16 @@ export class Service {
   }
 
   /**
-   * The least memory that it had in so many seconds. Garbage of requests that are over goes away when a
-   * process has been idle for a while, some seconds sooner or later; what it holds on to does not.
+   * Memory that it holds on to, once its garbage is collected: how much of that lies around, and for how long,
+   * is no property of what it holds. Only for a process that was started with COLLECTING.
    */
-  async heldBytes(seconds: number): Promise<number> {
-    let least = this.pssBytes()
-    for (let second = 0; second < seconds; second += 1) {
-      await pause(1_000)
-      least = Math.min(least, this.pssBytes())
+  async heldBytes(): Promise<number> {
+    // The second time finds what was only let go of by the first.
+    for (let time = 0; time < 2; time += 1) {
+      process.kill(this.pid, 'SIGWINCH')
+      await this.settled()
     }
-    return least
+    return this.pssBytes()
   }
 
   /** Resolves when it has nothing to do for a second. */

@@ -208,12 +208,13 @@ export class Waiters {
   }
 
   #sweep() {
-    for (const [username, mailbox] of this.#mailboxes) {
-      if (this.#isOnline(mailbox)) continue
+    // Not by a loop over the entries, which would make an array of each, and garbage of a server that is idle.
+    this.#mailboxes.forEach((mailbox, username) => {
+      if (this.#isOnline(mailbox)) return
       this.#mailboxes.delete(username)
       const lastSeenAtMs = lastEndMs(mailbox)
       if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
-    }
+    })
   }
 }
 
