@@ -134,8 +134,8 @@ export class Service {
    * is no property of what it holds. Only for a process that was started with COLLECTING.
    */
   async heldBytes(): Promise<number> {
-    // The second time finds what was only let go of by the first.
-    for (let time = 0; time < 2; time += 1) {
+    // Code that is not used any more is let go of only after several times.
+    for (let time = 0; time < 5; time += 1) {
       process.kill(this.pid, 'SIGWINCH')
       await this.settled()
     }
