@@ -135,9 +135,10 @@ export class Service {
    */
   async heldBytes(): Promise<number> {
     // Code that is not used any more is let go of only after several times.
-    for (let time = 0; time < 5; time += 1) {
+    for (let time = 0; time < 3; time += 1) {
       process.kill(this.pid, 'SIGWINCH')
-      await this.settled()
+      // Some of the polls that are parked come back meanwhile, and go on waiting.
+      await this.settled(2)
     }
     return this.pssBytes()
   }
