@@ -1,4 +1,4 @@
-/** Loaded into a process whose memory is measured: SIGWINCH, which nobody uses, has it collect its garbage. */
+/** For a process whose memory is measured: SIGWINCH, which nobody uses, has it collect its garbage. */
 import { Session } from 'node:inspector'
 import { isMainThread } from 'node:worker_threads'
 

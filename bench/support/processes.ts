@@ -130,8 +130,8 @@ export class Service {
   }
 
   /**
-   * Memory that it holds on to, once its garbage is collected: how much of that lies around, and for how long,
-   * is no property of what it holds. Only for a process that was started with COLLECTING.
+   * Memory that it holds on to, once its garbage is collected: how much of that lies around, and for how
+   * long, is no property of what it holds. Only for a process that was started with COLLECTING.
    */
   async heldBytes(): Promise<number> {
     // Code that is not used any more is let go of only after several times.

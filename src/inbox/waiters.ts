@@ -208,7 +208,7 @@ export class Waiters {
   }
 
   #sweep() {
-    // Not by a loop over the entries, which would make an array of each, and garbage of a server that is idle.
+    // A loop over the entries would make an array of each, and garbage of a server that is idle.
     this.#mailboxes.forEach((mailbox, username) => {
       if (this.#isOnline(mailbox)) return
       this.#mailboxes.delete(username)
