@@ -55,7 +55,7 @@ if (wanted !== 'sqlite') {
   }
 }
 
-// Said outright: the package that starts PostgreSQL ends the process by itself, with 0 whatever exitCode says.
+// Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
 process.exit(failed ? 1 : 0)
 
 async function run(database: string, testFiles: string[], env: Record<string, string>) {
