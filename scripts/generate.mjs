@@ -21,7 +21,8 @@ await main(async () => {
 
 /**
  * A schema has one provider, and the models are to be written once. SQLite counts rows in 64 bits whatever
- * the column is called; PostgreSQL must be told so where there may be more than 2^31.
+ * the column is called; PostgreSQL must be told so where there may be more than 2^31. What only PostgreSQL
+ * has stands in a comment.
  */
 async function deriveSchema() {
   const schema = await readFile('prisma/schema.prisma', 'utf8')
@@ -29,6 +30,7 @@ async function deriveSchema() {
     .replace('provider = "sqlite"', 'provider = "postgresql"')
     .replace('generated/prisma"', 'generated/prisma-postgres"')
     .replace(/(?<=model IdempotencyKey {[^}]*?)Int {3}( +@id)/, 'BigInt$1')
+    .replaceAll(/(?<=^ +)\/\/ PostgreSQL: /gm, '')
   await writeFile(
     'prisma/schema.postgres.prisma',
     `// Derived from schema.prisma by \`npm run generate\`: change that one.\n${derived}`,

@@ -13,6 +13,7 @@ import { startCluster } from '../test/support/postgres.ts'
 const ONCE: Record<string, string> = {
   announcements: 'has no database',
   'chat-example': 'is about a shell script',
+  checkpoints: 'is about the write-ahead log of SQLite',
   'commit-queue': 'has no database',
   config: 'has no database, or is about the files of SQLite',
   deploy: 'has a cluster of its own',

@@ -26,6 +26,7 @@ const SENDERS = ['ada', 'bob', 'carol', 'dora']
 /** Each sends to all of these, in this many loops side by side. */
 const LOOPS_PER_SENDER = 8
 const RECIPIENTS = ['erik', 'fay', 'gil', 'hedy']
+const BODY_CHARACTERS_MAX = 8_000
 
 /** A message on its way, and what became of it as its sender knows. */
 interface Sent {
@@ -147,9 +148,11 @@ class Load {
 
   async #send(from: string, loop: number, onAccepted: () => void) {
     for (let i = 1; ; i++) {
-      const body = `${this.#round}/${from}/${loop}/${i}`
+      const name = `${this.#round}/${from}/${loop}/${i}`
+      // Long enough that the log is written back into the database meanwhile, again and again.
+      const body = name.padEnd(this.#random() * BODY_CHARACTERS_MAX, '.')
       const to = RECIPIENTS[Math.floor(this.#random() * RECIPIENTS.length)] ?? ''
-      const sent: Sent = { from, to, body, key: this.#random() < 0.5 ? body : undefined }
+      const sent: Sent = { from, to, body, key: this.#random() < 0.5 ? name : undefined }
       this.sent.push(sent)
       const answer = await answerUnlessGone(person(this.#people, from).send(to, body, sent.key))
       if (!answer) return

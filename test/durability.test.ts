@@ -6,7 +6,7 @@
  * and not of the file: so every connection is asked.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import SqliteFile from 'better-sqlite3'
@@ -29,11 +29,13 @@ describe('every connection to the database', () => {
       { NODE_OPTIONS: `--import=${PROBE}`, CONNECTION_SETTINGS: report },
       database,
     )
-    // A registration goes through the ORM's connection, a send through that of the statements.
+    // A registration goes through the ORM's connection, a send through that of the statements. As many as
+    // this are worth a checkpoint, which has a connection of its own.
     const ada = await new Client(server).join('ada')
-    assert.equal((await ada.send('ada', 'kept')).status, 201)
+    await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
     await server.stop()
     assert.equal(server.errors(), '')
+    assert.ok(!existsSync(`${fileOf(database)}-wal`), 'All of the log is written back.')
 
     const connections = readFileSync(report, 'utf8')
       .trim()
@@ -42,8 +44,8 @@ describe('every connection to the database', () => {
       .filter((connection) => connection.file === fileOf(database))
     assert.equal(
       connections.length,
-      3,
-      'One that looks for migrations, that of the ORM, that of the statements.',
+      4,
+      'One that looks for migrations, that of the ORM, that of the statements, that of the checkpoints.',
     )
     for (const { file: _, ...settings } of connections) {
       assert.deepEqual(settings, { journalMode: 'wal', synchronous: FULL, foreignKeys: '1' })

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { after, describe, it, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { Client } from './support/client.ts'
+import { Client, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
+import { eventually } from './support/eventually.ts'
 import { type Cluster, startCluster } from './support/postgres.ts'
 import { spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
@@ -65,6 +66,10 @@ test('the schema for PostgreSQL is that for SQLite, but for what must differ', (
     [
       ['output = "../src/generated/prisma"', 'output = "../src/generated/prisma-postgres"'],
       ['provider = "sqlite"', 'provider = "postgresql"'],
+      [
+        '// PostgreSQL: newestSeq BigInt @default(0) @map("newest_seq")',
+        'newestSeq BigInt @default(0) @map("newest_seq")',
+      ],
       ['id Int @id @default(autoincrement())', 'id BigInt @id @default(autoincrement())'],
     ],
   )
@@ -115,6 +120,30 @@ for (const kind of KINDS) {
     })
   })
 }
+
+test('inboxes of SQLite go on with their numbers after the migration that took away their counters', async (t) => {
+  const first = await startServer(t, { RETENTION: '0' })
+  const [ada, bob] = [await new Client(first).join('ada'), await new Client(first).join('bob')]
+  await bob.sendMany(ada, 3)
+  await ada.sendMany(bob, 2)
+  await ada.acknowledge(3)
+  const isPurged = async () => (await ada.poll({ after: 0, wait: 0 })).body.gap?.to === 3
+  await eventually('the inbox is empty', isPurged)
+  await first.stop()
+  await withSql(first.database, async ({ run }) => {
+    await run('ALTER TABLE account ADD COLUMN newest_seq BIGINT NOT NULL DEFAULT 0')
+    await run("UPDATE account SET newest_seq = iif(username = 'ada', 3, 2)")
+    await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%newest_from_messages'")
+  })
+
+  const second = new Client(await startServer(t, { RETENTION: '0' }, first.database))
+
+  const [adaThen, bobThen] = [await second.enter('ada'), await second.enter('bob')]
+  await bobThen.sendMany(ada, 1)
+  await adaThen.sendMany(bob, 1)
+  assert.deepEqual(seqsOf((await adaThen.poll({ after: 3, wait: 0 })).body.messages), [4])
+  assert.deepEqual(seqsOf((await bobThen.poll({ after: 0, wait: 0 })).body.messages), [1, 2, 3])
+})
 
 test('two servers that start at once on an empty database of PostgreSQL migrate it once', async (t) => {
   const database = await emptyPostgres()

@@ -10,7 +10,10 @@ import { scratchFolder } from './support/databases.ts'
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 
 test('a page of the store', async (t) => {
-  const store = await openStore(join(scratchFolder(t), 'pages.db'), { inboxLimit: 1e6, idempotencyTtlMs: 1 })
+  const { verbs: store } = await openStore(join(scratchFolder(t), 'pages.db'), {
+    inboxLimit: 1e6,
+    idempotencyTtlMs: 1,
+  })
   t.after(() => store.close())
   const write = async (to: string, contents: { body: string; sentAtMs: number }[]): Promise<number> => {
     await store.createAccount({ username: to, displayName: to, passwordHash: '', createdAtMs: 0 })

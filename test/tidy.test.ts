@@ -8,8 +8,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LINES_MAX = 250
 const COLUMNS_MAX = 110
 
-/** What runs: the server, the thread that it starts, and what moves a database. */
-const ENTRIES = ['main.ts', 'move.ts', 'database/sqlite/thread.ts']
+/** What runs: the server, the threads of its database, and what moves a database. */
+const ENTRIES = ['main.ts', 'move.ts', 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
 
 /**
  * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of

@@ -63,7 +63,6 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
   const insertMessage = database.prepare(
     'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
   )
-  const raiseNewest = database.prepare('UPDATE account SET newest_seq = ? WHERE id = ?')
   const newest = new Map<number, number>()
   // Recent enough to be kept, whatever happens to it.
   const fromMs = Date.now() - DAY_MS / 24
@@ -74,7 +73,6 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
     const msecs = fromMs + Math.floor(index / 1_000)
     insertMessage.run(recipient, seq, uuidToBytes(uuidv7({ msecs })), 1 + (index % accounts), BODY, msecs)
   }
-  for (const [recipient, seq] of newest) raiseNewest.run(seq, recipient)
 }
 
 /** What a stopped server was told to keep. */
@@ -105,7 +103,8 @@ export function verifyStore(file: string, { accepted, unheardMax = 0, ids = [] }
     }
     const gaps = count(
       `SELECT count(*) FROM account
-        WHERE newest_seq - purged_seq <> (SELECT count(*) FROM message WHERE recipient_id = account.id)`,
+        WHERE (SELECT count(*) <> coalesce(max(seq), purged_seq) - purged_seq
+                 FROM message WHERE recipient_id = account.id)`,
     )
     if (gaps > 0) throw new Error(`${gaps} inboxes have numbers without a message.`)
     const find = database.prepare('SELECT 1 FROM message WHERE id = ?').pluck()

@@ -5,10 +5,15 @@ import { DatabaseUnusable } from './database.ts'
 import { migrate } from './migrate.ts'
 import { timestampOf } from './postgres/fragments.ts'
 import { migrateAlone, unusable } from './postgres/open.ts'
-import { holdDatabase, openStatements, SqliteAdapter } from './sqlite/connection.ts'
+import { SqliteAdapter } from './sqlite/adapter.ts'
+import { holdDatabase, openStatements } from './sqlite/connection.ts'
+import { NEWEST_SEQ } from './sqlite/fragments.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
 const TABLES = ['account', 'session', 'message', 'idempotency_key'] as const
+
+/** What PostgreSQL has in a column, and SQLite finds. */
+const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ }
 
 /** How many of each were moved. */
 export type Moved = Record<(typeof TABLES)[number], number>
@@ -87,8 +92,8 @@ async function copyTable(file: SqliteFile.Database, target: pg.Client, table: st
     copied += rows.length
     rows = []
   }
-  const names = columns.map(({ name }) => name)
-  for (const row of file.prepare(`SELECT ${names.join()} FROM ${table}`).raw().iterate()) {
+  const values = columns.map(({ name }) => FOUND[name] ?? name)
+  for (const row of file.prepare(`SELECT ${values.join()} FROM ${table}`).raw().iterate()) {
     rows.push(row as unknown[])
     if (rows.length === ROWS_AT_ONCE) await write()
   }

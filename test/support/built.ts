@@ -2,6 +2,12 @@
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { checkpointsBeside, writeBack } = (await load(
+  'database/sqlite/checkpoints.js',
+)) as typeof import('../../src/database/sqlite/checkpoints.ts')
+export const { openStatements } = (await load(
+  'database/sqlite/connection.js',
+)) as typeof import('../../src/database/sqlite/connection.ts')
 export const { readConfig, ConfigurationError, databaseFile, isPostgres } = (await load(
   'config.js',
 )) as typeof import('../../src/config.ts')

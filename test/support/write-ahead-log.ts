@@ -7,7 +7,7 @@ const FRAME_HEAD_BYTES = 24
 /**
  * Counts transactions by what they leave on the disk: the frame that ends one in the write-ahead log says how
  * many pages the database has then, all others say 0 (sqlite.org/fileformat2.html#the_write_ahead_log). It
- * holds while the log has less than 1 000 pages, above which SQLite begins it anew.
+ * holds while the log has less than 1 000 pages: then it is written back, and begins anew.
  *
  * @returns a function that gives how many were committed since
  */

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import SqliteFile from 'better-sqlite3'
 import { DatabaseInUse } from '../database.ts'
 
@@ -13,11 +12,13 @@ const BUSY_TIMEOUT_MS = 500
 /**
  * Said on every connection, because none of it is kept in the file. `synchronous=FULL` makes a commit wait
  * for the sync of the write-ahead log; the builds that better-sqlite3 ships default to NORMAL there, which
- * loses the last commits with the power (sqlite.org/pragma.html#pragma_synchronous).
+ * loses the last commits with the power (sqlite.org/pragma.html#pragma_synchronous). Checkpoints are made
+ * beside the commits: checkpoints.ts.
  */
-const PRAGMAS = `
+export const PRAGMAS = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = 0;
   PRAGMA foreign_keys = ON;
   PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
 `
@@ -52,18 +53,4 @@ export function openStatements(path: string): SqliteFile.Database {
   connection.exec(PRAGMAS)
   connection.pragma(`cache_size = -${CACHE_KIB}`)
   return connection
-}
-
-/** Prisma's way to the same file. */
-export class SqliteAdapter extends PrismaBetterSqlite3 {
-  constructor(path: string) {
-    // Instants as integers: half the bytes of ISO texts, and compared as numbers by our own statements.
-    super({ url: path }, { timestampFormat: 'unixepoch-ms' })
-  }
-
-  override async connect() {
-    const adapter = await super.connect()
-    await adapter.executeScript(PRAGMAS)
-    return adapter
-  }
 }

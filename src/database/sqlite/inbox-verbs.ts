@@ -15,6 +15,7 @@ import {
   type StoreLimits,
   seqOf,
 } from '../database.ts'
+import { NEWEST_SEQ } from './fragments.ts'
 
 interface Counters {
   id: number
@@ -52,7 +53,7 @@ export function inboxVerbs(
     'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
   )
   const acknowledgeAccount = connection.prepare<Acknowledgement>(
-    `UPDATE account SET acknowledged_seq = min(@seq, newest_seq)
+    `UPDATE account SET acknowledged_seq = min(@seq, ${NEWEST_SEQ})
       WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
   const see = connection.prepare<Sighting>(
@@ -78,15 +79,12 @@ export function inboxVerbs(
      VALUES (?, ?, ?, ?, ?, ?)`,
   )
   const findRecipient = connection.prepare<[username: string], Counters>(
-    `SELECT id, newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
+    `SELECT id, ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE username = ? AND deleted_at IS NULL`,
   )
   const insertMessage = connection.prepare<
     [recipientId: number, seq: number, id: Uint8Array, senderId: number, body: string, sentAt: number]
   >('INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)')
-  const raiseNewest = connection.prepare<[newest: number, accountId: number]>(
-    'UPDATE account SET newest_seq = ? WHERE id = ?',
-  )
 
   const commit = connection.transaction((batch: Batch): AppendOutcome[] => {
     for (const acknowledgement of batch.acknowledgements) {
@@ -96,10 +94,7 @@ export function inboxVerbs(
     for (const sighting of batch.sightings) see.run(sighting)
 
     const recipients = new Map<string, Counters | undefined>()
-    const outcomes = batch.appends.map((append) => appendOne(append, recipients))
-    for (const recipient of recipients.values())
-      if (recipient) raiseNewest.run(recipient.newest, recipient.id)
-    return outcomes
+    return batch.appends.map((append) => appendOne(append, recipients))
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
@@ -133,7 +128,7 @@ export function inboxVerbs(
   }
 
   const countersOf = connection.prepare<[accountId: number], Omit<Counters, 'id'>>(
-    `SELECT newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
+    `SELECT ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE id = ?`,
   )
   const acknowledgedBy = connection

@@ -1,5 +1,6 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Database, PurgePortion, StoreLimits } from '../database.ts'
+import { NEWEST_SEQ } from './fragments.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
@@ -22,11 +23,11 @@ export function purgeVerb(
     { from: number; to: number; unacknowledgedToo: number },
     Purgeable
   >(
-    `SELECT id, newest_seq AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
+    `SELECT id, ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
             deleted_at IS NOT NULL AS deleted
        FROM account
       WHERE id > @from AND id <= @to
-        AND purged_seq < iif(@unacknowledgedToo OR deleted_at IS NOT NULL, newest_seq, acknowledged_seq)
+        AND purged_seq < iif(@unacknowledgedToo OR deleted_at IS NOT NULL, ${NEWEST_SEQ}, acknowledged_seq)
       ORDER BY id`,
   )
   const firstToKeep = connection

@@ -4,35 +4,32 @@
  * serves HTTP.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Database, DatabaseInUse } from '../database.ts'
+import { DatabaseInUse } from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
+import { isPassing } from './result-codes.ts'
 import { openStore } from './store.ts'
-
-/**
- * Result codes of what passes: locked, full, not readable or writable now, out of memory
- * (sqlite.org/rescode.html).
- */
-const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
 
 async function serve(port: NonNullable<typeof parentPort>, { path, limits }: ThreadData) {
   const store = await attempt(OPENING, () => openStore(path, limits))
   if (!store) return
+  const { verbs, afterEach } = store
 
   const calls: Call[] = []
   let running = false
   port.on('message', (call: Call) => {
     calls.push(call)
-    if (!running) void runCalls(store)
+    if (!running) void runCalls()
   })
 
-  async function runCalls(verbs: Database) {
+  async function runCalls() {
     running = true
     for (let call = calls.shift(); call; call = calls.shift()) {
       const { id, verb, args } = call
       await attempt(id, () => (verbs[verb] as (...args: unknown[]) => Promise<unknown>)(...args))
       if (verb === 'close') port.close()
+      else afterEach()
     }
     running = false
   }
@@ -56,22 +53,5 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
 function asFailure(error: unknown): Failure {
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
   if (error instanceof DatabaseInUse) return { kind: 'in use', message, stack }
-  return { kind: PASSING.test(resultCode(error)) ? 'unavailable' : 'fault', message, stack }
-}
-
-interface Wrapped {
-  cause?: { originalCode?: string }
-}
-
-/**
- * SQLite's result code: our own statements throw it as `code`, Prisma wraps it twice, and once when a COMMIT
- * fails.
- */
-function resultCode(error: unknown): string {
-  const {
-    code = '',
-    cause,
-    meta,
-  } = error as Wrapped & { code?: string; meta?: { driverAdapterError?: Wrapped } }
-  return (meta?.driverAdapterError?.cause ?? cause)?.originalCode ?? code
+  return { kind: isPassing(error) ? 'unavailable' : 'fault', message, stack }
 }
