@@ -35,7 +35,7 @@ export interface Checkpoints {
 export function checkpointsBeside(connection: SqliteFile.Database, path: string): Checkpoints {
   /** NOOP writes nothing, and tells how many pages the log has. */
   const logState = connection.prepare<[], { log: number }>('PRAGMA wal_checkpoint(NOOP)')
-  const pagesInLog = () => logState.get()?.log ?? 0
+  const pagesInLog = () => attempt(() => logState.get()?.log) ?? 0
   let thread: Worker | undefined
   let underWay = false
   /** As many pages the log had when the last checkpoint began. */
@@ -75,14 +75,20 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
   return { look, close }
 }
 
-/**
- * Writes the log back, as far as nobody reads an older state of the database. What cannot be written now, on
- * a full disk for example, is safe in the log, and the next checkpoint writes it.
- */
+/** Writes the log back, as far as nobody reads an older state of the database. */
 export function writeBack(connection: SqliteFile.Database) {
+  attempt(() => connection.pragma('wal_checkpoint(PASSIVE)'))
+}
+
+/**
+ * What cannot be written now, on a full disk for example, is safe in the log, and the next checkpoint writes
+ * it.
+ */
+function attempt<T>(run: () => T): T | undefined {
   try {
-    connection.pragma('wal_checkpoint(PASSIVE)')
+    return run()
   } catch (error) {
     if (!isPassing(error)) throw error
+    return undefined
   }
 }
