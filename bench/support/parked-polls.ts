@@ -82,11 +82,18 @@ export class ParkedPolls {
 /**
  * The memory of a server that has been used and is idle: what is loaded or compiled for the first polls
  * belongs to the server, and not to those that are parked later.
+ *
+ * @param use what else will be done with those that are parked later
  */
-export async function idleAfterUse(service: Service, who: (index: number) => Person): Promise<number> {
+export async function idleAfterUse(
+  service: Service,
+  who: (index: number) => Person,
+  use: (polls: ParkedPolls) => Promise<unknown> = async () => {},
+): Promise<number> {
   const polls = new ParkedPolls(service.url)
   await polls.add(Array.from({ length: WARM_UP_POLLS }, (_, index) => who(index)))
   await service.settled()
+  await use(polls)
   polls.close()
   return service.heldBytes()
 }
