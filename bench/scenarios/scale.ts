@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import type { Scenario } from '../support/bench.ts'
+import { Connection, expectStatus } from '../support/connection.ts'
 import { sendAll } from '../support/load.ts'
 import { idleAfterUse, ParkedPolls } from '../support/parked-polls.ts'
 import { type Person, people, person } from '../support/people.ts'
 import { COLLECTING, type Service } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
+import { pollText } from '../support/requests.ts'
 import { inTurn, rowOf } from '../support/rows.ts'
 import { copyOf, seed, verifyStore } from '../support/store.ts'
 
@@ -22,6 +24,7 @@ export const scale: Scenario = async (bench) => {
 
   /** First the senders, then who waits, then who is away and gets the messages. */
   const waiting = people(CONNECTIONS, parked)
+  const away = people(CONNECTIONS + parked, parked)
   const drive = async ({ url }: Service, accounts: number, seconds: number) => {
     const recipients = { first: CONNECTIONS + parked, last: accounts - 1 }
     return sendAll({ url, senders: SENDERS, recipients, seconds, connections: CONNECTIONS }, bench.folder)
@@ -34,9 +37,10 @@ export const scale: Scenario = async (bench) => {
     COLLECTING,
   )
   const others = new ParkedPolls(empty.url)
-  const emptyBytes = await bytesPerPoll(empty, others, waiting, () =>
-    drive(empty, few.accounts, bench.warmUpSeconds),
-  )
+  const emptyBytes = await bytesPerPoll(empty, others, waiting, async () => {
+    await drive(empty, few.accounts, bench.warmUpSeconds)
+    await readInboxes(empty, away)
+  })
   others.close()
   await empty.stop()
 
@@ -48,10 +52,16 @@ export const scale: Scenario = async (bench) => {
     accepted += sent.accepted
     return sent.perSecond
   }
-  const fullBytes = await bytesPerPoll(full, polls, waiting, () => driveFull(bench.seconds))
+  const fullBytes = await bytesPerPoll(full, polls, waiting, async () => {
+    await driveFull(bench.warmUpSeconds)
+    await readInboxes(full, away)
+  })
 
   const measured = await inTurn(bench.rounds, {
-    full: () => driveFull(bench.seconds),
+    full: async () => {
+      await driveFull(bench.warmUpSeconds)
+      return driveFull(bench.seconds)
+    },
     empty: async () => {
       const file = copyOf(template, join(bench.folder, 'scale-round.db'))
       const server = await bench.processes.server(file)
@@ -64,7 +74,7 @@ export const scale: Scenario = async (bench) => {
   })
   polls.close()
   await full.stop()
-  verifyStore(fullFile, { accepted, unheardMax: (bench.rounds + 1) * CONNECTIONS })
+  verifyStore(fullFile, { accepted, unheardMax: (2 * bench.rounds + 1) * CONNECTIONS })
 
   const described = `${grouped(contents.messages)} messages stored`
   return {
@@ -95,7 +105,14 @@ export const scale: Scenario = async (bench) => {
   }
 }
 
-/** @param use sends for a while, so that the cache of the database is no part of what a poll takes */
+/** As they will be read by those who wait, but by others. */
+async function readInboxes({ url }: Service, readers: Person[]) {
+  const connection = await Connection.open(url)
+  for (const reader of readers) expectStatus(await connection.request(pollText(reader, 0, 'wait=0')), 200)
+  connection.close()
+}
+
+/** @param use fills the cache of the database, so that it is no part of what a poll takes */
 async function bytesPerPoll(
   service: Service,
   polls: ParkedPolls,
