@@ -23,8 +23,13 @@ export const PRAGMAS = `
   PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS};
 `
 
-/** SQLite's own 2 MiB hold few of the pages that inboxes of many people are on; it takes what it uses. */
-const CACHE_KIB = 65_536
+/**
+ * SQLite's own 2 MiB hold few of the pages that inboxes of many people are on. More than this costs more than
+ * it saves: a split of a page in the midst of an index borrows the number of the page at 1 GiB, and the end
+ * of such a commit looks through the whole cache for pages behind the end of the file (balance_nonroot and
+ * pcache1Truncate in sqlite3.c). What is not here is in the kernel's cache.
+ */
+const CACHE_KIB = 16_384
 
 /**
  * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction
