@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import SqliteFile from 'better-sqlite3'
 import { type Append, type Message, PAGE_BYTES_MAX, pageOf } from '../src/database/database.ts'
 import { openStore } from '../src/database/sqlite/store.ts'
 import { messageId } from '../src/inbox/message-id.ts'
@@ -10,7 +11,8 @@ import { scratchFolder } from './support/databases.ts'
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 
 test('a page of the store', async (t) => {
-  const { verbs: store } = await openStore(join(scratchFolder(t), 'pages.db'), {
+  const file = join(scratchFolder(t), 'pages.db')
+  const { verbs: store } = await openStore(file, {
     inboxLimit: 1e6,
     idempotencyTtlMs: 1,
   })
@@ -50,6 +52,35 @@ test('a page of the store', async (t) => {
       pages.map(({ json, lastSeq }) => ({ json, lastSeq })),
       [pageOf(fromMemory.slice(0, 500)), pageOf(fromMemory.slice(500))],
     )
+  })
+
+  await t.test('names each sender, of more than are remembered too', async () => {
+    const senders = range(1, 10_500).map((number) => ({ id: 1e6 + number, name: `sender-${number}` }))
+    const beside = new SqliteFile(file)
+    const insert = beside.prepare(
+      "INSERT INTO account (id, username, display_name, created_at) VALUES (?, ?, '', 0)",
+    )
+    beside.transaction(() => {
+      for (const { id, name } of senders) insert.run(id, name)
+    })()
+    beside.close()
+    const reader = await write('popular', [])
+    const appends = senders.map(
+      ({ id, name }): Append => ({
+        ...{ senderId: id, from: name, to: 'popular', body: name, sentAtMs: 0, live: false },
+        ...{ idempotency: undefined, id: messageId(0) },
+      }),
+    )
+    await store.commit({ acknowledgements: [], sightings: [], appends })
+
+    // The first page once more, when its names are forgotten.
+    for (const after of [...range(0, 20).map((page) => 500 * page), 0]) {
+      const { messages } = await read(reader, after)
+      assert.deepEqual(
+        messages.map(({ from }) => from),
+        senders.slice(after, after + 500).map(({ name }) => name),
+      )
+    }
   })
 
   for (const [letters, letter] of [
