@@ -1,9 +1,18 @@
-/** For a process whose memory is measured: SIGWINCH, which nobody uses, has it collect its garbage. */
+/** For a process whose memory is measured: at SIGWINCH, which nobody uses, it collects its garbage. */
 import { Session } from 'node:inspector'
-import { isMainThread } from 'node:worker_threads'
+import { BroadcastChannel, isMainThread } from 'node:worker_threads'
 
+const session = new Session()
+session.connect()
+const collect = () => session.post('HeapProfiler.collectGarbage')
+
+// Signals reach the main thread alone.
+const threads = new BroadcastChannel('collect-garbage')
+threads.onmessage = collect
+threads.unref()
 if (isMainThread) {
-  const session = new Session()
-  session.connect()
-  process.on('SIGWINCH', () => session.post('HeapProfiler.collectGarbage'))
+  process.on('SIGWINCH', () => {
+    collect()
+    threads.postMessage('')
+  })
 }
