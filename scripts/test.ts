@@ -22,6 +22,7 @@ const ONCE: Record<string, string> = {
   'fault-checker': 'has no database',
   faults: 'is about the locks of SQLite, and its disk',
   hearing: 'has no database',
+  'inbox-index': 'is about the statements of SQLite',
   migrations: 'has both databases itself',
   move: 'has both databases itself',
   'node-faults': 'has a cluster of its own',

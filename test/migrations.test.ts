@@ -61,6 +61,14 @@ test('the schema for PostgreSQL is that for SQLite, but for what must differ', (
   assert.match(heading ?? '', /^\/\/ Derived from schema\.prisma/)
   const differences = derived.flatMap((line, at) => (line === written[at] ? [] : [[written[at], line]]))
   assert.equal(derived.length, written.length, 'run `npm run generate`')
+  const [begin = 0, end = 0] = ['model InboxEntry', '/// The first answer'].map((text) =>
+    written.findIndex((line) => line.startsWith(text)),
+  )
+  const only = written.slice(begin, end).filter((line) => line !== '')
+  assert.deepEqual(
+    only.filter((line) => line.startsWith('model')),
+    ['model InboxEntry { // SQLite', 'model InboxIndex { // SQLite'],
+  )
   assert.deepEqual(
     differences.map((pair) => pair.map((line) => line?.trim().replaceAll(/ +/g, ' '))),
     [
@@ -70,6 +78,9 @@ test('the schema for PostgreSQL is that for SQLite, but for what must differ', (
         '// PostgreSQL: newestSeq BigInt @default(0) @map("newest_seq")',
         'newestSeq BigInt @default(0) @map("newest_seq")',
       ],
+      ['position Int @id // SQLite', '// position Int @id'],
+      ['// PostgreSQL: @@id([recipientId, seq])', '@@id([recipientId, seq])'],
+      ...only.map((line) => [line, `// ${line}`].map((either) => either.trim().replaceAll(/ +/g, ' '))),
       ['id Int @id @default(autoincrement())', 'id BigInt @id @default(autoincrement())'],
     ],
   )
@@ -103,7 +114,7 @@ for (const kind of KINDS) {
     it('that is empty makes the tables of the schema, and the history of Prisma', async (t) => {
       const { database } = await startServer(t, {}, await kind.empty(t))
 
-      const models = [...schema.matchAll(/@@map\("(\w+)"\)/g)].map(([, table]) => table ?? '')
+      const models = [...schema.matchAll(/^ +@@map\("(\w+)"\)/gm)].map(([, table]) => table ?? '')
       assert.deepEqual(await tablesIn(database), ['_prisma_migrations', ...models].sort())
       assert.deepEqual(await history(database), migrationNames(kind.folder))
     })
@@ -121,7 +132,7 @@ for (const kind of KINDS) {
   })
 }
 
-test('inboxes of SQLite go on with their numbers after the migration that took away their counters', async (t) => {
+test('inboxes of SQLite go on where they were in a file of an older version', async (t) => {
   const first = await startServer(t, { RETENTION: '0' })
   const [ada, bob] = [await new Client(first).join('ada'), await new Client(first).join('bob')]
   await bob.sendMany(ada, 3)
@@ -129,11 +140,12 @@ test('inboxes of SQLite go on with their numbers after the migration that took a
   await ada.acknowledge(3)
   const isPurged = async () => (await ada.poll({ after: 0, wait: 0 })).body.gap?.to === 3
   await eventually('the inbox is empty', isPurged)
+  await bob.sendMany(ada, 1)
   await first.stop()
   await withSql(first.database, async ({ run }) => {
-    await run('ALTER TABLE account ADD COLUMN newest_seq BIGINT NOT NULL DEFAULT 0')
-    await run("UPDATE account SET newest_seq = iif(username = 'ada', 3, 2)")
+    for (const statement of OLDEST_TABLES) await run(statement)
     await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%newest_from_messages'")
+    await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%message_log'")
   })
 
   const second = new Client(await startServer(t, { RETENTION: '0' }, first.database))
@@ -141,9 +153,31 @@ test('inboxes of SQLite go on with their numbers after the migration that took a
   const [adaThen, bobThen] = [await second.enter('ada'), await second.enter('bob')]
   await bobThen.sendMany(ada, 1)
   await adaThen.sendMany(bob, 1)
-  assert.deepEqual(seqsOf((await adaThen.poll({ after: 3, wait: 0 })).body.messages), [4])
+  assert.deepEqual(seqsOf((await adaThen.poll({ after: 3, wait: 0 })).body.messages), [4, 5])
   assert.deepEqual(seqsOf((await bobThen.poll({ after: 0, wait: 0 })).body.messages), [1, 2, 3])
 })
+
+/** Back from the newest tables to those of the first version. */
+const OLDEST_TABLES = [
+  'ALTER TABLE account ADD COLUMN newest_seq BIGINT NOT NULL DEFAULT 0',
+  `UPDATE account SET newest_seq =
+     max(purged_seq, coalesce((SELECT max(seq) FROM message WHERE recipient_id = account.id), 0))`,
+  'DROP TABLE inbox_entry',
+  'DROP TABLE inbox_index',
+  `CREATE TABLE old_message (
+     recipient_id INTEGER NOT NULL,
+     seq BIGINT NOT NULL,
+     id BLOB NOT NULL,
+     sender_id INTEGER NOT NULL,
+     body TEXT NOT NULL,
+     sent_at DATETIME NOT NULL,
+     PRIMARY KEY (recipient_id, seq)
+   )`,
+  'INSERT INTO old_message SELECT recipient_id, seq, id, sender_id, body, sent_at FROM message',
+  'DROP TABLE message',
+  'ALTER TABLE old_message RENAME TO message',
+  'CREATE UNIQUE INDEX message_id_key ON message (id)',
+]
 
 test('two servers that start at once on an empty database of PostgreSQL migrate it once', async (t) => {
   const database = await emptyPostgres()

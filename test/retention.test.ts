@@ -166,7 +166,8 @@ describe('the purge', () => {
 
   it('holds up nobody: sends go on meanwhile, and their messages stay', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
-    await withSql(server.database, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
+    await ada.sendMany('ada', 5_000)
+    await ada.acknowledge(5_000)
     let sent = 0
     const sendOne = async () => {
       assert.equal((await ada.send('ada', 'meanwhile')).status, 201)

@@ -58,11 +58,20 @@ function insertPeople(database: SqliteFile.Database, accounts: number, hash: str
   }
 }
 
+/** Entries of messages that are written at once, as many as the server lets wait. */
+const ENTRIES_AT_ONCE = 65_536
+
 /** In the order of time, as the server would have written them: the inboxes are mixed. */
 function insertMessages(database: SqliteFile.Database, { accounts, messages = 0, inboxes }: Contents) {
   const insertMessage = database.prepare(
-    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+    `INSERT INTO message (position, recipient_id, seq, id, sender_id, body, sent_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
   )
+  const insertEntries = database.prepare(
+    `INSERT INTO inbox_entry SELECT recipient_id, seq, position FROM message
+      WHERE position > (SELECT position FROM inbox_index) ORDER BY recipient_id, seq`,
+  )
+  const noteEntries = database.prepare('UPDATE inbox_index SET position = ?')
   const newest = new Map<number, number>()
   // Recent enough to be kept, whatever happens to it.
   const fromMs = Date.now() - DAY_MS / 24
@@ -71,7 +80,11 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
     const seq = (newest.get(recipient) ?? 0) + 1
     newest.set(recipient, seq)
     const msecs = fromMs + Math.floor(index / 1_000)
-    insertMessage.run(recipient, seq, uuidToBytes(uuidv7({ msecs })), 1 + (index % accounts), BODY, msecs)
+    const [position, id] = [index + 1, uuidToBytes(uuidv7({ msecs }))]
+    insertMessage.run(position, recipient, seq, id, 1 + (index % accounts), BODY, msecs)
+    if (position % ENTRIES_AT_ONCE !== 0 && position !== messages) continue
+    insertEntries.run()
+    noteEntries.run(position)
   }
 }
 
@@ -103,10 +116,16 @@ export function verifyStore(file: string, { accepted, unheardMax = 0, ids = [] }
     }
     const gaps = count(
       `SELECT count(*) FROM account
-        WHERE (SELECT count(*) <> coalesce(max(seq), purged_seq) - purged_seq
-                 FROM message WHERE recipient_id = account.id)`,
+         JOIN (SELECT recipient_id, count(*) AS stored, max(seq) AS newest
+                 FROM message GROUP BY recipient_id)
+           ON recipient_id = account.id AND stored <> newest - purged_seq`,
     )
     if (gaps > 0) throw new Error(`${gaps} inboxes have numbers without a message.`)
+    const unfindable = count(
+      `SELECT count(*) FROM message LEFT JOIN inbox_entry USING (recipient_id, seq, position)
+        WHERE inbox_entry.seq IS NULL`,
+    )
+    if (unfindable > 0) throw new Error(`${unfindable} messages are in nobody's inbox.`)
     const find = database.prepare('SELECT 1 FROM message WHERE id = ?').pluck()
     const lost = ids.filter((id) => find.get(uuidToBytes(id)) !== 1)
     if (lost.length > 0) throw new Error(`${lost.length} of ${ids.length} accepted messages are not stored.`)

@@ -7,7 +7,7 @@ import { timestampOf } from './postgres/fragments.ts'
 import { migrateAlone, unusable } from './postgres/open.ts'
 import { SqliteAdapter } from './sqlite/adapter.ts'
 import { holdDatabase, openStatements } from './sqlite/connection.ts'
-import { NEWEST_SEQ } from './sqlite/fragments.ts'
+import { NEWEST_SEQ, openInboxIndex } from './sqlite/inbox-index.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
 const TABLES = ['account', 'session', 'message', 'idempotency_key'] as const
@@ -47,7 +47,9 @@ export async function moveToPostgres(path: string, url: string): Promise<Moved> 
 async function openFile(path: string): Promise<SqliteFile.Database> {
   try {
     await migrate(new SqliteAdapter(path))
-    return openStatements(path)
+    const file = openStatements(path)
+    openInboxIndex(file)
+    return file
   } catch (error) {
     const message = `The database ${path} cannot be opened: ${(error as Error).message}`
     throw new DatabaseUnusable(message, { cause: error })

@@ -1,9 +1,12 @@
 import { isPostgres } from './built.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
 
-/** Written when there is time, and by being online alone: they say nothing about what a request did. */
+/**
+ * Written when there is time, or by being online alone: they say nothing about what a request did. The index
+ * of inboxes has a test of its own.
+ */
 const LAZY_COLUMN = 'last_seen_at'
-const LAZY_TABLES = ['node', 'presence']
+const LAZY_TABLES = ['node', 'presence', 'inbox_entry', 'inbox_index']
 
 /** Every row of every table, as somebody else sees it who opens the database: what was committed. */
 export function stored(database: string): Promise<Record<string, Row[]>> {

@@ -15,11 +15,11 @@ import {
   type StoreLimits,
   seqOf,
 } from '../database.ts'
-import { NEWEST_SEQ } from './fragments.ts'
+import { entriesWhere, type InboxIndex, NEWEST_SEQ } from './inbox-index.ts'
 import { messageText, ROW_TEXT } from './message-text.ts'
+import type { Recipient, Recipients } from './recipients.ts'
 
 interface Counters {
-  id: number
   newest: number
   acknowledged: number
   purged: number
@@ -45,6 +45,8 @@ type InboxVerbs = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
  */
 export function inboxVerbs(
   connection: SqliteFile.Database,
+  index: InboxIndex,
+  recipients: Recipients,
   { inboxLimit, idempotencyTtlMs }: StoreLimits,
 ): InboxVerbs {
   const acknowledgeSession = connection.prepare<Acknowledgement>(
@@ -76,13 +78,20 @@ export function inboxVerbs(
     `INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
      VALUES (?, ?, ?, ?, ?, ?)`,
   )
-  const findRecipient = connection.prepare<[username: string], Counters>(
-    `SELECT id, ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
-       FROM account WHERE username = ? AND deleted_at IS NULL`,
-  )
   const insertMessage = connection.prepare<
-    [recipientId: number, seq: number, id: Uint8Array, senderId: number, body: string, sentAt: number]
-  >('INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)')
+    [
+      position: number,
+      recipientId: number,
+      seq: number,
+      id: Uint8Array,
+      senderId: number,
+      body: string,
+      sentAt: number,
+    ]
+  >(
+    `INSERT INTO message (position, recipient_id, seq, id, sender_id, body, sent_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  )
 
   const commit = connection.transaction((batch: Batch): AppendOutcome[] => {
     for (const acknowledgement of batch.acknowledgements) {
@@ -91,12 +100,12 @@ export function inboxVerbs(
     }
     for (const sighting of batch.sightings) see.run(sighting)
 
-    const recipients = new Map<string, Counters | undefined>()
-    return batch.appends.map((append) => appendOne(append, recipients))
+    index.merge()
+    return batch.appends.map(appendOne)
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
-  function appendOne(append: Append, recipients: Map<string, Counters | undefined>): AppendOutcome {
+  function appendOne(append: Append): AppendOutcome {
     const { senderId, to, body, sentAtMs, live, idempotency } = append
     const known = idempotency && findKey.get(senderId, idempotency.key)
     if (known && known.sentAt > sentAtMs - idempotencyTtlMs) {
@@ -109,15 +118,16 @@ export function inboxVerbs(
       }
     }
 
-    if (!recipients.has(to)) recipients.set(to, findRecipient.get(to))
-    const recipient = recipients.get(to)
+    let recipient = recipients.find(to)
+    if (recipient && isFull(recipient)) recipient = recipients.lookAgain(to)
     if (!recipient) return { kind: 'recipient_not_found' }
-    const waiting = recipient.newest - Math.max(recipient.acknowledged, recipient.purged)
-    if (waiting >= inboxLimit) return { kind: 'inbox_full' }
+    if (isFull(recipient)) return { kind: 'inbox_full' }
 
     recipient.newest += 1
     const id = uuidToBytes(append.id)
-    insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs)
+    const position = index.nextPosition()
+    insertMessage.run(position, recipient.id, recipient.newest, id, senderId, body, sentAtMs)
+    index.add(recipient.id, recipient.newest, position)
     if (idempotency) {
       if (known) deleteKey.run(known.id)
       insertKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
@@ -125,7 +135,20 @@ export function inboxVerbs(
     return { kind: 'appended', seq: recipient.newest, live }
   }
 
-  const countersOf = connection.prepare<[accountId: number], Omit<Counters, 'id'>>(
+  const isFull = ({ newest, read }: Recipient) => newest - read >= inboxLimit
+
+  function commitAll(batch: Batch): AppendOutcome[] {
+    try {
+      // Immediate: a transaction that reads first and writes later cannot wait for a lock
+      // (sqlite.org/isolation.html).
+      return commit.immediate(batch)
+    } catch (error) {
+      recipients.forget()
+      throw error
+    }
+  }
+
+  const countersOf = connection.prepare<[accountId: number], Counters>(
     `SELECT ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged
        FROM account WHERE id = ?`,
   )
@@ -135,8 +158,10 @@ export function inboxVerbs(
   // `+ 0`: where the limit is a bare parameter, SQLite plans the statement anew for each value that is bound,
   // three quarters of the time of a read of one message (sqlite3ExprIsInteger in sqlite3.c).
   const rowsAfter = connection
-    .prepare<[accountId: number, after: number, limit: number], string>(
-      `SELECT ${ROW_TEXT} FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ? + 0`,
+    .prepare<{ accountId: number; after: number; limit: number }, string>(
+      `SELECT ${ROW_TEXT}
+         FROM (${entriesWhere('seq > @after')} ORDER BY seq LIMIT @limit + 0) AS entry
+         JOIN message USING (position) ORDER BY entry.seq`,
     )
     .pluck()
   const textOf = messageText(connection)
@@ -166,7 +191,7 @@ export function inboxVerbs(
     let [from, characters] = [after, 0]
     while (messages.length < limit && characters <= PAGE_BYTES_MAX) {
       const wanted = Math.min(limit - messages.length, ROWS_AT_ONCE)
-      const rows = rowsAfter.all(accountId, from, wanted)
+      const rows = rowsAfter.all({ accountId, after: from, limit: wanted })
       for (const row of rows) {
         messages.push(textOf(row))
         characters += row.length
@@ -204,9 +229,7 @@ export function inboxVerbs(
   }
 
   return {
-    // Immediate: a transaction that reads first and writes later cannot wait for a lock
-    // (sqlite.org/isolation.html).
-    commit: async (batch) => commit.immediate(batch),
+    commit: async (batch) => commitAll(batch),
     readInbox: async (accountId, after, limit) => readInbox(accountId, after, limit),
     findMessage: async (messageId) => findMessage(messageId),
   }

@@ -7,7 +7,7 @@ const SENT_AT = `replace(datetime(sent_at / 1000.0, 'unixepoch', 'subsec'), ' ',
  * A message as a row of one text: columns, objects and a step for each cost more than the row. It is the JSON
  * that goes to its reader but for what SQL takes long for, see `messageText`.
  */
-export const ROW_TEXT = `json_object('seq', seq, 'id', lower(hex(id)), 'from', sender_id, 'body', body,
+export const ROW_TEXT = `json_object('seq', message.seq, 'id', lower(hex(id)), 'from', sender_id, 'body', body,
                                      'sentAt', ${SENT_AT})`
 
 const ID = '"id":"'

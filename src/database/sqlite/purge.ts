@@ -1,6 +1,6 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Database, PurgePortion, StoreLimits } from '../database.ts'
-import { NEWEST_SEQ } from './fragments.ts'
+import { entriesWhere, type InboxIndex, NEWEST_SEQ } from './inbox-index.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
@@ -17,6 +17,7 @@ interface Purgeable {
 /** Removes what may go, one small portion a call, each a transaction of its own. */
 export function purgeVerb(
   connection: SqliteFile.Database,
+  index: InboxIndex,
   { idempotencyTtlMs }: StoreLimits,
 ): Pick<Database, 'purge'> {
   const accountsToPurge = connection.prepare<
@@ -31,15 +32,25 @@ export function purgeVerb(
       ORDER BY id`,
   )
   const firstToKeep = connection
-    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number; last: number }, number>(
-      `SELECT seq FROM message
-        WHERE recipient_id = @id AND seq > @purged AND seq <= @last
-          AND NOT (sent_at < @anyBeforeMs OR (seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
-        ORDER BY seq LIMIT 1`,
+    .prepare<
+      Omit<Purgeable, 'id'> & {
+        accountId: number
+        acknowledgedBeforeMs: number
+        anyBeforeMs: number
+        last: number
+      },
+      number
+    >(
+      `SELECT entry.seq
+         FROM (${entriesWhere('seq > @purged AND seq <= @last')} ORDER BY seq) AS entry
+         JOIN message USING (position)
+        WHERE NOT (sent_at < @anyBeforeMs OR (entry.seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
+        ORDER BY entry.seq LIMIT 1`,
     )
     .pluck()
-  const deleteMessages = connection.prepare<[accountId: number, purged: number, upTo: number]>(
-    'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
+  const deleteMessages = connection.prepare<{ accountId: number; after: number; upTo: number }>(
+    `DELETE FROM message
+      WHERE position IN (SELECT position FROM (${entriesWhere('seq > @after AND seq <= @upTo')}))`,
   )
   const raisePurged = connection.prepare<[upTo: number, accountId: number]>(
     'UPDATE account SET purged_seq = ? WHERE id = ?',
@@ -65,7 +76,9 @@ export function purgeVerb(
     for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
       const upTo = purgeableUpTo(account, portion, Math.min(account.newest, account.purged + room))
       if (upTo === account.purged) continue
-      deleteMessages.run(account.id, account.purged, upTo)
+      const range = { accountId: account.id, after: account.purged, upTo }
+      deleteMessages.run(range)
+      index.remove(range)
       raisePurged.run(upTo, account.id)
       room -= upTo - account.purged
       if (room === 0) return account.id - 1
@@ -84,7 +97,13 @@ export function purgeVerb(
   ): number {
     if (account.deleted) return last
     const anyBeforeMs = Math.max(unacknowledgedBeforeMs, 0)
-    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs, last })
+    const kept = firstToKeep.get({
+      ...account,
+      accountId: account.id,
+      acknowledgedBeforeMs,
+      anyBeforeMs,
+      last,
+    })
     return kept === undefined ? last : kept - 1
   }
 

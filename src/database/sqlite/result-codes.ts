@@ -11,6 +11,16 @@ interface Wrapped {
 /** Whether what SQLite could not do may succeed a little later. */
 export const isPassing = (error: unknown): boolean => PASSING.test(resultCode(error))
 
+/** Does what may as well be done later; leaves it when it cannot be done now, on a full disk for example. */
+export function ifPossible<T>(run: () => T): T | undefined {
+  try {
+    return run()
+  } catch (error) {
+    if (!isPassing(error)) throw error
+    return undefined
+  }
+}
+
 /**
  * SQLite's result code: our own statements throw it as `code`, Prisma wraps it twice, and once when a COMMIT
  * fails.

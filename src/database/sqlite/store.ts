@@ -6,8 +6,11 @@ import { SqliteAdapter } from './adapter.ts'
 import { checkpointsBeside } from './checkpoints.ts'
 import { holdDatabase, openStatements } from './connection.ts'
 import { findSessionVerb } from './find-session.ts'
+import { openInboxIndex } from './inbox-index.ts'
 import { inboxVerbs } from './inbox-verbs.ts'
 import { purgeVerb } from './purge.ts'
+import { Recipients } from './recipients.ts'
+import { ifPossible } from './result-codes.ts'
 
 interface Store {
   verbs: Database
@@ -30,15 +33,21 @@ export async function openStore(path: string, limits: StoreLimits): Promise<Stor
 
   const statements = openStatements(path)
   const prisma = new PrismaClient({ adapter })
+  const index = openInboxIndex(statements)
+  const recipients = new Recipients(statements)
   const checkpoints = checkpointsBeside(statements, path)
   const anyAccount = statements.prepare('SELECT 1 FROM account LIMIT 1')
-  const verbs = {
-    ...accountVerbs(prisma),
+  const accounts = accountVerbs(prisma)
+  const verbs: Database = {
+    ...accounts,
+    deleteAccount: (account, deletedAtMs) =>
+      accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
     ...findSessionVerb(statements),
-    ...inboxVerbs(statements, limits),
-    ...purgeVerb(statements, limits),
+    ...inboxVerbs(statements, index, recipients, limits),
+    ...purgeVerb(statements, index, limits),
     ping: async () => void anyAccount.get(),
     close: async () => {
+      ifPossible(statements.transaction(index.mergeAll).immediate)
       await checkpoints.close()
       await prisma.$disconnect()
       statements.close()
