@@ -158,17 +158,27 @@ export interface MessageList {
   lastSeq: number | undefined
 }
 
+/** A UTF-16 code unit takes no more bytes in UTF-8: RFC 3629 §3. */
+const BYTES_PER_UNIT_MAX = 3
+
 /** The first of these that make a page: as many as fit, and one at least. */
 export function pageOf(messages: string[]): MessageList {
+  const page = messages.slice(0, Math.max(countFitting(messages), 1))
+  const last = page.at(-1)
+  return { json: `[${page.join()}]`, lastSeq: last === undefined ? undefined : seqOf(last) }
+}
+
+function countFitting(messages: string[]): number {
+  // Each with the comma, or the bracket at the end.
+  const units = messages.reduce((sum, { length }) => sum + length + 1, '['.length)
+  // To count bytes takes as long as half of the rest of a read.
+  if (units * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return messages.length
   let bytes = '['.length
   const beyond = messages.findIndex((message) => {
-    // With the comma, or the bracket at the end.
     bytes += Buffer.byteLength(message) + 1
     return bytes > PAGE_BYTES_MAX
   })
-  const page = beyond === -1 ? messages : messages.slice(0, Math.max(beyond, 1))
-  const last = page.at(-1)
-  return { json: `[${page.join()}]`, lastSeq: last === undefined ? undefined : seqOf(last) }
+  return beyond === -1 ? messages.length : beyond
 }
 
 /** Of a message as JSON. */
