@@ -23,7 +23,7 @@ const ROWS_AT_ONCE = 100
 
 /**
  * Copies everything of a SQLite file into an empty PostgreSQL database: all of it, or nothing. The file stays
- * as it is, but for the migrations that it has not seen yet.
+ * as it is, but for what a start of the server would write there: migrations, entries of the index.
  *
  * @param path the SQLite file, which no server may be using
  * @param url the PostgreSQL database, which is migrated when needed

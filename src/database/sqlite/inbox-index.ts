@@ -46,13 +46,19 @@ interface Place {
 const BEGINNING: Place = { recipientId: 0, seq: 0 }
 const END: Place = { recipientId: Number.MAX_SAFE_INTEGER, seq: 0 }
 
+/** A part of an inbox: behind one number and up to another. */
+export interface Range {
+  accountId: number
+  after: number
+  upTo: number
+}
+
 /** All but `nextPosition` belong into a transaction that writes. */
 export interface InboxIndex {
   /** A position behind those of all messages. */
   nextPosition: () => number
   add: (recipientId: number, seq: number, position: number) => void
-  /** Removes the entries of an inbox behind one number and up to another. */
-  remove: (range: { accountId: number; after: number; upTo: number }) => void
+  remove: (range: Range) => void
   /** Writes some of the entries that wait, when there are many. */
   merge: () => void
   /** Writes all of them, so that a start has nothing to look for. */
@@ -79,10 +85,12 @@ export function openInboxIndex(connection: SqliteFile.Database, waitingMax = WAI
          AND NOT EXISTS (SELECT 1 FROM inbox_entry
                           WHERE (recipient_id, seq) = (message.recipient_id, message.seq));
   `)
-  const findLastPosition = connection.prepare<[], number>(
-    'SELECT max(position, coalesce((SELECT max(position) FROM message), 0)) FROM inbox_index',
-  )
-  let lastPosition = findLastPosition.pluck().get() ?? 0
+  const findLastPosition = connection
+    .prepare<[], number>(
+      'SELECT max(position, coalesce((SELECT max(position) FROM message), 0)) FROM inbox_index',
+    )
+    .pluck()
+  let lastPosition = findLastPosition.get() ?? 0
   /** How far this round of merging has come; what a rolled back merge has left is for the next round. */
   let merged = BEGINNING
 
@@ -90,7 +98,7 @@ export function openInboxIndex(connection: SqliteFile.Database, waitingMax = WAI
     'INSERT INTO waiting_entry (recipient_id, seq, position) VALUES (?, ?, ?)',
   )
   const removals = ['inbox_entry', 'waiting_entry'].map((table) =>
-    connection.prepare(
+    connection.prepare<Range>(
       `DELETE FROM ${table} WHERE recipient_id = @accountId AND seq > @after AND seq <= @upTo`,
     ),
   )
@@ -101,20 +109,21 @@ export function openInboxIndex(connection: SqliteFile.Database, waitingMax = WAI
       ORDER BY recipient_id, seq LIMIT 1 OFFSET @others`,
   )
   const between = '(recipient_id, seq) > (?, ?) AND (recipient_id, seq) <= (?, ?)'
-  const [copy, forget] = [
+  type Between = [fromId: number, fromSeq: number, toId: number, toSeq: number]
+  const write = connection.prepare<Between>(
     `INSERT INTO inbox_entry SELECT recipient_id, seq, position FROM waiting_entry
       WHERE ${between} ORDER BY recipient_id, seq`,
-    `DELETE FROM waiting_entry WHERE ${between}`,
-  ].map((sql) => connection.prepare<[fromId: number, fromSeq: number, toId: number, toSeq: number]>(sql))
+  )
+  const forget = connection.prepare<Between>(`DELETE FROM waiting_entry WHERE ${between}`)
   const noteMerged = connection.prepare<[lastPosition: number]>(
     'UPDATE inbox_index SET position = coalesce((SELECT min(position) FROM waiting_entry) - 1, ?)',
   )
 
   function mergeNext() {
     const last = lastOfNext.get({ ...merged, others: MERGED_AT_ONCE - 1 }) ?? END
-    const range = [merged.recipientId, merged.seq, last.recipientId, last.seq] as const
-    copy?.run(...range)
-    forget?.run(...range)
+    const next: Between = [merged.recipientId, merged.seq, last.recipientId, last.seq]
+    write.run(...next)
+    forget.run(...next)
     if (last === END) noteMerged.run(lastPosition)
     merged = last === END ? BEGINNING : last
   }

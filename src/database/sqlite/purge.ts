@@ -1,13 +1,13 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Database, PurgePortion, StoreLimits } from '../database.ts'
-import { entriesWhere, type InboxIndex, NEWEST_SEQ } from './inbox-index.ts'
+import { entriesWhere, type InboxIndex, NEWEST_SEQ, type Range } from './inbox-index.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
 const ROWS_MAX = 1_000
 
 interface Purgeable {
-  id: number
+  accountId: number
   newest: number
   acknowledged: number
   purged: number
@@ -24,7 +24,7 @@ export function purgeVerb(
     { from: number; to: number; unacknowledgedToo: number },
     Purgeable
   >(
-    `SELECT id, ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
+    `SELECT id AS accountId, ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged, purged_seq AS purged,
             deleted_at IS NOT NULL AS deleted
        FROM account
       WHERE id > @from AND id <= @to
@@ -32,23 +32,15 @@ export function purgeVerb(
       ORDER BY id`,
   )
   const firstToKeep = connection
-    .prepare<
-      Omit<Purgeable, 'id'> & {
-        accountId: number
-        acknowledgedBeforeMs: number
-        anyBeforeMs: number
-        last: number
-      },
-      number
-    >(
+    .prepare<Purgeable & { acknowledgedBeforeMs: number; anyBeforeMs: number; last: number }, number>(
       `SELECT entry.seq
-         FROM (${entriesWhere('seq > @purged AND seq <= @last')} ORDER BY seq) AS entry
+         FROM (${entriesWhere('seq > @purged AND seq <= @last')}) AS entry
          JOIN message USING (position)
         WHERE NOT (sent_at < @anyBeforeMs OR (entry.seq <= @acknowledged AND sent_at < @acknowledgedBeforeMs))
         ORDER BY entry.seq LIMIT 1`,
     )
     .pluck()
-  const deleteMessages = connection.prepare<{ accountId: number; after: number; upTo: number }>(
+  const deleteMessages = connection.prepare<Range>(
     `DELETE FROM message
       WHERE position IN (SELECT position FROM (${entriesWhere('seq > @after AND seq <= @upTo')}))`,
   )
@@ -74,14 +66,15 @@ export function purgeVerb(
     const unacknowledgedToo = unacknowledgedBeforeMs > Number.NEGATIVE_INFINITY ? 1 : 0
     let room = ROWS_MAX
     for (const account of accountsToPurge.all({ from, to, unacknowledgedToo })) {
-      const upTo = purgeableUpTo(account, portion, Math.min(account.newest, account.purged + room))
-      if (upTo === account.purged) continue
-      const range = { accountId: account.id, after: account.purged, upTo }
+      const { accountId, newest, purged: after } = account
+      const upTo = purgeableUpTo(account, portion, Math.min(newest, after + room))
+      if (upTo === after) continue
+      const range = { accountId, after, upTo }
       deleteMessages.run(range)
       index.remove(range)
-      raisePurged.run(upTo, account.id)
-      room -= upTo - account.purged
-      if (room === 0) return account.id - 1
+      raisePurged.run(upTo, accountId)
+      room -= upTo - after
+      if (room === 0) return accountId - 1
     }
     return to < (lastAccountId.get() ?? 0) ? to : undefined
   })
@@ -97,13 +90,7 @@ export function purgeVerb(
   ): number {
     if (account.deleted) return last
     const anyBeforeMs = Math.max(unacknowledgedBeforeMs, 0)
-    const kept = firstToKeep.get({
-      ...account,
-      accountId: account.id,
-      acknowledgedBeforeMs,
-      anyBeforeMs,
-      last,
-    })
+    const kept = firstToKeep.get({ ...account, acknowledgedBeforeMs, anyBeforeMs, last })
     return kept === undefined ? last : kept - 1
   }
 
