@@ -142,34 +142,111 @@ describe('the commit queue', () => {
 })
 
 describe('what rides along with a commit', () => {
-  it('goes with the next batch, where acknowledgements make room for its messages', async () => {
+  it('is held back from those that it need not go with, and goes with one half a second later', async () => {
     const { queue, store } = openQueue()
+    const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.see({ username: 'ada', atMs: 100 })
     const append = queue.append(message('a'))
     await store.commits(1)
     store.succeed()
     await append
+    assert.deepEqual(store.batches, [{ acknowledgements: [], sightings: [], appends: [message('a')] }])
 
-    assert.deepEqual(store.batches, [
-      {
-        acknowledgements: [acknowledgement('phone', 3)],
-        sightings: [{ username: 'ada', atMs: 100 }],
-        appends: [message('a')],
-      },
-    ])
+    await store.commits(2)
+
+    assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
+    assert.deepEqual(store.batches[1], {
+      acknowledgements: [acknowledgement('phone', 3)],
+      sightings: [{ username: 'ada', atMs: 100 }],
+      appends: [],
+    })
+    store.succeed()
   })
 
-  it('goes within half a second when nothing else comes', async () => {
+  it('goes within half a second where batches follow one another without end', async () => {
     const { queue, store } = openQueue()
+    store.succeedAlways()
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
 
+    while (store.acknowledged().length === 0 && Date.now() - saidAtMs < LAZY_MS_MAX)
+      await queue.append(message('a'))
+
+    assert.deepEqual(store.acknowledged(), [acknowledgement('phone', 3)])
+  })
+
+  it('goes with the next batch when there is so much of it that it would make one long', async () => {
+    const { queue, store } = openQueue()
+    store.succeedAlways()
+    const sessions = range(1, 1_000).map((number) => `phone ${number}`)
+    for (const session of sessions.slice(1)) queue.acknowledge(acknowledgement(session, 3))
+    await queue.append(message('a'))
+    assert.deepEqual(store.acknowledged(), [])
+
+    queue.acknowledge(acknowledgement('phone 1', 3))
+    await queue.append(message('b'))
+
+    assert.equal(store.acknowledged().length, 1_000)
+    assert.deepEqual(store.bodies(), [['a'], ['b']])
+  })
+
+  it('goes at once where it may make room: what found an inbox full is tried again with it', async () => {
+    const told: Committed[][] = []
+    const { queue, store } = openQueue((committed) => told.push(committed))
+    queue.acknowledge(acknowledgement('phone', 3))
+    const appends = ['a', 'b', 'c'].map((body) => queue.append(message(body)))
+    await store.commits(1)
+    const behind = queue.append(message('d'))
+
+    store.succeed([{ kind: 'inbox_full' }, { kind: 'appended', seq: 1, live: false }, { kind: 'inbox_full' }])
+    assert.deepEqual(await appends[1], { kind: 'appended', seq: 1, live: false })
+    await store.commits(2)
+    assert.deepEqual(store.batches[1], {
+      acknowledgements: [acknowledgement('phone', 3)],
+      sightings: [],
+      appends: [message('a'), message('c'), message('d')],
+    })
+    // There was no room all the same; now that is the answer.
+    store.succeed([
+      { kind: 'inbox_full' },
+      { kind: 'appended', seq: 2, live: false },
+      { kind: 'appended', seq: 3, live: false },
+    ])
+
+    assert.deepEqual(await appends[0], { kind: 'inbox_full' })
+    assert.deepEqual(await appends[2], { kind: 'appended', seq: 2, live: false })
+    assert.deepEqual(await behind, { kind: 'appended', seq: 3, live: false })
+    assert.equal(store.batches.length, 2)
+    assert.deepEqual(
+      told.map((committed) => committed.map(({ append, outcome }) => [append.body, outcome.kind])),
+      [
+        [['b', 'appended']],
+        [
+          ['a', 'inbox_full'],
+          ['c', 'appended'],
+          ['d', 'appended'],
+        ],
+      ],
+    )
+
+    queue.acknowledge(acknowledgement('phone', 4))
+    void queue.append(message('e'))
+    await store.commits(3)
+    assert.deepEqual(store.batches[2]?.acknowledgements, [], 'held back again, because there is room')
+    store.succeed()
+  })
+
+  it('leaves an inbox full, without another try, when nothing was acknowledged', async () => {
+    const { queue, store } = openQueue()
+    const append = queue.append(message('a'))
     await store.commits(1)
 
-    assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
-    assert.deepEqual(store.batches[0]?.acknowledgements, [acknowledgement('phone', 3)])
-    store.succeed()
+    store.succeed([{ kind: 'inbox_full' }])
+
+    assert.deepEqual(await append, { kind: 'inbox_full' })
+    await turns()
+    assert.equal(store.batches.length, 1)
   })
 
   it('is the furthest acknowledgement of each session, and never moves back', async () => {
@@ -249,16 +326,17 @@ describe('what rides along with a commit', () => {
   it('has not settled when the commit that carried it fails, though the next one succeeds', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
+    const settling = [queue.settled()]
     const failing = range(1, 32).map((number) => queue.append(message(String(number))))
     const later = range(33, 63).map((number) => queue.append(message(String(number))))
-    const settling = queue.settled()
+    settling.push(queue.settled())
     later.push(queue.append(message('64')))
     assert.deepEqual(sizes(store), [32, 32])
+    assert.deepEqual(store.batches[0]?.acknowledgements, [acknowledgement('phone', 3)])
 
     store.fail(new DatabaseUnavailable('The disk is full.'))
     store.succeed()
-    await assert.rejects(settling, DatabaseUnavailable)
-    for (const append of failing) await assert.rejects(append, DatabaseUnavailable)
+    for (const promise of [...settling, ...failing]) await assert.rejects(promise, DatabaseUnavailable)
     await Promise.all(later)
 
     await settle(queue, store)
@@ -268,13 +346,13 @@ describe('what rides along with a commit', () => {
   it('has settled with the commit under way, without another, when that carried everything', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    const append = queue.append(message('a'))
+    const first = queue.settled()
     await store.commits(1)
-    const settling = queue.settled()
+    const second = queue.settled()
 
     store.succeed()
 
-    await Promise.all([append, settling])
+    await Promise.all([first, second])
     assert.equal(store.batches.length, 1)
   })
 
@@ -290,12 +368,9 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.see({ username: 'ada', atMs: 100 })
-    const failing = queue.append(message('a'))
+    // By itself: nobody sends anything.
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
-    await assert.rejects(failing, DatabaseUnavailable)
-
-    // By itself: nobody sends anything any more.
     await store.commits(2)
     store.fail(new DatabaseUnavailable('The disk is still full.'))
     await store.commits(3)
@@ -313,7 +388,7 @@ describe('what rides along with a commit', () => {
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
     queue.see({ username: 'ada', atMs: 100 })
-    const failing = queue.append(message('a'))
+    const failing = queue.settled()
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 5))
     queue.see({ username: 'ada', atMs: 200 })
@@ -381,6 +456,10 @@ class HeldStore {
   succeedAlways() {
     this.#always = true
     while (this.#underWay.length > 0) this.succeed()
+  }
+
+  acknowledged() {
+    return this.batches.flatMap(({ acknowledgements }) => acknowledgements)
   }
 
   bodies(): string[][] {

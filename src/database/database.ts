@@ -181,8 +181,8 @@ function countFitting(messages: string[]): number {
   return beyond === -1 ? messages.length : beyond
 }
 
-/** Of a message as JSON. */
-export const seqOf = (message: string) => (JSON.parse(message) as Message).seq
+/** Of a message as JSON, where it stands first: to parse all of it would take a page as long as its join. */
+export const seqOf = (message: string) => Number(/\d+/.exec(message)?.[0])
 
 /**
  * Where a read begins: behind this number; behind what a session has acknowledged, or further on when more is

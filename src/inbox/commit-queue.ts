@@ -6,12 +6,13 @@
  *
  *   append            settles after the commit of its batch, in the order of arrival
  *   settled           waits until all that was said before is in the store
- *   acknowledge, see  ride along with the next commit, which comes within LAZY_MS; losing them in a crash
- *                     repeats a message or ages a date, and loses nothing. `acknowledge`, then `settled`, is
- *                     durable.
+ *   acknowledge, see  are held back, because each writes pages of its own, and ride along with a commit within
+ *                     LAZY_MS; losing them in a crash repeats a message or ages a date, and loses nothing.
+ *                     `acknowledge`, then `settled`, is durable.
  *
- * A batch that fails was not written at all: those who wait for it are told so, and what rode along rides
- * again.
+ * An inbox that is full may have been read since, by an acknowledgement that is held back: the commit that
+ * takes it along tries those messages once more. A batch that fails was not written at all: those who wait for
+ * it are told so, and what rode along rides again.
  */
 import {
   type Acknowledgement,
@@ -21,6 +22,7 @@ import {
   DatabaseUnavailable,
   type Sighting,
 } from '../database/database.ts'
+import { HeldBack, type Riders } from './held-back.ts'
 
 /**
  * Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it.
@@ -39,8 +41,13 @@ const COMMITS_UNDER_WAY_MAX = 2
  */
 const WAITING_APPENDS_MAX = 10_000
 
-/** How long what nobody waits for may stay in memory. */
+/** How long what nobody waits for is held back. */
 const LAZY_MS = 500
+
+/** With so much held back the next commit takes it along: at 6 µs each it keeps the others waiting for 6 ms. */
+const HELD_MAX = 1_000
+
+const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }
 
 export interface Committed {
   append: Append
@@ -53,6 +60,8 @@ interface WaitingAppend {
   reject: (error: unknown) => void
 }
 
+type WrittenAppend = WaitingAppend & Committed
+
 interface Settling {
   resolve: () => void
   reject: (error: unknown) => void
@@ -63,10 +72,9 @@ export class CommitQueue {
   readonly #onCommit: (committed: Committed[]) => void
 
   #appends: WaitingAppend[] = []
-  /** The furthest acknowledgement of each session. */
-  #acknowledgements = new Map<string, Acknowledgement>()
-  /** The latest sighting of each account. */
-  #sightings = new Map<string, Sighting>()
+  readonly #held = new HeldBack()
+  /** Whether a message waits that may find room when all that is held back is written. */
+  #needsRoom = false
   #settling: Settling[] = []
   /** Of each commit that is under way, oldest first, those who wait for it and for all before it. */
   readonly #underWay = new Set<Settling[]>()
@@ -92,31 +100,22 @@ export class CommitQueue {
   }
 
   acknowledge(acknowledgement: Acknowledgement): void {
-    const known = this.#acknowledgements.get(acknowledgement.sessionId)
-    if (known && known.seq >= acknowledgement.seq) return
-    this.#acknowledgements.set(acknowledgement.sessionId, acknowledgement)
+    this.#held.acknowledge(acknowledgement)
     this.#startSoon()
   }
 
   see(sighting: Sighting): void {
-    const known = this.#sightings.get(sighting.username)
-    if (known && known.atMs >= sighting.atMs) return
-    this.#sightings.set(sighting.username, sighting)
+    this.#held.see(sighting)
     this.#startSoon()
   }
 
   /** @throws DatabaseUnavailable when it could not be written */
   settled(): Promise<void> {
-    if (this.#underWay.size === 0 && this.#appends.length === 0 && !this.#ridersWait())
-      return Promise.resolve()
+    if (this.#underWay.size + this.#appends.length + this.#held.size === 0) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#settling.push({ resolve, reject })
       this.#start()
     })
-  }
-
-  #ridersWait() {
-    return this.#acknowledgements.size > 0 || this.#sightings.size > 0
   }
 
   #startSoon() {
@@ -137,7 +136,6 @@ export class CommitQueue {
 
   #commitWhatWaits() {
     while (this.#mayCommit()) void this.#commitNext()
-    if (this.#underWay.size === 0 && this.#ridersWait()) this.#startSoon()
   }
 
   #mayCommit() {
@@ -146,14 +144,13 @@ export class CommitQueue {
   }
 
   async #commitNext() {
+    const riders = this.#takesHeld() ? this.#held.take() : NO_RIDERS
+    const mayFindRoom = this.#held.size > 0
     const appends = this.#appends.splice(0, BATCH_APPENDS_MAX)
+    this.#needsRoom = false
     // Whoever waits for everything waits for the appends that found no place in this batch, too.
     const settling = this.#appends.length === 0 ? this.#settling.splice(0) : []
-    const acknowledgements = this.#acknowledgements
-    const sightings = this.#sightings
-    this.#acknowledgements = new Map()
-    this.#sightings = new Map()
-    if (appends.length + acknowledgements.size + sightings.size === 0) {
+    if (appends.length + riders.acknowledgements.length + riders.sightings.length === 0) {
       // What they wait for was in the commit before, which has ended.
       for (const { resolve } of settling) resolve()
       return
@@ -162,37 +159,43 @@ export class CommitQueue {
     this.#underWay.add(settling)
     try {
       const outcomes = await this.#database.commit({
-        acknowledgements: [...acknowledgements.values()],
-        sightings: [...sightings.values()],
+        ...riders,
         appends: appends.map(({ append }) => append),
       })
       this.#underWay.delete(settling)
+      const written = appends.map(({ append, resolve, reject }, index) => ({
+        append,
+        outcome: outcomes[index] as AppendOutcome,
+        resolve,
+        reject,
+      }))
+      const answered = mayFindRoom ? this.#tryFullAgain(written) : written
       // First of all, so that the disk has work while the senders are answered.
       this.#commitWhatWaits()
-      this.#answer(appends, outcomes)
+      this.#onCommit(answered)
+      for (const { resolve, outcome } of answered) resolve(outcome)
       for (const { resolve } of settling) resolve()
     } catch (error) {
       for (const { reject } of appends) reject(error)
       // What this batch carried is not in the store, so neither has anybody settled who waits behind it.
       for (const waiting of this.#underWay) for (const { reject } of waiting.splice(0)) reject(error)
       this.#underWay.delete(settling)
-      this.#rideAgain(acknowledgements, sightings)
+      this.#held.putBack(riders)
+      if (this.#held.size > 0) this.#startSoon()
       this.#commitWhatWaits()
     }
   }
 
-  #answer(appends: WaitingAppend[], outcomes: AppendOutcome[]) {
-    const committed = appends.map(({ append }, index) => ({
-      append,
-      outcome: outcomes[index] as AppendOutcome,
-    }))
-    this.#onCommit(committed)
-    for (const [index, { resolve }] of appends.entries()) resolve(outcomes[index] as AppendOutcome)
+  #takesHeld() {
+    return this.#needsRoom || this.#settling.length > 0 || this.#held.size >= HELD_MAX
   }
 
-  /** Puts back what a failed batch carried, behind what was said since. */
-  #rideAgain(acknowledgements: Map<string, Acknowledgement>, sightings: Map<string, Sighting>) {
-    for (const acknowledgement of acknowledgements.values()) this.acknowledge(acknowledgement)
-    for (const sighting of sightings.values()) this.see(sighting)
+  /** Puts those whose inbox was full before all others. Returns the rest. */
+  #tryFullAgain(written: WrittenAppend[]): WrittenAppend[] {
+    const full = written.filter(({ outcome }) => outcome.kind === 'inbox_full')
+    if (full.length === 0) return written
+    this.#appends.unshift(...full)
+    this.#needsRoom = true
+    return written.filter(({ outcome }) => outcome.kind !== 'inbox_full')
   }
 }

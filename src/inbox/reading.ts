@@ -8,7 +8,7 @@ export interface Reading {
   cursor: number
   hasMore: boolean
   /** What is missing behind the cursor that was shown, because it was purged. */
-  gap?: { from: number; to: number }
+  gap: { from: number; to: number } | undefined
 }
 
 /**
@@ -37,10 +37,6 @@ export function firstOf(arrived: Message[], after: number, limit: number): Readi
 export function asReading({ after, messages, newestSeq, purgedSeq }: Page): Reading {
   // Behind a gap without messages stands the gap's end: showing it again would tell the same gap for ever.
   const cursor = messages.lastSeq ?? Math.max(after, purgedSeq)
-  return {
-    messages,
-    cursor,
-    hasMore: cursor < newestSeq,
-    ...(after < purgedSeq && { gap: { from: after + 1, to: purgedSeq } }),
-  }
+  const gap = after < purgedSeq ? { from: after + 1, to: purgedSeq } : undefined
+  return { messages, cursor, hasMore: cursor < newestSeq, gap }
 }

@@ -1,0 +1,45 @@
+import type { Acknowledgement, Batch, Sighting } from '../database/database.ts'
+
+/** What a commit takes along that nobody waits for. */
+export type Riders = Pick<Batch, 'acknowledgements' | 'sightings'>
+
+/** What was said and need not be written at once: of each session and each account the last word. */
+export class HeldBack {
+  #acknowledgements = new Map<string, Acknowledgement>()
+  #sightings = new Map<string, Sighting>()
+
+  get size(): number {
+    return this.#acknowledgements.size + this.#sightings.size
+  }
+
+  /** Holds the furthest acknowledgement of each session. */
+  acknowledge(acknowledgement: Acknowledgement): void {
+    const known = this.#acknowledgements.get(acknowledgement.sessionId)
+    if (known && known.seq >= acknowledgement.seq) return
+    this.#acknowledgements.set(acknowledgement.sessionId, acknowledgement)
+  }
+
+  /** Holds the latest sighting of each account. */
+  see(sighting: Sighting): void {
+    const known = this.#sightings.get(sighting.username)
+    if (known && known.atMs >= sighting.atMs) return
+    this.#sightings.set(sighting.username, sighting)
+  }
+
+  /** Hands over all that is held. */
+  take(): Riders {
+    const riders = {
+      acknowledgements: [...this.#acknowledgements.values()],
+      sightings: [...this.#sightings.values()],
+    }
+    this.#acknowledgements.clear()
+    this.#sightings.clear()
+    return riders
+  }
+
+  /** Holds once more what could not be written, behind what was said since. */
+  putBack({ acknowledgements, sightings }: Riders): void {
+    for (const acknowledgement of acknowledgements) this.acknowledge(acknowledgement)
+    for (const sighting of sightings) this.see(sighting)
+  }
+}
