@@ -186,10 +186,10 @@ async function open(t: TestContext) {
     },
     writePast: (name: string, count: number) => {
       const insert = now.connection.prepare(
-        `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at)
+        `INSERT INTO message (recipient_id, seq, id, sender_id, json, sent_at)
          VALUES (?, ?, randomblob(16), 1, ?, 0)`,
       )
-      for (const seq of range(1, count)) insert.run(idOf(name), seq, name)
+      for (const seq of range(1, count)) insert.run(idOf(name), seq, JSON.stringify({ seq, body: name }))
     },
     messages: () => value('SELECT count(*) FROM message'),
     waiting: () => value('SELECT count(*) FROM waiting_entry'),

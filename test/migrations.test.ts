@@ -79,6 +79,8 @@ test('the schema for PostgreSQL is that for SQLite, but for what must differ', (
         'newestSeq BigInt @default(0) @map("newest_seq")',
       ],
       ['position Int @id // SQLite', '// position Int @id'],
+      ['json String // SQLite', '// json String'],
+      ['// PostgreSQL: body String', 'body String'],
       ['// PostgreSQL: @@id([recipientId, seq])', '@@id([recipientId, seq])'],
       ...only.map((line) => [line, `// ${line}`].map((either) => either.trim().replaceAll(/ +/g, ' '))),
       ['id Int @id @default(autoincrement())', 'id BigInt @id @default(autoincrement())'],
@@ -141,11 +143,14 @@ test('inboxes of SQLite go on where they were in a file of an older version', as
   const isPurged = async () => (await ada.poll({ after: 0, wait: 0 })).body.gap?.to === 3
   await eventually('the inbox is empty', isPurged)
   await bob.sendMany(ada, 1)
+  await ada.send('bob', 'She said: "Zoë \\o/ 🎈"\n')
+  const before = (await bob.poll({ after: 0, wait: 0 })).body.messages
   await first.stop()
   await withSql(first.database, async ({ run }) => {
     for (const statement of OLDEST_TABLES) await run(statement)
     await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%newest_from_messages'")
     await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%message_log'")
+    await run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%message_json'")
   })
 
   const second = new Client(await startServer(t, { RETENTION: '0' }, first.database))
@@ -154,7 +159,9 @@ test('inboxes of SQLite go on where they were in a file of an older version', as
   await bobThen.sendMany(ada, 1)
   await adaThen.sendMany(bob, 1)
   assert.deepEqual(seqsOf((await adaThen.poll({ after: 3, wait: 0 })).body.messages), [4, 5])
-  assert.deepEqual(seqsOf((await bobThen.poll({ after: 0, wait: 0 })).body.messages), [1, 2, 3])
+  const { messages } = (await bobThen.poll({ after: 0, wait: 0 })).body
+  assert.deepEqual(seqsOf(messages), [1, 2, 3, 4])
+  assert.deepEqual(messages.slice(0, 3), before)
 })
 
 /** Back from the newest tables to those of the first version. */
@@ -173,7 +180,8 @@ const OLDEST_TABLES = [
      sent_at DATETIME NOT NULL,
      PRIMARY KEY (recipient_id, seq)
    )`,
-  'INSERT INTO old_message SELECT recipient_id, seq, id, sender_id, body, sent_at FROM message',
+  `INSERT INTO old_message
+     SELECT recipient_id, seq, id, sender_id, json ->> 'body', sent_at FROM message`,
   'DROP TABLE message',
   'ALTER TABLE old_message RENAME TO message',
   'CREATE UNIQUE INDEX message_id_key ON message (id)',

@@ -236,10 +236,13 @@ async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promi
 /** @param agesHours one for each message, in the order of their numbers */
 async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
   const id = await idOf(sql, to)
+  const text = onPostgres ? 'body' : 'json'
   for (const [i, hours] of agesHours.entries()) {
+    const [seq, sentAt, body, messageId] = [i + 1, hoursAgo(hours), `message ${i + 1}`, uuidv7()]
     await sql.run(
-      'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
-      ...[id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, hoursAgo(hours)],
+      `INSERT INTO message (recipient_id, seq, id, sender_id, ${text}, sent_at) VALUES (?, ?, ?, ?, ?, ?)`,
+      ...[id, seq, uuidToBytes(messageId), id],
+      ...[onPostgres ? body : JSON.stringify({ seq, id: messageId, from: to, body, sentAt }), sentAt],
     )
   }
   await sql.run('UPDATE account SET acknowledged_seq = ? WHERE id = ?', acknowledgedSeq, id)

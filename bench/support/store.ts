@@ -64,7 +64,7 @@ const ENTRIES_AT_ONCE = 65_536
 /** In the order of time, as the server would have written them: the inboxes are mixed. */
 function insertMessages(database: SqliteFile.Database, { accounts, messages = 0, inboxes }: Contents) {
   const insertMessage = database.prepare(
-    `INSERT INTO message (position, recipient_id, seq, id, sender_id, body, sent_at)
+    `INSERT INTO message (position, recipient_id, seq, id, sender_id, json, sent_at)
      VALUES (?, ?, ?, ?, ?, ?, ?)`,
   )
   const insertEntries = database.prepare(
@@ -80,8 +80,10 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
     const seq = (newest.get(recipient) ?? 0) + 1
     newest.set(recipient, seq)
     const msecs = fromMs + Math.floor(index / 1_000)
-    const [position, id] = [index + 1, uuidToBytes(uuidv7({ msecs }))]
-    insertMessage.run(position, recipient, seq, id, 1 + (index % accounts), BODY, msecs)
+    const [position, sender, id] = [index + 1, index % accounts, uuidv7({ msecs })]
+    const sentAt = new Date(msecs).toISOString()
+    const json = JSON.stringify({ seq, id, from: usernameOf(sender), body: BODY, sentAt })
+    insertMessage.run(position, recipient, seq, uuidToBytes(id), 1 + sender, json, msecs)
     if (position % ENTRIES_AT_ONCE !== 0 && position !== messages) continue
     insertEntries.run()
     noteEntries.run(position)

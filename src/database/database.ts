@@ -104,9 +104,18 @@ export interface Message {
   sentAt: string
 }
 
+/** What the recipient gets of a message. */
+export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): Message => ({
+  seq,
+  id,
+  from,
+  body,
+  sentAt: new Date(sentAtMs).toISOString(),
+})
+
 export interface Append {
   senderId: number
-  /** The sender's name, for those who wait for the message. */
+  /** The sender's name, for the recipient. */
   from: string
   to: string
   id: string

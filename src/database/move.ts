@@ -13,7 +13,7 @@ import { NEWEST_SEQ, openInboxIndex } from './sqlite/inbox-index.ts'
 const TABLES = ['account', 'session', 'message', 'idempotency_key'] as const
 
 /** What PostgreSQL has in a column, and SQLite finds. */
-const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ }
+const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ, body: "json ->> 'body'" }
 
 /** How many of each were moved. */
 export type Moved = Record<(typeof TABLES)[number], number>

@@ -6,13 +6,13 @@
  *
  *   append            settles after the commit of its batch, in the order of arrival
  *   settled           waits until all that was said before is in the store
- *   acknowledge, see  are held back, because each writes pages of its own, and ride along with a commit within
- *                     LAZY_MS; losing them in a crash repeats a message or ages a date, and loses nothing.
- *                     `acknowledge`, then `settled`, is durable.
+ *   acknowledge, see  are held back, because each writes pages of its own, and ride along with a commit
+ *                     within LAZY_MS; losing them in a crash repeats a message or ages a date, and loses
+ *                     nothing. `acknowledge`, then `settled`, is durable.
  *
  * An inbox that is full may have been read since, by an acknowledgement that is held back: the commit that
- * takes it along tries those messages once more. A batch that fails was not written at all: those who wait for
- * it are told so, and what rode along rides again.
+ * takes it along tries those messages once more. A batch that fails was not written at all: those who wait
+ * for it are told so, and what rode along rides again.
  */
 import {
   type Acknowledgement,
@@ -44,7 +44,7 @@ const WAITING_APPENDS_MAX = 10_000
 /** How long what nobody waits for is held back. */
 const LAZY_MS = 500
 
-/** With so much held back the next commit takes it along: at 6 µs each it keeps the others waiting for 6 ms. */
+/** With so much held back the next commit takes it along: at 6 µs each, others wait 6 ms for it. */
 const HELD_MAX = 1_000
 
 const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }

@@ -1,5 +1,13 @@
 import type { Clock } from '../clock.ts'
-import type { Batch, Database, Message, MessageRecord, Page, ReadFrom } from '../database/database.ts'
+import {
+  type Batch,
+  type Database,
+  type Message,
+  type MessageRecord,
+  messageOf,
+  type Page,
+  type ReadFrom,
+} from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
@@ -160,11 +168,10 @@ export class Inbox {
     const arrived = new Map<string, Message[]>()
     for (const { append, outcome } of committed) {
       if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
-      const { to, from, id, body, sentAtMs } = append
-      const message = { seq: outcome.seq, id, from, body, sentAt: new Date(sentAtMs).toISOString() }
-      const messages = arrived.get(to)
+      const message = messageOf(append, outcome.seq)
+      const messages = arrived.get(append.to)
       if (messages) messages.push(message)
-      else arrived.set(to, [message])
+      else arrived.set(append.to, [message])
     }
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }

@@ -22,6 +22,9 @@ export function stored(database: string): Promise<Record<string, Row[]>> {
   })
 }
 
+/** The text of a message's row: SQLite has the message as JSON. */
+export const bodyOf = ({ body, json }: Row): unknown => body ?? JSON.parse(String(json)).body
+
 /** The names of all tables, in order. */
 export async function tablesOf(sql: Sql, database: string): Promise<string[]> {
   const rows = await sql.run(
