@@ -178,7 +178,7 @@ async function open(t: TestContext) {
       const seqs: number[] = []
       for (;;) {
         const { messages } = await now.inbox.readInbox(idOf(name), seqs.at(-1) ?? 0, 100)
-        const page = JSON.parse(messages.json) as Message[]
+        const page = JSON.parse(`[${messages.elements}]`) as Message[]
         for (const message of page) assert.equal(message.body, name)
         seqs.push(...seqsOf(page))
         if (page.length === 0) return seqs

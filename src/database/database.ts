@@ -161,8 +161,11 @@ export const PAGE_BYTES_MAX = 1_048_576
 
 /** Messages in order, as they go to the client: whoever has them first writes them, and nobody else. */
 export interface MessageList {
-  /** A JSON array of openapi.yaml's `Message`. */
-  json: string
+  /**
+   * Of a JSON array of openapi.yaml's `Message`, without the brackets: with them a page would be copied once
+   * more.
+   */
+  elements: string
   /** The `seq` of the last one; undefined when there is none. */
   lastSeq: number | undefined
 }
@@ -174,7 +177,7 @@ const BYTES_PER_UNIT_MAX = 3
 export function pageOf(messages: string[]): MessageList {
   const page = messages.slice(0, Math.max(countFitting(messages), 1))
   const last = page.at(-1)
-  return { json: `[${page.join()}]`, lastSeq: last === undefined ? undefined : seqOf(last) }
+  return { elements: page.join(), lastSeq: last === undefined ? undefined : seqOf(last) }
 }
 
 function countFitting(messages: string[]): number {

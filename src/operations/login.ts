@@ -32,7 +32,7 @@ export const login =
       expiresAt: new Date(expiresAtMs).toISOString(),
       username,
       displayName: account.displayName,
-      offlineMessages: JSON.parse(messages.json),
+      offlineMessages: JSON.parse(`[${messages.elements}]`),
       cursor,
       hasMore,
       ...(gap && { gap }),
