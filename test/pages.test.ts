@@ -52,6 +52,25 @@ test('a page of the store', async (t) => {
     )
   })
 
+  await t.test('names the sender of each message', async () => {
+    const senders = range(1, 1_000).map((number) => `sender-${number}`)
+    const reader = await write('popular', [])
+    const appends = senders.map(
+      (from): Append => ({
+        ...{ senderId: reader, from, to: 'popular', body: from, sentAtMs: 0, live: false },
+        ...{ idempotency: undefined, id: messageId(0) },
+      }),
+    )
+    await store.commit({ acknowledgements: [], sightings: [], appends })
+
+    const pages = [await read(reader, 0), await read(reader, 500)]
+
+    assert.deepEqual(
+      pages.flatMap(({ messages }) => messages.map(({ from }) => from)),
+      senders,
+    )
+  })
+
   for (const [letters, letter] of [
     ['ASCII', 'a'],
     ['letters of three bytes', '信'],

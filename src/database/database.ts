@@ -193,7 +193,7 @@ function countFitting(messages: string[]): number {
   return beyond === -1 ? messages.length : beyond
 }
 
-/** Of a message as JSON, where it stands first: to parse all of it would take a page as long as its join. */
+/** Of a message as JSON, where it stands first: to parse the whole message takes six times as long. */
 export const seqOf = (message: string) => Number(/\d+/.exec(message)?.[0])
 
 /**

@@ -163,6 +163,7 @@ export class CommitQueue {
         appends: appends.map(({ append }) => append),
       })
       this.#underWay.delete(settling)
+      // Not spread, as in poll.ts.
       const written = appends.map(({ append, resolve, reject }, index) => ({
         append,
         outcome: outcomes[index] as AppendOutcome,

@@ -24,10 +24,10 @@ export const PRAGMAS = `
 `
 
 /**
- * SQLite's own 2 MiB hold few of the pages that inboxes of many people are on. Much more than this costs more
- * than it saves: a split of a page in the midst of an index borrows the number of the page at 1 GiB, and the
- * end of such a commit looks through the whole cache for pages behind the end of the file (balance_nonroot
- * and pcache1Truncate in sqlite3.c). What is not here is in the kernel's cache.
+ * SQLite's own 2 MiB hold few of the pages that inboxes of many people are on. More than this showed no gain
+ * to sends, and is not free: a split of a page in the midst of an index borrows the number of the page at
+ * 1 GiB, and the end of such a commit looks through the whole cache for pages behind the end of the file
+ * (balance_nonroot and pcache1Truncate in sqlite3.c). What is not here is in the kernel's cache.
  */
 const CACHE_KIB = 32_768
 
