@@ -4,7 +4,9 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { migrate } from '../src/database/migrate.ts'
 import { MigrationAdapter } from '../src/database/postgres/migration-adapter.ts'
 import { startCluster } from '../test/support/postgres.ts'
@@ -42,6 +44,7 @@ const named = files.length > 0 ? files : all.map((name) => `test/${name}`)
 const reasonOf = (file: string) => ONCE[file.replace(/^.*\/|\.test\.ts$/g, '')]
 
 let failed = false
+let failures = ''
 if (wanted !== 'postgres') await run('SQLite', named, {})
 if (wanted !== 'sqlite') {
   const cluster = await startCluster()
@@ -57,6 +60,7 @@ if (wanted !== 'sqlite') {
   }
 }
 
+if (failures) console.log(`== what failed ==\n\n${failures}`)
 // Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
 process.exit(failed ? 1 : 0)
 
@@ -64,10 +68,18 @@ async function run(database: string, testFiles: string[], env: Record<string, st
   if (testFiles.length === 0) return
   console.log(`\n== ${testFiles.length} files of tests on ${database} ==\n`)
   const started = performance.now()
-  const args = ['--import', 'tsx', '--test', ...testFiles]
+  const reportFile = join(tmpdir(), `restante-failed-tests-${process.pid}.txt`)
+  const reporters = [
+    ...['--test-reporter', 'spec', '--test-reporter-destination', 'stdout'],
+    ...['--test-reporter', './scripts/failed-tests.mjs', '--test-reporter-destination', reportFile],
+  ]
+  const args = ['--import', 'tsx', '--test', ...reporters, ...testFiles]
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: 'inherit' })
   const [code] = await once(child, 'close')
   const seconds = Math.round((performance.now() - started) / 1_000)
   console.log(`\n== on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`)
   if (code !== 0) failed = true
+  const report = readFileSync(reportFile, 'utf8')
+  if (report) failures += `On ${database}:\n\n${report}`
+  rmSync(reportFile)
 }
