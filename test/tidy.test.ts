@@ -17,7 +17,7 @@ const ENTRIES = ['main.ts', 'move.ts', 'database/sqlite/thread.ts', 'database/sq
  */
 const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   operations: {
-    may: ['accounts', 'inbox', 'limits', 'contract', 'problems.ts', 'database/database.ts'],
+    may: ['clock.ts', 'accounts', 'inbox', 'limits', 'contract', 'problems.ts', 'database/database.ts'],
     packages: /^type fastify$/,
   },
   accounts: {

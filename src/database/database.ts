@@ -1,3 +1,5 @@
+import { timestamp } from '../clock.ts'
+
 /**
  * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
@@ -110,7 +112,7 @@ export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): Me
   id,
   from,
   body,
-  sentAt: new Date(sentAtMs).toISOString(),
+  sentAt: timestamp(sentAtMs),
 })
 
 export interface Append {

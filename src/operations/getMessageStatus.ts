@@ -1,3 +1,4 @@
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import { Problem } from '../problems.ts'
@@ -14,7 +15,7 @@ export const getMessageStatus =
       id,
       from,
       to,
-      sentAt: new Date(sentAtMs).toISOString(),
+      sentAt: timestamp(sentAtMs),
       state: acknowledged ? 'delivered' : 'stored',
     }
   }

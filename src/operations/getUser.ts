@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Presence } from '../inbox/presence.ts'
@@ -19,6 +20,6 @@ export const getUser =
       username,
       displayName: account.displayName,
       online,
-      ...(lastSeenAtMs && { lastSeenAt: new Date(lastSeenAtMs).toISOString() }),
+      ...(lastSeenAtMs && { lastSeenAt: timestamp(lastSeenAtMs) }),
     }
   }

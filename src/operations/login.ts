@@ -1,5 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Sessions } from '../accounts/sessions.ts'
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
@@ -29,7 +30,7 @@ export const login =
     return {
       token,
       tokenType: 'Bearer',
-      expiresAt: new Date(expiresAtMs).toISOString(),
+      expiresAt: timestamp(expiresAtMs),
       username,
       displayName: account.displayName,
       offlineMessages: JSON.parse(`[${messages.elements}]`),

@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
 
@@ -13,5 +14,5 @@ export const register =
     const createdAtMs = await accounts.register({ username, password, displayName })
 
     reply.code(201).header('Location', `/v1/users/${username}`)
-    return { username, displayName, createdAt: new Date(createdAtMs).toISOString() }
+    return { username, displayName, createdAt: timestamp(createdAtMs) }
   }

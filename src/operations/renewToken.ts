@@ -1,4 +1,5 @@
 import type { Sessions } from '../accounts/sessions.ts'
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 
 /** POST /v1/token: the old token stays good until it expires, so an answer that is lost locks nobody out. */
@@ -7,5 +8,5 @@ export const renewToken =
   async (request) => {
     const { token, expiresAtMs } = await sessions.renew(request.identity.session)
 
-    return { token, tokenType: 'Bearer', expiresAt: new Date(expiresAtMs).toISOString() }
+    return { token, tokenType: 'Bearer', expiresAt: timestamp(expiresAtMs) }
   }

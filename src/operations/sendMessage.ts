@@ -1,3 +1,4 @@
+import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
@@ -16,7 +17,7 @@ export const sendMessage =
 
     if (receipt.replayed) reply.header('Idempotent-Replayed', 'true')
     reply.code(201).header('Location', `/v1/messages/${receipt.id}`)
-    const sentAt = new Date(receipt.sentAtMs).toISOString()
+    const sentAt = timestamp(receipt.sentAtMs)
     return { id: receipt.id, to, sentAt, delivery: receipt.live ? 'live' : 'stored' }
   }
 

@@ -103,10 +103,11 @@ export function openInboxIndex(connection: SqliteFile.Database, waitingMax = WAI
     ),
   )
   const countWaiting = connection.prepare<[], number>('SELECT count(*) FROM waiting_entry').pluck()
-  const lastOfNext = connection.prepare<Place & { others: number }, Place>(
+  // The offset is not bound, because it would be planned anew each time, as a limit is (inbox-verbs.ts).
+  const lastOfNext = connection.prepare<Place, Place>(
     `SELECT recipient_id AS recipientId, seq FROM waiting_entry
       WHERE (recipient_id, seq) > (@recipientId, @seq)
-      ORDER BY recipient_id, seq LIMIT 1 OFFSET @others`,
+      ORDER BY recipient_id, seq LIMIT 1 OFFSET ${MERGED_AT_ONCE - 1}`,
   )
   const between = '(recipient_id, seq) > (?, ?) AND (recipient_id, seq) <= (?, ?)'
   type Between = [fromId: number, fromSeq: number, toId: number, toSeq: number]
@@ -120,7 +121,7 @@ export function openInboxIndex(connection: SqliteFile.Database, waitingMax = WAI
   )
 
   function mergeNext() {
-    const last = lastOfNext.get({ ...merged, others: MERGED_AT_ONCE - 1 }) ?? END
+    const last = lastOfNext.get(merged) ?? END
     const next: Between = [merged.recipientId, merged.seq, last.recipientId, last.seq]
     write.run(...next)
     forget.run(...next)
