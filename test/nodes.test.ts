@@ -109,9 +109,11 @@ describe('two nodes', () => {
     const ada = await join('ada')
     await ada.user(ada)
     const newer = await new Client(other).enter(ada.username)
-    await eventually('the older session has ended at the one', async () => {
-      return (await ada.user(ada)).body.code === 'session_ended'
-    })
+    await eventually(
+      'the older session has ended at the one',
+      async () => (await ada.poll({ wait: 0 })).body.code === 'session_ended',
+      AT_ONCE_MS,
+    )
     const poll = await park(t, newer, 'wait=55')
 
     const changed = await at(one, newer).request('PUT', '/v1/me/password', {
