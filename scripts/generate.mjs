@@ -19,20 +19,12 @@ await main(async () => {
   await writeFile(types, contract)
 })
 
-/**
- * A schema has one provider, and the models are to be written once. SQLite counts rows in 64 bits whatever
- * the column is called; PostgreSQL must be told so where there may be more than 2^31. What only PostgreSQL
- * has stands in a comment, and what only SQLite has, a column or a model, says so.
- */
+/** A Prisma schema has one provider, and the models are the same for both. */
 async function deriveSchema() {
   const schema = await readFile('prisma/schema.prisma', 'utf8')
   const derived = schema
     .replace('provider = "sqlite"', 'provider = "postgresql"')
     .replace('generated/prisma"', 'generated/prisma-postgres"')
-    .replace(/(?<=model IdempotencyKey {[^}]*?)Int {3}( +@id)/, 'BigInt$1')
-    .replaceAll(/(?<=^ +)\/\/ PostgreSQL: /gm, '')
-    .replaceAll(/^model \w+ { \/\/ SQLite\n[^}]*}/gm, (model) => model.replaceAll(/^(?=.)/gm, '// '))
-    .replaceAll(/^( +)(\S.*) \/\/ SQLite$/gm, '$1// $2')
   await writeFile(
     'prisma/schema.postgres.prisma',
     `// Derived from schema.prisma by \`npm run generate\`: change that one.\n${derived}`,

@@ -119,7 +119,7 @@ const variables = {
   messageLengthMax: integer('MESSAGE_LENGTH_MAX', 16_384, 1, 1_048_576),
   inboxLimit: integer('INBOX_LIMIT', 10_000, 1, 1_000_000_000),
   idempotencyTtlMs: duration('IDEMPOTENCY_TTL', '24h', SECOND_MS),
-  retentionMs: duration('RETENTION', '24h', 0),
+  retentionMs: duration('RETENTION', '24h', 0, 'never'),
   messageTtlMs: duration('MESSAGE_TTL', 'never', SECOND_MS, 'never'),
   rateLimits: choice('RATE_LIMITS', 'on', ['on', 'off']),
   connectionsMax: integer('CONNECTIONS_MAX', 50_000, 1, 10_000_000),

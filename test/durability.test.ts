@@ -44,8 +44,8 @@ describe('every connection to the database', () => {
       .filter((connection) => connection.file === fileOf(database))
     assert.equal(
       connections.length,
-      4,
-      'One that looks for migrations, that of the ORM, that of the statements, that of the checkpoints.',
+      5,
+      'Migrations, the ORM, the statements, the reads and the checkpoints have one each.',
     )
     for (const { file: _, ...settings } of connections) {
       assert.deepEqual(settings, { journalMode: 'wal', synchronous: FULL, foreignKeys: '1' })

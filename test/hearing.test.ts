@@ -195,6 +195,7 @@ describe('a commit whose end is not known', () => {
     const database = {
       commit: () => new Promise<never>((_, reject) => commits.push(reject)),
       readInbox: () => assert.fail('nobody reads'),
+      newestSeq: () => assert.fail('nobody reads'),
       findMessage: () => assert.fail('nobody looks'),
     }
     const inbox = new Inbox(database, waiters, Date.now, others)

@@ -6,7 +6,7 @@ import type { Answer } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { startServer } from './support/servers.ts'
-import { bodyOf, stored } from './support/stored.ts'
+import { stored } from './support/stored.ts'
 
 const isReplay = ({ headers }: Answer) => headers.get('idempotent-replayed') === 'true'
 
@@ -116,7 +116,7 @@ test('an idempotency key', async (t) => {
       assert.deepEqual(one.body, other.body)
       assert.deepEqual([isReplay(one), isReplay(other)].sort(), [false, true])
     }
-    assert.deepEqual((await inboxOf('joan')).map(bodyOf).sort(), keys.sort())
+    assert.deepEqual((await inboxOf('joan')).map(({ body }) => body).sort(), keys.sort())
     assert.deepEqual(seqsOf((await client.login('joan')).body.offlineMessages), range(1, 100))
   })
 

@@ -37,7 +37,7 @@ describe('npm run move', () => {
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(stdout, /account 3, session 2, message 251, idempotency_key 1\.\n$/)
+    assert.match(stdout, /account 3, session 2, message 251, restored_range 0, idempotency_key 1\.\n$/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
@@ -67,8 +67,8 @@ describe('npm run move', () => {
 
     const { stdout } = await move(await cluster.createDatabase(), fileOf(old.database))
 
-    // Those of Prisma, those of SQLite alone, and those that begin anew.
-    const others = ['_prisma_migrations', 'sqlite_sequence', 'inbox_entry', 'inbox_index', 'node', 'presence']
+    // Those of Prisma and of SQLite, and those that begin anew.
+    const others = ['_prisma_migrations', 'sqlite_sequence', 'store', 'node', 'presence']
     const moved = [...stdout.matchAll(/(\w+) 0\b/g)].map(([, name]) => name)
     assert.deepEqual([...moved, ...others].sort(), tables)
   })

@@ -1,129 +1,178 @@
+/** What a page of an inbox holds, and that the store gives it as it was sent. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { type Append, type Message, PAGE_BYTES_MAX, pageOf } from '../src/database/database.ts'
-import { openStore } from '../src/database/sqlite/store.ts'
+import { describe, it, type TestContext } from 'node:test'
+import type { Append, StoredMessage } from '../src/database/database.ts'
+import { openReader } from '../src/database/sqlite/reader.ts'
+import { openWriter } from '../src/database/sqlite/writer.ts'
 import { messageId } from '../src/inbox/message-id.ts'
-import { range, seqsOf } from './support/client.ts'
+import { PAGE_BYTES_MAX, pageOf, pageSize } from '../src/inbox/page.ts'
+import { asReading } from '../src/inbox/reading.ts'
+import { type Message, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
+import { atTheEnd } from './support/endings.ts'
 
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 
-test('a page of the store', async (t) => {
-  const { verbs: store } = await openStore(join(scratchFolder(t), 'pages.db'), {
-    inboxLimit: 1e6,
-    idempotencyTtlMs: 1,
-  })
-  t.after(() => store.close())
-  const write = async (to: string, contents: { body: string; sentAtMs: number }[]): Promise<number> => {
-    await store.createAccount({ username: to, displayName: to, passwordHash: '', createdAtMs: 0 })
-    const { id = 0 } = (await store.findAccount(to)) ?? {}
-    const appends = contents.map(
-      ({ body, sentAtMs }): Append => ({
-        ...{ senderId: id, from: to, to, body, sentAtMs, live: false, idempotency: undefined },
-        id: messageId(sentAtMs),
-      }),
-    )
-    written.set(id, appends)
-    await store.commit({ acknowledgements: [], sightings: [], appends })
-    return id
-  }
-  const written = new Map<number, Append[]>()
-  const read = async (id: number, after: number) => {
-    const { elements, lastSeq } = (await store.readInbox(id, after, 500)).messages
-    return { elements, lastSeq, messages: JSON.parse(`[${elements}]`) as Message[] }
-  }
-
-  await t.test('is the text that the same messages make in memory, to the millisecond', async () => {
-    const millisecondsOfManySeconds = range(0, 999).map((millisecond) => ({
-      body: `${millisecond}`,
-      sentAtMs: Math.floor((YEAR_10000_MS / 1_000_000) * millisecond) * 1_000 + millisecond,
+describe('the store', () => {
+  it('gives each message as it was sent, to the millisecond, with its sender', async (t) => {
+    const { write, read } = await openInbox(t)
+    const sent = range(0, 999).map((number) => ({
+      from: `sender-${number}`,
+      body: `${number} 🎈`,
+      sentAtMs: Math.floor((YEAR_10000_MS / 1_000_000) * number) * 1_000 + number,
     }))
-    const id = await write('clock', millisecondsOfManySeconds)
+    const ids = await write(sent)
 
-    const pages = [await read(id, 0), await read(id, 500)]
-
-    const fromMemory = (written.get(id) ?? []).map(({ id, from, body, sentAtMs }, index): string =>
-      JSON.stringify({ seq: index + 1, id, from, body, sentAt: new Date(sentAtMs).toISOString() }),
-    )
-    assert.deepEqual(
-      pages.map(({ elements, lastSeq }) => ({ elements, lastSeq })),
-      [pageOf(fromMemory.slice(0, 500)), pageOf(fromMemory.slice(500))],
-    )
-  })
-
-  await t.test('names the sender of each message', async () => {
-    const senders = range(1, 1_000).map((number) => `sender-${number}`)
-    const reader = await write('popular', [])
-    const appends = senders.map(
-      (from): Append => ({
-        ...{ senderId: reader, from, to: 'popular', body: from, sentAtMs: 0, live: false },
-        ...{ idempotency: undefined, id: messageId(0) },
-      }),
-    )
-    await store.commit({ acknowledgements: [], sightings: [], appends })
-
-    const pages = [await read(reader, 0), await read(reader, 500)]
+    const pages = [await read(0, 500), await read(500, 500)]
 
     assert.deepEqual(
-      pages.flatMap(({ messages }) => messages.map(({ from }) => from)),
-      senders,
+      pages.flatMap(({ messages }) => messages),
+      sent.map(({ from, body, sentAtMs }, at) => ({ seq: at + 1, id: ids[at], from, body, sentAtMs })),
     )
+    assert.deepEqual([pages[0]?.newestSeq, pages[1]?.after], [1_000, 500])
   })
 
+  it('stops reading where a page is full', async (t) => {
+    const { write, read } = await openInbox(t)
+    await write(range(1, 300).map(() => ({ from: 'sender-1', body: '信'.repeat(16_384), sentAtMs: 0 })))
+
+    const { messages } = await read(0, 500)
+
+    const bytes = 3 * 16_384
+    assert.equal(messages.length, Math.ceil(PAGE_BYTES_MAX / bytes))
+  })
+})
+
+describe('a page', () => {
   for (const [letters, letter] of [
     ['ASCII', 'a'],
     ['letters of three bytes', '信'],
     ['characters that JSON escapes', '\u0001'],
   ] as const) {
-    await t.test(`holds as many messages as fit 1 MiB, and no more, with ${letters}`, async () => {
-      const lengths = range(1, 300).map((number) => (number * 7_919) % 16_384)
-      const contents = lengths.map((length) => ({ body: letter.repeat(1 + length), sentAtMs: 0 }))
-      const id = await write(`reader-of-${letter.codePointAt(0)}`, contents)
-
+    it(`holds as many messages as fit 1 MiB, and no more, with ${letters}`, () => {
+      const inbox = range(1, 300).map((seq) => message(seq, letter.repeat(1 + ((seq * 7_919) % 16_384))))
       const seen: number[] = []
-      while (seen.length < contents.length) {
-        const { elements, lastSeq, messages } = await read(id, seen.length)
-        seen.push(...seqsOf(messages))
-        const [next] = (await read(id, seen.length)).messages
+      while (seen.length < inbox.length) {
+        const { elements, lastSeq } = pageOf(inbox.slice(seen.length))
+        seen.push(...seqsOf(JSON.parse(`[${elements}]`) as Message[]))
         const bytes = Buffer.byteLength(`[${elements}]`)
-        const bytesWithNext = bytes + Buffer.byteLength(`,${JSON.stringify(next)}`)
+        const next = inbox[seen.length]
+        const bytesWithNext = bytes + (next ? Buffer.byteLength(`,${pageOf([next]).elements}`) : 0)
 
         assert.ok(bytes <= PAGE_BYTES_MAX, `a page of ${bytes} bytes`)
         assert.ok(!next || bytesWithNext > PAGE_BYTES_MAX, `${bytesWithNext} bytes would have done`)
         assert.equal(lastSeq, seen.length)
       }
-      assert.deepEqual(seen, range(1, contents.length))
+      assert.deepEqual(seen, range(1, inbox.length))
     })
   }
 
-  await t.test('holds one message at least, however long it is', async () => {
-    const id = await write('patient', [
-      { body: 'long'.repeat(PAGE_BYTES_MAX), sentAtMs: 0 },
-      { body: 'short', sentAtMs: 0 },
-    ])
+  it('may have 1 MiB to the byte', () => {
+    const fixed = Buffer.byteLength(pageOf([message(1, '')]).elements)
+    const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
+    const half = PAGE_BYTES_MAX / 2
 
-    const pages = [await read(id, 0), await read(id, 1), await read(id, 2)]
+    // Around them stand two brackets, between them a comma.
+    const full = pageOf([ofLength(1, half), ofLength(2, half - 3)])
+    const tooLong = pageOf([ofLength(1, half), ofLength(2, half - 2)])
+
+    assert.deepEqual([full.lastSeq, Buffer.byteLength(`[${full.elements}]`)], [2, PAGE_BYTES_MAX])
+    assert.equal(tooLong.lastSeq, 1)
+  })
+
+  it('holds one message at least, however long it is', () => {
+    const inbox = [message(1, 'long'.repeat(PAGE_BYTES_MAX)), message(2, 'short')]
 
     assert.deepEqual(
-      pages.map(({ lastSeq, messages }) => [lastSeq, seqsOf(messages)]),
-      [
-        [1, [1]],
-        [2, [2]],
-        [undefined, []],
-      ],
+      [pageOf(inbox), pageOf(inbox.slice(1)), pageOf([])].map(({ lastSeq }) => lastSeq),
+      [1, 2, undefined],
     )
   })
 })
 
-test('a page may have 1 MiB to the byte', () => {
-  const messageOf = (seq: number, bytes: number) => `{"seq":${seq}}`.padEnd(bytes)
-  const half = PAGE_BYTES_MAX / 2
+describe('a number that is missing', () => {
+  const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
+    const messages = seqs.map((seq) => message(seq, 'text'))
+    const { messages: list, ...rest } = asReading({ after, messages, newestSeq, restoredFrom })
+    return { ...rest, seqs: seqsOf(JSON.parse(`[${list.elements}]`) as Message[]) }
+  }
 
-  // Around them stand two brackets, between them a comma.
-  const full = pageOf([messageOf(1, half), messageOf(2, half - 3)])
-  const tooLong = pageOf([messageOf(1, half), messageOf(2, half - 2)])
+  it('stands in a gap before the messages', () => {
+    assert.deepEqual(read(2, [5, 6], 6), {
+      seqs: [5, 6],
+      cursor: 6,
+      hasMore: false,
+      gap: { from: 3, to: 4, reason: 'purged' },
+    })
+  })
 
-  assert.deepEqual([full.lastSeq, Buffer.byteLength(`[${full.elements}]`)], [2, PAGE_BYTES_MAX])
-  assert.equal(tooLong.lastSeq, 1)
+  it('among the messages ends the page before it, and the next page begins with the gap', () => {
+    assert.deepEqual(read(2, [3, 4, 1_005], 1_005, 5), {
+      seqs: [3, 4],
+      cursor: 4,
+      hasMore: true,
+      gap: undefined,
+    })
+    assert.deepEqual(read(4, [1_005], 1_005, 5), {
+      seqs: [1_005],
+      cursor: 1_005,
+      hasMore: false,
+      gap: { from: 5, to: 1_004, reason: 'restored' },
+    })
+  })
+
+  it('is told alone when there is no message behind it', () => {
+    assert.deepEqual(read(4, [], 1_004, 5), {
+      seqs: [],
+      cursor: 1_004,
+      hasMore: false,
+      gap: { from: 5, to: 1_004, reason: 'restored' },
+    })
+  })
+
+  it('is told as restored where a part of the range was skipped at a restore, and else as purged', () => {
+    assert.equal(read(2, [1_005], 1_005, 500).gap?.reason, 'restored')
+    assert.equal(read(2, [4], 1_005, 500).gap?.reason, 'purged')
+  })
 })
+
+const message = (seq: number, body: string): StoredMessage => ({
+  ...{ seq, body, from: 'ada', sentAtMs: 0 },
+  id: '01a20779-7500-71c9-b0a4-e83d57f2094b',
+})
+
+/** An inbox with 1 000 people who send to it. */
+async function openInbox(t: TestContext) {
+  const path = join(scratchFolder(t), 'pages.db')
+  const writer = await openWriter(path, { inboxLimit: 1e6, idempotencyTtlMs: 1 })
+  const reader = openReader(path)
+  atTheEnd(t, async () => {
+    await reader.verbs.close()
+    await writer.verbs.close()
+  })
+  const account = (username: string) => ({ username, displayName: '', passwordHash: '', createdAtMs: 0 })
+  await writer.verbs.createAccount(account('reader'))
+  for (const number of range(0, 999)) await writer.verbs.createAccount(account(`sender-${number}`))
+  const idOf = async (username: string) => (await reader.verbs.findAccount(username))?.id ?? 0
+  const accountId = await idOf('reader')
+
+  return {
+    /** Resolves with the ids. */
+    write: async (contents: Pick<Append, 'from' | 'body' | 'sentAtMs'>[]) => {
+      const appends: Append[] = []
+      for (const content of contents)
+        appends.push({
+          ...content,
+          senderId: await idOf(content.from),
+          to: 'reader',
+          id: messageId(content.sentAtMs),
+          live: false,
+          idempotency: undefined,
+        })
+      await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })
+      return appends.map(({ id }) => id)
+    },
+    read: (after: number, limit: number) => reader.verbs.readInbox(accountId, after, pageSize(limit)),
+  }
+}

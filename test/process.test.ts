@@ -117,7 +117,7 @@ describe('a start', () => {
       const other = new SqliteFile(join(folder, 'other.db'))
       other.exec('CREATE TABLE account (iban TEXT)')
       other.close()
-      return { file: join(folder, 'other.db'), says: /not empty/ }
+      return { file: join(folder, 'other.db'), says: /of another program/ }
     },
     'is below a file': (folder) => {
       writeFileSync(join(folder, 'file'), '')

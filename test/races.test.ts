@@ -5,15 +5,15 @@ import {
   type AppendOutcome,
   type Batch,
   DatabaseUnavailable,
-  type Message,
   type Page,
-  pageOf,
+  type PageSize,
   type ReadFrom,
+  type StoredMessage,
 } from '../src/database/database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
-import { adaAndBob, newName, type Person, range, seqsOf } from './support/client.ts'
+import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
 import { connection } from './support/connection.ts'
 import { park } from './support/parked.ts'
 import { shareServer } from './support/servers.ts'
@@ -431,7 +431,7 @@ class Hold {
 /** One inbox, kept as the real stores keep it. A page that is held was read before it was held. */
 class HeldStore {
   acknowledgedSeq = 0
-  readonly #messages: Message[] = []
+  readonly #messages: StoredMessage[] = []
   #heldPage: Hold | undefined
   #heldCommit: Hold | undefined
 
@@ -446,12 +446,10 @@ class HeldStore {
     return this.#heldCommit
   }
 
-  async readInbox(_accountId: number, from: ReadFrom, limit: number): Promise<Page> {
+  async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<Page> {
     const after = typeof from === 'number' ? from : this.acknowledgedSeq
-    const messages = pageOf(
-      this.#messages.slice(after, after + limit).map((message) => JSON.stringify(message)),
-    )
-    const page = { after, messages, newestSeq: this.#messages.length, purgedSeq: 0 }
+    const messages = this.#messages.slice(after, after + limit)
+    const page = { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
     const held = this.#heldPage
     this.#heldPage = undefined
     await held?.pass()
@@ -466,13 +464,17 @@ class HeldStore {
     return appends.map((append) => this.#append(append))
   }
 
+  async newestSeq() {
+    return this.#messages.length
+  }
+
   async findMessage() {
     return undefined
   }
 
   #append({ id, from, body, sentAtMs, live }: Append): AppendOutcome {
     const seq = this.#messages.length + 1
-    this.#messages.push({ seq, id, from, body, sentAt: new Date(sentAtMs).toISOString() })
+    this.#messages.push({ seq, id, from, body, sentAtMs })
     return { kind: 'appended', seq, live }
   }
 }

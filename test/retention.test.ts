@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
-import { fileOf, itOnSqlite, onPostgres } from './support/databases.ts'
+import { fileOf, itOnSqlite } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { type Env, type RunningServer, startServer } from './support/servers.ts'
@@ -23,7 +23,7 @@ describe('an acknowledged message', () => {
 
     assert.equal((await ada.status(first)).status, 404)
     const { body } = await ada.poll({ after: 1, wait: 0 })
-    assert.deepEqual(body.gap, { from: 2, to: 3 })
+    assert.deepEqual(body.gap, { from: 2, to: 3, reason: 'purged' })
     assert.deepEqual(seqsOf(body.messages), [4, 5])
     assert.equal((await ada.poll({ after: 3, wait: 0 })).body.gap, undefined)
   })
@@ -50,7 +50,7 @@ describe('an acknowledged message', () => {
     // The fourth is old and acknowledged, but what is gone is always one range.
     const ada = await new Client(server).enter('ada')
     const { body } = await ada.poll({ after: 0, wait: 0 })
-    assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2 }, [3, 4, 5]])
+    assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2, reason: 'purged' }, [3, 4, 5]])
   })
 })
 
@@ -61,7 +61,7 @@ describe('a message that nobody reads', () => {
     await eventually('the old ones are gone', () => hasSeqs(server, [4, 5]))
 
     const { body } = await new Client(server).login('ada')
-    assert.deepEqual(body.gap, { from: 1, to: 3 })
+    assert.deepEqual(body.gap, { from: 1, to: 3, reason: 'purged' })
     assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
   })
 
@@ -71,11 +71,16 @@ describe('a message that nobody reads', () => {
     await eventually('all are gone', () => hasSeqs(server, []))
 
     const login = (await new Client(server).login('ada')).body
-    assert.deepEqual(login.gap, { from: 1, to: 3 })
+    assert.deepEqual(login.gap, { from: 1, to: 3, reason: 'purged' })
     assert.deepEqual([login.offlineMessages, login.cursor, login.hasMore], [[], 3, false])
     const ada = await new Client(server).enter('ada')
     const behind = (await ada.poll({ after: 1, wait: 30 })).body
-    assert.deepEqual(behind, { messages: [], cursor: 3, hasMore: false, gap: { from: 2, to: 3 } })
+    assert.deepEqual(behind, {
+      messages: [],
+      cursor: 3,
+      hasMore: false,
+      gap: { from: 2, to: 3, reason: 'purged' },
+    })
 
     const poll = await park(t, ada, 'after=3&wait=30')
     await ada.send('ada', 'the fourth')
@@ -180,7 +185,7 @@ describe('the purge', () => {
     await eventually('the old ones are gone', goneAfterOneMore, 20_000)
 
     const { body } = await ada.poll({ after: 0, wait: 0, limit: 500 })
-    assert.deepEqual(body.gap, { from: 1, to: 5_000 })
+    assert.deepEqual(body.gap, { from: 1, to: 5_000, reason: 'purged' })
     assert.deepEqual(seqsOf(body.messages), range(5_001, 5_000 + Math.min(sent, 500)))
   })
 
@@ -236,17 +241,15 @@ async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promi
 /** @param agesHours one for each message, in the order of their numbers */
 async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
   const id = await idOf(sql, to)
-  const text = onPostgres ? 'body' : 'json'
   for (const [i, hours] of agesHours.entries()) {
-    const [seq, sentAt, body, messageId] = [i + 1, hoursAgo(hours), `message ${i + 1}`, uuidv7()]
+    const [seq, sentAt, body] = [i + 1, hoursAgo(hours), `message ${i + 1}`]
     await sql.run(
-      `INSERT INTO message (recipient_id, seq, id, sender_id, ${text}, sent_at) VALUES (?, ?, ?, ?, ?, ?)`,
-      ...[id, seq, uuidToBytes(messageId), id],
-      ...[onPostgres ? body : JSON.stringify({ seq, id: messageId, from: to, body, sentAt }), sentAt],
+      'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+      ...[id, seq, uuidToBytes(uuidv7()), id, body, sentAt],
     )
   }
-  await sql.run('UPDATE account SET acknowledged_seq = ? WHERE id = ?', acknowledgedSeq, id)
-  if (onPostgres) await sql.run('UPDATE account SET newest_seq = ? WHERE id = ?', agesHours.length, id)
+  const counters = [agesHours.length, acknowledgedSeq]
+  await sql.run('UPDATE account SET newest_seq = ?, acknowledged_seq = ? WHERE id = ?', ...counters, id)
 }
 
 async function insertKeys(sql: Sql, from: string, count: number, ageHours: number) {

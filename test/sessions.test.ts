@@ -398,15 +398,20 @@ describe('sessions side by side', () => {
 
     await eventually('two are purged', async () => 'gap' in (await laptop.poll()).body)
     const withRest = (await laptop.poll({ after: 0 })).body
-    assert.deepEqual(withRest.gap, { from: 1, to: 2 })
+    assert.deepEqual(withRest.gap, { from: 1, to: 2, reason: 'purged' })
     assert.deepEqual([seqsOf(withRest.messages), withRest.cursor, withRest.hasMore], [[3], 3, false])
-    assert.deepEqual((await laptop.poll({ after: 1 })).body.gap, { from: 2, to: 2 })
+    assert.deepEqual((await laptop.poll({ after: 1 })).body.gap, { from: 2, to: 2, reason: 'purged' })
     assert.equal((await laptop.poll({ after: 2 })).body.gap, undefined)
 
     await phone.acknowledge(3)
     await eventually('all are purged', async () => (await laptop.poll({ after: 0 })).body.gap.to === 3)
     const alone = (await laptop.poll({ after: 1, wait: 25 })).body
-    assert.deepEqual(alone, { messages: [], cursor: 3, hasMore: false, gap: { from: 2, to: 3 } })
+    assert.deepEqual(alone, {
+      messages: [],
+      cursor: 3,
+      hasMore: false,
+      gap: { from: 2, to: 3, reason: 'purged' },
+    })
 
     const onLaptop = await park(t, laptop, `after=${alone.cursor}`)
     await bob.send(phone, 'after the gap')

@@ -14,7 +14,7 @@ import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { parse, rawRequest } from './support/raw-http.ts'
 import { type ServerProcess, spawnServer } from './support/servers.ts'
-import { bodyOf, stored } from './support/stored.ts'
+import { stored } from './support/stored.ts'
 
 /**
  * It takes well under a second. A loaded machine gets more, but less than the 10 s after which a stop is
@@ -59,7 +59,7 @@ describe('a stop', () => {
 
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
     assert.equal(await server.exited, 0)
-    const bodies = (await stored(server.database))['message']?.map(bodyOf)
+    const bodies = (await stored(server.database))['message']?.map(({ body }) => body)
     assert.deepEqual(new Set(bodies), new Set(range(1, 20).map((i) => `begun ${i}`)))
   })
 
@@ -126,7 +126,10 @@ describe('a stop', () => {
     await server.logged('stopping')
 
     assert.equal(await stop(server), 1)
-    assert.deepEqual((await stored(server.database))['message']?.map(bodyOf), ['accepted'])
+    assert.deepEqual(
+      (await stored(server.database))['message']?.map(({ body }) => body),
+      ['accepted'],
+    )
   })
 
   it('loses no acknowledgement that a poll brought', async (t) => {

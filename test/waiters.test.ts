@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { Message } from '../src/database/database.ts'
+import type { StoredMessage } from '../src/database/database.ts'
 import type { Connection, WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
 import { range } from './support/client.ts'
@@ -347,11 +347,11 @@ function openWaiters(t: TestContext, newestSeq?: number) {
 const settled = <T>(promise: Promise<T>) =>
   Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
 
-const messages = (first: number, last: number): Message[] =>
+const messages = (first: number, last: number): StoredMessage[] =>
   range(first, last).map((seq) => ({
     seq,
     id: `id ${seq}`,
     from: 'bob',
     body: `message ${seq}`,
-    sentAt: '2026-11-23T08:00:00.000Z',
+    sentAtMs: Date.UTC(2026, 10, 23, 8),
   }))

@@ -58,20 +58,11 @@ function insertPeople(database: SqliteFile.Database, accounts: number, hash: str
   }
 }
 
-/** Entries of messages that are written at once, as many as the server lets wait. */
-const ENTRIES_AT_ONCE = 65_536
-
 /** In the order of time, as the server would have written them: the inboxes are mixed. */
 function insertMessages(database: SqliteFile.Database, { accounts, messages = 0, inboxes }: Contents) {
   const insertMessage = database.prepare(
-    `INSERT INTO message (position, recipient_id, seq, id, sender_id, json, sent_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
   )
-  const insertEntries = database.prepare(
-    `INSERT INTO inbox_entry SELECT recipient_id, seq, position FROM message
-      WHERE position > (SELECT position FROM inbox_index) ORDER BY recipient_id, seq`,
-  )
-  const noteEntries = database.prepare('UPDATE inbox_index SET position = ?')
   const newest = new Map<number, number>()
   // Recent enough to be kept, whatever happens to it.
   const fromMs = Date.now() - DAY_MS / 24
@@ -80,13 +71,8 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
     const seq = (newest.get(recipient) ?? 0) + 1
     newest.set(recipient, seq)
     const msecs = fromMs + Math.floor(index / 1_000)
-    const [position, sender, id] = [index + 1, index % accounts, uuidv7({ msecs })]
-    const sentAt = new Date(msecs).toISOString()
-    const json = JSON.stringify({ seq, id, from: usernameOf(sender), body: BODY, sentAt })
-    insertMessage.run(position, recipient, seq, uuidToBytes(id), 1 + sender, json, msecs)
-    if (position % ENTRIES_AT_ONCE !== 0 && position !== messages) continue
-    insertEntries.run()
-    noteEntries.run(position)
+    const id = uuidToBytes(uuidv7({ msecs }))
+    insertMessage.run(recipient, seq, id, 1 + (index % accounts), BODY, msecs)
   }
 }
 
@@ -123,11 +109,6 @@ export function verifyStore(file: string, { accepted, unheardMax = 0, ids = [] }
            ON recipient_id = account.id AND stored <> newest - purged_seq`,
     )
     if (gaps > 0) throw new Error(`${gaps} inboxes have numbers without a message.`)
-    const unfindable = count(
-      `SELECT count(*) FROM message LEFT JOIN inbox_entry USING (recipient_id, seq, position)
-        WHERE inbox_entry.seq IS NULL`,
-    )
-    if (unfindable > 0) throw new Error(`${unfindable} messages are in nobody's inbox.`)
     const find = database.prepare('SELECT 1 FROM message WHERE id = ?').pluck()
     const lost = ids.filter((id) => find.get(uuidToBytes(id)) !== 1)
     if (lost.length > 0) throw new Error(`${lost.length} of ${ids.length} accepted messages are not stored.`)

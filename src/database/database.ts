@@ -1,5 +1,3 @@
-import { timestamp } from '../clock.ts'
-
 /**
  * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
@@ -33,8 +31,10 @@ export interface Database {
 
   /** Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. */
   commit(batch: Batch): Promise<AppendOutcome[]>
-  /** The messages from there on, as many as `limit` and the page's size allow. */
-  readInbox(accountId: number, from: ReadFrom, limit: number): Promise<Page>
+  /** The messages from there on, as many as the size allows. */
+  readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
+  /** The newest number of an inbox. */
+  newestSeq(accountId: number): Promise<number>
   /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
@@ -97,23 +97,15 @@ export interface OwnedSession extends Session {
   username: string
 }
 
-/** A message as its recipient gets it: openapi.yaml, `Message`. */
-export interface Message {
+/** A message as it stands in its recipient's inbox. */
+export interface StoredMessage {
   seq: number
   id: string
+  /** The sender's name. */
   from: string
   body: string
-  sentAt: string
+  sentAtMs: number
 }
-
-/** What the recipient gets of a message. */
-export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): Message => ({
-  seq,
-  id,
-  from,
-  body,
-  sentAt: timestamp(sentAtMs),
-})
 
 export interface Append {
   senderId: number
@@ -158,59 +150,27 @@ export interface Sighting {
   atMs: number
 }
 
-/** A page of the inbox ends before the message that would carry it over this size. */
-export const PAGE_BYTES_MAX = 1_048_576
-
-/** Messages in order, as they go to the client: whoever has them first writes them, and nobody else. */
-export interface MessageList {
-  /**
-   * Of a JSON array of openapi.yaml's `Message`, without the brackets: with them a page would be copied once
-   * more.
-   */
-  elements: string
-  /** The `seq` of the last one; undefined when there is none. */
-  lastSeq: number | undefined
-}
-
-/** A UTF-16 code unit takes no more bytes in UTF-8: RFC 3629 §3. */
-const BYTES_PER_UNIT_MAX = 3
-
-/** The first of these that make a page: as many as fit, and one at least. */
-export function pageOf(messages: string[]): MessageList {
-  const page = messages.slice(0, Math.max(countFitting(messages), 1))
-  const last = page.at(-1)
-  return { elements: page.join(), lastSeq: last === undefined ? undefined : seqOf(last) }
-}
-
-function countFitting(messages: string[]): number {
-  // Each with the comma, or the bracket at the end.
-  const units = messages.reduce((sum, { length }) => sum + length + 1, '['.length)
-  // To count bytes takes as long as half of the rest of a read.
-  if (units * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return messages.length
-  let bytes = '['.length
-  const beyond = messages.findIndex((message) => {
-    bytes += Buffer.byteLength(message) + 1
-    return bytes > PAGE_BYTES_MAX
-  })
-  return beyond === -1 ? messages.length : beyond
-}
-
-/** Of a message as JSON, where it stands first: to parse the whole message takes six times as long. */
-export const seqOf = (message: string) => Number(/\d+/.exec(message)?.[0])
-
 /**
  * Where a read begins: behind this number; behind what a session has acknowledged, or further on when more is
  * on its way to the store; or behind what the account has acknowledged.
  */
 export type ReadFrom = number | { sessionId: string; atLeast: number } | 'acknowledged'
 
+/** How much a read gives: it ends with the message that reaches one of these, and gives one at least. */
+export interface PageSize {
+  messages: number
+  /** Of the texts, in UTF-8. */
+  bytes: number
+}
+
 export interface Page {
   /** What was read behind. */
   after: number
-  messages: MessageList
+  /** In order; a number that is missing among them was purged, or skipped at a restore. */
+  messages: StoredMessage[]
   newestSeq: number
-  /** Everything up to here is gone from the store. */
-  purgedSeq: number
+  /** Where the first range behind `after` begins that was skipped at a restore; undefined when there is none. */
+  restoredFrom: number | undefined
 }
 
 export interface MessageRecord {

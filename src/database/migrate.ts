@@ -7,6 +7,8 @@ import {
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils'
 import type { MigrationDirectory, MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm'
+import { DatabaseUnusable } from './database.ts'
+import { isBeforeFirst, upgradeFromBefore } from './upgrade.ts'
 
 /** src/database/ and dist/database/ lie equally deep below the package's root. */
 const PRISMA_FOLDER = new URL('../../prisma/', import.meta.url)
@@ -21,7 +23,7 @@ const NO_FILTERS = { externalTables: [], externalEnums: [] }
  */
 export async function migrate(factory: SqlMigrationAwareDriverAdapterFactory): Promise<string[]> {
   const migrationsList = await listMigrations(factory.provider)
-  if (await isUpToDate(factory, migrationsList)) return []
+  if (await prepare(factory, migrationsList)) return []
 
   return withEngine(factory, async (engine) => {
     const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters: NO_FILTERS })
@@ -75,27 +77,49 @@ async function listMigrations(provider: string): Promise<MigrationList> {
 }
 
 /**
- * Whether the engine would find nothing to do. It asks the same question of the same table, but to load it
- * takes ten times as long as to open the database. Every doubt, a failed migration for example, is left to
- * the engine.
+ * Reads the history that the database has, upgrades it where it is from before 0.1, and says whether the
+ * engine would find nothing to do. The engine asks the same question of the same table, but to load it takes
+ * ten times as long as to open the database. Every doubt, a failed migration for example, is left to it.
+ *
+ * @throws DatabaseUnusable when the database has migrations that this version does not know
  */
-async function isUpToDate(
+async function prepare(
   factory: SqlMigrationAwareDriverAdapterFactory,
   { migrationDirectories }: MigrationList,
 ): Promise<boolean> {
-  const sql = 'SELECT migration_name, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL'
+  const known = migrationDirectories.map(({ path }) => path)
   const connection = await factory.connect()
   try {
-    const { rows } = await connection.queryRaw({ sql, args: [], argTypes: [] })
-    const finished = new Set(rows.map(([name]) => name))
+    const history = await readHistory(connection)
+    if (!history) return false
+    const finished = new Set(history.flatMap(({ name, finished }) => (finished ? [name] : [])))
+    const unknown = [...finished].find((name) => !known.includes(name) && !isBeforeFirst(name))
+    if (unknown !== undefined)
+      throw new DatabaseUnusable(
+        `a newer version of Restante has migrated it (${unknown}). Start that version, or restore a backup.`,
+      )
+    await upgradeFromBefore(connection, finished, PRISMA_FOLDER)
+    const now = (await readHistory(connection)) ?? []
     return (
-      rows.every(([, finishedAt]) => finishedAt !== null) &&
-      migrationDirectories.every(({ path }) => finished.has(path))
+      now.every(({ finished }) => finished) && known.every((name) => now.some((one) => one.name === name))
     )
-  } catch {
-    return false // A new database has no such table.
   } finally {
     await connection.dispose()
+  }
+}
+
+/** The migrations that the database has seen; undefined when it is new. */
+async function readHistory(
+  connection: SqlDriverAdapter,
+): Promise<{ name: string; finished: boolean }[] | undefined> {
+  const sql = 'SELECT migration_name, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL'
+  try {
+    const { rows } = await connection.queryRaw({ sql, args: [], argTypes: [] })
+    return rows.map(([name, finishedAt]) => ({ name: String(name), finished: finishedAt !== null }))
+  } catch (error) {
+    const { cause } = error as { cause?: { kind?: string } }
+    if (cause?.kind === 'TableDoesNotExist') return undefined
+    throw error
   }
 }
 

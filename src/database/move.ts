@@ -6,14 +6,15 @@ import { migrate } from './migrate.ts'
 import { timestampOf } from './postgres/fragments.ts'
 import { migrateAlone, unusable } from './postgres/open.ts'
 import { SqliteAdapter } from './sqlite/adapter.ts'
-import { holdDatabase, openStatements } from './sqlite/connection.ts'
-import { NEWEST_SEQ, openInboxIndex } from './sqlite/inbox-index.ts'
+import { openStatements } from './sqlite/connection.ts'
+import { holdDatabase } from './sqlite/hold.ts'
+import { NEWEST_SEQ } from './sqlite/inboxes.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
-const TABLES = ['account', 'session', 'message', 'idempotency_key'] as const
+const TABLES = ['account', 'session', 'message', 'restored_range', 'idempotency_key'] as const
 
 /** What PostgreSQL has in a column, and SQLite finds. */
-const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ, body: "json ->> 'body'" }
+const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ }
 
 /** How many of each were moved. */
 export type Moved = Record<(typeof TABLES)[number], number>
@@ -23,7 +24,7 @@ const ROWS_AT_ONCE = 100
 
 /**
  * Copies everything of a SQLite file into an empty PostgreSQL database: all of it, or nothing. The file stays
- * as it is, but for what a start of the server would write there: migrations, entries of the index.
+ * as it is, but for what a start of the server would write there.
  *
  * @param path the SQLite file, which no server may be using
  * @param url the PostgreSQL database, which is migrated when needed
@@ -48,7 +49,6 @@ async function openFile(path: string): Promise<SqliteFile.Database> {
   try {
     await migrate(new SqliteAdapter(path))
     const file = openStatements(path)
-    openInboxIndex(file)
     return file
   } catch (error) {
     const message = `The database ${path} cannot be opened: ${(error as Error).message}`

@@ -1,18 +1,11 @@
 import type { Clock } from '../clock.ts'
-import {
-  type Batch,
-  type Database,
-  type Message,
-  type MessageRecord,
-  messageOf,
-  type Page,
-  type ReadFrom,
-} from '../database/database.ts'
+import type { Batch, Database, MessageRecord, Page, ReadFrom, StoredMessage } from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
+import { pageSize } from './page.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
-import { asAppend, asReceipt, type Receipt, type Sending } from './sending.ts'
+import { asAppend, asReceipt, messageOf, type Receipt, type Sending } from './sending.ts'
 import type { Waiters } from './waiters.ts'
 
 /** Nodes that write to the same store. */
@@ -23,7 +16,7 @@ export interface OtherNodes {
   doubt: () => void
 }
 
-type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'findMessage'>
+type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'newestSeq' | 'findMessage'>
 
 /** The three verbs: append, read, acknowledge. */
 export class Inbox {
@@ -102,7 +95,7 @@ export class Inbox {
   }
 
   async #readPage(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
-    const page = await this.#database.readInbox(reader.accountId, from, limit)
+    const page = await this.#database.readInbox(reader.accountId, from, pageSize(limit))
     this.#waiters.learn(reader.username, page.newestSeq)
     refuseAhead(page.after, page.newestSeq)
     return page
@@ -116,8 +109,7 @@ export class Inbox {
   async acknowledge(reader: Reader, cursor: number): Promise<void> {
     const known = this.#waiters.newestSeq(reader.username)
     if (known === undefined || cursor > known) {
-      const { newestSeq } = await this.#database.readInbox(reader.accountId, cursor, 0)
-      refuseAhead(cursor, newestSeq)
+      refuseAhead(cursor, await this.#database.newestSeq(reader.accountId))
     }
     this.#acknowledge(reader, cursor)
     await this.#commits.settled()
@@ -136,7 +128,7 @@ export class Inbox {
   async firstPage(accountId: number, limit: number): Promise<Reading & { after: number }> {
     // What an older session acknowledged may still be on its way to the store.
     await this.#commits.settled()
-    const page = await this.#database.readInbox(accountId, 'acknowledged', limit)
+    const page = await this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
     return { ...asReading(page), after: page.after }
   }
 
@@ -165,7 +157,7 @@ export class Inbox {
 
   /** Hands what was committed to those who wait for it. */
   #deliver(committed: Committed[]) {
-    const arrived = new Map<string, Message[]>()
+    const arrived = new Map<string, StoredMessage[]>()
     for (const { append, outcome } of committed) {
       if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
       const message = messageOf(append, outcome.seq)

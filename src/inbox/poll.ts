@@ -1,5 +1,5 @@
-import { pageOf } from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
+import { pageOf } from './page.ts'
 import { firstOf, type Reading } from './reading.ts'
 import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
 

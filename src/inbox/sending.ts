@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Append, AppendOutcome } from '../database/database.ts'
+import type { Append, AppendOutcome, StoredMessage } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 import { messageId } from './message-id.ts'
 
@@ -29,6 +29,15 @@ export function asAppend(
   const { accountId: senderId, username: from } = sender
   return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, idempotency }
 }
+
+/** What the recipient gets of a message. */
+export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): StoredMessage => ({
+  seq,
+  id,
+  from,
+  body,
+  sentAtMs,
+})
 
 /** @throws Problem recipient_not_found, inbox_full, idempotency_key_reused */
 export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Receipt {

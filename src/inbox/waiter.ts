@@ -1,10 +1,10 @@
-import type { Message } from '../database/database.ts'
+import type { StoredMessage } from '../database/database.ts'
 import type { Deadlines } from './deadlines.ts'
 
 /** How a wait ends. */
 export type WaitEnd =
   /** These came, right behind the cursor. */
-  | { kind: 'messages'; messages: Message[] }
+  | { kind: 'messages'; messages: StoredMessage[] }
   /** Something came: look into the store. */
   | { kind: 'look' }
   /** Nothing came in time. */

@@ -16,7 +16,7 @@
  * right before it.
  */
 import type { Clock } from '../clock.ts'
-import type { Message } from '../database/database.ts'
+import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Poller, type Queue, Waiter, type Waiting } from './waiter.ts'
 
@@ -134,7 +134,7 @@ export class Waiters {
    * Hands over what was committed for an account. Where other nodes commit too, its numbers may have holes:
    * such messages go through the store.
    */
-  deliver(username: string, messages: Message[]): void {
+  deliver(username: string, messages: StoredMessage[]): void {
     const mailbox = this.#mailboxes.get(username)
     const [first, last] = [messages[0], messages.at(-1)]
     if (!mailbox || !first || !last) return

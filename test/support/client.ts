@@ -1,3 +1,4 @@
+import type { components } from '../../src/generated/openapi.d.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
 
 export interface RequestOptions {
@@ -157,3 +158,6 @@ export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) =>
 /** The whole numbers from the first to the last. */
 export const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+/** A message as the contract has it. */
+export type Message = components['schemas']['Message']

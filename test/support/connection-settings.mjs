@@ -9,7 +9,8 @@ import SqliteFile from 'better-sqlite3'
 const { close } = SqliteFile.prototype
 
 SqliteFile.prototype.close = function () {
-  if (this.open) {
+  // One that only reads commits nothing.
+  if (this.open && !this.readonly) {
     // As text: the ORM has its connection give numbers as BigInts.
     const ask = (pragma) => String(this.pragma(pragma, { simple: true }))
     const settings = {

@@ -1,12 +1,9 @@
 import { isPostgres } from './built.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
 
-/**
- * Written when there is time, or by being online alone: they say nothing about what a request did. The index
- * of inboxes has a test of its own.
- */
+/** Written when there is time, or by being online alone: they say nothing about what a request did. */
 const LAZY_COLUMN = 'last_seen_at'
-const LAZY_TABLES = ['node', 'presence', 'inbox_entry', 'inbox_index']
+const LAZY_TABLES = ['node', 'presence']
 
 /** Every row of every table, as somebody else sees it who opens the database: what was committed. */
 export function stored(database: string): Promise<Record<string, Row[]>> {
@@ -21,9 +18,6 @@ export function stored(database: string): Promise<Record<string, Row[]>> {
     return tables
   })
 }
-
-/** The text of a message's row: SQLite has the message as JSON. */
-export const bodyOf = ({ body, json }: Row): unknown => body ?? JSON.parse(String(json)).body
 
 /** The names of all tables, in order. */
 export async function tablesOf(sql: Sql, database: string): Promise<string[]> {

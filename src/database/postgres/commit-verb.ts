@@ -52,6 +52,15 @@ inbox AS MATERIALIZED (
     LEFT JOIN (SELECT "accountId" AS id, max(seq) AS seq FROM acknowledged GROUP BY id) AS furthest USING (id)
     LEFT JOIN seen USING (username)
 ),
+room AS MATERIALIZED (
+  SELECT inbox.id, $5 - (newest_seq - read - coalesce(skipped, 0)) AS room
+    FROM inbox
+   CROSS JOIN LATERAL (SELECT greatest(acknowledged_seq, purged_seq) AS read) AS reading
+   CROSS JOIN LATERAL (
+     SELECT sum(to_seq - greatest(from_seq - 1, read)) AS skipped
+       FROM restored_range WHERE account_id = inbox.id AND to_seq > read
+   ) AS skipping
+),
 known AS MATERIALIZED (
   SELECT n, stored.fingerprint = sent.fingerprint AS same, stored.message_id,
          ${msOf('stored.sent_at')} AS sent_at_ms, stored.live
@@ -61,12 +70,14 @@ known AS MATERIALIZED (
    WHERE stored.sent_at > ${timestampOf('$4::bigint')}
 ),
 fresh AS MATERIALIZED (
-  SELECT sent.*, inbox.id AS recipient_id, online,
+  SELECT sent.*, room.id AS recipient_id, online,
          newest_seq + row_number() OVER in_turn AS seq,
-         row_number() OVER in_turn <= $5 - (newest_seq - greatest(acknowledged_seq, purged_seq)) AS fits
-    FROM sent JOIN inbox ON username = recipient AND deleted_at IS NULL
+         row_number() OVER in_turn <= room AS fits
+    FROM sent
+    JOIN inbox ON username = recipient AND deleted_at IS NULL
+    JOIN room ON room.id = inbox.id
    WHERE n NOT IN (SELECT n FROM known)
-  WINDOW in_turn AS (PARTITION BY inbox.id ORDER BY n)
+  WINDOW in_turn AS (PARTITION BY room.id ORDER BY n)
 ),
 newest AS MATERIALIZED (
   SELECT recipient AS username, max(seq) AS seq FROM fresh WHERE fits GROUP BY recipient

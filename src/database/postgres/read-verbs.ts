@@ -1,42 +1,47 @@
 import type pg from 'pg'
-import { type Database, type OwnedSession, PAGE_BYTES_MAX, pageOf, type ReadFrom } from '../database.ts'
+import { stringify as bytesToUuid } from 'uuid'
+import type { Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
 import { msOf } from './fragments.ts'
 
 /**
- * Counters and messages in one statement, so that they are of the same moment. A message is made to JSON
- * there and then: openapi.yaml, `Message`. The sum keeps long messages from filling the memory; the page is
- * cut to its size afterwards.
+ * Counters and messages in one statement, so that they are of the same moment. The sum keeps long messages
+ * from filling the memory.
  */
 const READ_INBOX = `
-SELECT newest_seq, purged_seq, start.seq AS after, page.message
+SELECT newest_seq, start.seq AS after, page.*,
+       (SELECT min(from_seq) FROM restored_range
+         WHERE account_id = account.id AND to_seq > start.seq) AS restored_from
   FROM account
  CROSS JOIN LATERAL (
    SELECT CASE WHEN $2::bigint IS NULL THEN acknowledged_seq
                ELSE greatest($2, (SELECT acknowledged_seq FROM session WHERE session.id = $3)) END AS seq
  ) AS start
   LEFT JOIN LATERAL (
-   SELECT seq, row_to_json(message) AS message
+   SELECT message.seq, message.id, username AS "from", body, ${msOf('sent_at')} AS sent_at_ms
      FROM (
-       SELECT message.seq, encode(message.id, 'hex')::uuid AS id, username AS "from", body,
-              to_char(sent_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "sentAt"
-         FROM (
-           SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_before
-             FROM message
-            WHERE recipient_id = account.id AND seq > start.seq ORDER BY seq LIMIT $4
-         ) AS message
-         JOIN account AS sender ON sender.id = sender_id
-        WHERE bytes_before <= ${PAGE_BYTES_MAX}
+       SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_before
+         FROM message
+        WHERE recipient_id = account.id AND seq > start.seq ORDER BY seq LIMIT $4
      ) AS message
+     JOIN account AS sender ON sender.id = sender_id
+    WHERE bytes_before < $5
  ) AS page ON true
  WHERE account.id = $1
  ORDER BY page.seq`
 
 interface InboxRow {
   newest_seq: number
-  purged_seq: number
   after: number
-  message: string | null
+  restored_from: number | null
+  /** Null in the only row when there is no message. */
+  seq: number | null
+  id: Buffer
+  from: string
+  body: string
+  sent_at_ms: number
 }
+
+const NEWEST_SEQ = 'SELECT newest_seq FROM account WHERE id = $1'
 
 const FIND_MESSAGE = `
 SELECT sender.username AS "from", recipient.username AS "to", ${msOf('sent_at')} AS "sentAtMs",
@@ -52,7 +57,7 @@ SELECT session.id, account_id AS "accountId", username, ${msOf('session.created_
        offered_seq AS "offeredSeq"
   FROM session JOIN account ON account.id = account_id WHERE session.id = $1`
 
-type ReadVerbs = Pick<Database, 'readInbox' | 'findMessage' | 'findSession' | 'ping'>
+type ReadVerbs = Pick<Database, 'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'ping'>
 
 /** What is read on the path of a message, by statements that are parsed once a connection. */
 export function readVerbs(pool: pg.Pool): ReadVerbs {
@@ -60,18 +65,24 @@ export function readVerbs(pool: pg.Pool): ReadVerbs {
     (await pool.query<Row>({ name, text, values })).rows
 
   return {
-    async readInbox(accountId: number, from: ReadFrom, limit: number) {
+    async readInbox(accountId: number, from: ReadFrom, { messages, bytes }: PageSize) {
       const [behind, sessionId] = parametersOf(from)
-      const rows = await run<InboxRow>('read_inbox', READ_INBOX, [accountId, behind, sessionId, limit])
+      const values = [accountId, behind, sessionId, messages, bytes]
+      const rows = await run<InboxRow>('read_inbox', READ_INBOX, values)
       const [first] = rows
       if (!first) throw new Error(`There is no account ${accountId}.`)
-      const messages = rows.flatMap(({ message }) => message ?? [])
       return {
         after: first.after,
-        messages: pageOf(messages),
+        messages: rows.flatMap(({ seq, id, from, body, sent_at_ms: sentAtMs }) =>
+          seq === null ? [] : { seq, id: bytesToUuid(id), from, body, sentAtMs },
+        ),
         newestSeq: first.newest_seq,
-        purgedSeq: first.purged_seq,
+        restoredFrom: first.restored_from ?? undefined,
       }
+    },
+    newestSeq: async (accountId) => {
+      const [row] = await run<{ newest_seq: number }>('newest_seq', NEWEST_SEQ, [accountId])
+      return row?.newest_seq ?? 0
     },
     findMessage: async (messageId) => {
       const [row] = await run<{ from: string; to: string; sentAtMs: number; acknowledged: boolean }>(

@@ -1,12 +1,13 @@
 import type { Database, StoreLimits } from '../database.ts'
 
-/** What the thread is started with. */
+/** What a thread is started with. */
 export interface ThreadData {
+  role: 'writer' | 'reader'
   path: string
   limits: StoreLimits
 }
 
-/** A verb of the store, on its way to the thread. */
+/** A verb of the store, on its way to a thread. */
 export interface Call {
   id: number
   verb: keyof Database
@@ -22,7 +23,7 @@ export interface Reply {
 
 /** An error as it crosses to the other thread, where its class would be lost. */
 export interface Failure {
-  kind: 'in use' | 'unavailable' | 'fault'
+  kind: 'in use' | 'unusable' | 'unavailable' | 'fault'
   message: string
   stack: string | undefined
 }

@@ -27,9 +27,14 @@ interface LogState {
 /** What the thread is told. */
 export type Order = 'checkpoint' | 'close'
 
+/** With so much that is not written back, what can wait does not add to it. */
+const LONG_PAGES = 4_000
+
 export interface Checkpoints {
   /** Has a checkpoint made when there is enough to write back. */
   look: () => void
+  /** Whether the log is so long that it should be written back before background work adds to it. */
+  isLogLong: () => boolean
   close: () => Promise<void>
 }
 
@@ -43,6 +48,7 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
   const readLog = () => ifPossible(() => logState.get()) ?? { log: 0, checkpointed: 0 }
   let thread: Worker | undefined
   let underWay = false
+  let closing = false
 
   function look() {
     if (underWay) return
@@ -63,19 +69,29 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
       const { log, checkpointed } = readLog()
       if (log - checkpointed < PAGES_WORTH || log >= LOG_PAGES_MAX) writeBack(connection)
     })
+    // Commits would go on and the log grow without end, so the database thread ends with it.
     started.on('error', (error) => {
       throw error
+    })
+    started.on('exit', (code) => {
+      if (!closing) throw new Error(`The checkpoint thread ended by itself, with ${code}.`)
     })
     return started
   }
 
+  function isLogLong() {
+    const { log, checkpointed } = readLog()
+    return log - checkpointed >= LONG_PAGES
+  }
+
   async function close() {
+    closing = true
     if (!thread) return
     thread.postMessage('close' satisfies Order)
     await once(thread, 'exit')
   }
 
-  return { look, close }
+  return { look, isLogLong, close }
 }
 
 /**

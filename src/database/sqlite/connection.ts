@@ -1,7 +1,4 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
-import { dirname } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { DatabaseInUse } from '../database.ts'
 
 /**
  * How long to wait for somebody else's lock, a backup tool's for example. The wait holds up the whole store,
@@ -31,31 +28,17 @@ export const PRAGMAS = `
  */
 const CACHE_KIB = 32_768
 
-/**
- * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction
- * on an empty SQLite file beside it, which the kernel ends with the process, however that dies.
- *
- * @throws DatabaseInUse when another process has it
- */
-export function holdDatabase(path: string): { release: () => void } {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  // Beside the file itself: by another name, a symbolic link, it must be the same hold.
-  const real = existsSync(path) ? realpathSync(path) : path
-  const hold = new SqliteFile(`${real}.lock`, { timeout: 0 })
-  try {
-    hold.exec('BEGIN EXCLUSIVE')
-  } catch (error) {
-    hold.close()
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
-    throw new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
-  }
-  return { release: () => hold.close() }
-}
-
-/** The connection for statements that run in one go. */
+/** A connection for statements that run in one go. */
 export function openStatements(path: string): SqliteFile.Database {
   const connection = new SqliteFile(path)
   connection.exec(PRAGMAS)
   connection.pragma(`cache_size = -${CACHE_KIB}`)
+  return connection
+}
+
+/** A connection that reads beside the commits, each time from a snapshot of what is committed. */
+export function openReader(path: string): SqliteFile.Database {
+  const connection = openStatements(path)
+  connection.pragma('query_only = ON')
   return connection
 }

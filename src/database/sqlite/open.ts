@@ -1,43 +1,33 @@
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
-import {
-  type Database,
-  DatabaseInUse,
-  DatabaseUnavailable,
-  DatabaseUnusable,
-  type StoreLimits,
-} from '../database.ts'
-import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
+import type { Database, StoreLimits } from '../database.ts'
+import type { Call } from './calls.ts'
+import type { ReadVerbs } from './read-verbs.ts'
+import { startThread } from './threads.ts'
+import type { WriteVerbs } from './writer.ts'
 
-/**
- * Calls under way or waiting for the thread; one more is refused, so that a stalled disk cannot fill the
- * memory.
- */
-const CALLS_MAX = 20_000
-
-/** All verbs: the compiler misses one that is missing. */
-const VERBS: Record<keyof Database, true> = {
-  createAccount: true,
-  findAccount: true,
-  changePassword: true,
-  deleteAccount: true,
-  openSession: true,
-  findSession: true,
-  extendSession: true,
-  endSession: true,
-  commit: true,
-  readInbox: true,
-  findMessage: true,
-  purge: true,
-  ping: true,
-  close: true,
+/** All verbs, by the thread that does them: the compiler misses one that is missing. */
+const WRITES: Record<Exclude<keyof WriteVerbs, 'ping' | 'close'>, 'writer'> = {
+  createAccount: 'writer',
+  changePassword: 'writer',
+  deleteAccount: 'writer',
+  openSession: 'writer',
+  extendSession: 'writer',
+  endSession: 'writer',
+  commit: 'writer',
+  purge: 'writer',
+}
+const READS: Record<Exclude<keyof ReadVerbs, 'ping'>, 'reader'> = {
+  readInbox: 'reader',
+  newestSeq: 'reader',
+  findAccount: 'reader',
+  findSession: 'reader',
+  findMessage: 'reader',
 }
 
 /**
- * Opens the SQLite database in a thread of its own; every verb is sent there and answered in turn.
+ * Opens the SQLite database with a thread that writes and one that reads.
  *
  * @param path the SQLite file, created and migrated when needed
- * @param onLoss called when the thread dies: what it was doing is unknown, so the process should end
+ * @param onLoss called when a thread dies: what it was doing is unknown, so the process must exit
  * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it cannot be opened
  */
 export async function openSqlite(
@@ -45,50 +35,23 @@ export async function openSqlite(
   limits: StoreLimits,
   onLoss: (error: Error) => void,
 ): Promise<Database> {
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
-  // The same file runs built (.js) and as a source (.ts).
-  const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
-  const thread = new Worker(file, { workerData: { path, limits } satisfies ThreadData })
-
-  thread.on('message', ({ id, value, failure }: Reply) => {
-    const call = waiting.get(id)
-    waiting.delete(id)
-    if (failure) call?.reject(asError(failure))
-    else call?.resolve(value)
-  })
-  thread.on('error', (error: Error) => {
-    for (const { reject } of waiting.values()) reject(error)
-    waiting.clear()
-    onLoss(error)
-  })
-
-  let lastId = OPENING
-  const reply = (id: number) =>
-    new Promise<unknown>((resolve, reject) => {
-      waiting.set(id, { resolve, reject })
-    })
-  const call = async (verb: Call['verb'], args: unknown[]) => {
-    if (waiting.size >= CALLS_MAX) throw new DatabaseUnavailable('The database has too much to do.')
-    lastId += 1
-    thread.postMessage({ id: lastId, verb, args } satisfies Call)
-    return reply(lastId)
-  }
-
-  await reply(OPENING).catch((error: Error) => {
-    if (error instanceof DatabaseInUse) throw error
-    throw new DatabaseUnusable(`The database ${path} cannot be opened: ${error.message}`, { cause: error })
-  })
-  const verbs = Object.keys(VERBS).map((verb) => [
+  // The reader opens what the writer has made.
+  const writer = await startThread({ role: 'writer', path, limits }, onLoss)
+  const reader = await startThread({ role: 'reader', path, limits }, onLoss)
+  const threads = { writer, reader }
+  const verbs = Object.entries({ ...WRITES, ...READS }).map(([verb, thread]) => [
     verb,
-    (...args: unknown[]) => call(verb as Call['verb'], args),
+    (...args: unknown[]) => threads[thread].call(verb as Call['verb'], args),
   ])
-  return Object.fromEntries(verbs) as Database
-}
-
-function asError({ kind, message, stack }: Failure): Error {
-  if (kind === 'in use') return new DatabaseInUse(message)
-  if (kind === 'unavailable') return new DatabaseUnavailable(message)
-  const error = new Error(message)
-  if (stack) error.stack = stack
-  return error
+  return {
+    ...(Object.fromEntries(verbs) as Omit<Database, 'ping' | 'close'>),
+    ping: async () => {
+      await Promise.all([writer.call('ping', []), reader.call('ping', [])])
+    },
+    close: async () => {
+      // The writer last, because the last to close the file writes the log back.
+      await reader.close()
+      await writer.close()
+    },
+  }
 }

@@ -4,12 +4,18 @@
  */
 const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
 
+/** What was read is not what SQLite wrote. */
+const DAMAGE = /^SQLITE_(CORRUPT|NOTADB)/
+
 interface Wrapped {
   cause?: { originalCode?: string }
 }
 
 /** Whether what SQLite could not do may succeed a little later. */
 export const isPassing = (error: unknown): boolean => PASSING.test(resultCode(error))
+
+/** Whether the file turned out to be damaged. */
+export const isDamage = (error: unknown): boolean => DAMAGE.test(resultCode(error))
 
 /** Does what may as well be done later; leaves it when it cannot be done now, on a full disk for example. */
 export function ifPossible<T>(run: () => T): T | undefined {

@@ -1,20 +1,34 @@
 /**
- * The thread that owns the SQLite file. Calls arrive as messages and run strictly one after the other, so
- * there is one writer and no transaction ever meets another; and no sync of the disk holds up the thread that
- * serves HTTP.
+ * A database thread. There are two: the one writer, so that no transaction ever meets another, and a reader
+ * beside it, so that no read holds up a commit. Calls arrive as messages and run strictly one after the
+ * other; no sync of the disk holds up the thread that serves HTTP.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { DatabaseInUse } from '../database.ts'
+import { type Database, DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
-import { isPassing } from './result-codes.ts'
-import { openStore } from './store.ts'
+import { isDamage, isPassing } from './result-codes.ts'
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
 
-async function serve(port: NonNullable<typeof parentPort>, { path, limits }: ThreadData) {
-  const store = await attempt(OPENING, () => openStore(path, limits))
-  if (!store) return
-  const { verbs, afterEach } = store
+/** One of the two ends of the store. */
+interface End {
+  verbs: Partial<Database>
+  before: () => void
+  after: () => void
+}
+
+async function openEnd({ role, path, limits }: ThreadData): Promise<End> {
+  // Each loads only what it needs.
+  if (role === 'writer') return (await import('./writer.ts')).openWriter(path, limits)
+  return (await import('./reader.ts')).openReader(path)
+}
+
+async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
+  /** Where one page is damaged others may be, so the store is not ready again until the file is mended. */
+  let damage: string | undefined
+  const end = await attempt(OPENING, () => openEnd(data))
+  if (!end) return
+  const { verbs, before, after } = end
 
   const calls: Call[] = []
   let running = false
@@ -27,9 +41,13 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
     running = true
     for (let call = calls.shift(); call; call = calls.shift()) {
       const { id, verb, args } = call
-      await attempt(id, () => (verbs[verb] as (...args: unknown[]) => Promise<unknown>)(...args))
+      await attempt(id, async () => {
+        if (verb === 'ping' && damage) throw new DatabaseUnavailable(`The file is damaged: ${damage}`)
+        if (verb !== 'close') before()
+        return (verbs[verb] as (...args: unknown[]) => Promise<unknown>)(...args)
+      })
       if (verb === 'close') port.close()
-      else afterEach()
+      else after()
     }
     running = false
   }
@@ -44,6 +62,7 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
       reply({ id, value: id === OPENING ? undefined : value })
       return value
     } catch (error) {
+      if (isDamage(error)) damage = (error as Error).message
       reply({ id, failure: asFailure(error) })
       return undefined
     }
@@ -52,6 +71,11 @@ async function serve(port: NonNullable<typeof parentPort>, { path, limits }: Thr
 
 function asFailure(error: unknown): Failure {
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
-  if (error instanceof DatabaseInUse) return { kind: 'in use', message, stack }
-  return { kind: isPassing(error) ? 'unavailable' : 'fault', message, stack }
+  return { kind: kindOf(error), message, stack }
+}
+
+function kindOf(error: unknown): Failure['kind'] {
+  if (error instanceof DatabaseInUse) return 'in use'
+  if (error instanceof DatabaseUnusable) return 'unusable'
+  return error instanceof DatabaseUnavailable || isPassing(error) ? 'unavailable' : 'fault'
 }

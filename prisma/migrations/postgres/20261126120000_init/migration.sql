@@ -55,8 +55,26 @@ CREATE TABLE "message" (
 );
 
 -- CreateTable
+CREATE TABLE "restored_range" (
+    "account_id" INTEGER NOT NULL,
+    "from_seq" BIGINT NOT NULL,
+    "to_seq" BIGINT NOT NULL,
+
+    CONSTRAINT "restored_range_pkey" PRIMARY KEY ("account_id","from_seq")
+);
+
+-- CreateTable
+CREATE TABLE "store" (
+    "id" INTEGER NOT NULL,
+    "is_backup" BOOLEAN NOT NULL,
+    "system_identifier" TEXT,
+    "timeline" INTEGER,
+
+    CONSTRAINT "store_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "idempotency_key" (
-    "id" BIGSERIAL NOT NULL,
     "sender_id" INTEGER NOT NULL,
     "key" TEXT NOT NULL,
     "fingerprint" BYTEA NOT NULL,
@@ -64,7 +82,7 @@ CREATE TABLE "idempotency_key" (
     "sent_at" TIMESTAMP(3) NOT NULL,
     "live" BOOLEAN NOT NULL,
 
-    CONSTRAINT "idempotency_key_pkey" PRIMARY KEY ("id")
+    CONSTRAINT "idempotency_key_pkey" PRIMARY KEY ("sender_id","key")
 );
 
 -- CreateIndex
@@ -80,7 +98,7 @@ CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "idempotency_key_sender_id_key_key" ON "idempotency_key"("sender_id", "key");
+CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
 
 -- AddForeignKey
 ALTER TABLE "session" ADD CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
@@ -91,11 +109,14 @@ ALTER TABLE "presence" ADD CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("s
 -- AddForeignKey
 ALTER TABLE "presence" ADD CONSTRAINT "presence_node_id_fkey" FOREIGN KEY ("node_id") REFERENCES "node"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
+-- AddForeignKey
+ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
 -- Counters change with every message: a row's next version finds room beside it, and needs no new index entries.
 ALTER TABLE "account" SET (fillfactor = 70);
 ALTER TABLE "session" SET (fillfactor = 70);
 
--- Whoever ends a session, the nodes learn of it when that is committed: "ended SESSION NAME".
+-- However a session ends, the nodes learn of it when that is committed: "ended SESSION NAME".
 CREATE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_notify('restante', 'ended ' || OLD.id || ' ' || username) FROM account WHERE id = OLD.account_id;
@@ -104,3 +125,5 @@ END
 $$;
 
 CREATE TRIGGER session_ended AFTER DELETE ON "session" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();
+
+INSERT INTO "store" ("id", "is_backup") VALUES (1, false);

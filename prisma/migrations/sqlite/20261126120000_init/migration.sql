@@ -24,6 +24,22 @@ CREATE TABLE "session" (
 );
 
 -- CreateTable
+CREATE TABLE "node" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "alive_until" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "presence" (
+    "session_id" TEXT NOT NULL,
+    "node_id" TEXT NOT NULL,
+
+    PRIMARY KEY ("session_id", "node_id"),
+    CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+    CONSTRAINT "presence_node_id_fkey" FOREIGN KEY ("node_id") REFERENCES "node" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
 CREATE TABLE "message" (
     "recipient_id" INTEGER NOT NULL,
     "seq" BIGINT NOT NULL,
@@ -32,21 +48,37 @@ CREATE TABLE "message" (
     "body" TEXT NOT NULL,
     "sent_at" DATETIME NOT NULL,
 
-    PRIMARY KEY ("recipient_id", "seq"),
-    CONSTRAINT "message_recipient_id_fkey" FOREIGN KEY ("recipient_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
-    CONSTRAINT "message_sender_id_fkey" FOREIGN KEY ("sender_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+    PRIMARY KEY ("recipient_id", "seq")
+);
+
+-- CreateTable
+CREATE TABLE "restored_range" (
+    "account_id" INTEGER NOT NULL,
+    "from_seq" BIGINT NOT NULL,
+    "to_seq" BIGINT NOT NULL,
+
+    PRIMARY KEY ("account_id", "from_seq"),
+    CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "store" (
+    "id" INTEGER NOT NULL PRIMARY KEY,
+    "is_backup" BOOLEAN NOT NULL,
+    "system_identifier" TEXT,
+    "timeline" INTEGER
 );
 
 -- CreateTable
 CREATE TABLE "idempotency_key" (
-    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "sender_id" INTEGER NOT NULL,
     "key" TEXT NOT NULL,
     "fingerprint" BLOB NOT NULL,
     "message_id" BLOB NOT NULL,
     "sent_at" DATETIME NOT NULL,
     "live" BOOLEAN NOT NULL,
-    CONSTRAINT "idempotency_key_sender_id_fkey" FOREIGN KEY ("sender_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+
+    PRIMARY KEY ("sender_id", "key")
 );
 
 -- CreateIndex
@@ -56,7 +88,12 @@ CREATE UNIQUE INDEX "account_username_key" ON "account"("username");
 CREATE INDEX "session_account_id_idx" ON "session"("account_id");
 
 -- CreateIndex
+CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "idempotency_key_sender_id_key_key" ON "idempotency_key"("sender_id", "key");
+CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
+
+INSERT INTO "store" ("id", "is_backup") VALUES (1, false);

@@ -1,0 +1,25 @@
+-- Leads a database of the last version before 0.1 to the tables of the first migration.
+CREATE TABLE "restored_range" (
+    "account_id" INTEGER NOT NULL,
+    "from_seq" BIGINT NOT NULL,
+    "to_seq" BIGINT NOT NULL,
+
+    CONSTRAINT "restored_range_pkey" PRIMARY KEY ("account_id","from_seq")
+);
+ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+CREATE TABLE "store" (
+    "id" INTEGER NOT NULL,
+    "is_backup" BOOLEAN NOT NULL,
+    "system_identifier" TEXT,
+    "timeline" INTEGER,
+
+    CONSTRAINT "store_pkey" PRIMARY KEY ("id")
+);
+INSERT INTO "store" ("id", "is_backup") VALUES (1, false);
+
+ALTER TABLE "idempotency_key" DROP CONSTRAINT "idempotency_key_pkey";
+ALTER TABLE "idempotency_key" DROP COLUMN "id";
+DROP INDEX "idempotency_key_sender_id_key_key";
+ALTER TABLE "idempotency_key" ADD CONSTRAINT "idempotency_key_pkey" PRIMARY KEY ("sender_id", "key");
+CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");

@@ -1,0 +1,54 @@
+-- Leads a file of the last version before 0.1 to the tables of the first migration.
+CREATE TABLE "new_message" (
+    "recipient_id" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "id" BLOB NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "body" TEXT NOT NULL,
+    "sent_at" DATETIME NOT NULL,
+
+    PRIMARY KEY ("recipient_id", "seq")
+);
+INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "body", "sent_at")
+SELECT "recipient_id", "seq", "id", "sender_id", "json" ->> 'body', "sent_at" FROM "message" ORDER BY "position";
+DROP TABLE "message";
+DROP TABLE "inbox_entry";
+DROP TABLE "inbox_index";
+ALTER TABLE "new_message" RENAME TO "message";
+CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
+
+ALTER TABLE "account" ADD COLUMN "newest_seq" BIGINT NOT NULL DEFAULT 0;
+UPDATE "account" SET "newest_seq" = "purged_seq";
+
+CREATE TABLE "restored_range" (
+    "account_id" INTEGER NOT NULL,
+    "from_seq" BIGINT NOT NULL,
+    "to_seq" BIGINT NOT NULL,
+
+    PRIMARY KEY ("account_id", "from_seq"),
+    CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+CREATE TABLE "store" (
+    "id" INTEGER NOT NULL PRIMARY KEY,
+    "is_backup" BOOLEAN NOT NULL,
+    "system_identifier" TEXT,
+    "timeline" INTEGER
+);
+INSERT INTO "store" ("id", "is_backup") VALUES (1, false);
+
+CREATE TABLE "new_idempotency_key" (
+    "sender_id" INTEGER NOT NULL,
+    "key" TEXT NOT NULL,
+    "fingerprint" BLOB NOT NULL,
+    "message_id" BLOB NOT NULL,
+    "sent_at" DATETIME NOT NULL,
+    "live" BOOLEAN NOT NULL,
+
+    PRIMARY KEY ("sender_id", "key")
+);
+INSERT INTO "new_idempotency_key"
+SELECT "sender_id", "key", "fingerprint", "message_id", "sent_at", "live" FROM "idempotency_key" ORDER BY "id";
+DROP TABLE "idempotency_key";
+ALTER TABLE "new_idempotency_key" RENAME TO "idempotency_key";
+CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");

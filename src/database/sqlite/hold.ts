@@ -1,0 +1,84 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import SqliteFile from 'better-sqlite3'
+import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
+
+export interface Hold {
+  /** @throws DatabaseUnavailable when the path leads to another file by now, or to none */
+  check: () => void
+  release: () => void
+}
+
+/**
+ * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction
+ * on an empty SQLite file beside it, which the kernel ends with the process, however that dies.
+ *
+ * @param path where the database is; an empty file is made when there is none
+ * @throws DatabaseInUse when another process has it; DatabaseUnusable when it has several names, or is not ours
+ */
+export function holdDatabase(path: string): Hold {
+  makeFile(path)
+  // Beside the file itself: under another name, a symbolic link, it must be the same hold.
+  const real = realpathSync(path)
+  refuseSecondName(path, real)
+  const hold = new SqliteFile(`${real}.lock`, { timeout: 0 })
+  try {
+    hold.exec('BEGIN EXCLUSIVE')
+    refuseForeign(real)
+  } catch (error) {
+    hold.close()
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    throw new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
+  }
+  const { dev, ino } = statSync(real)
+  return {
+    check: () => {
+      const now = statSync(real, { throwIfNoEntry: false })
+      // What is written to a file without a name is gone with the process.
+      if (now?.ino !== ino || now.dev !== dev)
+        throw new DatabaseUnavailable(
+          `The file ${path} was removed or replaced while the server had it open.`,
+        )
+    },
+    release: () => hold.close(),
+  }
+}
+
+/** Made before SQLite does, so that it has a real path, and an owner who alone can read it. */
+function makeFile(path: string) {
+  const folder = dirname(resolve(path))
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600))
+  // A new folder is in the one above it only when that is synced: SQLite syncs no more than its own.
+  if (made === undefined) return
+  for (let below = folder; below !== dirname(made); below = dirname(below)) syncFolder(dirname(below))
+}
+
+function syncFolder(path: string) {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/** SQLite names the write-ahead log after the file, so two names would have two logs and break it. */
+function refuseSecondName(path: string, real: string) {
+  if (statSync(real).nlink === 1) return
+  throw new DatabaseUnusable(
+    `The database ${path} has a second name, a hard link, and another process may use it there. Remove one of them.`,
+  )
+}
+
+/** Before anything is changed in it: a file of another program must stay as it is. */
+function refuseForeign(path: string) {
+  const file = new SqliteFile(path, { readonly: true })
+  try {
+    const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+    if (tables.length === 0 || tables.includes('_prisma_migrations')) return
+    throw new Error('it is a database of another program.')
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,93 @@
+import type SqliteFile from 'better-sqlite3'
+import type { Database, PurgePortion, StoreLimits } from '../database.ts'
+import { NEWEST_SEQ } from './inboxes.ts'
+
+/** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
+const ACCOUNTS_MAX = 1_000
+const ROWS_MAX = 250
+
+interface Purgeable {
+  accountId: number
+  acknowledged: number
+  purged: number
+  deleted: number
+}
+
+/** What the slowest of the living sessions has acknowledged; what the account has where none lives. */
+const ACKNOWLEDGED_BY_ALL = `coalesce(
+  (SELECT min(acknowledged_seq) FROM session WHERE account_id = account.id), acknowledged_seq)`
+
+/**
+ * Removes what may go, one small portion per call, each a transaction of its own.
+ *
+ * @param isLogLong whether the write-ahead log should be written back before more is added to it
+ */
+export function purgeVerb(
+  connection: SqliteFile.Database,
+  { idempotencyTtlMs }: StoreLimits,
+  isLogLong: () => boolean,
+): Pick<Database, 'purge'> {
+  const accountsToPurge = connection.prepare<{ from: number; to: number; anyBeforeMs: number }, Purgeable>(
+    `SELECT id AS accountId, ${ACKNOWLEDGED_BY_ALL} AS acknowledged, purged_seq AS purged,
+            deleted_at IS NOT NULL AS deleted
+       FROM account
+      WHERE id > @from AND id <= @to
+        AND purged_seq < iif(@anyBeforeMs > 0 OR deleted_at IS NOT NULL, ${NEWEST_SEQ}, ${ACKNOWLEDGED_BY_ALL})
+      ORDER BY id`,
+  )
+  const messagesBehind = connection.prepare<
+    [accountId: number, purged: number, limit: number],
+    { seq: number; sentAtMs: number }
+  >(
+    `SELECT seq, sent_at AS sentAtMs FROM message
+      WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+  )
+  const deleteMessages = connection.prepare<[accountId: number, after: number, upTo: number]>(
+    'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
+  )
+  const raisePurged = connection.prepare<{ upTo: number; accountId: number }>(
+    'UPDATE account SET purged_seq = @upTo, newest_seq = max(newest_seq, @upTo) WHERE id = @accountId',
+  )
+  const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
+  const deleteExpiredKeys = connection.prepare<[expiredBefore: number, limit: number]>(
+    `DELETE FROM idempotency_key WHERE rowid IN (
+       SELECT rowid FROM idempotency_key WHERE sent_at <= ? ORDER BY sent_at LIMIT ?)`,
+  )
+  const deleteExpiredSessions = connection.prepare<{ from: number; to: number; nowMs: number }>(
+    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @nowMs',
+  )
+
+  const purge = connection.transaction((portion: PurgePortion): number | undefined => {
+    const { fromAccountId: from, nowMs } = portion
+    const keys = deleteExpiredKeys.run(nowMs - idempotencyTtlMs, ROWS_MAX)
+    if (keys.changes === ROWS_MAX) return from
+
+    const to = from + ACCOUNTS_MAX
+    deleteExpiredSessions.run({ from, to, nowMs })
+    const anyBeforeMs = Math.max(portion.unacknowledgedBeforeMs, 0)
+    let room = ROWS_MAX
+    for (const account of accountsToPurge.all({ from, to, anyBeforeMs })) {
+      const { accountId, purged } = account
+      const rows = messagesBehind.all(accountId, purged, room)
+      const kept = rows.findIndex(({ seq, sentAtMs }) => mustStay(account, portion, seq, sentAtMs))
+      const count = kept === -1 ? rows.length : kept
+      const upTo = rows[count - 1]?.seq
+      if (upTo === undefined) continue
+      deleteMessages.run(accountId, purged, upTo)
+      raisePurged.run({ upTo, accountId })
+      room -= count
+      if (room === 0) return accountId - 1
+    }
+    return to < (lastAccountId.get() ?? 0) ? to : undefined
+  })
+
+  return {
+    purge: async (portion) => (isLogLong() ? portion.fromAccountId : purge.immediate(portion)),
+  }
+}
+
+/** Only what stands before the first message that stays is removed, so that what is gone is one range. */
+function mustStay(account: Purgeable, portion: PurgePortion, seq: number, sentAtMs: number): boolean {
+  if (account.deleted || sentAtMs < portion.unacknowledgedBeforeMs) return false
+  return seq > account.acknowledged || sentAtMs >= portion.acknowledgedBeforeMs
+}
