@@ -19,22 +19,9 @@ interface StoredKey {
   live: number
 }
 
-type KeyRow = [
-  senderId: number,
-  key: string,
-  fingerprint: Uint8Array,
-  messageId: Uint8Array,
-  sentAt: number,
-  live: number,
-]
-type MessageRow = [
-  recipientId: number,
-  seq: number,
-  id: Uint8Array,
-  senderId: number,
-  body: string,
-  sentAt: number,
-]
+/** Values in the order of the columns that a statement names. */
+type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
+type MessageRow = [number, number, Uint8Array, number, string, number]
 
 /**
  * The group commit in SQLite: one synchronous run of prepared statements, so that nothing can come between

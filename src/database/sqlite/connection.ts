@@ -35,10 +35,3 @@ export function openStatements(path: string): SqliteFile.Database {
   connection.pragma(`cache_size = -${CACHE_KIB}`)
   return connection
 }
-
-/** A connection that reads beside the commits, each time from a snapshot of what is committed. */
-export function openReader(path: string): SqliteFile.Database {
-  const connection = openStatements(path)
-  connection.pragma('query_only = ON')
-  return connection
-}

@@ -1,27 +1,5 @@
 import type { Database, StoreLimits } from '../database.ts'
-import type { Call } from './calls.ts'
-import type { ReadVerbs } from './read-verbs.ts'
-import { startThread } from './threads.ts'
-import type { WriteVerbs } from './writer.ts'
-
-/** All verbs, by the thread that does them: the compiler misses one that is missing. */
-const WRITES: Record<Exclude<keyof WriteVerbs, 'ping' | 'close'>, 'writer'> = {
-  createAccount: 'writer',
-  changePassword: 'writer',
-  deleteAccount: 'writer',
-  openSession: 'writer',
-  extendSession: 'writer',
-  endSession: 'writer',
-  commit: 'writer',
-  purge: 'writer',
-}
-const READS: Record<Exclude<keyof ReadVerbs, 'ping'>, 'reader'> = {
-  readInbox: 'reader',
-  newestSeq: 'reader',
-  findAccount: 'reader',
-  findSession: 'reader',
-  findMessage: 'reader',
-}
+import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /**
  * Opens the SQLite database with a thread that writes and one that reads.
@@ -38,15 +16,23 @@ export async function openSqlite(
   // The reader opens what the writer has made.
   const writer = await startThread({ role: 'writer', path, limits }, onLoss)
   const reader = await startThread({ role: 'reader', path, limits }, onLoss)
-  const threads = { writer, reader }
-  const verbs = Object.entries({ ...WRITES, ...READS }).map(([verb, thread]) => [
-    verb,
-    (...args: unknown[]) => threads[thread].call(verb as Call['verb'], args),
-  ])
+  const [write, read] = [verbOf(writer), verbOf(reader)]
   return {
-    ...(Object.fromEntries(verbs) as Omit<Database, 'ping' | 'close'>),
+    createAccount: write('createAccount'),
+    changePassword: write('changePassword'),
+    deleteAccount: write('deleteAccount'),
+    openSession: write('openSession'),
+    extendSession: write('extendSession'),
+    endSession: write('endSession'),
+    commit: write('commit'),
+    purge: write('purge'),
+    readInbox: read('readInbox'),
+    newestSeq: read('newestSeq'),
+    findAccount: read('findAccount'),
+    findSession: read('findSession'),
+    findMessage: read('findMessage'),
     ping: async () => {
-      await Promise.all([writer.call('ping', []), reader.call('ping', [])])
+      await Promise.all([write('ping')(), read('ping')()])
     },
     close: async () => {
       // The writer last, because the last to close the file writes the log back.
@@ -55,3 +41,8 @@ export async function openSqlite(
     },
   }
 }
+
+const verbOf =
+  (thread: DatabaseThread) =>
+  <Verb extends keyof Database>(verb: Verb) =>
+    ((...args: unknown[]) => thread.call(verb, args)) as Database[Verb]

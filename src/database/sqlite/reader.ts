@@ -1,13 +1,118 @@
-import { openReader as openConnection } from './connection.ts'
-import { type ReadVerbs, readVerbs } from './read-verbs.ts'
+import type SqliteFile from 'better-sqlite3'
+import { stringify as bytesToUuid } from 'uuid'
+import type {
+  Account,
+  Database,
+  MessageRecord,
+  OwnedSession,
+  Page,
+  PageSize,
+  ReadFrom,
+  StoredMessage,
+} from '../database.ts'
+import { uuidToBytes } from './commit-verb.ts'
+import { openStatements } from './connection.ts'
+import { NEWEST_SEQ } from './inboxes.ts'
 
-/** Opens a connection beside the writer's, which has made and migrated the file. */
+export type ReadVerbs = Pick<
+  Database,
+  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'findAccount' | 'ping'
+>
+
+interface MessageRow extends Omit<StoredMessage, 'id'> {
+  id: Buffer
+  bytes: number
+}
+
+/** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
 export function openReader(path: string) {
-  const connection = openConnection(path)
+  const connection = openStatements(path)
+  connection.pragma('query_only = ON')
   const close = async () => void connection.close()
+  return { verbs: { ...readVerbs(connection), close }, before: () => {}, after: () => {} }
+}
+
+function readVerbs(connection: SqliteFile.Database): ReadVerbs {
+  const countersOf = connection.prepare<[accountId: number], { newest: number; acknowledged: number }>(
+    `SELECT ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged FROM account WHERE id = ?`,
+  )
+  const acknowledgedBy = connection
+    .prepare<[sessionId: string], number>('SELECT acknowledged_seq FROM session WHERE id = ?')
+    .pluck()
+  const messagesAfter = connection.prepare<[accountId: number, after: number], MessageRow>(
+    `SELECT seq, message.id, username AS "from", body, sent_at AS sentAtMs,
+            octet_length(body) AS bytes
+       FROM message JOIN account ON account.id = sender_id
+      WHERE recipient_id = ? AND seq > ? ORDER BY seq`,
+  )
+  const restoredAfter = connection
+    .prepare<[accountId: number, after: number], number>(
+      'SELECT min(from_seq) FROM restored_range WHERE account_id = ? AND to_seq > ?',
+    )
+    .pluck()
+
+  const readInbox = connection.transaction((accountId: number, from: ReadFrom, size: PageSize): Page => {
+    const counters = countersOf.get(accountId)
+    if (!counters) throw new Error(`There is no account ${accountId}.`)
+    const after = startOf(from, counters.acknowledged)
+    const messages = messagesBehind(accountId, after, size)
+    const restoredFrom = restoredAfter.get(accountId, after) ?? undefined
+    return { after, messages, newestSeq: counters.newest, restoredFrom }
+  })
+
+  function startOf(from: ReadFrom, acknowledged: number): number {
+    if (typeof from === 'number') return from
+    return from === 'acknowledged'
+      ? acknowledged
+      : Math.max(from.atLeast, acknowledgedBy.get(from.sessionId) ?? 0)
+  }
+
+  function messagesBehind(accountId: number, after: number, size: PageSize): StoredMessage[] {
+    const messages: StoredMessage[] = []
+    let bytesRead = 0
+    for (const { seq, id, from, body, sentAtMs, bytes } of messagesAfter.iterate(accountId, after)) {
+      messages.push({ seq, id: bytesToUuid(id), from, body, sentAtMs })
+      bytesRead += bytes
+      if (messages.length >= size.messages || bytesRead >= size.bytes) break
+    }
+    return messages
+  }
+
+  const messageById = connection.prepare<
+    [id: Uint8Array],
+    { from: string; to: string; sentAtMs: number; acknowledged: number }
+  >(
+    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAtMs,
+            seq <= recipient.acknowledged_seq AS acknowledged
+       FROM message
+       JOIN account AS sender ON sender.id = sender_id
+       JOIN account AS recipient ON recipient.id = recipient_id
+      WHERE message.id = ? AND recipient.deleted_at IS NULL`,
+  )
+  const sessionById = connection.prepare<[id: string], OwnedSession>(
+    `SELECT session.id, account_id AS accountId, username, session.created_at AS createdAtMs,
+            expires_at AS expiresAtMs, session.acknowledged_seq AS acknowledgedSeq, offered_seq AS offeredSeq
+       FROM session JOIN account ON account.id = account_id WHERE session.id = ?`,
+  )
+  const accountByName = connection.prepare<[username: string], Account & { lastSeenAtMs: number | null }>(
+    `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
+            created_at AS createdAtMs, last_seen_at AS lastSeenAtMs
+       FROM account WHERE username = ? AND deleted_at IS NULL`,
+  )
+  const anyAccount = connection.prepare('SELECT 1 FROM account LIMIT 1')
+
   return {
-    verbs: { ...readVerbs(connection), close } satisfies ReadVerbs & { close: () => Promise<void> },
-    before: () => {},
-    after: () => {},
+    readInbox: async (accountId, from, size) => readInbox(accountId, from, size),
+    newestSeq: async (accountId) => countersOf.get(accountId)?.newest ?? 0,
+    findMessage: async (messageId): Promise<MessageRecord | undefined> => {
+      const row = messageById.get(uuidToBytes(messageId))
+      return row && { ...row, id: messageId.toLowerCase(), acknowledged: row.acknowledged === 1 }
+    },
+    findSession: async (sessionId) => sessionById.get(sessionId),
+    findAccount: async (username) => {
+      const row = accountByName.get(username)
+      return row && { ...row, lastSeenAtMs: row.lastSeenAtMs ?? undefined }
+    },
+    ping: async () => void anyAccount.get(),
   }
 }

@@ -8,7 +8,7 @@ import { commitVerb } from './commit-verb.ts'
 import { openStatements } from './connection.ts'
 import { holdDatabase } from './hold.ts'
 import { purgeVerb } from './purge-verb.ts'
-import type { ReadVerbs } from './read-verbs.ts'
+import type { ReadVerbs } from './reader.ts'
 import { Recipients } from './recipients.ts'
 
 /** What only the one writer may do. */

@@ -36,19 +36,17 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     if (failure) call?.reject(asError(failure))
     else call?.resolve(value)
   })
-  worker.on('error', lose)
-  worker.on('exit', (code) => {
-    if (!closing) lose(new Error(`The database thread ended by itself, with ${code}.`))
-  })
+  worker.on('error', fail)
+  worker.on('exit', (code) => fail(new Error(`The database thread ended by itself, with ${code}.`)))
 
-  let lost = false
-  function lose(error: Error) {
-    if (lost) return
-    lost = true
+  let failed = false
+  function fail(error: Error) {
+    if (failed) return
+    failed = true
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
     // Before it is open, the start fails with the same error.
-    if (opened) onLoss(error)
+    if (opened && !closing) onLoss(error)
   }
 
   let lastId = OPENING
@@ -57,7 +55,7 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
       waiting.set(id, { resolve, reject })
     })
   async function call(verb: Call['verb'], args: unknown[]) {
-    if (lost) throw new DatabaseUnavailable('The database thread is gone.')
+    if (failed) throw new DatabaseUnavailable('The database thread is gone.')
     if (waiting.size >= CALLS_MAX) throw new DatabaseUnavailable('The database has too much to do.')
     lastId += 1
     worker.postMessage({ id: lastId, verb, args } satisfies Call)
@@ -68,7 +66,6 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     await reply(OPENING)
     opened = true
   } catch (error) {
-    closing = true
     if (error instanceof DatabaseInUse) throw error
     const message = `The database ${data.path} cannot be opened: ${(error as Error).message}`
     throw new DatabaseUnusable(message, { cause: error })

@@ -1,0 +1,237 @@
+/**
+ * The SQLite file: one that must not be served stops the start with a sentence, before anything is changed in
+ * it; one that breaks while it is served takes nothing more, and the server says that it is not ready.
+ */
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import SqliteFile from 'better-sqlite3'
+import { Client, range } from './support/client.ts'
+import { fileOf, scratchFolder } from './support/databases.ts'
+import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+
+const PAGE_BYTES = 4_096
+
+describe('a second process is refused', () => {
+  it('where both came by a symbolic link to a file that did not exist', async (t) => {
+    const folder = scratchFolder(t)
+    const [link, file] = [join(folder, 'link.db'), join(folder, 'file.db')]
+    symlinkSync(file, link)
+    await spawnServer(t, {}, `file:${link}`)
+
+    for (const path of [file, link])
+      assert.match(await refusal(t, path), /is in use by another Restante process/)
+  })
+
+  it('where one came through a linked folder', async (t) => {
+    const folder = scratchFolder(t)
+    mkdirSync(join(folder, 'real'))
+    symlinkSync(join(folder, 'real'), join(folder, 'linked'))
+    await spawnServer(t, {}, `file:${join(folder, 'linked', 'restante.db')}`)
+
+    assert.match(
+      await refusal(t, join(folder, 'real', 'restante.db')),
+      /is in use by another Restante process/,
+    )
+  })
+
+  it('where one came by a hard link, and so is every process until the link is gone', async (t) => {
+    const server = await spawnServer(t)
+    const file = fileOf(server.database)
+    const link = `${file}.link`
+    linkSync(file, link)
+
+    assert.match(await refusal(t, link), /has a second name, a hard link/)
+    await server.stop()
+    assert.match(await refusal(t, file), /has a second name, a hard link/)
+    rmSync(link)
+    await spawnServer(t, {}, server.database)
+  })
+})
+
+describe('a start is refused, and the file stays as it was', () => {
+  it('when the file is of another program', async (t) => {
+    const file = join(scratchFolder(t), 'other.db')
+    const other = new SqliteFile(file)
+    other.exec('CREATE TABLE account (iban TEXT)')
+    other.close()
+    const before = readFileSync(file)
+
+    assert.match(await refusal(t, file), /cannot be opened: it is a database of another program\.$/)
+    assert.deepEqual(readFileSync(file), before)
+  })
+
+  it('when a newer version has migrated the file', async (t) => {
+    const { database, stop } = await startServer(t)
+    await stop()
+    await withSql(database, ({ run }) =>
+      run(
+        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count)
+         VALUES ('1', '', 4102444800000, '21000101000000_from_the_future', 1)`,
+      ),
+    )
+    const before = readFileSync(fileOf(database))
+
+    const sentence = await refusal(t, fileOf(database))
+
+    assert.match(sentence, /a newer version of Restante has migrated it \(21000101000000_from_the_future\)/)
+    assert.deepEqual(readFileSync(fileOf(database)), before)
+  })
+
+  it('when the file cannot be written', async (t) => {
+    const { database, stop } = await startServer(t)
+    await stop()
+    const file = fileOf(database)
+    chmodSync(file, 0o444)
+    // Without the capability that lets root write whatever it wants.
+    const asRoot = ['setpriv', '--bounding-set=-dac_override', '--']
+    const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, 'dist/main.js']
+
+    const program = spawnProgram(t, {}, database, command)
+
+    assert.equal(await program.exited, 1)
+    assert.match(program.errors(), /^The database .* cannot be opened: .*(permission denied|read-?only).*\n$/)
+    assert.ok(program.errors().includes(file))
+  })
+})
+
+describe('a server whose file breaks', () => {
+  it('takes nothing more when the file was removed, and is not ready', async (t) => {
+    const server = await spawnServer(t)
+    const ada = await new Client(server).join('ada')
+
+    rmSync(fileOf(server.database))
+
+    assert.equal((await ada.send('ada', 'into the void')).status, 503)
+    assert.equal((await new Client(server).get('/readyz')).status, 503)
+  })
+
+  it('takes nothing more when the file was moved or replaced, until it is back', async (t) => {
+    const server = await startServer(t)
+    const file = fileOf(server.database)
+    const ada = await new Client(server).join('ada')
+    renameSync(file, `${file}.moved`)
+    closeSync(openSync(file, 'w'))
+
+    assert.equal((await ada.send('ada', 'into the void')).status, 503)
+    assert.equal((await new Client(server).get('/readyz')).status, 503)
+
+    await renameSync(`${file}.moved`, file)
+    assert.equal((await ada.send('ada', 'into the file')).status, 201)
+    assert.equal((await new Client(server).get('/readyz')).status, 200)
+  })
+
+  it('is not ready any more once it has met a damaged page', async (t) => {
+    const first = await startServer(t)
+    const ada = await new Client(first).join('ada')
+    for (let i = 0; i < 10; i += 1) await ada.send('ada', 'page '.repeat(3_000))
+    await first.stop()
+    const file = fileOf(first.database)
+    const pages = statSync(file).size / PAGE_BYTES
+    const bytes = openSync(file, 'r+')
+    // The texts, which come last.
+    for (let page = pages - 30; page < pages; page += 1)
+      writeSync(bytes, Buffer.alloc(PAGE_BYTES, 0xa5), 0, PAGE_BYTES, page * PAGE_BYTES)
+    closeSync(bytes)
+    const server = await startServer(t, {}, first.database)
+    const client = new Client(server)
+    assert.equal((await client.get('/readyz')).status, 200, 'nobody has looked there yet')
+
+    const { status } = await client.get('/v1/inbox?after=0&wait=0', { token: ada.token })
+
+    assert.equal(status, 500)
+    assert.equal((await client.get('/readyz')).status, 503)
+  })
+
+  it('is not ready while the file is locked for writing, and ready again afterwards', async (t) => {
+    const server = await startServer(t)
+    const ready = async () => (await new Client(server).get('/readyz')).status
+    assert.equal(await ready(), 200)
+    const other = new SqliteFile(fileOf(server.database))
+    t.after(() => other.close())
+
+    other.exec('BEGIN IMMEDIATE')
+    assert.equal(await ready(), 503)
+    other.exec('ROLLBACK')
+    assert.equal(await ready(), 200)
+  })
+})
+
+describe('a database thread that ends by itself', () => {
+  const command = (where: string) => [
+    process.execPath,
+    `--import=${new URL(`support/ending-thread.mjs?${where}`, import.meta.url).href}`,
+    'dist/main.js',
+  ]
+
+  for (const role of ['writer', 'reader'])
+    it(`stops the start with a sentence: the ${role}`, async (t) => {
+      const program = spawnProgram(
+        t,
+        {},
+        `file:${join(scratchFolder(t), 'restante.db')}`,
+        command(`at-start-${role}`),
+      )
+
+      assert.equal(await program.exited, 1)
+      assert.match(program.errors(), /^The database .* cannot be opened: The database thread ended .*\n$/)
+    })
+
+  for (const thread of ['writer', 'reader', 'checkpoints'])
+    it(`ends the process, so that its supervisor starts it again: the ${thread}`, async (t) => {
+      const server = await spawnServer(t, {}, undefined, command(thread))
+      const ada = await new Client(server).join('ada')
+      // As many as this are worth a checkpoint, which has a thread of its own.
+      await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
+
+      server.process.kill('SIGWINCH')
+
+      assert.equal(await server.exited, 1)
+      assert.match(server.logs.at(-1)?.msg ?? '', /The database is lost/)
+    })
+})
+
+it('the folders that a start makes are synced into the ones above them', async (t) => {
+  const scratch = scratchFolder(t)
+  const file = join(scratch, 'data', 'deeper', 'restante.db')
+  const synced = join(scratch, 'synced')
+  const probe = new URL('support/synced-folders.mjs', import.meta.url).href
+
+  await spawnServer(t, { NODE_OPTIONS: `--import=${probe}`, SYNCED: synced }, `file:${file}`)
+
+  const inodes = readFileSync(synced, 'utf8').split('\n')
+  for (const folder of [scratch, dirname(dirname(file))]) assert.ok(inodes.includes(inodeOf(folder)), folder)
+})
+
+function inodeOf(folder: string): string {
+  const descriptor = openSync(folder, 'r')
+  try {
+    return String(fstatSync(descriptor).ino)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** What a start that fails says; it must end with 1, and say no more than a sentence. */
+async function refusal(t: TestContext, file: string): Promise<string> {
+  const program = spawnProgram(t, {}, `file:${file}`)
+  assert.equal(await program.exited, 1)
+  const [sentence = '', ...rest] = program.errors().split('\n')
+  assert.deepEqual(rest, [''])
+  return sentence
+}

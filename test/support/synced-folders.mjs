@@ -1,0 +1,10 @@
+/** Goes into the built server by NODE_OPTIONS=--import: writes down the inode of what is synced. */
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+
+const { fsyncSync } = fs
+fs.fsyncSync = (descriptor) => {
+  fs.appendFileSync(process.env.SYNCED, `${fs.fstatSync(descriptor).ino}\n`)
+  fsyncSync(descriptor)
+}
+syncBuiltinESMExports()
