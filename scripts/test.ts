@@ -34,6 +34,7 @@ const ONCE: Record<string, string> = {
   'postgres-purge': 'has a cluster of its own',
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
+  'session-memory': 'has no database',
   tidy: 'reads the sources',
   waiters: 'has no database',
 }

@@ -23,7 +23,8 @@ interface Variable<T> {
 }
 
 const SECOND_MS = 1_000
-const UNIT_MS: Record<string, number> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const DAY_MS = 86_400_000
+const UNIT_MS: Record<string, number> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: DAY_MS }
 
 const text = (name: string, initial: string, expected: string, pattern: RegExp): Variable<string> => ({
   name,
@@ -42,18 +43,22 @@ const integer = (name: string, initial: number, min: number, max: number): Varia
   },
 })
 
+/** Ten years, so that no date comes near the year 9999, with which RFC 3339 ends. */
+const DAYS_MAX = 3_650
+
 /** A length of time in ms, written `10s`, `24h`, `7d`; a bare number counts seconds. */
 const duration = (name: string, initial: string, minMs: number, never?: 'never'): Variable<number> => ({
   name,
   initial,
   expected:
-    `a duration such as 10s, 30m, 24h or 7d${never ? ', or "never"' : ''}` +
-    (minMs > 0 ? ` of at least ${minMs / SECOND_MS}s` : ''),
+    'a duration such as 10s, 30m, 24h or 7d, ' +
+    (minMs > 0 ? `from ${minMs / SECOND_MS}s to ${DAYS_MAX}d` : `of at most ${DAYS_MAX}d`) +
+    (never ? ', or "never"' : ''),
   parse: (value) => {
     if (never && value === never) return Number.POSITIVE_INFINITY
     const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(value) ?? []
     const lengthMs = Number(amount) * (UNIT_MS[unit] ?? Number.NaN)
-    return lengthMs >= minMs ? lengthMs : undefined
+    return lengthMs >= minMs && lengthMs <= DAYS_MAX * DAY_MS ? lengthMs : undefined
   },
 })
 

@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
+import type { FastifyBaseLogger } from 'fastify'
 import { ConfigurationError, readConfig } from './config.ts'
+import { DatabaseUnusable } from './database/database.ts'
 import { endWith } from './operator/mistakes.ts'
 import { createServer } from './server.ts'
 
@@ -19,14 +21,18 @@ setFlagsFromString('--no-allocation-site-pretenuring')
 try {
   refuseOldNode()
   const config = readConfig(process.env)
+  let log: FastifyBaseLogger | undefined
   const server = await createServer(config, {
     env: process.env,
     logTo: process.stdout,
     onLoss: (error) => {
-      server.log.fatal(error, 'The database is lost.')
+      // Before there is a log, it is a start that failed.
+      if (!log) endWith(new DatabaseUnusable(`The database is lost: ${error.message}`))
+      log.fatal(error, 'The database is lost.')
       process.exit(1)
     },
   })
+  log = server.log
 
   closeWithGrace({ delay: CLOSE_MS_MAX, logger: server.log }, async ({ signal, err }) => {
     if (err) server.log.fatal(err, 'Stopping after a fault.')

@@ -87,5 +87,10 @@ export const overloaded = (detail: string, retryAfterSeconds = 1) =>
 export const invalidCredentials = () =>
   new Problem('invalid_credentials', 'The name or the password is wrong.')
 
+export const invalidToken = (detail: string) => new Problem('invalid_token', detail)
+
+/** Said of a good token whose time is over, also while its poll waits. */
+export const tokenExpired = () => invalidToken('The token has expired. Log in again.')
+
 /** Said wherever a session turns out to be over. */
 export const sessionEnded = () => new Problem('session_ended', 'This session has ended. Log in again.')

@@ -4,6 +4,7 @@ import { Accounts } from './accounts/accounts.ts'
 import { Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
+import { ClockHistory } from './clock.ts'
 import { type Config, databaseFile, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
@@ -52,7 +53,8 @@ export async function createServer(
   const secrets = readSecrets(env, `${databaseFile(config.databaseUrl)}.jwt-secret`)
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
-  const clock = shared?.clock ?? Date.now
+  const history = new ClockHistory(shared?.clock ?? Date.now)
+  const clock = history.now
   const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
     onEnter: (poller) => nodes?.enter(poller),
     onOffline: (username, atMs) => inbox.see(username, atMs),
@@ -61,11 +63,11 @@ export async function createServer(
   const tokens = new Tokens(app.jwt, secrets.jwt, clock)
   const sessions = new Sessions(database, tokens, presence, config, clock)
   const nodes = shared && new Nodes(shared, waiters, sessions, app.log)
-  const inbox = new Inbox(database, waiters, clock, nodes)
+  const inbox = new Inbox(database, waiters, history, config, nodes)
   const accounts = new Accounts(database, new Passwords(), sessions, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
-  const stopRetention = startRetention(database, config, clock, onFault)
+  const stopRetention = startRetention(database, config, history, onFault)
 
   const parts = { accounts, sessions, inbox, presence, limits, database }
   bind(app, contract, handlers(parts), authenticate(sessions, inbox))

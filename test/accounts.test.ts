@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { Client, type Person, passwordOf } from './support/client.ts'
+import { Client, newName, type Person, passwordOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { fileOf, onPostgres } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
@@ -223,6 +223,27 @@ test('changing the password', async (t) => {
   })
 })
 
+test('of two acts at the same moment that end each other', async (t) => {
+  const client = new Client(await startServer(t, MULTI))
+  const acts = {
+    'a change of the password': (person: Person) =>
+      changePassword(person, passwordOf(person.username), `${person.token.slice(-20)} is new`),
+    'a deletion': (person: Person) => deleteAccount(person),
+  }
+  for (const [first, act] of Object.entries(acts))
+    for (const [second, other] of Object.entries(acts))
+      await t.test(`${first} and ${second}, one is done, and the other finds its session ended`, async () => {
+        const phone = await client.join(newName('rosa'))
+        const tablet = await client.enter(phone.username)
+
+        const answers = await Promise.all([act(phone), other(tablet)])
+
+        const [done, refused] = answers.sort((a, b) => a.status - b.status)
+        assert.equal(done?.status, 204)
+        assertRefused(refused as Answer, 'session_ended')
+      })
+})
+
 test('deleting an account', async (t) => {
   const server = await startServer(t, { ...MULTI, RETENTION: '1s' })
   const client = new Client(server)
@@ -273,6 +294,8 @@ test('deleting an account', async (t) => {
     assert.deepEqual([change, deletion].map(({ status }) => status === 204).sort(), [false, true])
     const login = await client.login('sister', { password: 'difference engine' })
     assert.equal(login.status, deletion.status === 204 ? 401 : 200, 'a deleted account has come back')
+    if (deletion.status === 204) assertRefused(change, 'session_ended')
+    else assertRefused(deletion, 'wrong_password')
   })
 
   await t.test('makes it unknown to senders and to those who look it up', async () => {

@@ -146,7 +146,7 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see({ username: 'ada', atMs: 100 })
+    queue.see(seen('ada', 100))
     const append = queue.append(message('a'))
     await store.commits(1)
     store.succeed()
@@ -158,7 +158,7 @@ describe('what rides along with a commit', () => {
     assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
     assert.deepEqual(store.batches[1], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [{ username: 'ada', atMs: 100 }],
+      sightings: [seen('ada', 100)],
       appends: [],
     })
     store.succeed()
@@ -269,10 +269,10 @@ describe('what rides along with a commit', () => {
 
   it('is the latest sighting of each account, in whatever order they come', async () => {
     const { queue, store } = openQueue()
-    queue.see({ username: 'ada', atMs: 100 })
-    queue.see({ username: 'bob', atMs: 150 })
-    queue.see({ username: 'ada', atMs: 300 })
-    queue.see({ username: 'ada', atMs: 200 })
+    queue.see(seen('ada', 100))
+    queue.see(seen('bob', 150))
+    queue.see(seen('ada', 300))
+    queue.see(seen('ada', 200))
 
     await settle(queue, store)
 
@@ -364,10 +364,20 @@ describe('what rides along with a commit', () => {
     assert.equal(store.batches.length, 0)
   })
 
+  it('is the sighting by the clock as it is now, when it was ahead before', async () => {
+    const { queue, store } = openQueue()
+    queue.see(seen('ada', 3_600_100, 3_600_100))
+    queue.see(seen('ada', 100))
+
+    await settle(queue, store)
+
+    assert.deepEqual(store.batches[0]?.sightings, [seen('ada', 100)])
+  })
+
   it('rides again when the commit fails, until it is written', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see({ username: 'ada', atMs: 100 })
+    queue.see(seen('ada', 100))
     // By itself: nobody sends anything.
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
@@ -378,7 +388,7 @@ describe('what rides along with a commit', () => {
 
     assert.deepEqual(store.batches[2], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [{ username: 'ada', atMs: 100 }],
+      sightings: [seen('ada', 100)],
       appends: [],
     })
   })
@@ -387,11 +397,11 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
-    queue.see({ username: 'ada', atMs: 100 })
+    queue.see(seen('ada', 100))
     const failing = queue.settled()
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 5))
-    queue.see({ username: 'ada', atMs: 200 })
+    queue.see(seen('ada', 200))
     store.fail(new DatabaseUnavailable('The disk is full.'))
     await assert.rejects(failing, DatabaseUnavailable)
 
@@ -401,7 +411,7 @@ describe('what rides along with a commit', () => {
       new Set(store.batches[1]?.acknowledgements),
       new Set([acknowledgement('phone', 5), acknowledgement('laptop', 1)]),
     )
-    assert.deepEqual(store.batches[1]?.sightings, [{ username: 'ada', atMs: 200 }])
+    assert.deepEqual(store.batches[1]?.sightings, [seen('ada', 200)])
   })
 
   it('is told to who waits for it when it could not be written', async () => {
@@ -501,6 +511,8 @@ async function turns() {
 }
 
 const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accountId: 1, seq })
+
+const seen = (username: string, atMs: number, nowMs = 300) => ({ username, atMs, nowMs })
 
 const message = (body: string): Append => ({
   senderId: 2,

@@ -22,7 +22,11 @@ interface Variable {
 }
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as const
-const NO_DURATIONS = ['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity']
+/** Ten years are the most: beyond them a date may be none. */
+const NO_DURATIONS = [
+  ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity'],
+  ...['3651d', '87601h', '315360001', '999999999d', '100000000d'],
+]
 const NO_NUMBERS = ['many', '-1', '1.5', '0x10', '1e3', ' 1', '1 000', '99999999999999999999']
 
 const VARIABLES: Record<string, Variable> = {
@@ -43,7 +47,7 @@ const VARIABLES: Record<string, Variable> = {
   TOKEN_TTL: {
     key: 'tokenTtlMs',
     initial: 7 * DAY,
-    good: { '1s': SECOND, '30d': 30 * DAY },
+    good: { '1s': SECOND, '30d': 30 * DAY, '3650d': 3_650 * DAY },
     bad: [...NO_DURATIONS, '0', '999ms'],
   },
   SESSION_POLICY: {
@@ -79,8 +83,8 @@ const VARIABLES: Record<string, Variable> = {
   RETENTION: {
     key: 'retentionMs',
     initial: DAY,
-    good: { 0: 0, '1h': HOUR, '365d': 365 * DAY },
-    bad: NO_DURATIONS,
+    good: { 0: 0, '1h': HOUR, '365d': 365 * DAY, never: Number.POSITIVE_INFINITY },
+    bad: [...NO_DURATIONS, 'Never'],
   },
   MESSAGE_TTL: {
     key: 'messageTtlMs',

@@ -1,6 +1,7 @@
 /** Whether a node hears the others, and what it does when it does not: the heartbeat and the second look. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { ClockHistory } from '../src/clock.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
 import type { Hearing, Looked, Parked } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
@@ -198,7 +199,7 @@ describe('a commit whose end is not known', () => {
       newestSeq: () => assert.fail('nobody reads'),
       findMessage: () => assert.fail('nobody looks'),
     }
-    const inbox = new Inbox(database, waiters, Date.now, others)
+    const inbox = new Inbox(database, waiters, new ClockHistory(Date.now), { idempotencyTtlMs: 1 }, others)
     const send = (n: number) =>
       inbox.append({
         sender: { accountId: 1, username: 'ada' },
@@ -276,7 +277,8 @@ function startNode(t: TestContext) {
       waiters.enter(poller)
       waiters.learn(username, 0)
       return new Promise<WaitEnd>((wake) => {
-        waiters.park({ poller, cursor: 0, connection: connection(), wake }, 60_000)
+        const tokenExpiresAtMs = Number.MAX_SAFE_INTEGER
+        waiters.park({ poller, cursor: 0, tokenExpiresAtMs, connection: connection(), wake }, 60_000)
       })
     },
   }

@@ -6,6 +6,7 @@ import { openPostgres } from '../src/database/postgres/open.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
 import { messageId } from '../src/inbox/message-id.ts'
 import { range } from './support/client.ts'
+import { stillClock } from './support/clocks.ts'
 import { type Cluster, startCluster } from './support/postgres.ts'
 import { withSql } from './support/sql.ts'
 
@@ -19,7 +20,7 @@ const stores: SharedDatabase[] = []
 before(async () => {
   cluster = await startCluster()
   url = await cluster.createDatabase()
-  for (const _ of range(1, 3)) stores.push(await openPostgres(url, { inboxLimit: 1e6, idempotencyTtlMs: 1 }))
+  for (const _ of range(1, 3)) stores.push(await openPostgres(url, { inboxLimit: 1e6 }))
 })
 
 after(async () => {
@@ -83,6 +84,36 @@ test('messages that come while their inbox expires are not counted as gone', asy
   assert.deepEqual(await inboxOf(id), { purged: 240, newest: 240, seqs: [] })
 })
 
+test('a node is forgotten when it has looked dead for a minute, and none that lives, however the clock is set', async (t) => {
+  const [store] = stores as [SharedDatabase]
+  const setAlive = (id: string, inMs: number) =>
+    withSql(url, ({ run }) =>
+      run(
+        'INSERT INTO node VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until',
+        ...[id, new Date(Date.now() + inMs)],
+      ),
+    )
+  const clock = stillClock(t)
+  clock.tick(60_000)
+  // As a living node looks, too, before its first word after a step.
+  for (const id of ['killed', 'living']) await setAlive(id, -3_600_000)
+  await setAlive('killed before the clock went back', 3_600_000)
+  await walk(store, {})
+  await setAlive('living', 8_000)
+  await setAlive('stepped', -3_600_000)
+
+  clock.tick(60_000)
+  await walk(store, {})
+
+  const left = await withSql(url, ({ run }) =>
+    run("SELECT id FROM node WHERE id ~ '^(killed|living|stepped)' ORDER BY id"),
+  )
+  assert.deepEqual(
+    left.map(({ id }) => id),
+    ['living', 'stepped'],
+  )
+})
+
 interface Joined {
   id: number
   username: string
@@ -122,6 +153,10 @@ const portion = (more: Partial<PurgePortion>): PurgePortion => ({
   fromAccountId: 0,
   acknowledgedBeforeMs: Date.now() - DAY_MS,
   unacknowledgedBeforeMs: Number.NEGATIVE_INFINITY,
+  unacknowledgedFromMs: 0,
+  keysBeforeMs: Date.now() - DAY_MS,
+  keysAfterMs: Date.now() + DAY_MS,
+  sessionsBeforeMs: Date.now() - DAY_MS,
   nowMs: Date.now(),
   ...more,
 })

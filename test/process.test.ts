@@ -54,6 +54,15 @@ describe('a start', () => {
     assert.equal(second.errors(), '')
   })
 
+  it('ends in a sentence when the thread of the database dies meanwhile', async (t) => {
+    const preload = new URL('./support/dying-thread.mjs', import.meta.url).href
+    const program = spawnProgram(t, { NODE_OPTIONS: `--import=${preload}` }, await newDatabase(t))
+
+    assert.equal(await program.exited, 1)
+    assert.equal(program.errors(), 'The database is lost: The thread has died.\n')
+    assert.deepEqual(program.logs, [])
+  })
+
   it('is refused in a sentence when another process has the database, which goes on', async (t) => {
     const first = await spawnServer(t)
     const ada = await new Client(first).join('ada')

@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import { wallClock } from './support/clocks.ts'
 import { fileOf, itOnSqlite } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
@@ -97,6 +98,59 @@ describe('a message that nobody reads', () => {
   })
 })
 
+describe('a wrong clock', () => {
+  it('lets no fresh message expire unread when it began in 1970 and is set', async (t) => {
+    const clock = await wallClock(t)
+    await clock.step(-clock.now())
+    const env = { MESSAGE_TTL: '1s', RETENTION: '24h' }
+    const server = await startServer(t, env, clock.database)
+    const client = new Client(server)
+    const [ada, zoe] = [await client.join('ada'), await client.join('zoe')]
+    await zoe.send('ada', 'read me')
+    await clock.step(Date.UTC(2026, 10, 26))
+    await server.stop()
+
+    // The next process knows nothing of the step.
+    const again = await startServer(t, env, clock.database)
+    const sender = await new Client(again).enter('zoe')
+    await sender.send('zoe', 'expires')
+    await eventually('walks go on', async () => (await seqsIn(again, 'zoe')).length === 0, 10_000)
+
+    const { body } = await new Client(again).login(ada.username)
+    assert.deepEqual([body.offlineMessages[0]?.body, body.gap], ['read me', undefined])
+    assert.match(body.offlineMessages[0]?.sentAt, /^1970-01-01/)
+  })
+
+  it('lets no fresh message expire unread when it is set while the server runs', async (t) => {
+    const clock = await wallClock(t)
+    await clock.step(-20 * 365 * 24 * HOUR_MS)
+    const server = await startServer(t, { MESSAGE_TTL: '1h', RETENTION: '1s' }, clock.database)
+    const client = new Client(server)
+    const [ada, zoe] = [await client.join('ada'), await client.join('zoe')]
+    await zoe.send('ada', 'read me')
+    await clock.step(19 * 365 * 24 * HOUR_MS)
+    const later = await client.join('later')
+    await later.send('later', 'acknowledged')
+    await later.acknowledge(1)
+    await eventually('walks go on', async () => (await seqsIn(server, 'later')).length === 0, 10_000)
+
+    assert.deepEqual(await seqsIn(server, ada.username), [1])
+  })
+
+  it('keeps no expired key from being purged by keys that it dated ahead, and those go, too', async (t) => {
+    const database = await prepare(t, async (sql) => {
+      await insertKeys(sql, 'ada', 1_000, -100_000)
+      await insertKeys(sql, 'ada', 1_500, 25)
+      await insertKeys(sql, 'ada', 3, 23)
+      await insertKeys(sql, 'ada', 4, -23)
+    })
+    const server = await startServer(t, {}, database)
+    const keys = () => rowsOf(server, 'idempotency_key')
+    await eventually('the others are gone', async () => (await keys()).length <= 7)
+    assert.equal((await keys()).length, 7)
+  })
+})
+
 describe('numbers', () => {
   it('go on when everything was purged, also after a restart', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
@@ -144,7 +198,7 @@ describe('what else goes', () => {
 
   it('are sessions that have expired and no others', async (t) => {
     const database = await prepare(t, async (sql) => {
-      for (const [id, inMs] of Object.entries({ past: -1, future: HOUR_MS })) {
+      for (const [id, inMs] of Object.entries({ past: -25 * HOUR_MS, future: HOUR_MS })) {
         await sql.run(
           `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
            VALUES (?, ?, ?, ?, 0, 0)`,

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import { adaAndBob, Client, newName, Person, passwordOf, range, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { asAfterCrash, onPostgres } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { type ParkedPoll, park } from './support/parked.ts'
+import { rawRequest } from './support/raw-http.ts'
 import { shareServer, spawnServer, startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+import { claimsOf } from './support/tokens.ts'
 
 /** Far below the waits that are asked for here, and far above what an answer takes. */
 const AT_ONCE_MS = 2_000
@@ -104,6 +108,25 @@ describe('a login', () => {
 })
 
 describe('a session, where an account has one', () => {
+  it('is not ended by a login whose client has gone meanwhile', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const body = JSON.stringify({ username: ada.username, password: passwordOf(ada.username) })
+    const { hostname, port } = new URL(client.url)
+    const socket = connect(Number(port), hostname)
+    const others = (count: number) => Promise.all(range(1, count).map(() => client.login(newName('nobody'))))
+
+    // Passwords are checked in the order in which they come.
+    const before = others(60)
+    await client.get('/healthz')
+    socket.write(rawRequest('POST /v1/login', ['Content-Type: application/json'], body))
+    await client.get('/healthz')
+    const after = others(20)
+    socket.resetAndDestroy()
+    await Promise.all([before, after])
+
+    assert.equal((await ada.user(bob)).status, 200)
+  })
+
   it('ends with the next login', async () => {
     const { client, ada } = await adaAndBob(await server())
 
@@ -390,33 +413,40 @@ describe('sessions side by side', () => {
     for (const other of others) assert.equal((await other.user(oldest)).status, 200)
   })
 
-  it('see a gap when they stay away while messages are acknowledged elsewhere and purged', async (t) => {
+  it('keep a message until each of them has acknowledged it', async () => {
     const { client, ada: phone, bob } = await adaAndBob(await multiWithoutRetention())
     const laptop = await client.enter(phone.username)
     await bob.sendMany(phone, 3)
-    await phone.acknowledge(2)
-
-    await eventually('two are purged', async () => 'gap' in (await laptop.poll()).body)
-    const withRest = (await laptop.poll({ after: 0 })).body
-    assert.deepEqual(withRest.gap, { from: 1, to: 2, reason: 'purged' })
-    assert.deepEqual([seqsOf(withRest.messages), withRest.cursor, withRest.hasMore], [[3], 3, false])
-    assert.deepEqual((await laptop.poll({ after: 1 })).body.gap, { from: 2, to: 2, reason: 'purged' })
-    assert.equal((await laptop.poll({ after: 2 })).body.gap, undefined)
-
     await phone.acknowledge(3)
-    await eventually('all are purged', async () => (await laptop.poll({ after: 0 })).body.gap.to === 3)
-    const alone = (await laptop.poll({ after: 1, wait: 25 })).body
-    assert.deepEqual(alone, {
-      messages: [],
-      cursor: 3,
-      hasMore: false,
-      gap: { from: 2, to: 3, reason: 'purged' },
-    })
+    await afterWalk(bob)
+    const all = (await laptop.poll({ after: 0 })).body
+    assert.deepEqual([seqsOf(all.messages), all.gap], [[1, 2, 3], undefined])
 
-    const onLaptop = await park(t, laptop, `after=${alone.cursor}`)
-    await bob.send(phone, 'after the gap')
-    const { messages, gap } = (await onLaptop.answer()).body
-    assert.deepEqual([seqsOf(messages), gap], [[4], undefined], 'it is told once')
+    await laptop.acknowledge(2)
+    await eventually('two are purged', async () => 'gap' in (await laptop.poll({ after: 0 })).body)
+
+    const rest = (await phone.poll({ after: 0 })).body
+    assert.deepEqual([seqsOf(rest.messages), rest.gap], [[3], { from: 1, to: 2, reason: 'purged' }])
+  })
+
+  it('keep no message when they have ended: by a logout, or with their tokens', async () => {
+    const server = await multiWithoutRetention()
+    const { client, ada: phone, bob } = await adaAndBob(server)
+    const [laptop, tablet] = [await client.enter(phone.username), await client.enter(phone.username)]
+    await bob.sendMany(phone, 3)
+    await phone.acknowledge(3)
+    await laptop.logout()
+    await afterWalk(bob)
+    assert.deepEqual(seqsOf((await phone.poll({ after: 0 })).body.messages), [1, 2, 3])
+
+    const tabletId = String(claimsOf(tablet.token)['sid'])
+    await withSql(server.database, ({ run }) =>
+      run('UPDATE session SET expires_at = ? WHERE id = ?', new Date(Date.now() - 1_000), tabletId),
+    )
+
+    await eventually('all are purged', async () => 'gap' in (await phone.poll({ after: 0, wait: 0 })).body)
+    const { messages, gap } = (await phone.poll({ after: 0, wait: 0 })).body
+    assert.deepEqual([messages, gap], [[], { from: 1, to: 3, reason: 'purged' }])
   })
 
   it('see no gap when they acknowledged the messages themselves', async () => {
@@ -443,7 +473,7 @@ describe('a token', () => {
 
     const lateMs = Date.now() - Date.parse(expiresAt)
     assert.ok(lateMs >= -10 && lateMs < AT_ONCE_MS, `${lateMs} ms after its end`)
-    assertSessionEnded(answer)
+    assert.deepEqual([answer.status, answer.body.code], [401, 'invalid_token'])
     const after = await reader.poll({ wait: 0 })
     assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
   })
@@ -466,7 +496,7 @@ describe('a token', () => {
     await eventually('the older expires', async () => (await older.user(username)).status === 401)
     assert.equal((await newer.user(username)).status, 200)
 
-    assertSessionEnded(await poll.answer())
+    assert.equal((await poll.answer()).body.code, 'invalid_token')
     assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10, 'the poll had its own time')
   })
 
@@ -499,6 +529,16 @@ describe('a token', () => {
     )
   })
 })
+
+/** Two walks over all accounts have ended since, or more: each purges what this person has acknowledged. */
+async function afterWalk(person: Person) {
+  for (const _ of [1, 2]) {
+    const { id } = (await person.send(person, 'to be purged')).body
+    const { cursor } = (await person.poll({ wait: 0 })).body
+    await person.acknowledge(cursor)
+    await eventually('a walk comes by', async () => (await person.status(id)).status === 404)
+  }
+}
 
 function assertSessionEnded({ status, body }: Answer) {
   assert.deepEqual([status, body.code], [401, 'session_ended'])

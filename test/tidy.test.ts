@@ -23,14 +23,14 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   accounts: {
     may: ['clock.ts', 'database/database.ts', 'problems.ts'],
     // How tokens are signed and verified is given from outside; only its type is known here.
-    packages: /^(@node-rs\/argon2|p-limit|type @fastify\/jwt)$/,
+    packages: /^(@node-rs\/argon2|lru-cache|p-limit|type @fastify\/jwt)$/,
   },
   inbox: { may: ['clock.ts', 'database/database.ts', 'problems.ts'], packages: /^$/ },
   nodes: {
     may: ['accounts/sessions.ts', 'inbox', 'database/database.ts', 'database/shared-database.ts'],
     packages: /^$/,
   },
-  limits: { may: ['problems.ts'], packages: /^$/ },
+  limits: { may: ['clock.ts', 'problems.ts'], packages: /^$/ },
   contract: {
     may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,

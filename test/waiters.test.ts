@@ -8,6 +8,8 @@ import { connection } from './support/connection.ts'
 
 const GRACE_MS = 10_000
 const WAIT_MS = 25_000
+const DAY_MS = 86_400_000
+const TOKEN_EXPIRES_AT_MS = 1_000_000 + DAY_MS
 /** Polls whose time is over at about the same time are told so together. */
 const LATE_MS_MAX = 50
 
@@ -80,6 +82,35 @@ describe('the waiters', () => {
     t.mock.timers.tick(4_999)
     assert.equal(await settled(wait), undefined)
     t.mock.timers.tick(LATE_MS_MAX + 1)
+
+    assert.deepEqual(await settled(wait), { kind: 'nothing' })
+  })
+
+  it('answer a poll whose token has expired, within a second, also when the clock was set', async (t) => {
+    const { waiters, poller, park, stepClock } = openWaiters(t, 0)
+    const ada = poller()
+    const wait = park(ada, 0, 2 * DAY_MS)
+    stepClock(DAY_MS - 1_001)
+    t.mock.timers.tick(1_000)
+    assert.equal(await settled(wait), undefined, 'a millisecond is left')
+
+    stepClock(1)
+    t.mock.timers.tick(1_000)
+
+    assert.deepEqual(await settled(wait), { kind: 'expired' })
+    waiters.leave(ada)
+  })
+
+  it('have a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
+    const { poller, park, stepClock } = openWaiters(t, 0)
+    const wait = park(poller(), 0, 5_000)
+
+    for (const byMs of [-3_650 * DAY_MS, 3_650 * DAY_MS, 3_600_000, -3_600_000]) {
+      stepClock(byMs)
+      t.mock.timers.tick(byMs === 3_650 * DAY_MS ? 0 : 1_000)
+    }
+    assert.equal(await settled(wait), undefined)
+    t.mock.timers.tick(2_000 + LATE_MS_MAX)
 
     assert.deepEqual(await settled(wait), { kind: 'nothing' })
   })
@@ -255,6 +286,22 @@ describe('presence', () => {
     assert.equal(offline.length, 1)
   })
 
+  it('lasts for the grace time, however the clock is set meanwhile', (t) => {
+    const { waiters, poller, offline, stepClock } = openWaiters(t)
+    waiters.leave(poller())
+    for (const byMs of [DAY_MS, -2 * DAY_MS, DAY_MS - 5_000]) {
+      stepClock(byMs)
+      assert.equal(waiters.isOnline('ada'), true)
+    }
+    t.mock.timers.tick(GRACE_MS - 1)
+    assert.equal(waiters.isOnline('ada'), true)
+
+    t.mock.timers.tick(1)
+
+    assert.equal(waiters.isOnline('ada'), false)
+    assert.deepEqual(offline, [['ada', 1_000_000]])
+  })
+
   it('tells at a shutdown who is online now, and nobody else', (t) => {
     const { waiters, poller, offline } = openWaiters(t)
     poller('phone', 'ada')
@@ -317,14 +364,16 @@ interface TestPoller {
 }
 
 /**
- * Waiters on a clock that stands still.
+ * Waiters on clocks that stand still. The wall clock can be set, too.
  *
  * @param newestSeq what every poll sees in the store as it begins; undefined when it has not looked yet
  */
 function openWaiters(t: TestContext, newestSeq?: number) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 })
+  let steppedMs = 0
+  t.mock.method(performance, 'now', () => Date.now() - 1_000_000)
   const offline: [username: string, lastSeenAtMs: number][] = []
-  const waiters = new Waiters(GRACE_MS, Date.now, {
+  const waiters = new Waiters(GRACE_MS, () => Date.now() + steppedMs, {
     onEnter: () => {},
     onOffline: (username, atMs) => offline.push([username, atMs]),
   })
@@ -338,9 +387,13 @@ function openWaiters(t: TestContext, newestSeq?: number) {
   }
   const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, client: Connection = connection()) =>
     new Promise<WaitEnd>((wake) => {
-      waiters.park({ poller: entered, cursor, connection: client, wake }, waitMs)
+      const tokenExpiresAtMs = TOKEN_EXPIRES_AT_MS
+      waiters.park({ poller: entered, cursor, tokenExpiresAtMs, connection: client, wake }, waitMs)
     })
-  return { waiters, offline, poller, park }
+  const stepClock = (byMs: number) => {
+    steppedMs += byMs
+  }
+  return { waiters, offline, poller, park, stepClock }
 }
 
 /** What a promise has settled with, or undefined when it has not. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Account, Database } from '../database/database.ts'
-import { invalidCredentials, Problem } from '../problems.ts'
-import type { Passwords } from './passwords.ts'
+import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
+import type { Client, Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 type AccountDatabase = Pick<Database, 'createAccount' | 'findAccount' | 'changePassword' | 'deleteAccount'>
@@ -30,8 +30,8 @@ export class Accounts {
    * @returns when the account was made, in ms since 1970
    * @throws Problem username_taken
    */
-  async register({ username, password, displayName }: Registration): Promise<number> {
-    const passwordHash = await this.#passwords.hash(password)
+  async register({ username, password, displayName }: Registration, client: Client): Promise<number> {
+    const passwordHash = await this.#passwords.hash(password, client)
     const createdAtMs = this.#clock()
     const created = await this.#database.createAccount({ username, displayName, passwordHash, createdAtMs })
     if (!created) throw new Problem('username_taken', `The name ${username} is taken.`)
@@ -47,9 +47,9 @@ export class Accounts {
    *
    * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password
    */
-  async identify(username: string, password: string): Promise<Account> {
+  async identify(username: string, password: string, client: Client): Promise<Account> {
     const account = await this.#database.findAccount(username)
-    const matches = await this.#passwords.matches(password, account?.passwordHash)
+    const matches = await this.#passwords.matches(password, account?.passwordHash, client)
     if (!account || !matches) throw invalidCredentials()
     return account
   }
@@ -57,34 +57,41 @@ export class Accounts {
   /**
    * Replaces the password and ends all sessions but this one.
    *
-   * @throws Problem wrong_password
+   * @throws Problem wrong_password, session_ended
    */
-  async changePassword(session: Session, current: string, next: string): Promise<void> {
-    const account = await this.#confirm(session, current)
-    const passwordHash = await this.#passwords.hash(next)
+  async changePassword(session: Session, current: string, next: string, client: Client): Promise<void> {
+    const account = await this.#confirm(session, current, client)
+    const passwordHash = await this.#passwords.hash(next, client)
     const ended = await this.#database.changePassword(account, passwordHash, session.id)
-    if (!ended) throw wrongPassword()
+    if (!ended) throw await this.#refusal(session)
     await this.#sessions.forget(account.username, ended)
   }
 
   /**
    * Deletes the account with its inbox and sessions; its name is never given again.
    *
-   * @throws Problem wrong_password
+   * @throws Problem wrong_password, session_ended
    */
-  async delete(session: Session, password: string): Promise<void> {
-    const account = await this.#confirm(session, password)
+  async delete(session: Session, password: string, client: Client): Promise<void> {
+    const account = await this.#confirm(session, password, client)
     const ended = await this.#database.deleteAccount(account, this.#clock())
-    if (!ended) throw wrongPassword()
+    if (!ended) throw await this.#refusal(session)
     await this.#sessions.forget(account.username, ended)
   }
 
-  async #confirm({ username }: Session, password: string): Promise<Account> {
-    const account = await this.#database.findAccount(username)
-    const matches = await this.#passwords.matches(password, account?.passwordHash)
-    if (!account || !matches) throw wrongPassword()
+  async #confirm(session: Session, password: string, client: Client): Promise<Account> {
+    const account = await this.#database.findAccount(session.username)
+    const matches = await this.#passwords.matches(password, account?.passwordHash, client)
+    if (!account || !matches) throw await this.#refusal(session)
     return account
   }
-}
 
-const wrongPassword = () => new Problem('wrong_password', 'The password is not the one of this account.')
+  /**
+   * Why a password did not do. It was right perhaps when the request came, and another request has changed it
+   * since, or deleted the account.
+   */
+  async #refusal(session: Session): Promise<Problem> {
+    if (!(await this.#sessions.isAlive(session))) return sessionEnded()
+    return new Problem('wrong_password', 'The password is not the one of this account.')
+  }
+}

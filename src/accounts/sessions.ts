@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { Account, Database, OwnedSession } from '../database/database.ts'
-import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
+import { invalidCredentials, invalidToken, Problem, sessionEnded, tokenExpired } from '../problems.ts'
 import type { Claims, Tokens } from './tokens.ts'
 
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
@@ -9,6 +10,7 @@ const SESSIONS_MAX = { single: 1, multi: 10 }
 
 /**
  * Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store.
+ * Above it the least recently used makes room.
  */
 const REMEMBERED_MAX = 100_000
 
@@ -63,9 +65,14 @@ export class Sessions {
   readonly #clock: Clock
 
   /** By token that was verified. Only as good as the session: one that has ended stays ended. */
-  readonly #identities = new Map<string, Identity>()
+  readonly #identities = new LRUCache<string, Identity>({ max: REMEMBERED_MAX })
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */
-  readonly #sessions = new Map<string, Session | Promise<Session | undefined>>()
+  readonly #sessions = new LRUCache<string, Session | Promise<Session | undefined>>({
+    max: REMEMBERED_MAX,
+    dispose: (session, _id, reason) => {
+      if (reason === 'evict' && !(session instanceof Promise)) session.forgotten = true
+    },
+  })
 
   constructor(
     database: SessionDatabase,
@@ -122,14 +129,18 @@ export class Sessions {
    */
   identify(token: string): Identity | Promise<Identity> {
     const known = this.#identities.get(token)
-    if (known && !known.session.forgotten) return this.#alive(known)
+    if (known && !known.session.forgotten) {
+      // Its session is in use, too.
+      this.#sessions.get(known.session.id)
+      return this.#alive(known)
+    }
     const claims = this.#tokens.verify(token)
     if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
     const session = this.#sessions.get(claims.sid) ?? this.#load(claims)
     const remembered = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded()
       const identity = { session: loaded, tokenExpiresAtMs: claims.exp * 1_000 }
-      remember(this.#identities, token, identity)
+      this.#identities.set(token, identity)
       return this.#alive(identity)
     }
     return session instanceof Promise ? session.then(remembered) : remembered(session)
@@ -141,6 +152,11 @@ export class Sessions {
     const extended = await this.#database.extendSession(session.id, issued.expiresAtMs)
     if (!extended) throw sessionEnded()
     return issued
+  }
+
+  /** Whether a session has not been ended meanwhile, at another node perhaps. */
+  async isAlive({ id }: Session): Promise<boolean> {
+    return (await this.#database.findSession(id)) !== undefined
   }
 
   /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
@@ -174,7 +190,7 @@ export class Sessions {
 
   #alive(identity: Identity): Identity {
     if (identity.session.ended) throw sessionEnded()
-    if (identity.tokenExpiresAtMs <= this.#clock()) throw invalidToken('The token has expired. Log in again.')
+    if (identity.tokenExpiresAtMs <= this.#clock()) throw tokenExpired()
     return identity
   }
 
@@ -182,19 +198,19 @@ export class Sessions {
     const loading = this.#database.findSession(sid).then(
       (found) => {
         const session = found?.username === sub ? asSession(found) : undefined
-        if (this.#sessions.get(sid) === loading) {
+        if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
+          // It had to make room while it was read.
         } else if (session) session.forgotten = true
         return session
       },
       (error: unknown) => {
-        this.#sessions.delete(sid)
+        if (this.#sessions.peek(sid) === loading) this.#sessions.delete(sid)
         throw error
       },
     )
-    const displaced = remember(this.#sessions, sid, loading)
-    if (displaced !== undefined && !(displaced instanceof Promise)) displaced.forgotten = true
+    this.#sessions.set(sid, loading)
     return loading
   }
 }
@@ -211,17 +227,3 @@ function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: Own
     shownCursor: undefined,
   }
 }
-
-/**
- * Adds to a bounded map.
- *
- * @returns what had been there for longest, where it had to make room
- */
-function remember<K, V>(map: Map<K, V>, key: K, value: V): V | undefined {
-  const [oldest] = map.size >= REMEMBERED_MAX ? map : []
-  if (oldest) map.delete(oldest[0])
-  map.set(key, value)
-  return oldest?.[1]
-}
-
-const invalidToken = (detail: string) => new Problem('invalid_token', detail)

@@ -120,7 +120,8 @@ export interface Append {
    * same idempotency key.
    */
   live: boolean
-  idempotency: { key: string; fingerprint: Uint8Array } | undefined
+  /** The same key has expired when its date is not after `expiredBeforeMs`. */
+  idempotency: { key: string; fingerprint: Uint8Array; expiredBeforeMs: number } | undefined
 }
 
 export type AppendOutcome =
@@ -148,6 +149,8 @@ export interface Batch {
 export interface Sighting {
   username: string
   atMs: number
+  /** What the clock says now. A later date in the store is from a clock that was ahead, and is replaced. */
+  nowMs: number
 }
 
 /**
@@ -184,10 +187,18 @@ export interface MessageRecord {
 export interface PurgePortion {
   /** Where the last portion ended; 0 to begin. */
   fromAccountId: number
-  /** Acknowledged messages sent before this may go. */
+  /** Messages sent before this may go when every living session has acknowledged them. */
   acknowledgedBeforeMs: number
   /** Messages sent before this may go, acknowledged or not; -Infinity when they never may. */
   unacknowledgedBeforeMs: number
+  /** But none sent before this, unless acknowledged: their date is not to be believed. */
+  unacknowledgedFromMs: number
+  /** Idempotency keys dated up to this may go, and those dated after that. */
+  keysBeforeMs: number
+  keysAfterMs: number
+  /** Sessions that end before this may go. */
+  sessionsBeforeMs: number
+  /** By this a session that has not expired is alive. */
   nowMs: number
 }
 
@@ -195,6 +206,4 @@ export interface PurgePortion {
 export interface StoreLimits {
   /** Unacknowledged messages an inbox takes. */
   inboxLimit: number
-  /** How long an idempotency key gives the same answer again. */
-  idempotencyTtlMs: number
 }

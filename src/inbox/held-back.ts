@@ -21,9 +21,7 @@ export class HeldBack {
 
   /** Holds the latest sighting of each account. */
   see(sighting: Sighting): void {
-    const known = this.#sightings.get(sighting.username)
-    if (known && known.atMs >= sighting.atMs) return
-    this.#sightings.set(sighting.username, sighting)
+    this.#sightings.set(sighting.username, latestOf(this.#sightings.get(sighting.username), sighting))
   }
 
   /** Hands over all that is held. */
@@ -40,6 +38,13 @@ export class HeldBack {
   /** Holds once more what could not be written, behind what was said since. */
   putBack({ acknowledgements, sightings }: Riders): void {
     for (const acknowledgement of acknowledgements) this.acknowledge(acknowledgement)
-    for (const sighting of sightings) this.see(sighting)
+    for (const sighting of sightings)
+      this.#sightings.set(sighting.username, latestOf(sighting, this.#sightings.get(sighting.username)))
   }
+}
+
+/** The one with the later date, unless the clock was ahead when the earlier word was said. */
+function latestOf(before: Sighting | undefined, since: Sighting | undefined): Sighting {
+  if (!before || !since) return (before ?? since) as Sighting
+  return before.atMs > since.atMs && before.atMs <= since.nowMs ? before : since
 }

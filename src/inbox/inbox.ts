@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type ClockHistory, monotonicMs } from '../clock.ts'
 import type { Batch, Database, MessageRecord, Page, ReadFrom, StoredMessage } from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
@@ -16,13 +16,19 @@ export interface OtherNodes {
   doubt: () => void
 }
 
+export interface InboxRules {
+  /** How long an idempotency key gives the same answer again. */
+  idempotencyTtlMs: number
+}
+
 type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'newestSeq' | 'findMessage'>
 
 /** The three verbs: append, read, acknowledge. */
 export class Inbox {
   readonly #database: InboxDatabase
   readonly #waiters: Waiters
-  readonly #clock: Clock
+  readonly #history: ClockHistory
+  readonly #idempotencyTtlMs: number
   readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
   readonly #pollEvents: PollEvents = {
@@ -31,10 +37,17 @@ export class Inbox {
   }
 
   /** @param others the nodes that write to the same store; undefined when this is the only one */
-  constructor(database: InboxDatabase, waiters: Waiters, clock: Clock, others?: OtherNodes) {
+  constructor(
+    database: InboxDatabase,
+    waiters: Waiters,
+    history: ClockHistory,
+    { idempotencyTtlMs }: InboxRules,
+    others?: OtherNodes,
+  ) {
     this.#database = database
     this.#waiters = waiters
-    this.#clock = clock
+    this.#history = history
+    this.#idempotencyTtlMs = idempotencyTtlMs
     this.#others = others
     // Once a batch, and not once for each of its messages.
     const commit = (batch: Batch) =>
@@ -51,18 +64,20 @@ export class Inbox {
    * @throws Problem recipient_not_found, inbox_full, idempotency_key_reused
    */
   async append(sending: Sending): Promise<Receipt> {
-    const append = asAppend(sending, this.#clock(), this.#waiters.isOnline(sending.to))
+    const nowMs = this.#history.now()
+    const keysBeforeMs = () => this.#history.oldBeforeMs(this.#idempotencyTtlMs)
+    const append = asAppend(sending, nowMs, keysBeforeMs, this.#waiters.isOnline(sending.to))
     return asReceipt(append, await this.#commits.append(append))
   }
 
   /**
    * Reads what follows the cursor, and waits for it when there is nothing.
    *
-   * @param onAnswer gets what was read, or Problem cursor_ahead, session_ended
+   * @param onAnswer gets what was read, or Problem cursor_ahead, invalid_token, session_ended
    */
   read(reader: Reader, request: PollRequest, onAnswer: OnAnswer): void {
     this.#waiters.enter(reader)
-    void this.#look(new Poll(reader, request, this.#clock(), this.#pollEvents, onAnswer))
+    void this.#look(new Poll(reader, request, this.#pollEvents, onAnswer))
   }
 
   /** Answers a poll, or parks it. */
@@ -78,7 +93,7 @@ export class Inbox {
         if (page.after < page.newestSeq) return poll.answer(asReading(page))
       } else if (after !== undefined) this.#acknowledge(poller, after)
 
-      const leftMs = poll.untilMs - this.#clock()
+      const leftMs = poll.untilMs - monotonicMs()
       if (leftMs <= 0) return poll.answerNothing()
       this.#waiters.park(poll, leftMs)
     } catch (error) {
@@ -140,8 +155,9 @@ export class Inbox {
   }
 
   /** Notes when an account was last online. */
-  see(username: string, atMs = this.#clock()): void {
-    this.#commits.see({ username, atMs })
+  see(username: string, atMs?: number): void {
+    const nowMs = this.#history.now()
+    this.#commits.see({ username, atMs: atMs ?? nowMs, nowMs })
   }
 
   /** Resolves when everything that was said is in the store. */

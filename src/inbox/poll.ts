@@ -1,4 +1,5 @@
-import { sessionEnded } from '../problems.ts'
+import { monotonicMs } from '../clock.ts'
+import { sessionEnded, tokenExpired } from '../problems.ts'
 import { pageOf } from './page.ts'
 import { firstOf, type Reading } from './reading.ts'
 import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
@@ -20,7 +21,7 @@ export interface PollRequest {
   limit: number
   /** How long to wait for a message when there is none, in ms. */
   waitMs: number
-  /** When the token ends, and the wait with it. */
+  /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
   connection: Connection
 }
@@ -52,19 +53,19 @@ export class Poll implements Waiting {
   readonly after: number | undefined
   readonly limit: number
   readonly waits: boolean
+  /** When its wait is over, on the monotonic clock. */
   readonly untilMs: number
+  readonly tokenExpiresAtMs: number
   readonly connection: Connection
   /** Where it stands: behind this it looks for messages. */
   cursor: number
   #waited = false
-  readonly #tokenEndsFirst: boolean
   readonly #events: PollEvents
   readonly #onAnswer: OnAnswer
 
   constructor(
     reader: Reader,
     { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
-    nowMs: number,
     events: PollEvents,
     onAnswer: OnAnswer,
   ) {
@@ -72,10 +73,10 @@ export class Poll implements Waiting {
     this.after = after
     this.limit = limit
     this.waits = waitMs > 0
-    this.untilMs = Math.min(nowMs + waitMs, tokenExpiresAtMs)
+    this.untilMs = monotonicMs() + waitMs
+    this.tokenExpiresAtMs = tokenExpiresAtMs
     this.connection = connection
     this.cursor = after ?? reader.acknowledgedSeq
-    this.#tokenEndsFirst = tokenExpiresAtMs < nowMs + waitMs
     this.#events = events
     this.#onAnswer = onAnswer
   }
@@ -89,7 +90,7 @@ export class Poll implements Waiting {
     else if (end.kind === 'ended') {
       this.poller.ended = true
       this.finish(sessionEnded())
-    } else if (end.kind === 'nothing' && this.#tokenEndsFirst) this.finish(sessionEnded())
+    } else if (end.kind === 'expired') this.finish(tokenExpired())
     else this.answerNothing({ closing: end.kind === 'closing' })
   }
 

@@ -31,7 +31,9 @@ export class Presence {
   async of(username: string, storedMs = 0): Promise<{ online: boolean; lastSeenAtMs: number | undefined }> {
     const online = await this.isOnline(username)
     const hereMs = this.#waiters.lastSeenAtMs(username)
-    const lastSeenAtMs = Math.max(storedMs, hereMs ?? (online ? this.#clock() : 0))
+    const nowMs = this.#clock()
+    // No later than now, whatever the clock said then.
+    const lastSeenAtMs = Math.min(Math.max(storedMs, hereMs ?? (online ? nowMs : 0)), nowMs)
     return { online, lastSeenAtMs: lastSeenAtMs || undefined }
   }
 

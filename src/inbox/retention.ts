@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Clock } from '../clock.ts'
+import type { ClockHistory } from '../clock.ts'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
 
 /**
@@ -7,16 +7,24 @@ import { type Database, DatabaseUnavailable } from '../database/database.ts'
  * time.
  */
 const WALK_EVERY_MS_MAX = 60_000
-const WALK_EVERY_MS_MIN = 1_000
+const WALK_EVERY_MS_MIN = 500
 
 /** Between two portions of a walk, so that messages on their way go first. */
 const PORTION_PAUSE_MS = 5
 
+/** Before this software was there. A clock that has not been set yet begins in 1970, or when it was made. */
+const FIRST_DATE_MS = Date.UTC(2026, 0, 1)
+
+/** How long a session has expired when it goes: a clock that is ahead for less ends none for good. */
+const SESSIONS_KEPT_MS = 86_400_000
+
 export interface RetentionRules {
-  /** An acknowledged message goes when it is older than this. */
+  /** An acknowledged message goes when it is older than this; Infinity for never. */
   retentionMs: number
   /** Any message goes when it is older than this; Infinity for never. */
   messageTtlMs: number
+  /** How long an idempotency key gives the same answer again. */
+  idempotencyTtlMs: number
 }
 
 /**
@@ -28,8 +36,8 @@ export interface RetentionRules {
  */
 export function startRetention(
   database: Pick<Database, 'purge'>,
-  { retentionMs, messageTtlMs }: RetentionRules,
-  clock: Clock,
+  { retentionMs, messageTtlMs, idempotencyTtlMs }: RetentionRules,
+  clock: ClockHistory,
   onFault: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
@@ -41,12 +49,15 @@ export function startRetention(
   async function walk() {
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
-      const nowMs = clock()
       fromAccountId = await database.purge({
         fromAccountId,
-        acknowledgedBeforeMs: nowMs - retentionMs,
-        unacknowledgedBeforeMs: nowMs - messageTtlMs,
-        nowMs,
+        acknowledgedBeforeMs: clock.oldBeforeMs(retentionMs),
+        unacknowledgedBeforeMs: clock.oldBeforeMs(messageTtlMs),
+        unacknowledgedFromMs: FIRST_DATE_MS,
+        keysBeforeMs: clock.oldBeforeMs(idempotencyTtlMs),
+        keysAfterMs: clock.wrongAfterMs(idempotencyTtlMs),
+        sessionsBeforeMs: clock.oldBeforeMs(SESSIONS_KEPT_MS),
+        nowMs: clock.now(),
       })
       await sleep(PORTION_PAUSE_MS)
     }

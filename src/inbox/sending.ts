@@ -18,14 +18,20 @@ export interface Receipt {
   replayed: boolean
 }
 
-/** @param live whether the recipient is online */
+/**
+ * @param keysBeforeMs gives the latest date with which idempotency keys have expired
+ * @param live whether the recipient is online
+ */
 export function asAppend(
-  { sender, to, body, idempotencyKey }: Sending,
+  { sender, to, body, idempotencyKey: key }: Sending,
   sentAtMs: number,
+  keysBeforeMs: () => number,
   live: boolean,
 ): Append {
   const idempotency =
-    idempotencyKey === undefined ? undefined : { key: idempotencyKey, fingerprint: fingerprint(to, body) }
+    key === undefined
+      ? undefined
+      : { key, fingerprint: fingerprint(to, body), expiredBeforeMs: keysBeforeMs() }
   const { accountId: senderId, username: from } = sender
   return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, idempotency }
 }

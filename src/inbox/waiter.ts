@@ -13,6 +13,8 @@ export type WaitEnd =
   | { kind: 'displaced' }
   /** The session was ended. */
   | { kind: 'ended' }
+  /** The token that it was begun with has expired. */
+  | { kind: 'expired' }
   /** The server is shutting down. */
   | { kind: 'closing' }
   /** The client went away. */
@@ -43,6 +45,8 @@ export interface Waiting {
   readonly poller: Poller
   /** What it waits to follow. */
   readonly cursor: number
+  /** When its token expires, by the wall clock. */
+  readonly tokenExpiresAtMs: number
   readonly connection: Connection
   /** Called once for each time that it was parked. */
   wake: (end: WaitEnd) => void

@@ -15,7 +15,7 @@
  * sees it. Why no message is skipped: a poll gets a message from memory only when its cursor is the number
  * right before it.
  */
-import type { Clock } from '../clock.ts'
+import { type Clock, monotonicMs } from '../clock.ts'
 import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
 import { type Poller, type Queue, Waiter, type Waiting } from './waiter.ts'
@@ -26,7 +26,7 @@ import { type Poller, type Queue, Waiter, type Waiting } from './waiter.ts'
  */
 const POLLS_PER_SESSION_MAX = 8
 
-/** How often mailboxes that nobody polls any more are looked for. */
+/** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
 const SWEEP_MS = 1_000
 
 interface Mailbox extends Queue {
@@ -36,8 +36,10 @@ interface Mailbox extends Queue {
   newestSeq: number | undefined
   /** Polls between `enter` and `leave`, parked ones among them. */
   polls: number
-  /** When the last poll of each session ended, by its id; undefined until one has. */
+  /** When the last poll of each session ended, by its id, on the monotonic clock; undefined until one has. */
   pollEndsMs: Map<string, number> | undefined
+  /** When the last poll of all ended, as a date. */
+  lastSeenAtMs: number | undefined
 }
 
 export interface WaitersEvents {
@@ -78,7 +80,7 @@ export class Waiters {
   /** When a poll of this account was last under way, where this process remembers. */
   lastSeenAtMs(username: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
-    return mailbox && (mailbox.polls > 0 ? this.#clock() : lastEndMs(mailbox))
+    return mailbox && (mailbox.polls > 0 ? this.#clock() : mailbox.lastSeenAtMs)
   }
 
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
@@ -91,7 +93,13 @@ export class Waiters {
     this.#events.onEnter(poller)
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
-      mailbox = { newestSeq: undefined, waiters: [], polls: 0, pollEndsMs: undefined }
+      mailbox = {
+        newestSeq: undefined,
+        waiters: [],
+        polls: 0,
+        pollEndsMs: undefined,
+        lastSeenAtMs: undefined,
+      }
       this.#mailboxes.set(username, mailbox)
     }
     mailbox.polls += 1
@@ -127,7 +135,8 @@ export class Waiters {
     mailbox.polls -= 1
     if (ended) return
     mailbox.pollEndsMs ??= new Map()
-    mailbox.pollEndsMs.set(id, this.#clock())
+    mailbox.pollEndsMs.set(id, monotonicMs())
+    mailbox.lastSeenAtMs = this.#clock()
   }
 
   /**
@@ -204,15 +213,19 @@ export class Waiters {
   }
 
   #isRecent(atMs = Number.NEGATIVE_INFINITY): boolean {
-    return this.#clock() - atMs < this.#graceMs
+    return monotonicMs() - atMs < this.#graceMs
   }
 
   #sweep() {
+    const nowMs = this.#clock()
     // A loop over the entries would make an array of each, and garbage of a server that is idle.
     this.#mailboxes.forEach((mailbox, username) => {
+      // Not by a timer, which would not notice that the clock was set.
+      for (const waiter of mailbox.waiters)
+        if (waiter.waiting.tokenExpiresAtMs <= nowMs) waiter.settle({ kind: 'expired' })
       if (this.#isOnline(mailbox)) return
       this.#mailboxes.delete(username)
-      const lastSeenAtMs = lastEndMs(mailbox)
+      const { lastSeenAtMs } = mailbox
       if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
     })
   }
@@ -227,6 +240,6 @@ function makeRoom(mailbox: Mailbox, { id }: Poller) {
   if (waiters.length >= POLLS_PER_SESSION_MAX) waiters[0]?.settle({ kind: 'displaced' })
 }
 
-/** When a poll last ended, of the sessions that are alive. */
+/** When a poll last ended, of the sessions that are alive, on the monotonic clock. */
 const lastEndMs = ({ pollEndsMs }: Mailbox): number | undefined =>
   pollEndsMs && pollEndsMs.size > 0 ? Math.max(...pollEndsMs.values()) : undefined

@@ -1,21 +1,22 @@
+import { monotonicMs } from '../clock.ts'
+
 /** How much may be taken: `burst` at once, and one more every `everyMs`. */
 export interface Rate {
   burst: number
   everyMs: number
 }
 
-/**
- * Keys remembered at once. A key whose bucket is full again says nothing, so what counts are the busy ones.
- */
+/** Keys remembered at once. When one more comes, the key that was used least recently makes room. */
 const KEYS_MAX = 100_000
 
 /**
  * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): of each key only the time is kept
- * at which its bucket will be full again. A time in the past means the same as no entry, so old entries can
- * be dropped freely.
+ * at which its bucket will be full again, on the monotonic clock. A time in the past means the same as no
+ * entry, so entries that nobody uses can be dropped freely.
  */
 export class TokenBuckets {
   readonly #rate: Rate
+  /** In the order in which the keys were last used. */
   readonly #fullAtMs = new Map<string | number, number>()
 
   constructor(rate: Rate) {
@@ -27,14 +28,15 @@ export class TokenBuckets {
    *
    * @returns 0, or how many ms to wait until there is one again; then nothing was taken
    */
-  take(key: string | number, nowMs = Date.now()): number {
+  take(key: string | number, nowMs = monotonicMs()): number {
     const { burst, everyMs } = this.#rate
-    const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? 0, nowMs) + everyMs
-    const waitMs = fullAtMs - nowMs - burst * everyMs
-    if (waitMs > 0) return waitMs
-    if (this.#fullAtMs.size >= KEYS_MAX && !this.#fullAtMs.has(key)) this.#forget(nowMs)
-    this.#fullAtMs.set(key, fullAtMs)
-    return 0
+    const wasFullAtMs = this.#fullAtMs.get(key) ?? 0
+    const fullAtMs = Math.max(wasFullAtMs, nowMs) + everyMs
+    const waitMs = Math.max(fullAtMs - nowMs - burst * everyMs, 0)
+    this.#fullAtMs.delete(key)
+    if (this.#fullAtMs.size >= KEYS_MAX) this.#forgetOne()
+    this.#fullAtMs.set(key, waitMs > 0 ? wasFullAtMs : fullAtMs)
+    return waitMs
   }
 
   /** Puts a token back, for what turned out not to count. */
@@ -43,10 +45,8 @@ export class TokenBuckets {
     if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)
   }
 
-  #forget(nowMs: number) {
-    for (const [key, fullAtMs] of this.#fullAtMs) if (fullAtMs <= nowMs) this.#fullAtMs.delete(key)
-    // All of them busy: the one that has been known for longest makes room.
-    const [oldest] = this.#fullAtMs.keys()
-    if (this.#fullAtMs.size >= KEYS_MAX && oldest !== undefined) this.#fullAtMs.delete(oldest)
+  #forgetOne() {
+    const [leastRecent] = this.#fullAtMs.keys()
+    if (leastRecent !== undefined) this.#fullAtMs.delete(leastRecent)
   }
 }

@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Reading } from '../inbox/reading.ts'
-import type { Connection } from '../inbox/waiter.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
+import { connectionOf } from './connection.ts'
 
 /** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */
 const WAIT_SECONDS_DEFAULT = 25
@@ -45,13 +44,6 @@ function asJson({ messages, cursor, hasMore, gap }: Reading): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
   return `{"messages":[${messages.elements}],${rest.slice('{'.length)}`
 }
-
-/**
- * What tells that the client has gone: the response, or the socket while the response stands behind another
- * one on the same connection (pipelining). The request does not: it closes as soon as it is read.
- */
-const connectionOf = ({ raw }: FastifyRequest, reply: FastifyReply): Connection =>
-  reply.raw.socket ? reply.raw : raw.socket
 
 /** RFC 7240 §4.3: `Prefer: wait=N`, one preference among others. */
 function preferredWait(header: string | string[] | undefined): number | undefined {

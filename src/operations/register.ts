@@ -2,6 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
+import { connectionOf } from './connection.ts'
 
 /** POST /v1/register */
 export const register =
@@ -11,7 +12,8 @@ export const register =
     const { password, displayName = username } = request.body
     limits.take('registrationsFromAddress', addressKey(request.ip))
 
-    const createdAtMs = await accounts.register({ username, password, displayName })
+    const client = connectionOf(request, reply)
+    const createdAtMs = await accounts.register({ username, password, displayName }, client)
 
     reply.code(201).header('Location', `/v1/users/${username}`)
     return { username, displayName, createdAt: timestamp(createdAtMs) }

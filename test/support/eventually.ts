@@ -14,9 +14,9 @@ export async function eventually(
   look: () => boolean | Promise<boolean>,
   withinMs = 5_000,
 ): Promise<void> {
-  const untilMs = Date.now() + withinMs
+  const untilMs = performance.now() + withinMs
   while (!(await look())) {
-    assert.ok(Date.now() < untilMs, `Not within ${withinMs} ms: ${what}`)
+    assert.ok(performance.now() < untilMs, `Not within ${withinMs} ms: ${what}`)
     await pause(PAUSE_MS)
   }
 }

@@ -27,8 +27,8 @@ acknowledged AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS _ ("sessionId" text, "accountId" int, seq bigint)
 ),
 seen AS MATERIALIZED (
-  SELECT username, ${timestampOf('"atMs"')} AS at
-    FROM json_to_recordset($2) AS _ (username text, "atMs" bigint)
+  SELECT username, ${timestampOf('"atMs"')} AS at, ${timestampOf('"nowMs"')} AS noted_at
+    FROM json_to_recordset($2) AS _ (username text, "atMs" bigint, "nowMs" bigint)
 ),
 sent AS MATERIALIZED (
   SELECT n, "senderId" AS sender_id, "to" AS recipient, uuid_send(id) AS id, body,
@@ -45,7 +45,7 @@ touched AS MATERIALIZED (
      FOR NO KEY UPDATE
 ),
 inbox AS MATERIALIZED (
-  SELECT id, username, deleted_at, newest_seq, purged_seq, at,
+  SELECT id, username, deleted_at, newest_seq, purged_seq, at, noted_at,
          greatest(acknowledged_seq, least(newest_seq, coalesce(furthest.seq, 0))) AS acknowledged_seq,
          ${onlineElsewhere('touched.id', '$6::text')} AS online
     FROM touched
@@ -100,12 +100,13 @@ session_moved AS (
 account_moved AS (
   UPDATE account
      SET newest_seq = moved.newest_seq, acknowledged_seq = moved.acknowledged_seq,
-         last_seen_at = greatest(last_seen_at, at)
+         last_seen_at = CASE WHEN last_seen_at > noted_at THEN at ELSE greatest(last_seen_at, at) END
     FROM (
-      SELECT id, max(newest_seq) AS newest_seq, max(acknowledged_seq) AS acknowledged_seq, max(at) AS at
-        FROM (SELECT id, newest_seq, acknowledged_seq, at FROM inbox
+      SELECT id, max(newest_seq) AS newest_seq, max(acknowledged_seq) AS acknowledged_seq,
+             max(at) AS at, max(noted_at) AS noted_at
+        FROM (SELECT id, newest_seq, acknowledged_seq, at, noted_at FROM inbox
                UNION ALL
-              SELECT recipient_id, seq, NULL, NULL FROM fresh WHERE fits) AS _
+              SELECT recipient_id, seq, NULL, NULL, NULL FROM fresh WHERE fits) AS _
        GROUP BY id
     ) AS moved
    WHERE account.id = moved.id AND account.id = ANY (ARRAY(SELECT id FROM touched))
@@ -152,7 +153,7 @@ const TRIES_MAX = 5
 export function commitVerb(
   pool: pg.Pool,
   nodeId: string,
-  { inboxLimit, idempotencyTtlMs }: StoreLimits,
+  { inboxLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
   async function commit(batch: Batch): Promise<AppendOutcome[]> {
     const { firsts, repeats } = apart(batch.appends)
@@ -168,7 +169,8 @@ export function commitVerb(
   }
 
   async function commitOnce(batch: Batch): Promise<AppendOutcome[]> {
-    const expiredBeforeMs = Math.max(0, ...batch.appends.map(({ sentAtMs }) => sentAtMs)) - idempotencyTtlMs
+    const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
+    const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
     const values = [
       JSON.stringify(batch.acknowledgements),

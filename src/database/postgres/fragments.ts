@@ -5,10 +5,17 @@ export const msOf = (timestamp: string) => `(extract(epoch FROM ${timestamp}) * 
 
 export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
 
-/** Whether an account polls another node that is alive, or did a moment ago. */
+/** How long a node counts as alive after its last word: three words may be lost. */
+export const ALIVE = `interval '8 seconds'`
+
+/**
+ * Whether an account polls another node that is alive, or did a moment ago. No node promises to be alive for
+ * longer: one that seems to has died before the database's clock was set back.
+ */
 export const onlineElsewhere = (accountId: string, nodeId: string) => `
   EXISTS (
     SELECT FROM session
       JOIN presence ON presence.session_id = session.id
       JOIN node ON node.id = presence.node_id
-     WHERE session.account_id = ${accountId} AND node.id <> ${nodeId} AND node.alive_until > ${NOW})`
+     WHERE session.account_id = ${accountId} AND node.id <> ${nodeId} AND node.alive_until > ${NOW}
+       AND node.alive_until <= ${NOW} + ${ALIVE})`

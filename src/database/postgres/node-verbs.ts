@@ -1,10 +1,7 @@
 import type pg from 'pg'
 import type { Looked, Parked, SharedDatabase } from '../shared-database.ts'
 import { CHANNEL } from './channel.ts'
-import { NOW, onlineElsewhere } from './fragments.ts'
-
-/** How long a node counts as alive after its last word: three words may be lost. */
-const ALIVE = `interval '8 seconds'`
+import { ALIVE, NOW, onlineElsewhere } from './fragments.ts'
 
 const BEAT = `
 WITH alive AS (

@@ -49,7 +49,7 @@ export async function openPostgres(url: string, limits: StoreLimits): Promise<Sh
       ...accountVerbs(prisma),
       ...commitVerb(pool, nodeId, limits),
       ...readVerbs(pool),
-      ...purgeVerb(pool, limits),
+      ...purgeVerb(pool),
       ...verbs,
     }),
     listen: (hearing: Hearing) => {

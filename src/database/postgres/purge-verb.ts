@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import type { Database, PurgePortion, StoreLimits } from '../database.ts'
+import { monotonicMs } from '../../clock.ts'
+import type { Database, PurgePortion } from '../database.ts'
 import { NOW, timestampOf } from './fragments.ts'
 
 /** What one portion looks at and removes at the most: some milliseconds of work. */
@@ -8,14 +9,24 @@ const INBOXES_MAX = 50
 const MESSAGES_PER_INBOX_MAX = 100
 const KEYS_MAX = 1_000
 
-/** A node that was killed leaves its row. */
-const FORGET_DEAD_NODES = `DELETE FROM node WHERE alive_until < ${NOW} - interval '10 minutes'`
+/** A node that was killed leaves its row, and the database's clock may have been set since. */
+const DEAD = `alive_until NOT BETWEEN ${NOW} - interval '10 minutes' AND ${NOW} + interval '10 minutes'`
 
-/** The oldest have the lowest ids. */
-const PURGE_KEYS = `
+/** How long a node looks dead before it is forgotten: one that is alive has said so by then. */
+const DEAD_MS = 60_000
+
+/** Forgets those that looked dead before and do so now. Gives all that look dead. */
+const FORGET_DEAD_NODES = `
+WITH forgotten AS (DELETE FROM node WHERE ${DEAD} AND id = ANY ($1::text[]))
+SELECT id FROM node WHERE ${DEAD}`
+
+/** By the index on \`sent_at\`, from its end: keys to keep in between are not gone through. */
+const purgeKeys = (which: string, order: 'ASC' | 'DESC') => `
 DELETE FROM idempotency_key
- WHERE sent_at <= ${timestampOf('$1::bigint')}
-   AND id IN (SELECT id FROM idempotency_key ORDER BY id LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
+ WHERE id IN (SELECT id FROM idempotency_key WHERE sent_at ${which} ${timestampOf('$1::bigint')}
+               ORDER BY sent_at ${order} LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
+const PURGE_OLD_KEYS = purgeKeys('<=', 'ASC')
+const PURGE_WRONG_KEYS = purgeKeys('>', 'DESC')
 
 const PURGE_SESSIONS = `
 DELETE FROM session
@@ -33,7 +44,10 @@ DELETE FROM session
 const PURGE_INBOXES = `
 WITH
 mine AS MATERIALIZED (
-  SELECT id, newest_seq, acknowledged_seq, purged_seq, deleted_at
+  SELECT id, newest_seq, purged_seq, deleted_at,
+         least(acknowledged_seq, (SELECT min(session.acknowledged_seq) FROM session
+                                   WHERE account_id = account.id
+                                     AND expires_at > ${timestampOf('$5::bigint')})) AS acknowledged_seq
     FROM account
    WHERE id > $1 AND id <= $2
      AND purged_seq < CASE WHEN $4::bigint > 0 OR deleted_at IS NOT NULL THEN newest_seq
@@ -51,7 +65,7 @@ purgeable AS MATERIALIZED (
     LEFT JOIN LATERAL (
      SELECT seq FROM message
       WHERE recipient_id = mine.id AND seq > purged_seq AND seq <= seen.seq AND deleted_at IS NULL
-        AND NOT (sent_at < ${timestampOf('$4::bigint')}
+        AND NOT (sent_at < ${timestampOf('$4::bigint')} AND sent_at >= ${timestampOf('$6::bigint')}
                  OR seq <= acknowledged_seq AND sent_at < ${timestampOf('$3::bigint')})
       ORDER BY seq LIMIT 1
    ) AS kept ON true
@@ -67,22 +81,36 @@ account_moved AS (
 SELECT id, up_to - purged_seq = ${MESSAGES_PER_INBOX_MAX} AS unfinished FROM purgeable ORDER BY id`
 
 /** Removes what may go, one small portion a call. */
-export function purgeVerb(pool: pg.Pool, { idempotencyTtlMs }: StoreLimits): Pick<Database, 'purge'> {
+export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
+  let seemedDead: { sinceMs: number; ids: string[] } = { sinceMs: Number.NEGATIVE_INFINITY, ids: [] }
+
+  async function forgetDeadNodes() {
+    const nowMs = monotonicMs()
+    if (nowMs - seemedDead.sinceMs < DEAD_MS) return
+    const { rows } = await pool.query<{ id: string }>(FORGET_DEAD_NODES, [seemedDead.ids])
+    seemedDead = { sinceMs: nowMs, ids: rows.map(({ id }) => id) }
+  }
+
   return {
     async purge(portion: PurgePortion) {
-      const { fromAccountId: from, acknowledgedBeforeMs, unacknowledgedBeforeMs, nowMs } = portion
-      const keys = await pool.query(PURGE_KEYS, [nowMs - idempotencyTtlMs])
+      const { fromAccountId: from, keysBeforeMs, keysAfterMs, sessionsBeforeMs, nowMs } = portion
+      const keys = await pool.query(PURGE_OLD_KEYS, [keysBeforeMs])
       if (keys.rowCount === KEYS_MAX) return from
+      const wrongKeys = await pool.query(PURGE_WRONG_KEYS, [keysAfterMs])
+      if (wrongKeys.rowCount === KEYS_MAX) return from
 
       const to = from + ACCOUNTS_MAX
-      await pool.query(PURGE_SESSIONS, [from, to, nowMs])
-      const values = [from, to, acknowledgedBeforeMs, Math.max(unacknowledgedBeforeMs, 0)]
+      await pool.query(PURGE_SESSIONS, [from, to, sessionsBeforeMs])
+      const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
+      // Nothing is older than the clocks, and the statement takes no infinity.
+      const befores = [acknowledgedBeforeMs, unacknowledgedBeforeMs].map((ms) => Math.max(ms, 0))
+      const values = [from, to, ...befores, nowMs, unacknowledgedFromMs]
       const { rows } = await pool.query<{ id: number; unfinished: boolean | null }>(PURGE_INBOXES, values)
       const unfinished = rows.find((row) => row.unfinished)
       if (unfinished) return unfinished.id - 1
       if (rows.length === INBOXES_MAX) return rows.at(-1)?.id
 
-      await pool.query(FORGET_DEAD_NODES)
+      await forgetDeadNodes()
       const last = await pool.query<{ id: number | null }>('SELECT max(id) AS id FROM account')
       return to < (last.rows[0]?.id ?? 0) ? to : undefined
     },

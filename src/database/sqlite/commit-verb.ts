@@ -30,7 +30,7 @@ type MessageRow = [number, number, Uint8Array, number, string, number]
 export function commitVerb(
   connection: SqliteFile.Database,
   recipients: Recipients,
-  { inboxLimit, idempotencyTtlMs }: StoreLimits,
+  { inboxLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
   const acknowledgeSession = connection.prepare<Acknowledgement>(
     'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
@@ -41,7 +41,7 @@ export function commitVerb(
   )
   const see = connection.prepare<Sighting>(
     `UPDATE account SET last_seen_at = @atMs
-      WHERE username = @username AND coalesce(last_seen_at, 0) < @atMs`,
+      WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
   const findKey = connection.prepare<[senderId: number, key: string], StoredKey>(
     `SELECT fingerprint, message_id AS messageId, sent_at AS sentAt, live
@@ -69,7 +69,7 @@ export function commitVerb(
   function appendOne(append: Append): AppendOutcome {
     const { senderId, to, body, sentAtMs, live, idempotency } = append
     const known = idempotency && findKey.get(senderId, idempotency.key)
-    if (known && known.sentAt > sentAtMs - idempotencyTtlMs) {
+    if (known && known.sentAt > idempotency.expiredBeforeMs) {
       if (!known.fingerprint.equals(idempotency.fingerprint)) return { kind: 'idempotency_key_reused' }
       return {
         kind: 'replayed',

@@ -1,5 +1,5 @@
 import type SqliteFile from 'better-sqlite3'
-import type { Database, PurgePortion, StoreLimits } from '../database.ts'
+import type { Database, PurgePortion } from '../database.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
@@ -13,9 +13,10 @@ interface Purgeable {
   deleted: number
 }
 
-/** What the slowest of the living sessions has acknowledged; what the account has where none lives. */
+/** What every living session has acknowledged; what the account has where none lives. */
 const ACKNOWLEDGED_BY_ALL = `coalesce(
-  (SELECT min(acknowledged_seq) FROM session WHERE account_id = account.id), acknowledged_seq)`
+  (SELECT min(session.acknowledged_seq) FROM session WHERE account_id = account.id AND expires_at > @nowMs),
+  acknowledged_seq)`
 
 /**
  * Removes what may go, one small portion per call, each a transaction of its own.
@@ -24,10 +25,12 @@ const ACKNOWLEDGED_BY_ALL = `coalesce(
  */
 export function purgeVerb(
   connection: SqliteFile.Database,
-  { idempotencyTtlMs }: StoreLimits,
   isLogLong: () => boolean,
 ): Pick<Database, 'purge'> {
-  const accountsToPurge = connection.prepare<{ from: number; to: number; anyBeforeMs: number }, Purgeable>(
+  const accountsToPurge = connection.prepare<
+    { from: number; to: number; anyBeforeMs: number; nowMs: number },
+    Purgeable
+  >(
     `SELECT id AS accountId, ${ACKNOWLEDGED_BY_ALL} AS acknowledged, purged_seq AS purged,
             deleted_at IS NOT NULL AS deleted
        FROM account
@@ -49,24 +52,29 @@ export function purgeVerb(
     'UPDATE account SET purged_seq = @upTo, newest_seq = max(newest_seq, @upTo) WHERE id = @accountId',
   )
   const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
-  const deleteExpiredKeys = connection.prepare<[expiredBefore: number, limit: number]>(
+  const deleteOldKeys = connection.prepare<[upToMs: number, limit: number]>(
     `DELETE FROM idempotency_key WHERE rowid IN (
        SELECT rowid FROM idempotency_key WHERE sent_at <= ? ORDER BY sent_at LIMIT ?)`,
   )
-  const deleteExpiredSessions = connection.prepare<{ from: number; to: number; nowMs: number }>(
-    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @nowMs',
+  const deleteWrongKeys = connection.prepare<[afterMs: number, limit: number]>(
+    `DELETE FROM idempotency_key WHERE rowid IN (
+       SELECT rowid FROM idempotency_key WHERE sent_at > ? ORDER BY sent_at DESC LIMIT ?)`,
+  )
+  const deleteExpiredSessions = connection.prepare<{ from: number; to: number; sessionsBeforeMs: number }>(
+    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs',
   )
 
   const purge = connection.transaction((portion: PurgePortion): number | undefined => {
-    const { fromAccountId: from, nowMs } = portion
-    const keys = deleteExpiredKeys.run(nowMs - idempotencyTtlMs, ROWS_MAX)
-    if (keys.changes === ROWS_MAX) return from
+    const { fromAccountId: from, sessionsBeforeMs, nowMs } = portion
+    const oldKeys = deleteOldKeys.run(portion.keysBeforeMs, ROWS_MAX)
+    const wrongKeys = deleteWrongKeys.run(portion.keysAfterMs, ROWS_MAX)
+    if (oldKeys.changes === ROWS_MAX || wrongKeys.changes === ROWS_MAX) return from
 
     const to = from + ACCOUNTS_MAX
-    deleteExpiredSessions.run({ from, to, nowMs })
+    deleteExpiredSessions.run({ from, to, sessionsBeforeMs })
     const anyBeforeMs = Math.max(portion.unacknowledgedBeforeMs, 0)
     let room = ROWS_MAX
-    for (const account of accountsToPurge.all({ from, to, anyBeforeMs })) {
+    for (const account of accountsToPurge.all({ from, to, anyBeforeMs, nowMs })) {
       const { accountId, purged } = account
       const rows = messagesBehind.all(accountId, purged, room)
       const kept = rows.findIndex(({ seq, sentAtMs }) => mustStay(account, portion, seq, sentAtMs))
@@ -88,6 +96,8 @@ export function purgeVerb(
 
 /** Only what stands before the first message that stays is removed, so that what is gone is one range. */
 function mustStay(account: Purgeable, portion: PurgePortion, seq: number, sentAtMs: number): boolean {
-  if (account.deleted || sentAtMs < portion.unacknowledgedBeforeMs) return false
-  return seq > account.acknowledged || sentAtMs >= portion.acknowledgedBeforeMs
+  const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
+  if (account.deleted) return false
+  if (sentAtMs >= unacknowledgedFromMs && sentAtMs < unacknowledgedBeforeMs) return false
+  return seq > account.acknowledged || sentAtMs >= acknowledgedBeforeMs
 }

@@ -48,7 +48,7 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
     deleteAccount: (account, deletedAtMs) =>
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
     ...commitVerb(statements, recipients, limits),
-    ...purgeVerb(statements, limits, checkpoints.isLogLong),
+    ...purgeVerb(statements, checkpoints.isLogLong),
     ping: async () => void writeSomething.run(),
     close: async () => {
       await checkpoints.close()

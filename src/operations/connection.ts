@@ -1,0 +1,11 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Connection } from '../inbox/waiter.ts'
+
+/**
+ * What tells that the client has gone: the response, or the socket while the response stands behind another
+ * one on the same connection (pipelining). The request does not: it closes as soon as it is read.
+ */
+export const connectionOf = (
+  { raw }: Pick<FastifyRequest, 'raw'>,
+  reply: Pick<FastifyReply, 'raw'>,
+): Connection => (reply.raw.socket ? reply.raw : raw.socket)

@@ -1,0 +1,66 @@
+import { mock, type TestContext } from 'node:test'
+import { newDatabase, onPostgres } from './databases.ts'
+import { atTheEnd, type Ending } from './endings.ts'
+import { withSql } from './sql.ts'
+
+/** Has the monotonic clock of this process stand still, until the test ends. */
+export function stillClock(t: TestContext): { tick: (ms: number) => void } {
+  let nowMs = performance.now()
+  t.mock.method(performance, 'now', () => nowMs)
+  return {
+    tick: (ms) => {
+      nowMs += ms
+    },
+  }
+}
+
+export interface WallClock {
+  /** The database whose servers go by it. */
+  database: string
+  /** What it says. */
+  now: () => number
+  /** Sets it; servers on PostgreSQL notice within seconds. */
+  step: (byMs: number) => Promise<void>
+}
+
+const rightNow = () => performance.timeOrigin + performance.now()
+
+/**
+ * The clock that servers go by, to be set while they run: that of this process, where they must be started
+ * afterwards, or that of the database.
+ */
+export async function wallClock(t: Ending): Promise<WallClock> {
+  const database = await newDatabase(t)
+  let wrongByMs = 0
+  if (onPostgres) await withSql(database, ({ run }) => runAll(run, SHADOW))
+  else {
+    const shifted = mock.method(Date, 'now', () => Math.floor(rightNow() + wrongByMs))
+    atTheEnd(t, () => shifted.mock.restore())
+  }
+  return {
+    database,
+    now: () => rightNow() + wrongByMs,
+    step: async (byMs) => {
+      wrongByMs += Math.round(byMs)
+      if (onPostgres)
+        await withSql(database, ({ run }) => run('UPDATE shadow.clock SET wrong_by = ?', wrongByMs))
+    },
+  }
+}
+
+async function runAll(run: (statement: string) => Promise<unknown>, statements: string[]) {
+  for (const statement of statements) await run(statement)
+}
+
+/** A function that is found before PostgreSQL's own of the same name. */
+const SHADOW = [
+  'CREATE SCHEMA shadow',
+  'CREATE TABLE shadow.clock (wrong_by bigint)',
+  'INSERT INTO shadow.clock VALUES (0)',
+  `CREATE FUNCTION shadow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+     SELECT pg_catalog.clock_timestamp() + (SELECT wrong_by FROM shadow.clock) * interval '1 millisecond'
+   $$`,
+  `DO $$ BEGIN
+     EXECUTE format('ALTER DATABASE %I SET search_path = public, shadow, pg_catalog', current_database());
+   END $$`,
+]
