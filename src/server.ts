@@ -22,6 +22,7 @@ import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
 import { Waiters } from './inbox/waiters.ts'
 import { RateLimits } from './limits/rate-limits.ts'
+import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
 import { serveApiReference } from './operator/api-reference.ts'
@@ -61,8 +62,9 @@ export async function createServer(
   })
   const presence = new Presence(waiters, clock, shared)
   const tokens = new Tokens(app.jwt, secrets.jwt, clock)
-  const sessions = new Sessions(database, tokens, presence, config, clock)
-  const nodes = shared && new Nodes(shared, waiters, sessions, app.log)
+  const lease = shared && new Lease()
+  const sessions = new Sessions(database, tokens, presence, config, clock, lease)
+  const nodes = lease && new Nodes(shared, waiters, sessions, lease, app.log)
   const inbox = new Inbox(database, waiters, history, config, nodes)
   const accounts = new Accounts(database, new Passwords(), sessions, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
@@ -70,14 +72,14 @@ export async function createServer(
   const stopRetention = startRetention(database, config, history, onFault)
 
   const parts = { accounts, sessions, inbox, presence, limits, database }
-  bind(app, contract, handlers(parts), authenticate(sessions, inbox))
+  bind(app, contract, handlers(parts), authenticate(sessions))
   closeGracefully(
     app,
     () => waiters.close(),
     async () => {
       await stopRetention()
       try {
-        await inbox.settled()
+        await inbox.flushed()
       } finally {
         // Also when the last batch could not be written: a thread that is cut off in the middle of a
         // statement aborts.

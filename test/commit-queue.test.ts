@@ -126,7 +126,7 @@ describe('the commit queue', () => {
   it('tells all who wait when a commit fails, nobody else, and goes on with the next', async () => {
     const told: Committed[][] = []
     const { queue, store } = openQueue((committed) => told.push(committed))
-    const failing = [queue.append(message('a')), queue.append(message('b')), queue.settled()]
+    const failing = [queue.append(message('a')), queue.append(message('b')), queue.flushed()]
     await store.commits(1)
     const later = queue.append(message('c'))
 
@@ -291,7 +291,7 @@ describe('what rides along with a commit', () => {
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 3))
     let isSettled = false
-    const settling = queue.settled().then(() => {
+    const settling = queue.flushed().then(() => {
       isSettled = true
     })
 
@@ -310,7 +310,7 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     const appends = range(1, 65).map((number) => queue.append(message(String(number))))
     let isSettled = false
-    const settling = queue.settled().then(() => {
+    const settling = queue.flushed().then(() => {
       isSettled = true
     })
     store.succeed()
@@ -326,10 +326,10 @@ describe('what rides along with a commit', () => {
   it('has not settled when the commit that carried it fails, though the next one succeeds', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    const settling = [queue.settled()]
+    const settling = [queue.flushed()]
     const failing = range(1, 32).map((number) => queue.append(message(String(number))))
     const later = range(33, 63).map((number) => queue.append(message(String(number))))
-    settling.push(queue.settled())
+    settling.push(queue.flushed())
     later.push(queue.append(message('64')))
     assert.deepEqual(sizes(store), [32, 32])
     assert.deepEqual(store.batches[0]?.acknowledgements, [acknowledgement('phone', 3)])
@@ -346,9 +346,9 @@ describe('what rides along with a commit', () => {
   it('has settled with the commit under way, without another, when that carried everything', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    const first = queue.settled()
+    const first = queue.flushed()
     await store.commits(1)
-    const second = queue.settled()
+    const second = queue.flushed()
 
     store.succeed()
 
@@ -359,7 +359,7 @@ describe('what rides along with a commit', () => {
   it('has settled at once, without a commit, when nothing was said', async () => {
     const { queue, store } = openQueue()
 
-    await queue.settled()
+    await queue.flushed()
 
     assert.equal(store.batches.length, 0)
   })
@@ -398,7 +398,7 @@ describe('what rides along with a commit', () => {
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
     queue.see(seen('ada', 100))
-    const failing = queue.settled()
+    const failing = queue.flushed()
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 5))
     queue.see(seen('ada', 200))
@@ -417,7 +417,7 @@ describe('what rides along with a commit', () => {
   it('is told to who waits for it when it could not be written', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    const settling = queue.settled()
+    const settling = queue.flushed()
     await store.commits(1)
 
     store.fail(new DatabaseUnavailable('The disk is full.'))
@@ -425,6 +425,100 @@ describe('what rides along with a commit', () => {
     await assert.rejects(settling, DatabaseUnavailable)
     await settle(queue, store)
     assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
+  })
+})
+
+describe('where other nodes read the store', () => {
+  it('an acknowledgement goes with the next commit, at once', async () => {
+    const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
+    queue.acknowledge(acknowledgement('phone', 3))
+    const append = queue.append(message('a'))
+    const flushed = queue.flushed()
+    await store.commits(1)
+    store.succeed()
+
+    await Promise.all([append, flushed])
+
+    assert.deepEqual(store.batches, [
+      { acknowledgements: [acknowledgement('phone', 3)], sightings: [], appends: [message('a')] },
+    ])
+  })
+
+  it('commits are acted upon in the order in which they went, whichever ends first', async () => {
+    const told: string[] = []
+    const ends: ((outcomes: AppendOutcome[]) => void)[] = []
+    const commit = ({ appends }: Batch) =>
+      new Promise<AppendOutcome[]>((resolve) => {
+        ends.push(() => resolve(appends.map((_, index) => ({ kind: 'appended', seq: index, live: false }))))
+      })
+    const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.append.body ?? ''), {
+      defersAcknowledgements: false,
+    })
+    const first = range(1, 32).map((number) => queue.append(message(`first ${number}`)))
+    queue.acknowledge(acknowledgement('phone', 3))
+    const second = range(1, 32).map((number) => queue.append(message(`second ${number}`)))
+    const flushed = queue.flushed().then(() => told.push('flushed'))
+
+    ends[1]?.([])
+    await turns()
+    assert.deepEqual(told, [])
+    ends[0]?.([])
+    await Promise.all([...first, ...second])
+
+    await flushed
+    assert.deepEqual(told, ['first 1', 'second 1', 'flushed'])
+  })
+})
+
+describe('sends with the same key that wait for the same commit', () => {
+  const keyed = (body: string, key = 'key'): Append => ({
+    ...message(body),
+    idempotency: { key, fingerprint: Buffer.from(body), expiredBeforeMs: 0 },
+  })
+
+  it('are one commit, and one message: the others get the answer of the first', async () => {
+    const { queue, store } = openQueue()
+    const sends = [keyed('a'), keyed('a'), keyed('b'), keyed('c', 'other')].map((each) => queue.append(each))
+    await store.commits(1)
+    store.succeed()
+
+    const outcomes = await Promise.all(sends)
+
+    assert.deepEqual(store.bodies(), [['a', 'c']])
+    assert.deepEqual(outcomes, [
+      { kind: 'appended', seq: 1, live: false },
+      { kind: 'replayed', id: 'id of a', sentAtMs: 0, live: false },
+      { kind: 'idempotency_key_reused' },
+      { kind: 'appended', seq: 2, live: false },
+    ])
+  })
+
+  it('all fail with the commit, of which nothing was stored', async () => {
+    const { queue, store } = openQueue()
+    const sends = [keyed('a'), keyed('a')].map((each) => queue.append(each))
+    await store.commits(1)
+
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+
+    for (const send of sends) await assert.rejects(send, DatabaseUnavailable)
+    await turns()
+    assert.equal(store.batches.length, 1)
+  })
+
+  it('go to the store themselves where nothing was stored for the first', async () => {
+    const { queue, store } = openQueue()
+    const sends = [keyed('a'), keyed('b'), keyed('b')].map((each) => queue.append(each))
+    await store.commits(1)
+    store.succeed([{ kind: 'recipient_not_found' }])
+    await store.commits(2)
+    store.succeed()
+
+    assert.deepEqual(await Promise.all(sends), [
+      { kind: 'recipient_not_found' },
+      { kind: 'appended', seq: 1, live: false },
+      { kind: 'replayed', id: 'id of b', sentAtMs: 0, live: false },
+    ])
+    assert.deepEqual(store.bodies(), [['a'], ['b']])
   })
 })
 
@@ -492,14 +586,17 @@ class HeldStore {
 
 const sizes = (store: HeldStore) => store.batches.map(({ appends }) => appends.length)
 
-function openQueue(onCommit: (committed: Committed[]) => void = () => {}) {
+function openQueue(
+  onCommit: (committed: Committed[]) => void = () => {},
+  options?: { defersAcknowledgements: boolean },
+) {
   const store = new HeldStore()
-  return { store, queue: new CommitQueue(store, onCommit) }
+  return { store, queue: new CommitQueue(store, onCommit, options) }
 }
 
 /** Has everything written that was said. */
 async function settle(queue: CommitQueue, store: HeldStore) {
-  const settling = queue.settled()
+  const settling = queue.flushed()
   await store.commits(store.batches.length + 1)
   store.succeed()
   await settling

@@ -8,6 +8,7 @@ import { Inbox } from '../src/inbox/inbox.ts'
 import type { WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
 import { Heartbeat } from '../src/nodes/heartbeat.ts'
+import { Lease } from '../src/nodes/lease.ts'
 import { Nodes } from '../src/nodes/nodes.ts'
 import { connection } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
@@ -149,7 +150,7 @@ describe('a node that hears nothing', { concurrency: true }, () => {
   it('looks soon when it has just become so', async (t) => {
     const node = startNode(t)
     node.hearing().onProbe()
-    await eventually('it hears', () => node.nodes.hears())
+    await eventually('it hears', () => node.lease.holds)
     // The round that was begun before it heard is the last one that is short.
     const looks = node.looks
     const waiting = node.park('bob')
@@ -187,7 +188,6 @@ describe('a commit whose end is not known', () => {
     const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })
     let doubts = 0
     const others = {
-      hears: () => true,
       doubt: () => {
         doubts += 1
       },
@@ -271,6 +271,7 @@ function startNode(t: TestContext) {
     reconnects: 0,
     said: [] as string[],
     forgotten: [] as string[],
+    pulse: () => Promise.resolve(),
     hearing: () => hearing as Hearing,
     park: (username: string) => {
       const poller = { id: `session of ${username}`, username, ended: false }
@@ -299,6 +300,7 @@ function startNode(t: TestContext) {
     listen: (given) => {
       hearing = given
       return {
+        pulse: () => node.pulse(),
         reconnect: () => {
           node.reconnects += 1
         },
@@ -307,7 +309,7 @@ function startNode(t: TestContext) {
   }
   const sessions = {
     forgetAll: () => {},
-    forget: async (username: string, ids: string[]) => {
+    forget: (username: string, ids: string[]) => {
       node.forgotten.push(...ids)
       for (const id of ids) waiters.endSession({ id, username })
     },
@@ -315,12 +317,13 @@ function startNode(t: TestContext) {
   const say = (level: string) => (message: string) => {
     node.said.push(`${level} ${message}`)
   }
-  const nodes = new Nodes(database, waiters, sessions, { warn: say('warn'), info: say('info') })
+  const lease = new Lease()
+  const nodes = new Nodes(database, waiters, sessions, lease, { warn: say('warn'), info: say('info') })
   t.after(async () => {
     waiters.close()
     await nodes.stop()
   })
-  return Object.assign(node, { nodes })
+  return Object.assign(node, { nodes, lease })
 }
 
 async function within<T>(ms: number, awaited: Promise<T>): Promise<T> {

@@ -468,7 +468,7 @@ async function silenceOf(t: TestContext, database: string) {
   const admin = new pg.Client({ connectionString: url.href })
   await admin.connect()
   atTheEnd(t, () => admin.end())
-  const LISTENERS = `FROM pg_stat_activity WHERE datname = '${name}' AND query LIKE 'LISTEN%'`
+  const LISTENERS = `FROM pg_stat_activity WHERE datname = '${name}' AND application_name = 'restante listener'`
   const interrupt = async () => {
     await admin.query(`SELECT pg_terminate_backend(pid) ${LISTENERS}`)
   }

@@ -6,7 +6,7 @@ import { startCluster } from './support/postgres.ts'
 
 it('a connection that is cut while nobody listens to it does not end the process', async (t) => {
   const cluster = await startCluster()
-  const pool = openPool(await cluster.createDatabase())
+  const pool = openPool({ url: await cluster.createDatabase(), schema: 'public', channel: 'none' })
   const taken = await pool.connect()
   t.after(async () => {
     taken.release(true)

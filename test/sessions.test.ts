@@ -37,14 +37,12 @@ describe('a login', () => {
     assert.equal((await bob.status(ids[0] ?? '')).body.state, 'stored')
   })
 
-  it('hands over what the first request with its token acknowledges, whatever that request is', async () => {
+  it('hands over what the first request to the inbox, or the logout, with its token acknowledges', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const requests: ((person: Person) => Promise<Answer>)[] = [
       (person) => person.poll({ wait: 0 }),
-      (person) => person.user('nobody-by-that-name'),
-      (person) => person.send('nobody-by-that-name', 'hello'),
-      (person) => person.request('POST', '/v1/inbox/ack', { body: { cursor: 'not a number' } }),
-      (person) => person.request('POST', '/v1/token'),
+      (person) => person.poll({ after: 0, wait: 0 }),
+      (person) => person.acknowledge(0),
       (person) => person.logout(),
     ]
     for (const request of requests) {
@@ -57,6 +55,30 @@ describe('a login', () => {
       assert.equal((await bob.status(id)).body.state, 'delivered', String(request))
       const { offlineMessages } = (await client.login(ada.username, { takeover: true })).body
       assert.deepEqual(offlineMessages, [], String(request))
+    }
+  })
+
+  it('hands over what nothing else acknowledges: no other request, and none that is refused', async () => {
+    const { client, ada, bob } = await adaAndBob(await server())
+    const [id = ''] = await bob.sendMany(ada, 1)
+    const requests: ((person: Person) => Promise<Answer>)[] = [
+      (person) => person.user('nobody-by-that-name'),
+      (person) => person.send(bob, 'hello'),
+      (person) => person.request('POST', '/v1/token'),
+      (person) => person.request('POST', '/v1/inbox/ack', { body: { cursor: 'not a number' } }),
+      (person) => person.acknowledge(1_000),
+      (person) => person.poll({ after: 1_000, wait: 0 }),
+      (person) => person.request('GET', '/v1/inbox?limit=0'),
+    ]
+    for (const request of requests) {
+      const person = await client.enter(ada.username, { takeover: true })
+
+      await request(person)
+
+      assert.equal((await bob.status(id)).body.state, 'stored', String(request))
+      assert.equal((await bob.user(ada)).body.online, false, String(request))
+      const { offlineMessages } = (await client.login(ada.username, { takeover: true })).body
+      assert.equal(offlineMessages.length, 1, String(request))
     }
   })
 

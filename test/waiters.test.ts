@@ -98,7 +98,7 @@ describe('the waiters', () => {
     t.mock.timers.tick(1_000)
 
     assert.deepEqual(await settled(wait), { kind: 'expired' })
-    waiters.leave(ada)
+    waiters.leave(ada, true)
   })
 
   it('have a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
@@ -142,7 +142,7 @@ describe('the waiters', () => {
     const wait = park(ada, 0, WAIT_MS, connection().destroy())
 
     assert.deepEqual(await settled(wait), { kind: 'gone' })
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS)
     assert.equal(waiters.isOnline('ada'), false)
   })
@@ -219,7 +219,7 @@ describe('presence', () => {
     t.mock.timers.tick(10 * GRACE_MS)
     assert.equal(waiters.isOnline('ada'), true)
 
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS - 1)
     assert.equal(waiters.isOnline('ada'), true)
     t.mock.timers.tick(1)
@@ -227,15 +227,32 @@ describe('presence', () => {
     assert.equal(waiters.isOnline('ada'), false)
   })
 
+  it('does not come of a poll that is refused, though its mailbox is kept meanwhile', (t) => {
+    const { waiters, offline } = openWaiters(t)
+    const ada = { id: 'phone', username: 'ada', ended: false }
+    waiters.enter(ada)
+    t.mock.timers.tick(GRACE_MS)
+    waiters.deliver('ada', messages(1, 1))
+    assert.deepEqual([waiters.isOnline('ada'), waiters.isPresent(ada)], [false, false])
+    assert.equal(waiters.newestSeq('ada'), 1, 'what was committed meanwhile is known')
+
+    waiters.leave(ada, false)
+
+    assert.deepEqual([waiters.isOnline('ada'), waiters.lastSeenAtMs('ada')], [false, undefined])
+    t.mock.timers.tick(GRACE_MS)
+    assert.deepEqual([waiters.hasMailbox('ada'), offline], [false, []])
+  })
+
   it('lasts until the last of several polls', (t) => {
     const { waiters, poller } = openWaiters(t)
     const ada = poller()
     waiters.enter(ada)
-    waiters.leave(ada)
+    waiters.accept(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(10 * GRACE_MS)
 
     assert.equal(waiters.isOnline('ada'), true)
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS)
     assert.equal(waiters.isOnline('ada'), false)
   })
@@ -247,11 +264,11 @@ describe('presence', () => {
     ada.ended = true
     waiters.endSession(ada)
     await settled(wait)
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     assert.equal(waiters.isOnline('ada'), false)
 
     const again = poller()
-    waiters.leave(again)
+    waiters.leave(again, true)
     assert.equal(waiters.isOnline('ada'), true)
     again.ended = true
     waiters.endSession(again)
@@ -261,8 +278,8 @@ describe('presence', () => {
   it('goes on within the grace time of one session when another one ends', (t) => {
     const { waiters, poller } = openWaiters(t)
     const [phone, laptop] = [poller('phone'), poller('laptop')]
-    waiters.leave(laptop)
-    waiters.leave(phone)
+    waiters.leave(laptop, true)
+    waiters.leave(phone, true)
 
     phone.ended = true
     waiters.endSession(phone)
@@ -274,7 +291,7 @@ describe('presence', () => {
     const { waiters, poller, offline } = openWaiters(t)
     const ada = poller()
     t.mock.timers.tick(3_000)
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     const endedAtMs = Date.now()
 
     t.mock.timers.tick(GRACE_MS - 1)
@@ -288,7 +305,7 @@ describe('presence', () => {
 
   it('lasts for the grace time, however the clock is set meanwhile', (t) => {
     const { waiters, poller, offline, stepClock } = openWaiters(t)
-    waiters.leave(poller())
+    waiters.leave(poller(), true)
     for (const byMs of [DAY_MS, -2 * DAY_MS, DAY_MS - 5_000]) {
       stepClock(byMs)
       assert.equal(waiters.isOnline('ada'), true)
@@ -305,7 +322,7 @@ describe('presence', () => {
   it('tells at a shutdown who is online now, and nobody else', (t) => {
     const { waiters, poller, offline } = openWaiters(t)
     poller('phone', 'ada')
-    waiters.leave(poller('tablet', 'bob'))
+    waiters.leave(poller('tablet', 'bob'), true)
     t.mock.timers.tick(GRACE_MS)
     const toldBefore = offline.splice(0)
 
@@ -325,7 +342,7 @@ describe('presence', () => {
     waiters.learn('ada', 7)
     t.mock.timers.tick(10 * GRACE_MS)
     assert.equal(waiters.newestSeq('ada'), 7, 'somebody polls')
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS + 1_000)
 
     assert.equal(waiters.newestSeq('ada'), undefined)
@@ -336,7 +353,7 @@ describe('presence', () => {
     const { waiters, poller, park } = openWaiters(t)
     const ada = poller()
     waiters.learn('ada', 7)
-    waiters.leave(ada)
+    waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS + 1_000)
     // Nobody waits, so nobody is told.
     waiters.deliver('ada', messages(8, 8))
@@ -348,7 +365,7 @@ describe('presence', () => {
     const { waiters, poller, park } = openWaiters(t)
     const ada = poller()
     waiters.learn('ada', 7)
-    waiters.leave(ada)
+    waiters.leave(ada, true)
 
     waiters.deliver('ada', messages(8, 8))
 
@@ -382,6 +399,7 @@ function openWaiters(t: TestContext, newestSeq?: number) {
   const poller = (id = 'phone', username = 'ada'): TestPoller => {
     const entered = { id, username, ended: false }
     waiters.enter(entered)
+    waiters.accept(entered)
     if (newestSeq !== undefined) waiters.learn(username, newestSeq)
     return entered
   }

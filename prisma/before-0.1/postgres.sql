@@ -23,3 +23,15 @@ ALTER TABLE "idempotency_key" DROP COLUMN "id";
 DROP INDEX "idempotency_key_sender_id_key_key";
 ALTER TABLE "idempotency_key" ADD CONSTRAINT "idempotency_key_pkey" PRIMARY KEY ("sender_id", "key");
 CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
+
+CREATE OR REPLACE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  owner_name text;
+BEGIN
+  EXECUTE format('SELECT username FROM %I.account WHERE id = $1', TG_TABLE_SCHEMA)
+     INTO owner_name USING OLD.account_id;
+  PERFORM pg_notify('restante_' || relnamespace, 'ended ' || OLD.id || ' ' || owner_name)
+     FROM pg_class WHERE oid = TG_RELID;
+  RETURN NULL;
+END
+$$;

@@ -64,7 +64,7 @@ export class Accounts {
     const passwordHash = await this.#passwords.hash(next, client)
     const ended = await this.#database.changePassword(account, passwordHash, session.id)
     if (!ended) throw await this.#refusal(session)
-    await this.#sessions.forget(account.username, ended)
+    this.#sessions.forget(account.username, ended)
   }
 
   /**
@@ -76,7 +76,7 @@ export class Accounts {
     const account = await this.#confirm(session, password, client)
     const ended = await this.#database.deleteAccount(account, this.#clock())
     if (!ended) throw await this.#refusal(session)
-    await this.#sessions.forget(account.username, ended)
+    this.#sessions.forget(account.username, ended)
   }
 
   async #confirm(session: Session, password: string, client: Client): Promise<Account> {

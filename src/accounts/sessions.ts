@@ -42,6 +42,11 @@ export interface IssuedToken {
   expiresAtMs: number
 }
 
+/** Whether what is kept in memory may be believed: other nodes may end sessions. */
+export interface Lease {
+  readonly holds: boolean
+}
+
 /** What sessions must know of who is online, and tell. */
 export interface Presence {
   /** Here, or at another node. */
@@ -63,6 +68,7 @@ export class Sessions {
   readonly #presence: Presence
   readonly #rules: SessionRules
   readonly #clock: Clock
+  readonly #lease: Lease | undefined
 
   /** By token that was verified. Only as good as the session: one that has ended stays ended. */
   readonly #identities = new LRUCache<string, Identity>({ max: REMEMBERED_MAX })
@@ -73,19 +79,24 @@ export class Sessions {
       if (reason === 'evict' && !(session instanceof Promise)) session.forgotten = true
     },
   })
+  /** Of the promises those whose session has ended meanwhile, whatever they read. */
+  readonly #endedWhileRead = new WeakSet<Promise<unknown>>()
 
+  /** @param lease undefined when this process alone ends sessions */
   constructor(
     database: SessionDatabase,
     tokens: Tokens,
     presence: Presence,
     rules: SessionRules,
     clock: Clock,
+    lease?: Lease,
   ) {
     this.#database = database
     this.#tokens = tokens
     this.#presence = presence
     this.#rules = rules
     this.#clock = clock
+    this.#lease = lease
   }
 
   /**
@@ -105,7 +116,7 @@ export class Sessions {
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
     const ended = await this.#database.openSession(account, session, SESSIONS_MAX[this.#rules.sessionPolicy])
     if (!ended) throw invalidCredentials()
-    await this.forget(account.username, ended)
+    this.forget(account.username, ended)
     return issued
   }
 
@@ -129,14 +140,15 @@ export class Sessions {
    */
   identify(token: string): Identity | Promise<Identity> {
     const known = this.#identities.get(token)
-    if (known && !known.session.forgotten) {
+    const believed = this.#lease?.holds ?? true
+    if (believed && known && !known.session.forgotten) {
       // Its session is in use, too.
       this.#sessions.get(known.session.id)
       return this.#alive(known)
     }
     const claims = this.#tokens.verify(token)
     if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
-    const session = this.#sessions.get(claims.sid) ?? this.#load(claims)
+    const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
     const remembered = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded()
       const identity = { session: loaded, tokenExpiresAtMs: claims.exp * 1_000 }
@@ -162,16 +174,17 @@ export class Sessions {
   /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
   async end(session: Session): Promise<void> {
     await this.#database.endSession(session.id)
-    await this.forget(session.username, [session.id])
+    this.forget(session.username, [session.id])
   }
 
-  /** Lets go of sessions of an account that have been ended in the store. */
-  async forget(username: string, ids: string[]): Promise<void> {
+  /** Forgets sessions of an account that have been ended in the store. */
+  forget(username: string, ids: string[]): void {
     for (const id of ids) {
-      // One that is just being read may have been read before it was ended.
-      const session = await Promise.resolve(this.#sessions.get(id)).catch(() => undefined)
+      const known = this.#sessions.get(id)
       this.#sessions.delete(id)
-      if (session) session.ended = true
+      // One that is just being read may have been read before it was ended.
+      if (known instanceof Promise) this.#endedWhileRead.add(known)
+      else if (known !== undefined) known.ended = true
       // Its polls may wait though its object had to make room.
       this.#presence.endSession({ id, username })
     }
@@ -194,9 +207,18 @@ export class Sessions {
     return identity
   }
 
+  /** Looks into the store for this request alone: by the next one the session may have ended unheard. */
+  async #lookUp({ sid, sub }: Claims): Promise<Session | undefined> {
+    const found = await this.#database.findSession(sid)
+    if (found?.username !== sub) return undefined
+    const known = await this.#sessions.get(sid)
+    return known ?? { ...asSession(found), forgotten: true }
+  }
+
   #load({ sid, sub }: Claims): Promise<Session | undefined> {
     const loading = this.#database.findSession(sid).then(
       (found) => {
+        if (this.#endedWhileRead.has(loading)) return undefined
         const session = found?.username === sub ? asSession(found) : undefined
         if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)

@@ -29,7 +29,10 @@ export interface Database {
   extendSession(sessionId: string, expiresAtMs: number): Promise<boolean>
   endSession(sessionId: string): Promise<void>
 
-  /** Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. */
+  /**
+   * Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. A sender and
+   * an idempotency key are in it once.
+   */
   commit(batch: Batch): Promise<AppendOutcome[]>
   /** The messages from there on, as many as the size allows. */
   readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
@@ -89,7 +92,7 @@ export interface Session {
   expiresAtMs: number
   /** How far this client has acknowledged the inbox. */
   acknowledgedSeq: number
-  /** The cursor of the login response, acknowledged by the first request made with its token. */
+  /** The cursor of the login response, acknowledged by the first request to the inbox made with its token. */
   offeredSeq: number
 }
 

@@ -20,6 +20,7 @@ const NO_FILTERS = { externalTables: [], externalEnums: [] }
  * writes is the one that `prisma migrate status` reads.
  *
  * @returns the names of the migrations applied now
+ * @throws DatabaseUnusable when a newer version has migrated it; then nothing is changed
  */
 export async function migrate(factory: SqlMigrationAwareDriverAdapterFactory): Promise<string[]> {
   const migrationsList = await listMigrations(factory.provider)
@@ -96,7 +97,7 @@ async function prepare(
     const unknown = [...finished].find((name) => !known.includes(name) && !isBeforeFirst(name))
     if (unknown !== undefined)
       throw new DatabaseUnusable(
-        `a newer version of Restante has migrated it (${unknown}). Start that version, or restore a backup.`,
+        `a newer version of Restante has migrated it (${unknown}). Start that version, or restore a backup from before.`,
       )
     await upgradeFromBefore(connection, finished, PRISMA_FOLDER)
     const now = (await readHistory(connection)) ?? []

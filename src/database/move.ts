@@ -3,8 +3,9 @@ import type SqliteFile from 'better-sqlite3'
 import pg from 'pg'
 import { DatabaseUnusable } from './database.ts'
 import { migrate } from './migrate.ts'
+import { configureForMigration } from './postgres/connection.ts'
 import { timestampOf } from './postgres/fragments.ts'
-import { migrateAlone, unusable } from './postgres/open.ts'
+import { prepareDatabase, unusable } from './postgres/prepare.ts'
 import { SqliteAdapter } from './sqlite/adapter.ts'
 import { openStatements } from './sqlite/connection.ts'
 import { holdDatabase } from './sqlite/hold.ts'
@@ -57,11 +58,11 @@ async function openFile(path: string): Promise<SqliteFile.Database> {
 }
 
 async function copyAll(file: SqliteFile.Database, url: string): Promise<Moved> {
+  const { schema } = await prepareDatabase(url)
   const target = new pg.Client({ connectionString: url })
-  target.on('error', () => {})
   try {
-    await migrateAlone(url)
     await target.connect()
+    await configureForMigration(target, schema)
   } catch (error) {
     throw unusable(url, error)
   }

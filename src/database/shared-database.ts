@@ -16,7 +16,15 @@ export interface SharedDatabase extends Database {
   /** What has become of these in the meantime, in order. */
   lookAt(sessions: Parked[]): Promise<Looked[]>
   /** Begins to hear what the other nodes say. Ends with the database. */
-  listen(hearing: Hearing): { reconnect: () => void }
+  listen(hearing: Hearing): Listening
+}
+
+/** The connection over which a node hears the others. */
+export interface Listening {
+  /** Resolves when all that was committed before was heard. Rejects when the connection is no good. */
+  pulse: () => Promise<void>
+  /** Gives it up, for a new one. */
+  reconnect: () => void
 }
 
 /** A session whose poll waits. */

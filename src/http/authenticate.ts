@@ -1,6 +1,5 @@
 import type { onRequestHookHandler } from 'fastify'
 import type { Identity, Sessions } from '../accounts/sessions.ts'
-import type { Inbox } from '../inbox/inbox.ts'
 import { Problem } from '../problems.ts'
 
 /** A JWT in compact form, so that nothing else is kept or verified. */
@@ -11,11 +10,10 @@ const BEARER = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
  * known is found without waiting, which is why this is no async function: nearly every request takes that
  * way.
  */
-export function authenticate(sessions: Sessions, inbox: Inbox): onRequestHookHandler {
+export function authenticate(sessions: Sessions): onRequestHookHandler {
   return (request, _reply, done) => {
     const accept = (identity: Identity) => {
       request.identity = identity
-      inbox.acknowledgeOffered(identity.session)
       done()
     }
     try {

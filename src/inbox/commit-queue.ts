@@ -2,17 +2,19 @@
  * Group commit. While one batch is being committed the next one fills: whatever arrives meanwhile goes to the
  * disk with one sync, so the cost of a sync is shared by all who wait for it, and nobody waits for a batch to
  * fill. Where many send at once, a second batch goes to the database behind the first, so that its thread and
- * this one work at the same time. Batches are written in the order in which they went.
+ * this one work at the same time. Whichever ends first, they are acted upon in the order in which they went.
  *
- *   append            settles after the commit of its batch, in the order of arrival
- *   settled           waits until all that was said before is in the store
- *   acknowledge, see  are held back, because each writes pages of its own, and ride along with a commit
- *                     within LAZY_MS; losing them in a crash repeats a message or ages a date, and loses
- *                     nothing. `acknowledge`, then `settled`, is durable.
+ *   append       settles after the commit of its batch, in the order of arrival
+ *   acknowledge  goes with the next commit. Where this process alone serves the store it may be deferred for
+ *                LAZY_MS, since each dirties pages of its own; losing it in a crash repeats messages, and
+ *                loses none. Other nodes would hand out again what was acknowledged here.
+ *   see          is always deferred: losing it ages a date
+ *   flushed      resolves when all of the above that came before is in the store. `acknowledge`, then
+ *                `flushed`, is durable.
  *
- * An inbox that is full may have been read since, by an acknowledgement that is held back: the commit that
+ * An inbox that is full may have been read since, by an acknowledgement that is deferred: the commit that
  * takes it along tries those messages once more. A batch that fails was not written at all: those who wait
- * for it are told so, and what rode along rides again.
+ * for it, or for what came after it, get the error, and what was deferred is kept for the next one.
  */
 import {
   type Acknowledgement,
@@ -23,6 +25,7 @@ import {
   type Sighting,
 } from '../database/database.ts'
 import { HeldBack, type Riders } from './held-back.ts'
+import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
 /**
  * Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it.
@@ -54,37 +57,54 @@ export interface Committed {
   outcome: AppendOutcome
 }
 
-interface WaitingAppend {
-  append: Append
-  resolve: (outcome: AppendOutcome) => void
+type WrittenAppend = WaitingAppend & Committed
+
+interface Flush {
+  resolve: () => void
   reject: (error: unknown) => void
 }
 
-type WrittenAppend = WaitingAppend & Committed
-
-interface Settling {
-  resolve: () => void
-  reject: (error: unknown) => void
+/** What goes to the database together. */
+interface Going {
+  riders: Riders
+  appends: WaitingAppend[]
+  /** Those whose key is also that of another one in the batch, which came first. */
+  repeats: WaitingAppend[]
+  /** Those who wait for it and for all before it. */
+  flushes: Flush[]
+  /** Whether an inbox that is full may have room after what is deferred still. */
+  mayFindRoom: boolean
 }
 
 export class CommitQueue {
   readonly #database: Pick<Database, 'commit'>
   readonly #onCommit: (committed: Committed[]) => void
+  readonly #defersAcknowledgements: boolean
 
   #appends: WaitingAppend[] = []
   readonly #held = new HeldBack()
-  /** Whether a message waits that may find room when all that is held back is written. */
-  #needsRoom = false
-  #settling: Settling[] = []
+  /** Whether what is held must go with the next commit, even where no flush waits for it. */
+  #takesHeld = false
+  #flushes: Flush[] = []
   /** Of each commit that is under way, oldest first, those who wait for it and for all before it. */
-  readonly #underWay = new Set<Settling[]>()
+  readonly #underWay = new Set<Flush[]>()
+  /** Settles when the newest commit, and so all before it, were acted upon. */
+  #actedUpon: Promise<void> = Promise.resolve()
   #starter: NodeJS.Immediate | undefined
   #lazyTimer: NodeJS.Timeout | undefined
 
-  /** @param onCommit called after each commit, before its senders are answered, with its appends in order */
-  constructor(database: Pick<Database, 'commit'>, onCommit: (committed: Committed[]) => void) {
+  /**
+   * @param onCommit called after each commit, before its senders are answered, with its appends in order
+   * @param defersAcknowledgements false where other nodes read the store
+   */
+  constructor(
+    database: Pick<Database, 'commit'>,
+    onCommit: (committed: Committed[]) => void,
+    { defersAcknowledgements = true } = {},
+  ) {
     this.#database = database
     this.#onCommit = onCommit
+    this.#defersAcknowledgements = defersAcknowledgements
   }
 
   /** @throws DatabaseUnavailable when too many wait already, or the batch could not be written */
@@ -101,7 +121,11 @@ export class CommitQueue {
 
   acknowledge(acknowledgement: Acknowledgement): void {
     this.#held.acknowledge(acknowledgement)
-    this.#startSoon()
+    if (this.#defersAcknowledgements) this.#startSoon()
+    else {
+      this.#takesHeld = true
+      this.#start()
+    }
   }
 
   see(sighting: Sighting): void {
@@ -110,10 +134,10 @@ export class CommitQueue {
   }
 
   /** @throws DatabaseUnavailable when it could not be written */
-  settled(): Promise<void> {
+  flushed(): Promise<void> {
     if (this.#underWay.size + this.#appends.length + this.#held.size === 0) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      this.#settling.push({ resolve, reject })
+      this.#flushes.push({ resolve, reject })
       this.#start()
     })
   }
@@ -121,8 +145,8 @@ export class CommitQueue {
   #startSoon() {
     this.#lazyTimer ??= setTimeout(() => {
       this.#lazyTimer = undefined
-      // A failure is told to those who wait; what rode along waits for the next timer.
-      this.settled().catch(() => {})
+      // Those who wait get the error; what was deferred waits for the next timer.
+      this.flushed().catch(() => {})
     }, LAZY_MS).unref()
   }
 
@@ -135,60 +159,69 @@ export class CommitQueue {
   }
 
   #commitWhatWaits() {
-    while (this.#mayCommit()) void this.#commitNext()
+    while (this.#mayCommit()) this.#commitNext()
   }
 
   #mayCommit() {
-    if (this.#underWay.size === 0) return this.#appends.length > 0 || this.#settling.length > 0
+    if (this.#underWay.size === 0) return this.#appends.length > 0 || this.#mustTakeHeld()
     return this.#underWay.size < COMMITS_UNDER_WAY_MAX && this.#appends.length >= WORTH_A_COMMIT
   }
 
-  async #commitNext() {
-    const riders = this.#takesHeld() ? this.#held.take() : NO_RIDERS
-    const mayFindRoom = this.#held.size > 0
-    const appends = this.#appends.splice(0, BATCH_APPENDS_MAX)
-    this.#needsRoom = false
-    // Whoever waits for everything waits for the appends that found no place in this batch, too.
-    const settling = this.#appends.length === 0 ? this.#settling.splice(0) : []
+  #mustTakeHeld() {
+    return this.#takesHeld || this.#flushes.length > 0
+  }
+
+  #commitNext() {
+    const riders = this.#mustTakeHeld() || this.#held.size >= HELD_MAX ? this.#held.take() : NO_RIDERS
+    this.#takesHeld = false
+    const { appends, repeats } = apart(this.#appends.splice(0, BATCH_APPENDS_MAX))
+    // A flush waits for the appends that found no place in this batch, too.
+    const flushes = this.#appends.length === 0 ? this.#flushes.splice(0) : []
     if (appends.length + riders.acknowledgements.length + riders.sightings.length === 0) {
       // What they wait for was in the commit before, which has ended.
-      for (const { resolve } of settling) resolve()
+      for (const { resolve } of flushes) resolve()
       return
     }
 
-    this.#underWay.add(settling)
-    try {
-      const outcomes = await this.#database.commit({
-        ...riders,
-        appends: appends.map(({ append }) => append),
-      })
-      this.#underWay.delete(settling)
-      // Not spread, as in poll.ts.
-      const written = appends.map(({ append, resolve, reject }, index) => ({
-        append,
-        outcome: outcomes[index] as AppendOutcome,
-        resolve,
-        reject,
-      }))
-      const answered = mayFindRoom ? this.#tryFullAgain(written) : written
-      // First of all, so that the disk has work while the senders are answered.
-      this.#commitWhatWaits()
-      this.#onCommit(answered)
-      for (const { resolve, outcome } of answered) resolve(outcome)
-      for (const { resolve } of settling) resolve()
-    } catch (error) {
-      for (const { reject } of appends) reject(error)
-      // What this batch carried is not in the store, so neither has anybody settled who waits behind it.
-      for (const waiting of this.#underWay) for (const { reject } of waiting.splice(0)) reject(error)
-      this.#underWay.delete(settling)
-      this.#held.putBack(riders)
-      if (this.#held.size > 0) this.#startSoon()
-      this.#commitWhatWaits()
-    }
+    this.#underWay.add(flushes)
+    const commit = this.#database.commit({ ...riders, appends: appends.map(({ append }) => append) })
+    const going = { riders, appends, repeats, flushes, mayFindRoom: this.#held.size > 0 }
+    this.#actedUpon = this.#actUpon(going, commit, this.#actedUpon)
   }
 
-  #takesHeld() {
-    return this.#needsRoom || this.#settling.length > 0 || this.#held.size >= HELD_MAX
+  async #actUpon(going: Going, commit: Promise<AppendOutcome[]>, older: Promise<void>): Promise<void> {
+    const [result] = await Promise.allSettled([commit, older])
+    if (result.status === 'fulfilled') this.#succeed(going, result.value)
+    else this.#fail(going, result.reason)
+  }
+
+  #succeed({ appends, repeats, flushes, mayFindRoom }: Going, outcomes: AppendOutcome[]) {
+    this.#underWay.delete(flushes)
+    // Not spread, as in poll.ts.
+    const written = appends.map(({ append, resolve, reject }, index) => ({
+      append,
+      outcome: outcomes[index] as AppendOutcome,
+      resolve,
+      reject,
+    }))
+    const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
+    if (unknown.length > 0) this.#appends.unshift(...unknown)
+    const answered = mayFindRoom ? this.#tryFullAgain(written) : written
+    // Start the next commit first, so that the disk is busy while the senders are answered.
+    this.#commitWhatWaits()
+    this.#onCommit(answered)
+    for (const { resolve, outcome } of answered) resolve(outcome)
+    for (const { resolve } of flushes) resolve()
+  }
+
+  #fail({ riders, appends, repeats, flushes }: Going, error: unknown) {
+    for (const { reject } of [...appends, ...repeats]) reject(error)
+    // What this batch carried is not in the store, so nothing is flushed for those who wait behind it.
+    for (const waiting of this.#underWay) for (const { reject } of waiting.splice(0)) reject(error)
+    this.#underWay.delete(flushes)
+    this.#held.putBack(riders)
+    if (this.#held.size > 0) this.#startSoon()
+    this.#commitWhatWaits()
   }
 
   /** Puts those whose inbox was full before all others. Returns the rest. */
@@ -196,7 +229,7 @@ export class CommitQueue {
     const full = written.filter(({ outcome }) => outcome.kind === 'inbox_full')
     if (full.length === 0) return written
     this.#appends.unshift(...full)
-    this.#needsRoom = true
+    this.#takesHeld = true
     return written.filter(({ outcome }) => outcome.kind !== 'inbox_full')
   }
 }

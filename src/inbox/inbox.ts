@@ -10,8 +10,6 @@ import type { Waiters } from './waiters.ts'
 
 /** Nodes that write to the same store. */
 export interface OtherNodes {
-  /** Whether what they commit is known here some milliseconds later. */
-  hears: () => boolean
   /** Called when it is not known whether something was committed. */
   doubt: () => void
 }
@@ -33,7 +31,7 @@ export class Inbox {
   readonly #commits: CommitQueue
   readonly #pollEvents: PollEvents = {
     onLook: (poll) => void this.#look(poll),
-    onOver: ({ poller }) => this.#waiters.leave(poller),
+    onOver: ({ poller, accepted }) => this.#waiters.leave(poller, accepted),
   }
 
   /** @param others the nodes that write to the same store; undefined when this is the only one */
@@ -55,7 +53,10 @@ export class Inbox {
         others?.doubt()
         throw error
       })
-    this.#commits = new CommitQueue({ commit }, (committed) => this.#deliver(committed))
+    const defersAcknowledgements = others === undefined
+    this.#commits = new CommitQueue({ commit }, (committed) => this.#deliver(committed), {
+      defersAcknowledgements,
+    })
   }
 
   /**
@@ -83,15 +84,21 @@ export class Inbox {
   /** Answers a poll, or parks it. */
   async #look(poll: Poll): Promise<void> {
     try {
-      const { poller, after, limit, waits, cursor } = poll
-      // Where the newest number is known to be the cursor, the store has nothing to tell.
-      if (this.#waiters.newestSeq(poller.username) !== cursor || this.#mayBeBehind(waits)) {
-        const page = await this.#readPage(poller, after ?? { sessionId: poller.id, atLeast: cursor }, limit)
-        poll.cursor = page.after
-        if (after !== undefined) this.#acknowledge(poller, after)
-        if (poller.ended) throw sessionEnded()
-        if (page.after < page.newestSeq) return poll.answer(asReading(page))
-      } else if (after !== undefined) this.#acknowledge(poller, after)
+      const { poller, after, limit, cursor } = poll
+      // Where the newest number is known to be the cursor, the store has nothing to tell; unless another node
+      // has written there, and the word of it is on its way, or lost.
+      const page =
+        this.#others || this.#waiters.newestSeq(poller.username) !== cursor
+          ? await this.#readPage(poller, after ?? { sessionId: poller.id, atLeast: cursor }, limit)
+          : undefined
+      if (page) poll.cursor = page.after
+      if (poller.ended) throw sessionEnded()
+      const hasMore = page !== undefined && page.after < page.newestSeq
+      if (!poll.accepted) {
+        if (hasMore || poll.untilMs <= monotonicMs()) poll.onNoWait()
+        await this.#accept(poll)
+      }
+      if (hasMore) return poll.answer(asReading(page))
 
       const leftMs = poll.untilMs - monotonicMs()
       if (leftMs <= 0) return poll.answerNothing()
@@ -101,12 +108,14 @@ export class Inbox {
     }
   }
 
-  /**
-   * Whether the newest number in memory must not be taken for that of the store. What another node commits is
-   * known here some milliseconds later, which is early enough for those who wait.
-   */
-  #mayBeBehind(waits: boolean): boolean {
-    return this.#others !== undefined && (!waits || !this.#others.hears())
+  /** A poll that is not refused acknowledges, and makes its account online. */
+  async #accept(poll: Poll): Promise<void> {
+    const { poller, after = 0 } = poll
+    this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
+    // Another node must not hand out again what was acknowledged here.
+    if (this.#others) await this.#commits.flushed()
+    poll.accepted = true
+    this.#waiters.accept(poller)
   }
 
   async #readPage(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
@@ -126,13 +135,17 @@ export class Inbox {
     if (known === undefined || cursor > known) {
       refuseAhead(cursor, await this.#database.newestSeq(reader.accountId))
     }
-    this.#acknowledge(reader, cursor)
-    await this.#commits.settled()
+    this.#acknowledge(reader, Math.max(cursor, reader.offeredSeq))
+    await this.#commits.flushed()
   }
 
-  /** The token is the receipt: who shows it has received the whole login response, and the messages in it. */
-  acknowledgeOffered(reader: Reader): void {
+  /**
+   * The token is the receipt: a client that shows it at the inbox, or at the end of its session, has received
+   * the whole login response. Resolves when all that the session has acknowledged is in the store.
+   */
+  async acknowledgeOffered(reader: Reader): Promise<void> {
     this.#acknowledge(reader, reader.offeredSeq)
+    await this.#commits.flushed()
   }
 
   /**
@@ -142,14 +155,14 @@ export class Inbox {
    */
   async firstPage(accountId: number, limit: number): Promise<Reading & { after: number }> {
     // What an older session acknowledged may still be on its way to the store.
-    await this.#commits.settled()
+    await this.#commits.flushed()
     const page = await this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
     return { ...asReading(page), after: page.after }
   }
 
   /** The message of that id, to its sender and its recipient. */
   async find(username: string, messageId: string): Promise<MessageRecord | undefined> {
-    await this.#commits.settled()
+    await this.#commits.flushed()
     const message = await this.#database.findMessage(messageId)
     return message && [message.from, message.to].includes(username) ? message : undefined
   }
@@ -160,9 +173,9 @@ export class Inbox {
     this.#commits.see({ username, atMs: atMs ?? nowMs, nowMs })
   }
 
-  /** Resolves when everything that was said is in the store. */
-  settled(): Promise<void> {
-    return this.#commits.settled()
+  /** Resolves when everything that came before is in the store. */
+  flushed(): Promise<void> {
+    return this.#commits.flushed()
   }
 
   #acknowledge(reader: Reader, seq: number) {

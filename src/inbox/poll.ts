@@ -11,7 +11,7 @@ export interface Reader extends Poller {
   ended: boolean
   /** How far this client has acknowledged; moves forward only. */
   acknowledgedSeq: number
-  /** The cursor of the login response, acknowledged by the first request made with its token. */
+  /** The cursor of the login response, acknowledged by the first request to the inbox made with its token. */
   readonly offeredSeq: number
 }
 
@@ -24,11 +24,13 @@ export interface PollRequest {
   /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
   connection: Connection
+  /** Called before it is accepted, when the answer comes without waiting. May throw to refuse it. */
+  onNoWait: () => void
 }
 
 export interface PollAnswer extends Reading {
-  /** Whether it waited for what it brings. */
-  waited: boolean
+  /** A newer poll of the session took its place. */
+  displaced: boolean
   /** The server is shutting down: the client shall come back a little later. */
   closing: boolean
 }
@@ -52,54 +54,53 @@ export class Poll implements Waiting {
   readonly poller: Reader
   readonly after: number | undefined
   readonly limit: number
-  readonly waits: boolean
   /** When its wait is over, on the monotonic clock. */
   readonly untilMs: number
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
+  readonly onNoWait: () => void
   /** Where it stands: behind this it looks for messages. */
   cursor: number
-  #waited = false
+  /** Whether it has acknowledged, and makes its account online. What is refused before does neither. */
+  accepted = false
   readonly #events: PollEvents
   readonly #onAnswer: OnAnswer
 
   constructor(
     reader: Reader,
-    { after, limit, waitMs, tokenExpiresAtMs, connection }: PollRequest,
+    { after, limit, waitMs, tokenExpiresAtMs, connection, onNoWait }: PollRequest,
     events: PollEvents,
     onAnswer: OnAnswer,
   ) {
     this.poller = reader
     this.after = after
     this.limit = limit
-    this.waits = waitMs > 0
     this.untilMs = monotonicMs() + waitMs
     this.tokenExpiresAtMs = tokenExpiresAtMs
     this.connection = connection
-    this.cursor = after ?? reader.acknowledgedSeq
+    this.onNoWait = onNoWait
+    this.cursor = after ?? Math.max(reader.acknowledgedSeq, reader.offeredSeq)
     this.#events = events
     this.#onAnswer = onAnswer
   }
 
   /** What comes of having waited. */
   wake(end: WaitEnd): void {
-    // Whoever is displaced and comes back displaces the next: that is no waiting, and is limited.
-    this.#waited = end.kind !== 'displaced'
     if (end.kind === 'messages') this.answer(firstOf(end.messages, this.cursor, this.limit))
     else if (end.kind === 'look') this.#events.onLook(this)
     else if (end.kind === 'ended') {
       this.poller.ended = true
       this.finish(sessionEnded())
     } else if (end.kind === 'expired') this.finish(tokenExpired())
-    else this.answerNothing({ closing: end.kind === 'closing' })
+    else this.answerNothing({ closing: end.kind === 'closing', displaced: end.kind === 'displaced' })
   }
 
-  answer({ messages, cursor, hasMore, gap }: Reading, { closing = false } = {}): void {
+  answer({ messages, cursor, hasMore, gap }: Reading, { closing = false, displaced = false } = {}): void {
     // Not spread: V8 makes such a copy key by key, which shows with each message (bench/README.md).
-    this.finish({ messages, cursor, hasMore, gap, waited: this.#waited, closing })
+    this.finish({ messages, cursor, hasMore, gap, displaced, closing })
   }
 
-  answerNothing(options?: { closing: boolean }): void {
+  answerNothing(options?: { closing: boolean; displaced: boolean }): void {
     this.answer({ messages: pageOf([]), cursor: this.cursor, hasMore: false, gap: undefined }, options)
   }
 

@@ -2,6 +2,7 @@
  * Who waits for what, and who is online. One mailbox for each account that somebody polls, in memory alone.
  *
  *   enter    A poll begins. From now on the mailbox is kept, and every message committed for it is noted.
+ *   accept   It is not refused: from now on its account is online.
  *   learn    The poll has read the store, and tells the newest `seq` that it saw there.
  *   park     The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it
  *            compares its cursor with the newest `seq` known, and waits only when there is nothing newer.
@@ -34,16 +35,21 @@ interface Mailbox extends Queue {
    * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
    */
   newestSeq: number | undefined
-  /** Polls between `enter` and `leave`, parked ones among them. */
+  /** Polls between `enter` and `leave`. */
   polls: number
-  /** When the last poll of each session ended, by its id, on the monotonic clock; undefined until one has. */
+  /** Of these the accepted ones, parked ones among them. */
+  accepted: number
+  /**
+   * When the last accepted poll of each session ended, by its id, on the monotonic clock; undefined until one
+   * has.
+   */
   pollEndsMs: Map<string, number> | undefined
   /** When the last poll of all ended, as a date. */
   lastSeenAtMs: number | undefined
 }
 
 export interface WaitersEvents {
-  /** A poll begins. */
+  /** A poll is accepted. */
   onEnter: (poller: Poller) => void
   /** Within a second after an account is no longer online. */
   onOffline: (username: string, lastSeenAtMs: number) => void
@@ -80,7 +86,7 @@ export class Waiters {
   /** When a poll of this account was last under way, where this process remembers. */
   lastSeenAtMs(username: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
-    return mailbox && (mailbox.polls > 0 ? this.#clock() : mailbox.lastSeenAtMs)
+    return mailbox && (mailbox.accepted > 0 ? this.#clock() : mailbox.lastSeenAtMs)
   }
 
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
@@ -88,21 +94,26 @@ export class Waiters {
     return this.#mailboxes.get(username)?.newestSeq
   }
 
-  enter(poller: Poller): void {
-    const { username } = poller
-    this.#events.onEnter(poller)
+  enter({ username }: Poller): void {
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
       mailbox = {
         newestSeq: undefined,
         waiters: [],
         polls: 0,
+        accepted: 0,
         pollEndsMs: undefined,
         lastSeenAtMs: undefined,
       }
       this.#mailboxes.set(username, mailbox)
     }
     mailbox.polls += 1
+  }
+
+  accept(poller: Poller): void {
+    this.#events.onEnter(poller)
+    const mailbox = this.#mailboxes.get(poller.username)
+    if (mailbox) mailbox.accepted += 1
   }
 
   /** Notes a newest `seq` that was read from the store; never moves back. */
@@ -129,10 +140,12 @@ export class Waiters {
     }
   }
 
-  leave({ id, username, ended }: Poller): void {
+  leave({ id, username, ended }: Poller, accepted: boolean): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.polls -= 1
+    if (!accepted) return
+    mailbox.accepted -= 1
     if (ended) return
     mailbox.pollEndsMs ??= new Map()
     mailbox.pollEndsMs.set(id, monotonicMs())
@@ -184,9 +197,11 @@ export class Waiters {
   isPresent({ id, username }: Poller): boolean {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return false
-    const { polls, waiters, pollEndsMs } = mailbox
-    // Whoever does not wait just now reads the store; it may be this one.
-    return polls > waiters.length || ofSession(mailbox, id).length > 0 || this.#isRecent(pollEndsMs?.get(id))
+    const { accepted, waiters, pollEndsMs } = mailbox
+    // One that does not wait just now reads the store; it may be of this session.
+    return (
+      accepted > waiters.length || ofSession(mailbox, id).length > 0 || this.#isRecent(pollEndsMs?.get(id))
+    )
   }
 
   /** Answers the polls of a session that was ended; the account is not online through it any more. */
@@ -209,7 +224,7 @@ export class Waiters {
   }
 
   #isOnline(mailbox: Mailbox): boolean {
-    return mailbox.polls > 0 || this.#isRecent(lastEndMs(mailbox))
+    return mailbox.accepted > 0 || this.#isRecent(lastEndMs(mailbox))
   }
 
   #isRecent(atMs = Number.NEGATIVE_INFINITY): boolean {
@@ -223,7 +238,7 @@ export class Waiters {
       // Not by a timer, which would not notice that the clock was set.
       for (const waiter of mailbox.waiters)
         if (waiter.waiting.tokenExpiresAtMs <= nowMs) waiter.settle({ kind: 'expired' })
-      if (this.#isOnline(mailbox)) return
+      if (mailbox.polls > 0 || this.#isOnline(mailbox)) return
       this.#mailboxes.delete(username)
       const { lastSeenAtMs } = mailbox
       if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)

@@ -4,10 +4,12 @@ import type { Poller } from '../inbox/waiter.ts'
 import type { Waiters } from '../inbox/waiters.ts'
 import { Announcements } from './announcements.ts'
 import { Heartbeat } from './heartbeat.ts'
+import type { Lease } from './lease.ts'
+import { Pulse } from './pulse.ts'
 import { SecondLook } from './second-look.ts'
 
 const DEAF =
-  'Notifications do not arrive, so messages from other nodes come up to 2 s late. ' +
+  'Notifications do not arrive, so messages from other nodes come up to a second late. ' +
   'Behind PgBouncer use session mode: LISTEN does not work in transaction mode.'
 
 export interface NodesLog {
@@ -25,19 +27,23 @@ export class Nodes {
   readonly #heartbeat: Heartbeat
   readonly #announcements: Announcements
   readonly #secondLook: SecondLook
+  readonly #pulse: Pulse
 
+  /** @param lease kept up while all that other nodes say is heard */
   constructor(
     database: NodesDatabase,
     waiters: Waiters,
     sessions: Pick<Sessions, 'forget' | 'forgetAll'>,
+    lease: Lease,
     log: NodesLog,
   ) {
-    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => void sessions.forget(username, [id])
+    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => sessions.forget(username, [id])
     this.#announcements = new Announcements(database, waiters)
     let warned = false
     this.#heartbeat = new Heartbeat(database, {
       onDeaf: (puzzling) => {
-        // Nobody tells now which sessions are over, so they are looked up again.
+        lease.revoke()
+        // What other nodes end now is not heard, so sessions are looked up again.
         sessions.forgetAll()
         this.#secondLook.hurry()
         if (puzzling && !warned) log.warn(DEAF)
@@ -53,7 +59,7 @@ export class Nodes {
       },
       onSilence: () => listener.reconnect(),
     })
-    this.#secondLook = new SecondLook(database, waiters, () => this.hears(), end)
+    this.#secondLook = new SecondLook(database, waiters, () => lease.holds, end)
     const listener = database.listen({
       onAdded: (username, newestSeq) => waiters.tell(username, newestSeq),
       onEnded: end,
@@ -61,17 +67,19 @@ export class Nodes {
       onConnected: () => void this.#heartbeat.beat(),
       onDisconnected: () => this.#heartbeat.lost(),
     })
+    this.#pulse = new Pulse({
+      pulse: () => listener.pulse(),
+      onPulse: (sinceMs) => {
+        if (this.#heartbeat.hears) lease.renew(sinceMs)
+      },
+      onMissing: () => {
+        if (!lease.holds) this.#secondLook.hurry()
+      },
+      onSilence: () => listener.reconnect(),
+    })
   }
 
-  /**
-   * Whether the newest numbers in memory are those of the store, but for what is on its way here for some
-   * milliseconds.
-   */
-  hears(): boolean {
-    return this.#heartbeat.hears
-  }
-
-  /** Something was perhaps committed of which this node was not told: those who wait are looked after. */
+  /** Something was perhaps committed that this node did not hear of: parked polls are looked after. */
   doubt(): void {
     this.#heartbeat.lost()
     void this.#heartbeat.beat()
@@ -83,6 +91,7 @@ export class Nodes {
   }
 
   async stop(): Promise<void> {
+    this.#pulse.stop()
     await Promise.all([this.#heartbeat.stop(), this.#secondLook.stop(), this.#announcements.stop()])
   }
 }

@@ -7,7 +7,7 @@ import type { Waiters } from '../inbox/waiters.ts'
  * How long a parked poll may miss a message whose hint was lost: while hints arrive, and while they do not.
  */
 const EVERY_MS = 15_000
-const EVERY_MS_DEAF = 2_000
+const EVERY_MS_DEAF = 700
 
 /** Polls that one statement looks for, or about as many. */
 const POLLS_MAX = 500

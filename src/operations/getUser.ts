@@ -11,7 +11,7 @@ export const getUser =
   async (request) => {
     const username = request.params.username.toLowerCase()
     // When somebody was last seen may still be on its way to the store.
-    await inbox.settled()
+    await inbox.flushed()
     const account = await accounts.find(username)
 
     if (!account) throw new Problem('user_not_found', `There is nobody by the name of ${username}.`)

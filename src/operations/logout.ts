@@ -8,7 +8,7 @@ export const logout =
   async (request, reply) => {
     const { session } = request.identity
     // What this client acknowledged must be there for the next login, so it goes first.
-    await inbox.settled()
+    await inbox.acknowledgeOffered(session)
     await sessions.end(session)
     inbox.see(session.username)
 

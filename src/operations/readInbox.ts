@@ -20,16 +20,20 @@ export const readInbox =
     const { after, wait, limit = 100 } = request.query
     const preferred = wait === undefined ? preferredWait(request.headers['prefer']) : undefined
     if (preferred !== undefined) reply.header('Preference-Applied', `wait=${preferred}`)
-    const shown = after ?? session.acknowledgedSeq
+    const shown = after ?? Math.max(session.acknowledgedSeq, session.offeredSeq)
     const shownAgain = shown === session.shownCursor
     session.shownCursor = shown
+    const countIdle = () => {
+      if (shownAgain) limits.take('idlePolls', session.id)
+    }
     const waitMs = (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000
     const connection = connectionOf(request, reply)
 
-    inbox.read(session, { after, limit, waitMs, tokenExpiresAtMs, connection }, (answer) => {
+    const poll = { after, limit, waitMs, tokenExpiresAtMs, connection, onNoWait: countIdle }
+    inbox.read(session, poll, (answer) => {
       try {
         if (answer instanceof Error) throw answer
-        if (shownAgain && !answer.waited) limits.take('idlePolls', session.id)
+        if (answer.displaced) countIdle()
         if (answer.closing)
           reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
         reply.type('application/json; charset=utf-8').send(asJson(answer))

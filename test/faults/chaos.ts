@@ -137,7 +137,7 @@ const CUT_LISTENERS: Deed = {
   what: 'listeners cut',
   concerns: 'connections',
   cutsOff: false,
-  run: ({ databaseUrl }) => terminate(databaseUrl, `query LIKE 'LISTEN %'`),
+  run: ({ databaseUrl }) => terminate(databaseUrl, `application_name = 'restante listener'`),
 }
 
 /** A look for many polls may be among them, and is then repeated only with the next. */
@@ -145,7 +145,7 @@ const CUT_BACKENDS: Deed = {
   what: 'connections cut in the middle of work',
   concerns: 'connections',
   cutsOff: true,
-  run: ({ databaseUrl }) => terminate(databaseUrl, `query NOT LIKE 'LISTEN %' AND random() < 0.5`),
+  run: ({ databaseUrl }) => terminate(databaseUrl, `application_name = 'restante' AND random() < 0.5`),
 }
 
 /** As often as they stand here. */
@@ -159,10 +159,7 @@ async function terminate(databaseUrl: string, which: string): Promise<void> {
   client.on('error', () => {})
   try {
     await client.connect()
-    await client.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE application_name = 'restante' AND ${which}`,
-    )
+    await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${which}`)
   } catch {
     // The database is away itself.
   }

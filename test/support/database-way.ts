@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Ending } from './endings.ts'
+import { atTheEnd, type Ending } from './endings.ts'
 
 /** The way of one node to its database, which can fail as networks do. */
 export class DatabaseWay {
@@ -16,7 +16,7 @@ export class DatabaseWay {
     const way = new DatabaseWay(port)
     way.#server.listen(0, '127.0.0.1')
     await once(way.#server, 'listening')
-    t.after(() => {
+    atTheEnd(t, () => {
       way.#server.close()
       way.drop()
     })

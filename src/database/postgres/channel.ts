@@ -1,8 +1,12 @@
 /**
- * What the nodes tell each other over NOTIFY, all of it in the transaction that it is about:
+ * What the nodes tell each other over NOTIFY, each in the transaction that it is about:
  *
  *   new NODE NAME SEQ NAME SEQ …   that node has added messages to the inboxes of these names
- *   ended SESSION NAME             that session of that name is over; said by a trigger, whoever ended it
- *   probe NODE                     said by a node to find out whether it hears itself
+ *   ended SESSION NAME             that session of that name is over; a trigger sends it
+ *   probe NODE                     a node finds out whether it hears itself
+ *   barrier NODE N                 that node waits until the others have acted upon all of the above
+ *   passed NODE N OTHER            the other one has
+ *
+ * Every schema has a channel of its own, named by its number: the trigger of the migrations does the same.
  */
-export const CHANNEL = 'restante'
+export const CHANNEL_OF_SCHEMA = `SELECT 'restante_' || oid AS channel FROM pg_namespace WHERE nspname = $1`

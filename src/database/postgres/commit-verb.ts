@@ -1,7 +1,6 @@
 import pg from 'pg'
 import { stringify as bytesToUuid } from 'uuid'
 import type { Append, AppendOutcome, Batch, Database, StoreLimits } from '../database.ts'
-import { CHANNEL } from './channel.ts'
 import { msOf, onlineElsewhere, timestampOf } from './fragments.ts'
 
 /** Recipients named in one notification: it holds 8 000 bytes, and these take 50 each at the most. */
@@ -118,7 +117,7 @@ hints AS MATERIALIZED (
 )
 SELECT fresh.n IS NOT NULL AS fresh, fits, seq, fresh.live OR online AS live,
        known.n IS NOT NULL AS known, same, message_id, known.sent_at_ms, known.live AS was_live,
-       (SELECT count(pg_notify('${CHANNEL}', payload)) FROM hints) AS notified
+       (SELECT count(pg_notify($7, payload)) FROM hints) AS notified
   FROM sent LEFT JOIN fresh USING (n) LEFT JOIN known USING (n)
  ORDER BY sent.n`
 
@@ -148,27 +147,16 @@ const TRIES_MAX = 5
 /**
  * The group commit on PostgreSQL.
  *
- * @param nodeId told with every hint, because this node needs none of its own
+ * @param nodeId goes with every hint, because this node needs none of its own
+ * @param channel where the hints go
  */
 export function commitVerb(
   pool: pg.Pool,
   nodeId: string,
+  channel: string,
   { inboxLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
   async function commit(batch: Batch): Promise<AppendOutcome[]> {
-    const { firsts, repeats } = apart(batch.appends)
-    const outcomes = await commitOnce({ ...batch, appends: firsts.map(({ append }) => append) })
-    if (repeats.length === 0) return outcomes
-    // Of two sends with the same key the second must see the first.
-    const rest = { acknowledgements: [], sightings: [], appends: repeats.map(({ append }) => append) }
-    const later = await commit(rest)
-    const inOrder: AppendOutcome[] = []
-    for (const [index, { at }] of firsts.entries()) inOrder[at] = outcomes[index] as AppendOutcome
-    for (const [index, { at }] of repeats.entries()) inOrder[at] = later[index] as AppendOutcome
-    return inOrder
-  }
-
-  async function commitOnce(batch: Batch): Promise<AppendOutcome[]> {
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
@@ -179,6 +167,7 @@ export function commitVerb(
       expiredBeforeMs,
       inboxLimit,
       nodeId,
+      channel,
     ]
     for (let tries = 1; ; tries += 1) {
       try {
@@ -193,25 +182,6 @@ export function commitVerb(
   }
 
   return { commit }
-}
-
-interface Placed {
-  append: Append
-  /** Its place in the batch. */
-  at: number
-}
-
-/** Sets those aside whose sender and key came before in the same batch. */
-function apart(appends: Append[]): { firsts: Placed[]; repeats: Placed[] } {
-  const seen = new Set<string>()
-  const [firsts, repeats]: [Placed[], Placed[]] = [[], []]
-  for (const [at, append] of appends.entries()) {
-    const key = append.idempotency && `${append.senderId} ${append.idempotency.key}`
-    if (key !== undefined && seen.has(key)) repeats.push({ append, at })
-    else firsts.push({ append, at })
-    if (key !== undefined) seen.add(key)
-  }
-  return { firsts, repeats }
 }
 
 const asSent = ({ senderId, to, id, body, sentAtMs, live, idempotency }: Append, n: number) => ({

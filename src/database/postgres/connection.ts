@@ -1,21 +1,54 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../database.ts'
 
-/** Whoever cannot be served within this time is told to come back. */
+/** A request that cannot be served within this time gets 503. */
 const CONNECT_MS_MAX = 5_000
 const QUERY_MS_MAX = 10_000
 
 /** Two for commits; the others for reads, and for logins, which hold one for several statements. */
 const CONNECTIONS_MAX = 12
 
+/** Where the tables are. */
+export interface Place {
+  url: string
+  schema: string
+  /** Where the nodes of this schema hear each other. */
+  channel: string
+}
+
 /**
- * What a connection is set to. A node that was cut off must not hold its rows for longer than a few seconds;
- * and `synchronous_commit=off` would answer senders before their messages are on the disk. Every other value
- * that an operator chose for it waits for the disk too. Statements are planned once a connection, when the
- * tables may still be empty, and must go by an index when they no longer are.
+ * A database, a role or DATABASE_URL may set these to other values: the forms in which values come as text,
+ * the names of tables, and what transactions may expect.
+ */
+const FORMS = `
+  set_config('search_path', quote_ident($1), false),
+  set_config('client_encoding', 'UTF8', false),
+  set_config('DateStyle', 'ISO, MDY', false),
+  set_config('IntervalStyle', 'postgres', false),
+  set_config('TimeZone', 'UTC', false),
+  set_config('bytea_output', 'hex', false),
+  set_config('extra_float_digits', '1', false),
+  set_config('standard_conforming_strings', 'on', false),
+  set_config('default_transaction_isolation', 'read committed', false),
+  set_config('default_transaction_deferrable', 'off', false),
+  set_config('lock_timeout', '0', false),
+  set_config('idle_session_timeout', '0', false)`
+
+/** Migrations take as long as they take. */
+const MIGRATION_SETTINGS = `
+  SELECT ${FORMS},
+         set_config('statement_timeout', '0', false),
+         set_config('idle_in_transaction_session_timeout', '0', false)`
+
+/**
+ * A node that was cut off must not hold its rows for longer than a few seconds; and `synchronous_commit=off`
+ * would answer senders before their messages are on the disk. Every other value that an operator chose for it
+ * waits for the disk too. Statements are planned once a connection, when the tables may still be empty, and
+ * must go by an index when they no longer are.
  */
 const SETTINGS = `
-  SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+  SELECT ${FORMS},
+         set_config('idle_in_transaction_session_timeout', '5s', false),
          set_config('statement_timeout', '${QUERY_MS_MAX}', false),
          set_config('tcp_keepalives_idle', '5', false),
          set_config('tcp_keepalives_interval', '2', false),
@@ -52,16 +85,29 @@ const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) => {
  * @throws DatabaseUnavailable when it leads to a server that takes no writes: the primary of before, for as
  * long as its address is cached somewhere. Kept, such a connection would be used for ever.
  */
-export async function settle(client: pg.ClientBase): Promise<void> {
-  // It may break while the pool hands it over, when nobody listens: that would end the process. Whoever uses
-  // it is told by the failure of the query.
-  client.on('error', () => {})
-  const { rows } = await client.query<{ read_only: string }>(SETTINGS)
+export async function configureConnection(client: pg.ClientBase, schema: string): Promise<void> {
+  ignoreErrors(client)
+  const { rows } = await client.query<{ read_only: string }>(SETTINGS, [schema])
   if (rows[0]?.read_only === 'on') throw new DatabaseUnavailable('The database takes no writes now.')
 }
 
-export function openPool(url: string): pg.Pool {
-  const pool = new pg.Pool({ ...connectionOptions(url), max: CONNECTIONS_MAX, onConnect: settle })
+/** The same for one that migrates, or copies. */
+export async function configureForMigration(client: pg.ClientBase, schema: string): Promise<void> {
+  ignoreErrors(client)
+  await client.query(MIGRATION_SETTINGS, [schema])
+}
+
+/**
+ * A connection may break while nobody listens to it, which would end the process. Its user learns of it by
+ * the failure of the query.
+ */
+export function ignoreErrors(client: pg.ClientBase): void {
+  client.on('error', () => {})
+}
+
+export function openPool({ url, schema }: Place): pg.Pool {
+  const onConnect = (client: pg.ClientBase) => configureConnection(client, schema)
+  const pool = new pg.Pool({ ...connectionOptions(url), max: CONNECTIONS_MAX, onConnect })
   // An idle connection that broke is replaced when one is needed; without a listener it ends the process.
   pool.on('error', () => {})
   return pool

@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import type { Looked, Parked, SharedDatabase } from '../shared-database.ts'
-import { CHANNEL } from './channel.ts'
 import { ALIVE, NOW, onlineElsewhere } from './fragments.ts'
 
 const BEAT = `
@@ -8,7 +7,7 @@ WITH alive AS (
   INSERT INTO node (id, alive_until) VALUES ($1, ${NOW} + ${ALIVE})
   ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
 )
-SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms, pg_notify('${CHANNEL}', 'probe ' || $1)`
+SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms, pg_notify($2, 'probe ' || $1)`
 
 /** A session that is being ended at this moment is waited for, and then passed by. */
 const APPEAR = `
@@ -37,14 +36,14 @@ SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
 type NodeVerbs = Pick<SharedDatabase, 'clock' | 'beat' | 'appear' | 'disappear' | 'isOnline' | 'lookAt'>
 
 /** What nodes that share this database ask of it. */
-export function nodeVerbs(pool: pg.Pool, nodeId: string): NodeVerbs {
+export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeVerbs {
   /** The database's time when the monotonic clock of this process was 0; from the first beat on. */
   let originMs = performance.timeOrigin
   return {
     clock: () => Math.floor(originMs + performance.now()),
     beat: async () => {
       const askedMs = performance.now()
-      const { rows } = await pool.query<{ now_ms: number }>(BEAT, [nodeId])
+      const { rows } = await pool.query<{ now_ms: number }>(BEAT, [nodeId, channel])
       const nowMs = rows[0]?.now_ms as number
       // It was so between the question and the answer. A clock that agrees with that is left as it is.
       originMs = Math.min(Math.max(originMs, nowMs - performance.now()), nowMs - askedMs)

@@ -1,26 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
-import pg from 'pg'
+import type pg from 'pg'
 import type { PrismaClient as SqlitePrismaClient } from '../../generated/prisma/client.ts'
 import { PrismaClient } from '../../generated/prisma-postgres/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
-import { DatabaseUnavailable, DatabaseUnusable, type StoreLimits } from '../database.ts'
-import { migrate } from '../migrate.ts'
+import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
 import type { Hearing, SharedDatabase } from '../shared-database.ts'
+import { Barrier, endEverywhere } from './barrier.ts'
 import { commitVerb } from './commit-verb.ts'
 import { openPool } from './connection.ts'
 import { asDatabaseError } from './errors.ts'
 import { Listener } from './listener.ts'
-import { MigrationAdapter } from './migration-adapter.ts'
 import { nodeVerbs } from './node-verbs.ts'
+import { prepareDatabase, unusable } from './prepare.ts'
 import { purgeVerb } from './purge-verb.ts'
 import { readVerbs } from './read-verbs.ts'
 
 /** Calls that may wait for a connection; one more is refused, so that they cannot fill the memory. */
 const WAITING_MAX = 10_000
-
-/** Of our own choosing: nodes that start at once migrate one after the other. */
-const MIGRATION_LOCK = 7_305_114_877
 
 /**
  * Opens a PostgreSQL database that other nodes may be using, migrated when needed.
@@ -29,62 +26,46 @@ const MIGRATION_LOCK = 7_305_114_877
  */
 export async function openPostgres(url: string, limits: StoreLimits): Promise<SharedDatabase> {
   const nodeId = randomBytes(9).toString('base64url')
-  const pool = openPool(url)
-  const { clock, ...verbs } = nodeVerbs(pool, nodeId)
+  const place = await prepareDatabase(url)
+  const { schema, channel } = place
+  const pool = openPool(place)
+  const barrier = new Barrier(pool, channel, nodeId)
+  const listener = new Listener(place, nodeId, barrier)
+  const { clock, ...verbs } = nodeVerbs(pool, nodeId, channel)
   try {
-    await migrateAlone(url)
-    // From now on it is the database's time.
+    // First, because the others wait for the answers of a node that they know.
+    await listener.open()
+    // From now on the clock is the database's.
     await verbs.beat()
   } catch (error) {
+    await listener.close()
     await pool.end()
     throw unusable(url, error)
   }
 
+  const adapter = new PrismaPg(pool, { schema })
   // Generated from the same models as the one that the verbs are written for.
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) }) as unknown as SqlitePrismaClient
-  const listeners: Listener[] = []
+  const prisma = new PrismaClient({ adapter }) as unknown as SqlitePrismaClient
+  const accounts = accountVerbs(prisma)
   return {
     clock,
     ...guarded(pool, {
-      ...accountVerbs(prisma),
-      ...commitVerb(pool, nodeId, limits),
+      ...accounts,
+      ...endEverywhere(accounts, barrier),
+      ...commitVerb(pool, nodeId, channel, limits),
       ...readVerbs(pool),
       ...purgeVerb(pool),
       ...verbs,
     }),
     listen: (hearing: Hearing) => {
-      const listener = new Listener(url, nodeId, hearing)
-      listeners.push(listener)
-      return listener
+      listener.tell(hearing)
+      return { pulse: () => listener.pulse(), reconnect: () => listener.reconnect() }
     },
     close: async () => {
-      await Promise.all(listeners.map((listener) => listener.close()))
+      await listener.close()
       await prisma.$disconnect()
       await pool.end()
     },
-  }
-}
-
-/** Without the URL, which has the password in it. */
-export function unusable(url: string, error: unknown): DatabaseUnusable {
-  const { host, pathname } = new URL(url)
-  // To a name with several addresses there are several reasons.
-  const reason = error instanceof AggregateError ? error.errors[0] : error
-  const message = `The database ${host}${pathname} cannot be opened: ${(reason as Error).message}`
-  return new DatabaseUnusable(message, { cause: error })
-}
-
-/** Also while other nodes start: who comes second finds nothing to do. */
-export async function migrateAlone(url: string) {
-  const holder = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
-  // When it breaks, the migration fails too, and says why.
-  holder.on('error', () => {})
-  await holder.connect()
-  try {
-    await holder.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
-    await migrate(new MigrationAdapter({ connectionString: url, max: 2 }))
-  } finally {
-    await holder.end()
   }
 }
 

@@ -116,10 +116,16 @@ ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOR
 ALTER TABLE "account" SET (fillfactor = 70);
 ALTER TABLE "session" SET (fillfactor = 70);
 
--- However a session ends, the nodes learn of it when that is committed: "ended SESSION NAME".
+-- However a session ends, the nodes learn of it when that is committed: "ended SESSION NAME". Every schema has a
+-- channel of its own. The trigger finds both by its table, whatever the search path.
 CREATE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  owner_name text;
 BEGIN
-  PERFORM pg_notify('restante', 'ended ' || OLD.id || ' ' || username) FROM account WHERE id = OLD.account_id;
+  EXECUTE format('SELECT username FROM %I.account WHERE id = $1', TG_TABLE_SCHEMA)
+     INTO owner_name USING OLD.account_id;
+  PERFORM pg_notify('restante_' || relnamespace, 'ended ' || OLD.id || ' ' || owner_name)
+     FROM pg_class WHERE oid = TG_RELID;
   RETURN NULL;
 END
 $$;

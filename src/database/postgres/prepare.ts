@@ -1,0 +1,105 @@
+/** What is looked at, and made, before a PostgreSQL database is used. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import pg from 'pg'
+import { DatabaseUnusable } from '../database.ts'
+import { migrate } from '../migrate.ts'
+import { CHANNEL_OF_SCHEMA } from './channel.ts'
+import { configureForMigration, connectionOptions, ignoreErrors, type Place } from './connection.ts'
+import { MigrationAdapter } from './migration-adapter.ts'
+
+/** Of our own choosing: nodes that start at once migrate one after the other. */
+const MIGRATION_LOCK = 7_305_114_877
+
+/** Notifications take milliseconds. */
+const HEARING_MS_MAX = 5_000
+
+const NOT_UTF8 = (encoding: string) =>
+  `Its encoding is ${encoding}, and messages need UTF8. Make one with ` +
+  "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
+
+const NO_SCHEMA =
+  'No schema of its search_path exists. Create one, or name one with ?schema=… in DATABASE_URL.'
+
+/** Prisma puts the name in quotes, and leaves those that are in it. */
+const QUOTED = (schema: string) => `Its schema ${schema} has a double quote in its name. Name another one.`
+
+const DEAF =
+  'Notifications do not arrive over its connections. Behind PgBouncer use pool_mode = session: LISTEN does not ' +
+  'work in transaction mode.'
+
+/**
+ * Finds the tables of a database, and migrates them when needed, also while other nodes start: the second one
+ * finds nothing to do. What must not be used is refused before anything is changed in it.
+ *
+ * @throws DatabaseUnusable when it cannot be reached or used
+ */
+export async function prepareDatabase(url: string): Promise<Place> {
+  try {
+    return await withClient(url, async (holder) => {
+      const schema = await examine(holder, url)
+      await withClient(url, (sender) => refuseDeaf(holder, sender))
+
+      await configureForMigration(holder, schema)
+      await holder.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
+      await holder.query(`CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`)
+      const onConnect = (client: pg.ClientBase) => configureForMigration(client, schema)
+      await migrate(new MigrationAdapter({ connectionString: url, max: 2, onConnect }, { schema }))
+      const { rows } = await holder.query<{ channel: string }>(CHANNEL_OF_SCHEMA, [schema])
+      return { url, schema, channel: rows[0]?.channel as string }
+    })
+  } catch (error) {
+    throw unusable(url, error)
+  }
+}
+
+/** Without the URL, which has the password in it. */
+export function unusable(url: string, error: unknown): DatabaseUnusable {
+  const { host, pathname } = new URL(url)
+  // To a name with several addresses there are several reasons.
+  const reason = error instanceof AggregateError ? error.errors[0] : error
+  const message = `The database ${host}${pathname} cannot be opened: ${(reason as Error).message}`
+  return new DatabaseUnusable(message, { cause: error })
+}
+
+/** Lends a connection that is used for this alone. */
+async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const { query_timeout: _, ...options } = connectionOptions(url)
+  const client = new pg.Client(options)
+  ignoreErrors(client)
+  await client.connect()
+  try {
+    return await use(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Resolves with the schema that `?schema=` names, or else the first of the search path. */
+async function examine(client: pg.Client, url: string): Promise<string> {
+  const { rows } = await client.query<{ encoding: string; schema: string | null }>(
+    "SELECT current_setting('server_encoding') AS encoding, current_schema() AS schema",
+  )
+  const { encoding = '', schema } = rows[0] ?? {}
+  if (encoding !== 'UTF8') throw new DatabaseUnusable(NOT_UTF8(encoding))
+  const wanted = new URL(url).searchParams.get('schema') || schema
+  if (!wanted) throw new DatabaseUnusable(NO_SCHEMA)
+  if (wanted.includes('"')) throw new DatabaseUnusable(QUOTED(wanted))
+  return wanted
+}
+
+/**
+ * A pool that gives a connection to another client after each transaction, as PgBouncer does in transaction
+ * mode, breaks LISTEN, and everything else that a connection is set to.
+ */
+async function refuseDeaf(listener: pg.Client, sender: pg.Client) {
+  const heard = new Promise<'heard'>((resolve) => listener.once('notification', () => resolve('heard')))
+  const late = new AbortController()
+  const channel = `restante_start_${randomBytes(9).toString('hex')}`
+  await listener.query(`LISTEN ${channel}`)
+  await sender.query('SELECT pg_notify($1, $2)', [channel, ''])
+  const end = await Promise.race([heard, pause(HEARING_MS_MAX, 'late', { signal: late.signal })])
+  if (end === 'late') throw new DatabaseUnusable(DEAF)
+  late.abort()
+  await listener.query(`UNLISTEN ${channel}`)
+}

@@ -1,0 +1,225 @@
+/** What holds at every node the moment that one has answered, and what holds when one hears nothing. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import pg from 'pg'
+import { Client, newName, type Person, range, seqsOf } from './support/client.ts'
+import { DatabaseWay } from './support/database-way.ts'
+import { atTheEnd, endOfSuite } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
+import { at, startNodes } from './support/nodes.ts'
+import { park } from './support/parked.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { type RunningServer, startServer } from './support/servers.ts'
+import { SilencedWay } from './support/silenced-way.ts'
+
+let cluster: Cluster
+before(async () => {
+  cluster = await startCluster()
+})
+after(() => cluster.stop())
+
+describe('two nodes that hear each other', () => {
+  const ending = endOfSuite()
+  let database: string
+  let one: RunningServer
+  let other: RunningServer
+  before(async () => {
+    database = await cluster.createDatabase()
+    ;[one, other] = await startNodes(ending, database)
+  })
+  const join = (node = one) => new Client(node).join(newName('ada'))
+
+  it('read at one behind what was acknowledged at the other by a poll, the moment that it was answered', async () => {
+    const ada = await join()
+    await ada.sendMany(ada, 30)
+    for (const seq of range(1, 30)) {
+      const { body } = await ada.poll({ after: seq - 1, wait: 0, limit: 1 })
+      assert.deepEqual(seqsOf(body.messages), [seq])
+      const elsewhere = await at(other, ada).poll({ wait: 0 })
+      assert.deepEqual(seqsOf(elsewhere.body.messages), range(seq, 30))
+    }
+  })
+
+  it('a login at one hands over nothing that was acknowledged at the other', async () => {
+    const ada = await join()
+    await ada.sendMany(ada, 3)
+    await ada.poll({ after: 2, wait: 0 })
+    const { body } = await new Client(other).login(ada.username, { takeover: true })
+    assert.deepEqual(seqsOf(body.offlineMessages), [3])
+  })
+
+  it('an acknowledgement is answered after its commit, though a later commit ends first', async (t) => {
+    const [ada, bob] = [await join(), await join()]
+    await ada.sendMany(ada, 2)
+    // The row that the acknowledgement writes is somebody else's for a while.
+    const [holder, watcher] = [await connectTo(t, database), await connectTo(t, database)]
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM account WHERE username = $1 FOR UPDATE', [ada.username])
+    const polled = ada.poll({ after: 1, wait: 0 })
+    await eventually('its commit waits for the row', async () => {
+      const { rows } = await watcher.query(
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%acknowledged AS MATERIALIZED%'",
+      )
+      return rows.length > 0
+    })
+    const acknowledged = ada.acknowledge(1)
+    const sent = Promise.all(range(1, 64).map(() => bob.send(bob, 'hello')))
+    const seen = await Promise.race([
+      acknowledged.then(() => 'acknowledged'),
+      polled.then(() => 'polled'),
+      // What the later commit has written is there.
+      eventually('the later commit has ended', async () => {
+        const { rows } = await watcher.query('SELECT newest_seq FROM account WHERE username = $1', [
+          bob.username,
+        ])
+        return Number(rows[0].newest_seq) >= 32
+      }).then(() => 'committed'),
+    ])
+    assert.equal(seen, 'committed')
+    const early = await Promise.race([acknowledged, polled, new Client(one).get('/healthz')])
+    assert.deepEqual(early.body, { status: 'ok' }, 'nobody was answered yet')
+
+    await holder.query('COMMIT')
+
+    assert.equal((await acknowledged).status, 204)
+    assert.deepEqual(seqsOf((await polled).body.messages), [2])
+    for (const { status } of await sent) assert.equal(status, 201)
+  })
+
+  const endings: Record<string, (ada: Person) => Promise<{ status: number }>> = {
+    'a logout': (ada) => ada.logout(),
+    'a takeover': (ada) => ada.client.login(ada.username, { takeover: true }),
+    'the end of the account': (ada) =>
+      ada.request('POST', '/v1/me/delete', { body: { password: `the password of ${ada.username}` } }),
+  }
+  for (const [what, end] of Object.entries(endings)) {
+    it(`${what} at one has ended the session at the other when it is answered, 20 times`, async () => {
+      for (const _ of range(1, 20)) {
+        const ada = await join()
+        await ada.sendMany(ada, 1)
+        const elsewhere = at(other, ada)
+        await elsewhere.user(ada)
+
+        assert.ok((await end(ada)).status < 300)
+        const answers = await Promise.all([
+          elsewhere.send(ada, 'late'),
+          elsewhere.poll({ after: 1, wait: 0 }),
+          elsewhere.acknowledge(1),
+          elsewhere.request('POST', '/v1/token'),
+        ])
+
+        assert.deepEqual(
+          answers.map(({ body }) => body.code),
+          Array(4).fill('session_ended'),
+        )
+        assert.equal(await acknowledgedSeq(database, ada), 0, 'what was refused acknowledged nothing')
+      }
+    })
+  }
+})
+
+describe('a node whose notifications are swallowed', () => {
+  it('serves no session that ended elsewhere, acknowledges nothing for it, and ends its polls', async (t) => {
+    const { one, silent, database, silence } = await pairWithSilent(t)
+    const ada = await new Client(silent).join('ada')
+    await ada.sendMany(ada, 1)
+    const bob = await new Client(silent).join('bob')
+    const poll = await park(t, bob, 'wait=55')
+    silence()
+
+    const ended = [at(one, ada).logout(), at(one, bob).logout()]
+    for (const { status } of await Promise.all(ended)) assert.equal(status, 204)
+    const answeredMs = performance.now()
+
+    for (const answer of [await ada.send(ada, 'late'), await ada.poll({ after: 1, wait: 0 })])
+      assert.deepEqual([answer.status, answer.body.code], [401, 'session_ended'])
+    assert.equal(await acknowledgedSeq(database, ada), 0)
+    assert.equal((await poll.answer()).body.code, 'session_ended')
+    assert.ok(performance.now() - answeredMs < 2_000, 'the parked poll ends about then, too')
+  })
+
+  it('answers a new poll with what was stored before it came', async (t) => {
+    const { one, silent, silence } = await pairWithSilent(t)
+    const ada = await new Client(silent).join('ada')
+    await ada.poll({ after: 0, wait: 0 })
+    silence()
+    assert.equal((await at(one, ada).send(ada, 'hello')).status, 201)
+
+    const beganMs = performance.now()
+    const { body } = await ada.poll({ after: 0, wait: 55 })
+
+    assert.deepEqual(seqsOf(body.messages), [1])
+    assert.ok(performance.now() - beganMs < 1_500, 'at once')
+  })
+
+  it('lets no end of a session wait for it for longer than about a second', async (t) => {
+    const { one, silence } = await pairWithSilent(t)
+    const ada = await new Client(one).join('ada')
+    silence()
+    const beganMs = performance.now()
+    assert.equal((await ada.logout()).status, 204)
+    const tookMs = performance.now() - beganMs
+    assert.ok(tookMs > 900 && tookMs < 3_000, `It took ${tookMs} ms.`)
+  })
+})
+
+describe('a node whose database is away', () => {
+  it('answers a new poll with 503, and never with an empty page', async (t) => {
+    const way = await DatabaseWay.start(t, cluster.port)
+    const node = await startServer(t, {}, through(way, await cluster.createDatabase()))
+    const ada = await new Client(node).join('ada')
+    await ada.poll({ after: 0, wait: 0 })
+    const parked = await park(t, ada, 'after=0&wait=55')
+
+    // First it says nothing any more, and then it is known to be away.
+    way.stall()
+    const polls = await Promise.all([1, 2].map((wait) => ada.poll({ after: 0, wait })))
+    assert.deepEqual(
+      polls.map(({ status }) => status),
+      [503, 503],
+    )
+    way.refuse()
+    for (const wait of [0, 1, 55]) {
+      const { status, body } = await ada.poll({ after: 0, wait })
+      assert.deepEqual([status, body.code], [503, 'overloaded'])
+    }
+    way.heal()
+    await eventually('it sends again', async () => (await ada.send(ada, 'hello')).status === 201, 10_000)
+    assert.deepEqual(seqsOf((await parked.answer()).body.messages), [1])
+  })
+})
+
+/** Two nodes. When it is silenced, all that one of them does goes on, but for what it should hear. */
+async function pairWithSilent(t: TestContext) {
+  const database = await cluster.createDatabase()
+  const one = await startServer(t, {}, database)
+  const way = await SilencedWay.start(t, cluster.port)
+  const silent = await startServer(t, {}, through(way, database))
+  return { one, silent, database, silence: () => way.silence() }
+}
+
+/** The same database, by that way. */
+function through(way: { port: number }, database: string): string {
+  const url = new URL(database)
+  url.port = String(way.port)
+  return url.href
+}
+
+/** How far the account of somebody has acknowledged, in the store; 0 when it is gone. */
+async function acknowledgedSeq(database: string, { username }: Person): Promise<number> {
+  const client = new pg.Client({ connectionString: database })
+  await client.connect()
+  try {
+    const text = 'SELECT acknowledged_seq AS seq FROM account WHERE username = $1'
+    return Number((await client.query(text, [username])).rows[0].seq)
+  } finally {
+    await client.end()
+  }
+}
+
+async function connectTo(t: TestContext, database: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: database })
+  await client.connect()
+  atTheEnd(t, () => client.end())
+  return client
+}

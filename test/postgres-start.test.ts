@@ -1,0 +1,294 @@
+/** What a PostgreSQL database may be like, and what is refused before anything is changed in it. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import pg from 'pg'
+import { Client } from './support/client.ts'
+import { atTheEnd } from './support/endings.ts'
+import { at, startNodes } from './support/nodes.ts'
+import { park } from './support/parked.ts'
+import { pgbouncerMissing, startPgbouncer } from './support/pgbouncer.ts'
+import { type Cluster, startCluster } from './support/postgres.ts'
+import { type RunningServer, spawnProgram, startServer } from './support/servers.ts'
+import { startTransactionPool } from './support/transaction-pool.ts'
+
+let cluster: Cluster
+before(async () => {
+  cluster = await startCluster()
+})
+after(() => cluster.stop())
+
+describe('the schema', () => {
+  /** How it is named: what is done to the database before, and what is added to the URL. */
+  const forms: Record<string, { schema: string; prepare?: string[]; query?: string; user?: string }> = {
+    'of the database': {
+      schema: 'chat',
+      prepare: ['CREATE SCHEMA chat', 'ALTER DATABASE $db SET search_path = chat'],
+    },
+    'of the database, with a name that needs quotes, before public': {
+      schema: 'Chat Room',
+      prepare: ['CREATE SCHEMA "Chat Room"', 'ALTER DATABASE $db SET search_path = "Chat Room", public'],
+    },
+    'of the role in this database': {
+      schema: 'chat',
+      prepare: ['CREATE SCHEMA chat', 'ALTER ROLE restante IN DATABASE $db SET search_path = nowhere, chat'],
+    },
+    'of the user, by the name of the user': { schema: 'restante', prepare: ['CREATE SCHEMA restante'] },
+    'in the options of the URL': {
+      schema: 'chat',
+      prepare: ['CREATE SCHEMA chat'],
+      query: `options=${encodeURIComponent('-c search_path=chat')}`,
+    },
+    'as a parameter of the URL': { schema: 'chat', prepare: ['CREATE SCHEMA chat'], query: 'schema=chat' },
+    'as a parameter of the URL, before all others': {
+      schema: 'chat',
+      prepare: ['CREATE SCHEMA chat', 'CREATE SCHEMA other', 'ALTER DATABASE $db SET search_path = other'],
+      query: 'schema=chat',
+    },
+    'as a parameter of the URL, of one that is not there yet': { schema: 'chat', query: 'schema=chat' },
+    'as a parameter of the URL, with a name that needs quotes': {
+      schema: `Ada's own; $1 % %I, \\ ü`,
+      query: `schema=${encodeURIComponent(`Ada's own; $1 % %I, \\ ü`)}`,
+    },
+  }
+  for (const [what, { schema, prepare = [], query }] of Object.entries(forms)) {
+    it(`${what} has all tables, and serves`, async (t) => {
+      const database = await cluster.createDatabase()
+      await inDatabase(database, prepare)
+      const url = query ? `${database}?${query}` : database
+
+      const [one, other] = await startNodes(t, url)
+      await serves(t, one, other)
+      await one.stop()
+      const again = await startServer(t, {}, url)
+      assert.equal((await new Client(again).login('ada')).status, 200)
+
+      const tables = await inDatabase(database, [
+        "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname !~ '^pg_|^information_schema$'",
+      ])
+      assert.deepEqual(tables, [{ schemaname: schema }])
+    })
+  }
+
+  it('is refused with a sentence when its name has a double quote', async (t) => {
+    const database = await cluster.createDatabase()
+    await refused(t, `${database}?schema=${encodeURIComponent('a"b')}`, /a"b.*quote/)
+  })
+
+  it('is refused with a sentence when none of the search path exists', async (t) => {
+    const database = await cluster.createDatabase()
+    await inDatabase(database, ['ALTER DATABASE $db SET search_path = nowhere'])
+    await refused(t, database, /schema.*search_path.*\?schema=/)
+  })
+
+  it('keeps the nodes of one apart from those of another in the same database', async (t) => {
+    const database = await cluster.createDatabase()
+    const [one, another] = [
+      await startServer(t, {}, `${database}?schema=one`),
+      await startServer(t, {}, `${database}?schema=another`),
+    ]
+    const words = await wordsOn(t, database, ['one', 'another'])
+    const ada = await new Client(one).join('ada')
+    await new Client(another).join('ada')
+
+    await ada.send(ada, 'hello')
+    await ada.logout()
+
+    await words.marked()
+    assert.deepEqual(
+      words.heard.map(({ schema, word }) => [schema, word]),
+      [
+        ['one', 'new'],
+        ['one', 'ended'],
+      ],
+    )
+  })
+
+  it('is found by the trigger whatever the search path of the session that is ended by hand', async (t) => {
+    const database = await cluster.createDatabase()
+    const node = await startServer(t, {}, `${database}?schema=chat`)
+    const ada = await new Client(node).join('ada')
+    const poll = await park(t, ada, 'wait=55')
+
+    await inDatabase(database, ['DELETE FROM chat.presence', 'DELETE FROM chat.session'])
+
+    assert.equal((await poll.answer()).body.code, 'session_ended')
+  })
+})
+
+describe('settings of the database', () => {
+  it('change nothing of what is read, nor of what transactions may expect', async (t) => {
+    const database = await cluster.createDatabase()
+    const settings = {
+      DateStyle: "'SQL, DMY'",
+      IntervalStyle: "'sql_standard'",
+      TimeZone: "'Pacific/Kiritimati'",
+      bytea_output: "'escape'",
+      extra_float_digits: '-15',
+      standard_conforming_strings: 'off',
+      client_encoding: "'LATIN1'",
+      default_transaction_isolation: "'serializable'",
+      lock_timeout: '1',
+      idle_session_timeout: '1000',
+    }
+    const statements = Object.entries(settings).map(
+      ([name, value]) => `ALTER DATABASE $db SET ${name} = ${value}`,
+    )
+    await inDatabase(database, statements)
+    const [one, other] = await startNodes(t, database)
+
+    const { ada } = await serves(t, one, other)
+
+    const sent = await ada.send(ada, 'déjà vu 😀', 'a-key')
+    assert.ok(Math.abs(Date.parse(sent.body.sentAt) - Date.now()) < 10_000, sent.body.sentAt)
+    assert.deepEqual((await at(other, ada).send(ada, 'déjà vu 😀', 'a-key')).body, sent.body)
+    const { body } = await at(other, ada).poll({ after: 1, wait: 0 })
+    assert.deepEqual(
+      body.messages.map((message: Record<string, unknown>) => [message['body'], message['sentAt']]),
+      [['déjà vu 😀', sent.body.sentAt]],
+    )
+    await ada.logout()
+    const bob = await new Client(other).join('bob')
+    const { lastSeenAt } = (await bob.user('ada')).body
+    assert.ok(Math.abs(Date.parse(lastSeenAt) - Date.now()) < 10_000, lastSeenAt)
+  })
+})
+
+describe('a database that must not be served', () => {
+  for (const encoding of ['LATIN1', 'SQL_ASCII', 'EUC_JP']) {
+    it(`has the encoding ${encoding}: it is refused, and stays as it was`, async (t) => {
+      const database = await cluster.createDatabase()
+      await inDatabase(database.replace(/\/\w+$/, '/postgres'), [
+        `DROP DATABASE ${nameOf(database)}`,
+        `CREATE DATABASE ${nameOf(database)} ENCODING '${encoding}' TEMPLATE template0`,
+      ])
+
+      for (const url of [database, `${database}?schema=chat`])
+        await refused(t, url, new RegExp(`${encoding}.*UTF8`))
+    })
+  }
+
+  it('was migrated by a newer version: it is refused, and stays as it was', async (t) => {
+    const database = await cluster.createDatabase()
+    await (await startServer(t, {}, database)).stop()
+    await inDatabase(database, [
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+       VALUES ('1', 'x', '29990101000000_future', now(), 1)`,
+      'DELETE FROM node',
+    ])
+
+    await refused(t, database, /newer version.*29990101000000_future/)
+  })
+
+  it('may have a migration of the future that was rolled back', async (t) => {
+    const database = await cluster.createDatabase()
+    await (await startServer(t, {}, database)).stop()
+    await inDatabase(database, [
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, rolled_back_at, applied_steps_count)
+       VALUES ('1', 'x', '29990101000000_future', now(), 0)`,
+    ])
+
+    await startServer(t, {}, database)
+  })
+
+  it('is behind a pool that gives connections away after each transaction', async (t) => {
+    const database = await cluster.createDatabase()
+    const url = new URL(database)
+    url.port = String(await startTransactionPool(t, cluster.port))
+
+    await refused(t, url.href, /PgBouncer.*session/, database)
+    // Nothing is locked for those who start without it.
+    await startServer(t, {}, database)
+  })
+})
+
+describe('PgBouncer', { skip: pgbouncerMissing ?? false }, () => {
+  it('in transaction mode is refused', async (t) => {
+    const database = await cluster.createDatabase()
+    await refused(t, await startPgbouncer(t, database, 'transaction'), /PgBouncer.*session/, database)
+  })
+
+  it('in session mode serves', async (t) => {
+    const url = await startPgbouncer(t, await cluster.createDatabase(), 'session')
+    const [one, other] = await startNodes(t, url)
+    await serves(t, one, other)
+  })
+})
+
+/** Between two nodes a message comes, and a logout ends the poll of the other. */
+async function serves(t: TestContext, one: RunningServer, other: RunningServer) {
+  const ada = await new Client(one).join('ada')
+  const received = await park(t, ada, 'after=0&wait=55')
+  assert.equal((await at(other, ada).send(ada, 'hello')).status, 201)
+  assert.equal((await received.answer()).body.messages[0].body, 'hello')
+  const ended = await park(t, ada, 'after=1&wait=55')
+  assert.equal((await at(other, ada).logout()).status, 204)
+  assert.equal((await ended.answer()).body.code, 'session_ended')
+  return { ada: await new Client(one).enter('ada') }
+}
+
+/** The start ends with 1 and one sentence, and the database is as it was. */
+async function refused(t: TestContext, url: string, sentence: RegExp, database = url) {
+  const before = await contents(database)
+  const program = spawnProgram(t, {}, url)
+  assert.equal(await program.exited, 1)
+  t.diagnostic(program.errors().trim())
+  assert.match(program.errors(), /^[^\n]+\n$/)
+  assert.match(program.errors(), sentence)
+  assert.deepEqual(await contents(database), before)
+}
+
+const contents = (database: string) =>
+  inDatabase(database.replace(/\?.*/, ''), [
+    `SELECT nspname || '.' || relname AS name,
+            CASE WHEN relkind = 'r' THEN query_to_xml(format('TABLE %I.%I', nspname, relname), true, true, '')::text END AS rows
+       FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+      WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1`,
+    "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1",
+  ])
+
+const nameOf = (database: string) => new URL(database).pathname.slice(1)
+
+/** Runs statements, `$db` being the database's name. Resolves with the rows of all. */
+async function inDatabase(database: string, statements: string[]): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: database })
+  await client.connect()
+  try {
+    const rows: unknown[] = []
+    for (const text of statements)
+      rows.push(...(await client.query(text.replaceAll('$db', nameOf(database)))).rows)
+    return rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** The first words of what nodes tell each other, but for their probes. */
+async function wordsOn(t: TestContext, database: string, schemas: string[]) {
+  const client = new pg.Client({ connectionString: database })
+  await client.connect()
+  atTheEnd(t, () => client.end())
+  const { rows } = await client.query(
+    "SELECT 'restante_' || oid AS channel, nspname AS schema FROM pg_namespace WHERE nspname = ANY ($1)",
+    [schemas],
+  )
+  const heard: { schema: string; word: string }[] = []
+  let mark = () => {}
+  client.on('notification', ({ channel, payload = '' }) => {
+    const [word = ''] = payload.split(' ')
+    if (word === 'mark') mark()
+    else if (word !== 'probe')
+      heard.push({ schema: rows.find((row) => row.channel === channel).schema, word })
+  })
+  for (const { channel } of rows) await client.query(`LISTEN ${channel}`)
+  return {
+    heard,
+    /** Resolves when all was heard that was said before. */
+    marked: async () => {
+      const marked = new Promise<void>((resolve) => {
+        mark = resolve
+      })
+      await client.query('SELECT pg_notify($1, $2)', [rows[0].channel, 'mark'])
+      await marked
+    },
+  }
+}
