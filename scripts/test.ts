@@ -1,22 +1,34 @@
 /**
- * Runs the tests on both databases, or on one: `npm run test:postgres -- test/long-poll.test.ts`. What the
- * service promises holds on both, so every file runs on both, but for those that are listed here.
+ * Runs the tests on both databases at once, or on one: `npm run test:postgres -- test/long-poll.test.ts`.
+ * What the service promises holds on both, so every file runs on both, but for those that are listed here.
+ *
+ * The tests that take minutes are in test/long: `npm run test:long`, or some of them by name:
+ * `npm run test:long -- crash`.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { migrate } from '../src/database/migrate.ts'
 import { MigrationAdapter } from '../src/database/postgres/migration-adapter.ts'
+import { SqliteAdapter } from '../src/database/sqlite/adapter.ts'
 import { startCluster } from '../test/support/postgres.ts'
+
+/** On each database: more than there are cores, because a test waits much of its time. */
+const FILES_AT_ONCE = 3
+
+const SLOWEST_SHOWN = 10
 
 /** What runs once, with the first database, and why. */
 const ONCE: Record<string, string> = {
   announcements: 'has no database',
+  bench: 'measures both databases itself',
   'chat-example': 'is about a shell script',
   checkpoints: 'is about the write-ahead log of SQLite',
   'commit-queue': 'has no database',
+  contract: 'is about the contract, and HTTP',
   config: 'has no database, or is about the files of SQLite',
   deploy: 'has a cluster of its own',
   durability: 'is about the settings of SQLite',
@@ -24,10 +36,11 @@ const ONCE: Record<string, string> = {
   'fault-checker': 'has no database',
   faults: 'is about the locks of SQLite, and its disk',
   hearing: 'has no database',
-  'inbox-index': 'is about the statements of SQLite',
+  limits: 'is about what a process keeps in memory',
   migrations: 'has both databases itself',
   move: 'has both databases itself',
   'node-faults': 'has a cluster of its own',
+  'node-versions': 'is about Node',
   nodes: 'has a cluster of its own',
   pages: 'is about the statements of SQLite',
   'node-promises': 'has a cluster of its own',
@@ -37,52 +50,107 @@ const ONCE: Record<string, string> = {
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
   'session-memory': 'has no database',
+  'sqlite-file': 'is about the file of SQLite',
   tidy: 'reads the sources',
+  upgrade: 'has both databases itself',
   waiters: 'has no database',
 }
 
-const [wanted = 'both', ...files] = process.argv.slice(2)
-const all = readdirSync('test').filter((name) => name.endsWith('.test.ts'))
-const named = files.length > 0 ? files : all.map((name) => `test/${name}`)
+const [wanted = 'both', ...given] = process.argv.slice(2)
+const files = filesOf(wanted, given)
 const reasonOf = (file: string) => ONCE[file.replace(/^.*\/|\.test\.ts$/g, '')]
+const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 
-let failed = false
-let failures = ''
-if (wanted !== 'postgres') await run('SQLite', named, {})
-if (wanted !== 'sqlite') {
+const onSqlite = wanted === 'postgres' ? undefined : runOnSqlite()
+const onPostgres = wanted === 'sqlite' ? undefined : runOnPostgres(wanted === 'postgres' ? 'inherit' : 'pipe')
+const results = [await onSqlite, await onPostgres].filter((result) => result !== undefined)
+
+const times = results.flatMap((result) => result.times).sort((a, b) => b.seconds - a.seconds)
+if (times.length > SLOWEST_SHOWN) {
+  console.log('| seconds | the slowest files |\n| ---: | --- |')
+  for (const { seconds, file, database } of times.slice(0, SLOWEST_SHOWN))
+    console.log(`| ${seconds} | ${file}, ${database} |`)
+}
+const failed = results.filter(({ code }) => code !== 0)
+for (const { database, failures } of failed) console.log(`\n== what failed on ${database} ==\n\n${failures}`)
+rmSync(scratch, { recursive: true })
+// Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
+process.exit(failed.length > 0 ? 1 : 0)
+
+function filesOf(suite: string, names: string[]): string[] {
+  if (suite !== 'long' && names.length > 0) return names
+  const folder = suite === 'long' ? 'test/long' : 'test'
+  const all = readdirSync(folder).filter((name) => name.endsWith('.test.ts'))
+  const chosen = names.length > 0 ? all.filter((file) => names.some((name) => file.includes(name))) : all
+  if (chosen.length === 0) throw new Error(`${folder} has no test of that name. It has: ${all.join(', ')}`)
+  return chosen.map((name) => join(folder, name))
+}
+
+async function runOnSqlite() {
+  const template = join(scratch, 'template.db')
+  await migrate(new SqliteAdapter(template))
+  return run('SQLite', files, { TEST_SQLITE: template }, 'inherit')
+}
+
+async function runOnPostgres(output: 'inherit' | 'pipe') {
+  const onBoth = files.filter((file) => reasonOf(file) === undefined)
+  if (given.length > 0)
+    for (const file of files.filter((name) => !onBoth.includes(name)))
+      console.log(`${file} runs once, with SQLite: it ${reasonOf(file)}.`)
+  if (onBoth.length === 0) return undefined
   const cluster = await startCluster()
   try {
     const template = await cluster.createDatabase()
     await migrate(new MigrationAdapter({ connectionString: template }))
-    const onBoth = named.filter((file) => reasonOf(file) === undefined)
-    for (const file of named)
-      if (!onBoth.includes(file)) console.log(`${file} runs once: it ${reasonOf(file)}.`)
-    await run('PostgreSQL', onBoth, { TEST_POSTGRES: template })
+    return await run('PostgreSQL', onBoth, { TEST_POSTGRES: template }, output)
   } finally {
     await cluster.stop()
   }
 }
 
-if (failures) console.log(`== what failed ==\n\n${failures}`)
-// Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
-process.exit(failed ? 1 : 0)
-
-async function run(database: string, testFiles: string[], env: Record<string, string>) {
-  if (testFiles.length === 0) return
-  console.log(`\n== ${testFiles.length} files of tests on ${database} ==\n`)
+/** @param output with `pipe` it is shown when the other database is done */
+async function run(
+  database: string,
+  testFiles: string[],
+  env: Record<string, string>,
+  output: 'inherit' | 'pipe',
+) {
   const started = performance.now()
-  const reportFile = join(tmpdir(), `restante-failed-tests-${process.pid}.txt`)
+  const report = join(scratch, database)
   const reporters = [
     ...['--test-reporter', 'spec', '--test-reporter-destination', 'stdout'],
-    ...['--test-reporter', './scripts/failed-tests.mjs', '--test-reporter-destination', reportFile],
+    ...['--test-reporter', './scripts/test-report.mjs', '--test-reporter-destination', report],
   ]
-  const args = ['--import', 'tsx', '--test', ...reporters, ...testFiles]
-  const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: 'inherit' })
-  const [code] = await once(child, 'close')
+  const args = [
+    '--import',
+    'tsx',
+    '--test',
+    `--test-concurrency=${FILES_AT_ONCE}`,
+    ...reporters,
+    ...testFiles,
+  ]
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', output, 'inherit'],
+  })
+  const said = child.stdout ? text(child.stdout) : ''
+  const [code] = (await once(child, 'close')) as [number | null]
   const seconds = Math.round((performance.now() - started) / 1_000)
-  console.log(`\n== on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`)
-  if (code !== 0) failed = true
-  const report = readFileSync(reportFile, 'utf8')
-  if (report) failures += `On ${database}:\n\n${report}`
-  rmSync(reportFile)
+  if (output === 'pipe') await onSqlite
+  console.log(await said)
+  console.log(
+    `== ${testFiles.length} files on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`,
+  )
+  const told = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
+  const times = told.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
+  return {
+    database,
+    code,
+    times,
+    failures: told.map((line) => ('failure' in line ? line.failure : '')).join(''),
+  }
+}
+
+function readReport(line: string) {
+  return JSON.parse(line) as { failure: string } | { file: string; seconds: number }
 }

@@ -1,7 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
-import { Passwords } from './accounts/passwords.ts'
+import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
@@ -34,6 +34,8 @@ export interface Surroundings {
   logTo: NodeJS.WritableStream
   /** Called when the database is lost for good: what it was doing is unknown, so the process should end. */
   onLoss: (error: Error) => void
+  /** For tests, which hash far more passwords than they are about. */
+  passwordCost?: PasswordCost
 }
 
 /**
@@ -44,7 +46,7 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, logTo, onLoss }: Surroundings,
+  { env, logTo, onLoss, passwordCost }: Surroundings,
 ): Promise<FastifyInstance> {
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, { app, contract }] = await Promise.all([
@@ -66,7 +68,7 @@ export async function createServer(
   const sessions = new Sessions(database, tokens, presence, config, clock, lease)
   const nodes = lease && new Nodes(shared, waiters, sessions, lease, app.log)
   const inbox = new Inbox(database, waiters, history, config, nodes)
-  const accounts = new Accounts(database, new Passwords(), sessions, clock)
+  const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const stopRetention = startRetention(database, config, history, onFault)

@@ -12,7 +12,7 @@ const NASTY = [
   '{"body": "not JSON"}',
 ].join('\n')
 
-describe('examples/chat.sh', { concurrency: 4, timeout: 120_000 }, () => {
+describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
   const server = shareServer()
 
   it('carries quotes, newlines, backslashes and emoji both ways, unchanged', async (t) => {

@@ -31,7 +31,7 @@ it('a node follows to the new primary, though the old one is back at the address
   assert.equal((await new Client(node).get('/readyz')).status, 503)
 
   way.leadTo(primary.port)
-  await eventually('a message is accepted', async () => (await bob.send(ada, 'hello')).status === 201, 10_000)
+  await eventually('a message is accepted', async () => (await bob.send(ada, 'hello')).status === 201)
   const { body } = await poll.answer()
   assert.deepEqual([body.messages[0].seq, body.messages[0].body], [1, 'hello'])
 })

@@ -3,12 +3,9 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { adaAndBob, Client, range, seqsOf } from './support/client.ts'
 import { asAfterCrash } from './support/databases.ts'
-import { eventually } from './support/eventually.ts'
+import { AT_ONCE_MS, eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer, startServer } from './support/servers.ts'
-
-/** Far below the waits that are asked for here, and far above what an answer takes. */
-const AT_ONCE_MS = 2_000
 
 const server = shareServer()
 const withLimits = shareServer({ RATE_LIMITS: 'on' })

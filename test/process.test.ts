@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client } from './support/client.ts'
-import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
+import { fileOf, noDatabaseYet, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { type Env, type LogLine, spawnProgram, spawnServer } from './support/servers.ts'
 
@@ -54,15 +54,6 @@ describe('a start', () => {
     assert.equal(second.errors(), '')
   })
 
-  it('ends in a sentence when the thread of the database dies meanwhile', async (t) => {
-    const preload = new URL('./support/dying-thread.mjs', import.meta.url).href
-    const program = spawnProgram(t, { NODE_OPTIONS: `--import=${preload}` }, await newDatabase(t))
-
-    assert.equal(await program.exited, 1)
-    assert.equal(program.errors(), 'The database is lost: The thread has died.\n')
-    assert.deepEqual(program.logs, [])
-  })
-
   it('is refused in a sentence when another process has the database, which goes on', async (t) => {
     const first = await spawnServer(t)
     const ada = await new Client(first).join('ada')
@@ -84,7 +75,7 @@ describe('a start', () => {
   })
 
   it('is given to one of several that start at the same moment', async (t) => {
-    const database = await newDatabase(t)
+    const database = noDatabaseYet(t)
     const programs = Array.from({ length: 4 }, () => spawnProgram(t, {}, database))
     const listens = (await Promise.allSettled(programs.map(({ listening }) => listening))).map(
       ({ status }) => status === 'fulfilled',
@@ -108,7 +99,7 @@ describe('a start', () => {
 
   it('is refused in a sentence when the port is taken', async (t) => {
     const { url, port } = await somethingElse(t)
-    const sentence = await refusal(t, await newDatabase(t), { PORT: String(port) })
+    const sentence = await refusal(t, noDatabaseYet(t), { PORT: String(port) })
     assert.match(sentence, /EADDRINUSE/)
     assert.ok(sentence.includes(new URL(url).host), sentence)
   })
@@ -158,7 +149,7 @@ describe('a start', () => {
   })
 
   it('is refused in a sentence when the disk is full, and possible when it no longer is', async (t) => {
-    const database = await newDatabase(t)
+    const database = noDatabaseYet(t)
     const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" dist/main.js', process.execPath]
     const sentence = await refusal(t, database, {}, full)
     assert.ok(sentence.includes(fileOf(database)), sentence)
@@ -169,7 +160,7 @@ describe('a start', () => {
   })
 
   it('is refused with one sentence for each mistake in the configuration', async (t) => {
-    const program = spawnProgram(t, { PORT: 'http', RETENTION: 'soon', JWT_SECRET: '' }, await newDatabase(t))
+    const program = spawnProgram(t, { PORT: 'http', RETENTION: 'soon', JWT_SECRET: '' }, noDatabaseYet(t))
     assert.equal(await program.exited, 1)
     assert.match(
       program.errors(),

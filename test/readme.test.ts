@@ -8,6 +8,7 @@ import { markdownTable } from '../bench/support/report.ts'
 import { readConfig } from './support/built.ts'
 import { Client } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
+import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { startServer } from './support/servers.ts'
 import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
@@ -39,7 +40,7 @@ function shell(t: TestContext, standIns: string[]) {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   })
-  t.after(() => process.kill(-(child.pid as number), 'SIGKILL'))
+  atTheEnd(t, () => process.kill(-(child.pid as number), 'SIGKILL'))
   const lines: string[] = []
   createInterface(child.stdout).on('line', (line) => lines.push(line))
   let typed = 0
@@ -112,19 +113,16 @@ test('README and .env.example name every variable with its default', () => {
 })
 
 test('every file that README and the documents point to is there', () => {
-  for (const page of [
-    'README.md',
-    'CONTRIBUTING.md',
-    'docs/durability.md',
-    'docs/operating.md',
-    'bench/README.md',
-  ]) {
-    const folder = page.replace(/[^/]*$/, '')
-    for (const [, target = ''] of root(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
-      assert.doesNotThrow(() => root(folder + target), `${page} → ${target}`)
-    }
-  }
-  for (const [path] of root('docs/durability.md').matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)) root(path)
+  const pages = ['README.md', 'CONTRIBUTING.md', 'docs/durability.md', 'docs/operating.md', 'bench/README.md']
+  const links = pages.flatMap((page) =>
+    [...root(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(
+      ([, target = '']) => page.replace(/[^/]*$/, '') + target,
+    ),
+  )
+  const proofs = [...root('docs/durability.md').matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)]
+  assert.ok(links.length > 0 && proofs.length > 0)
+
+  for (const path of [...links, ...proofs.map(([path]) => path)]) assert.doesNotThrow(() => root(path), path)
 })
 
 test('README shows what the last benchmark measured', () => {

@@ -7,7 +7,10 @@ import { overloaded, Problem } from '../problems.ts'
  * OWASP Password Storage Cheat Sheet: the least that is recommended for Argon2id, which is the library's
  * default algorithm.
  */
-const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+
+/** What a hash costs, in the terms of Argon2. */
+export type PasswordCost = typeof COST
 
 /** Hashes that may wait for a core. At about 30 ms each the last of them waits 2 s on two cores. */
 const LINE_MAX = 128
@@ -28,16 +31,18 @@ export function refuseGone(client: Client): void {
  */
 export class Passwords {
   readonly #line = pLimit(availableParallelism())
+  readonly #cost: PasswordCost
   readonly #nobodys: Promise<string>
 
-  constructor() {
+  constructor(cost = COST) {
+    this.#cost = cost
     // Checked against when the name is unknown, so that the answer takes as long as with a wrong password.
-    this.#nobodys = hash('nobody knows this one', PARAMETERS)
+    this.#nobodys = hash('nobody knows this one', cost)
   }
 
   /** @throws Problem overloaded when too many wait already; any, when the client has gone meanwhile */
   hash(password: string, client: Client): Promise<string> {
-    return this.#inLine(() => hash(password, PARAMETERS), client)
+    return this.#inLine(() => hash(password, this.#cost), client)
   }
 
   /**

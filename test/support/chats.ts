@@ -8,7 +8,7 @@ import { missingCommands, pathWith } from './stand-ins/stand-ins.ts'
 const SCRIPT = fileURLToPath(new URL('../../examples/chat.sh', import.meta.url))
 
 /** How long something awaited may take; a chat starts dozens of processes before its first word. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 120_000
 
 export interface ChatOptions {
   takeover?: boolean

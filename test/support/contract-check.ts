@@ -15,7 +15,9 @@ export interface Answer {
 type Part = Record<string, unknown>
 
 const document = load(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as Part
-const OPTIONS = { strict: false, formats: { uuid: true, 'date-time': true } } as const
+// Redocly checks the schemas themselves, once and not in every file of tests.
+const TRUSTED = { strict: false, meta: false, validateSchema: false } as const
+const OPTIONS = { ...TRUSTED, formats: { uuid: true, 'date-time': true } } as const
 const ajv = new Ajv2020(OPTIONS).addSchema(document, 'contract')
 /** Headers are text, which the contract may call a number. */
 const headerAjv = new Ajv2020({ ...OPTIONS, coerceTypes: true }).addSchema(document, 'contract')

@@ -9,6 +9,9 @@ import { atTheEnd, type Ending } from './endings.ts'
 /** A migrated PostgreSQL database to copy, set by scripts/test.ts; without it the tests run on SQLite. */
 const TEMPLATE = process.env['TEST_POSTGRES']
 
+/** The same for SQLite; without it each database is made by its server, which takes longer. */
+const SQLITE_TEMPLATE = process.env['TEST_SQLITE']
+
 /** Which database servers under test have, unless the test names one. */
 export const onPostgres = TEMPLATE !== undefined
 
@@ -24,8 +27,14 @@ export function scratchFolder(t: Ending): string {
 
 /** A database of its own for a test. Resolves with what to set DATABASE_URL to. */
 export async function newDatabase(t: Ending): Promise<string> {
-  return TEMPLATE === undefined ? `file:${join(scratchFolder(t), 'restante.db')}` : copyOf(TEMPLATE, t)
+  if (TEMPLATE !== undefined) return copyOf(TEMPLATE, t)
+  const database = noDatabaseYet(t)
+  if (SQLITE_TEMPLATE !== undefined) copyFileSync(SQLITE_TEMPLATE, fileOf(database))
+  return database
 }
+
+/** Where the first start of a server makes a SQLite file. */
+export const noDatabaseYet = (t: Ending): string => `file:${join(scratchFolder(t), 'restante.db')}`
 
 /** The path of the SQLite file. For tests that are about the file; they do not run on PostgreSQL. */
 export const fileOf = databaseFile

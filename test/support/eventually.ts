@@ -5,6 +5,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 const PAUSE_MS = 10
 
 /**
+ * Far more than an answer takes, on a busy machine too, and far less than polls wait that are not answered at
+ * once.
+ */
+export const AT_ONCE_MS = 5_000
+
+/**
  * Looks again and again, for what sends no event. Resolves when it is so.
  *
  * @param what is waited for, told when it does not come
@@ -12,7 +18,7 @@ const PAUSE_MS = 10
 export async function eventually(
   what: string,
   look: () => boolean | Promise<boolean>,
-  withinMs = 5_000,
+  withinMs = 30_000,
 ): Promise<void> {
   const untilMs = performance.now() + withinMs
   while (!(await look())) {

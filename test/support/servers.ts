@@ -27,6 +27,9 @@ export interface RunningServer {
 /** All nodes of a PostgreSQL database have it in common; on SQLite one is made. */
 const JWT_SECRET = 'a secret that all test servers have'
 
+/** The least that Argon2 takes. A server that is a process of its own has what the program has. */
+const PASSWORD_COST = { memoryCost: 8, timeCost: 1, parallelism: 1 }
+
 /** What every test server runs with, unless the test says otherwise: a port of its own, its database. */
 const envFor = (database: string, env: Env): Env => ({
   HOST: '127.0.0.1',
@@ -59,6 +62,7 @@ export async function startServer(t: Ending, env: Env = {}, existing?: string): 
     onLoss: (error) => {
       throw error
     },
+    passwordCost: PASSWORD_COST,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()

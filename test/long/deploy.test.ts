@@ -2,17 +2,14 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage } from 'node:http'
 import { before, describe, it, type TestContext } from 'node:test'
-import { adaAndBob, Client, newName, type Person, range } from './support/client.ts'
-import type { Answer } from './support/contract-check.ts'
-import { atTheEnd, type Ending, endOfSuite } from './support/endings.ts'
-import { eventually } from './support/eventually.ts'
-import { park } from './support/parked.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
-import { type ProxyKind, proxyKinds } from './support/proxies.ts'
-import { type ServerProcess, spawnServer } from './support/servers.ts'
-
-/** Far more than a wake-up takes, and far less than the polls here would wait. */
-const AT_ONCE_MS = 2_000
+import { adaAndBob, Client, newName, type Person, range } from '../support/client.ts'
+import type { Answer } from '../support/contract-check.ts'
+import { atTheEnd, type Ending, endOfSuite } from '../support/endings.ts'
+import { AT_ONCE_MS, eventually } from '../support/eventually.ts'
+import { park } from '../support/parked.ts'
+import { type Cluster, startCluster } from '../support/postgres.ts'
+import { type ProxyKind, proxyKinds } from '../support/proxies.ts'
+import { type ServerProcess, spawnServer } from '../support/servers.ts'
 
 const NODE_ENV = { TRUST_PROXY: '127.0.0.1', PRESENCE_GRACE: '1s' }
 

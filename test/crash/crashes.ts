@@ -1,0 +1,104 @@
+/**
+ * kill -9 in the middle of things. The process cannot say goodbye, so whatever it told anybody before must be
+ * true afterwards. It is no loss of power: for that the commits are synced, see durability.test.ts.
+ *
+ * `CRASH_ROUNDS=20` runs another number of rounds, `CRASH_SEED=…` repeats the ones that failed, as far as
+ * the scheduler lets it.
+ */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Client, Person } from '../support/client.ts'
+import { fileOf, itOnSqlite, newDatabase, noDatabaseYet } from '../support/databases.ts'
+import { eventually } from '../support/eventually.ts'
+import { randomFrom } from '../support/random.ts'
+import { type Program, type RunningServer, spawnProgram, spawnServer } from '../support/servers.ts'
+import { checkCursors, checkInboxes, checkKeys } from './checks.ts'
+import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from './load.ts'
+
+/** @param usual what is run where the environment does not say otherwise */
+export function describeCrashes(usual: { rounds: number; seed: number }): void {
+  const rounds = Number(process.env['CRASH_ROUNDS'] ?? usual.rounds)
+  const seed = Number(process.env['CRASH_SEED'] ?? usual.seed)
+  const killedStarts = rounds + 2
+
+  describe('kill -9', () => {
+    it(`in the middle of a load of sends loses nothing that was accepted and stores nothing twice, ${rounds} times`, async (t) => {
+      const random = randomFrom(seed)
+      t.diagnostic(`CRASH_SEED=${seed} CRASH_ROUNDS=${rounds}`)
+      const database = await newDatabase(t)
+      let server = await spawnServer(t, {}, database)
+      let people = await joinAll(server)
+      const readers = RECIPIENTS.map((name): Reader => ({ name, cursor: 0, acknowledged: 0, shown: 0 }))
+      const everything: Sent[] = []
+
+      for (let round = 1; round <= rounds; round++) {
+        const load = new Load(round, random, people, readers)
+        await load.runUntilKilled(server.process, 20 + Math.floor(random() * 400))
+        assert.equal(await server.exited, 'SIGKILL')
+        everything.push(...load.sent)
+
+        server = await spawnServer(t, {}, database)
+        people = moved(people, server)
+        const unanswered = load.sent.filter(({ id }) => id === undefined)
+        await checkCursors(people, readers)
+        const kept = await checkInboxes(people, readers, everything)
+        await checkKeys(people, load.sent, random)
+        await checkInboxes(people, readers, everything)
+        t.diagnostic(
+          `round ${round}: ${load.sent.length - unanswered.length} accepted, ${unanswered.length} without an answer, ` +
+            `of which ${unanswered.filter(({ body }) => kept.has(body)).length} were stored`,
+        )
+        assert.ok(unanswered.length > 0, 'The kill came in the middle of sends.')
+      }
+      await server.stop()
+    })
+
+    // What a start of SQLite leaves half done is a file; PostgreSQL migrates in transactions.
+    itOnSqlite('at any moment of the first start is made good by the next', async (t) => {
+      const random = randomFrom(seed)
+      const opening = async (program: Program, database: string) => {
+        const isThere = () => existsSync(fileOf(database))
+        await Promise.race([eventually('the file is there', isThere, 30_000), program.exited])
+        return performance.now()
+      }
+      const undisturbed = noDatabaseYet(t)
+      const program = spawnProgram(t, {}, undisturbed)
+      const openedMs = await opening(program, undisturbed)
+      await program.listening
+      const openingMs = performance.now() - openedMs
+
+      for (let kill = 0; kill < killedStarts; kill++) {
+        const database = noDatabaseYet(t)
+        const first = spawnProgram(t, {}, database)
+        await opening(first, database)
+        // Spread over the migration and what follows it, which leaves no trace that could be waited for.
+        await pause((openingMs * (kill + random())) / killedStarts)
+        first.process.kill('SIGKILL')
+        await first.exited
+
+        const server = await spawnServer(t, {}, database)
+        const ada = await new Client(server).join('ada')
+        assert.equal((await ada.send('ada', 'Is this thing on?')).status, 201)
+        await server.stop()
+        assert.equal(server.errors(), '')
+      }
+    })
+  })
+}
+
+async function joinAll(server: RunningServer): Promise<People> {
+  const client = new Client(server)
+  const names = [...SENDERS, ...RECIPIENTS]
+  const people = await Promise.all(names.map((name) => client.join(name)))
+  return new Map(people.map((joined) => [joined.username, joined]))
+}
+
+/** The same people with the same tokens, at the address of the server that was started anew. */
+function moved(people: People, server: RunningServer): People {
+  const client = new Client(server)
+  return new Map(
+    [...people].map(([name, { token, cursor }]) => [name, new Person(client, name, token, cursor)]),
+  )
+}

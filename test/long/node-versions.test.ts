@@ -1,0 +1,22 @@
+/** The Nodes that are supported beside the one that runs the tests; .ci/run has all tests on Node 24. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { runScript } from '../support/scripts.ts'
+
+/** A start as a process and its end, the threads of the database, and what clients see. */
+const FILES = ['process', 'shutdown', 'sending', 'long-poll', 'sessions', 'contract'].map(
+  (name) => `test/${name}.test.ts`,
+)
+
+describe('on another version of Node', () => {
+  for (const version of ['22', '26']) {
+    it(`(${version}) the packages install, the server starts, and keeps its promises`, async (t) => {
+      const command = ['npm', 'run', 'test:sqlite', '--', ...FILES]
+      const { code, output } = await runScript(t, ['scripts/on-node.mjs', version, ...command])
+
+      assert.match(output, new RegExp(`^v${version}\\.`, 'm'))
+      assert.equal(code, 0, output)
+      t.diagnostic(/== .+ ==/.exec(output)?.[0] ?? '')
+    })
+  }
+})
