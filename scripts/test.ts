@@ -24,6 +24,7 @@ const SLOWEST_SHOWN = 10
 /** What runs once, with the first database, and why. */
 const ONCE: Record<string, string> = {
   announcements: 'has no database',
+  backup: 'is about SQLite files',
   bench: 'measures both databases itself',
   'chat-example': 'is about a shell script',
   checkpoints: 'is about the write-ahead log of SQLite',
@@ -49,6 +50,7 @@ const ONCE: Record<string, string> = {
   'postgres-start': 'has a cluster of its own',
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
+  standby: 'has clusters of its own',
   'session-memory': 'has no database',
   'sqlite-file': 'is about the file of SQLite',
   tidy: 'reads the sources',

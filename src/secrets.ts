@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { ConfigurationError, mistakesInSecrets, splitSecrets } from './config.ts'
+import { ConfigurationError, databaseFile, mistakesInSecrets, splitSecrets } from './config.ts'
 
 /** Of a secret of our own making; in base64url that makes 43 characters. */
 const SECRET_BYTES = 32
@@ -13,6 +13,9 @@ export interface Secrets {
   /** The first signs; all verify. */
   readonly jwt: readonly [string, ...string[]]
 }
+
+/** Where a secret of our own making is kept. */
+export const secretFile = (databaseUrl: string) => `${databaseFile(databaseUrl)}.jwt-secret`
 
 /**
  * The token secrets: from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a file

@@ -9,6 +9,7 @@ import { type Config, databaseFile, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
 import type { Database } from './database/database.ts'
+import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
 import { openSqlite } from './database/sqlite/open.ts'
 import { createApp } from './http/app.ts'
@@ -26,7 +27,7 @@ import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
 import { serveApiReference } from './operator/api-reference.ts'
-import { readSecrets } from './secrets.ts'
+import { readSecrets, secretFile } from './secrets.ts'
 
 /** What the server gets from the process that it runs in. */
 export interface Surroundings {
@@ -48,12 +49,13 @@ export async function createServer(
   config: Config,
   { env, logTo, onLoss, passwordCost }: Surroundings,
 ): Promise<FastifyInstance> {
+  const app = createApp(config, logTo)
   // The database opens while everything is prepared that can do without it.
-  const [{ database, shared }, { app, contract }] = await Promise.all([
-    openDatabase(config, onLoss),
-    prepareHttp(config, logTo),
+  const [{ database, shared }, contract] = await Promise.all([
+    openDatabase(config, app.log, onLoss),
+    prepareHttp(app, config),
   ])
-  const secrets = readSecrets(env, `${databaseFile(config.databaseUrl)}.jwt-secret`)
+  const secrets = readSecrets(env, secretFile(config.databaseUrl))
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const history = new ClockHistory(shared?.clock ?? Date.now)
@@ -96,23 +98,23 @@ export async function createServer(
 /** One node alone has its SQLite file; several share a PostgreSQL database. */
 async function openDatabase(
   config: Config,
+  log: DatabaseLog,
   onLoss: (error: Error) => void,
 ): Promise<{ database: Database; shared?: SharedDatabase }> {
   if (!isPostgres(config.databaseUrl))
-    return { database: await openSqlite(databaseFile(config.databaseUrl), config, onLoss) }
+    return { database: await openSqlite(databaseFile(config.databaseUrl), config, log, onLoss) }
   // Not before it is wanted: to load it takes a quarter of the time of a start.
   const { openPostgres } = await import('./database/postgres/open.ts')
-  const shared = await openPostgres(config.databaseUrl, config)
+  const shared = await openPostgres(config.databaseUrl, config, log)
   return { database: shared, shared }
 }
 
 /** What answers every request before and after the operations. */
-async function prepareHttp(config: Config, logTo: NodeJS.WritableStream) {
+async function prepareHttp(app: FastifyInstance, config: Config) {
   const contract = readContract(config.messageLengthMax)
-  const app = createApp(config, logTo)
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
   replyWithProblems(app, contract)
   await serveApiReference(app, contract)
-  return { app, contract }
+  return contract
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { runProgram } from './support/backups.ts'
 import { Client, passwordOf, range, seqsOf } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
@@ -58,6 +59,26 @@ describe('npm run move', () => {
     assert.deepEqual(seqsOf((await adaThere.poll({ after: 251, wait: 0 })).body.messages), [252])
     assert.equal((await new Client(node).register('carol')).body.code, 'username_taken')
     await new Client(node).join('dave')
+  })
+
+  it('moves inboxes on when the file is a backup', async (t) => {
+    const old = await startServer(t, { JWT_SECRET }, newFile(t))
+    const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
+    await bob.send(ada, 'kept')
+    const backup = join(scratchFolder(t), 'backup.db')
+    await runProgram('backup', old.database, [backup])
+    await bob.send(ada, 'lost')
+    await old.stop()
+
+    const url = await cluster.createDatabase()
+    const { stdout } = await move(url, backup)
+
+    assert.match(stdout, /message 1, restored_range 2,/)
+    const node = await startServer(t, { JWT_SECRET }, url)
+    await at(node, bob).send(ada, 'after')
+    const { body } = await at(node, ada).poll({ after: 2, wait: 0 })
+    assert.deepEqual(body.gap, { from: 3, to: body.cursor - 1, reason: 'restored' })
+    assert.equal(body.messages[0].body, 'after')
   })
 
   it('knows every table', async (t) => {

@@ -6,7 +6,10 @@ import { startCluster } from './support/postgres.ts'
 
 it('a connection that is cut while nobody listens to it does not end the process', async (t) => {
   const cluster = await startCluster()
-  const pool = openPool({ url: await cluster.createDatabase(), schema: 'public', channel: 'none' })
+  const pool = openPool(
+    { url: await cluster.createDatabase(), schema: 'public', channel: 'none' },
+    async () => {},
+  )
   const taken = await pool.connect()
   t.after(async () => {
     taken.release(true)

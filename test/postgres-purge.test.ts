@@ -20,7 +20,8 @@ const stores: SharedDatabase[] = []
 before(async () => {
   cluster = await startCluster()
   url = await cluster.createDatabase()
-  for (const _ of range(1, 3)) stores.push(await openPostgres(url, { inboxLimit: 1e6 }))
+  for (const _ of range(1, 3))
+    stores.push(await openPostgres(url, { inboxLimit: 1e6 }, { warn: assert.fail }))
 })
 
 after(async () => {

@@ -8,8 +8,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LINES_MAX = 250
 const COLUMNS_MAX = 110
 
-/** What runs: the server, the threads of its database, and what moves a database. */
-const ENTRIES = ['main.ts', 'move.ts', 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
+/** What runs: the server, the threads of its database, and what copies, moves or mends one. */
+const PROCESSES = ['main.ts', 'backup.ts', 'move.ts', 'restored.ts']
+const ENTRIES = [...PROCESSES, 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
 
 /**
  * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of
@@ -103,7 +104,7 @@ test('arrows point one way: a part imports only what it may know', async (t) => 
 
   await t.test('and every part but the wiring is listed', () => {
     const parts = new Set(sources.map(partOf))
-    for (const wiring of ['main.ts', 'move.ts', 'server.ts']) parts.delete(wiring)
+    for (const wiring of [...PROCESSES, 'server.ts']) parts.delete(wiring)
     assert.deepEqual([...parts].sort(), Object.keys(ARROWS).sort())
   })
 })
@@ -119,7 +120,7 @@ test('only database/ knows Prisma and SQL', async (t) => {
 })
 
 test('only what is begun as a process, and how it ends, knows the process', () => {
-  const known = ['main.ts', 'move.ts', 'operator/mistakes.ts']
+  const known = [...PROCESSES, 'operator/mistakes.ts']
   for (const name of sources.filter((source) => !known.includes(source))) {
     assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
   }

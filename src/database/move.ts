@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs'
 import type SqliteFile from 'better-sqlite3'
 import pg from 'pg'
 import { DatabaseUnusable } from './database.ts'
-import { migrate } from './migrate.ts'
 import { configureForMigration } from './postgres/connection.ts'
 import { timestampOf } from './postgres/fragments.ts'
 import { prepareDatabase, unusable } from './postgres/prepare.ts'
-import { SqliteAdapter } from './sqlite/adapter.ts'
-import { openStatements } from './sqlite/connection.ts'
-import { holdDatabase } from './sqlite/hold.ts'
+import { useAlone } from './sqlite/alone.ts'
 import { NEWEST_SEQ } from './sqlite/inboxes.ts'
+import { moveOnIfMarked } from './sqlite/restores.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
 const TABLES = ['account', 'session', 'message', 'restored_range', 'idempotency_key'] as const
@@ -32,29 +29,10 @@ const ROWS_AT_ONCE = 100
  * @throws DatabaseInUse, DatabaseUnusable
  */
 export async function moveToPostgres(path: string, url: string): Promise<Moved> {
-  if (!existsSync(path)) throw new DatabaseUnusable(`There is no file ${path}.`)
-  const hold = holdDatabase(path)
-  try {
-    const file = await openFile(path)
-    try {
-      return await copyAll(file, url)
-    } finally {
-      file.close()
-    }
-  } finally {
-    hold.release()
-  }
-}
-
-async function openFile(path: string): Promise<SqliteFile.Database> {
-  try {
-    await migrate(new SqliteAdapter(path))
-    const file = openStatements(path)
-    return file
-  } catch (error) {
-    const message = `The database ${path} cannot be opened: ${(error as Error).message}`
-    throw new DatabaseUnusable(message, { cause: error })
-  }
+  return useAlone(path, (file) => {
+    moveOnIfMarked(file)
+    return copyAll(file, url)
+  })
 }
 
 async function copyAll(file: SqliteFile.Database, url: string): Promise<Moved> {

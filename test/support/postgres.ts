@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -23,6 +23,8 @@ export interface Cluster {
   halt: () => Promise<void>
   /** From its next start on it takes no writes, like a standby. */
   takeNoWrites: () => void
+  /** Has a standby take over. Resolves when it takes writes. */
+  promote: () => Promise<void>
   /** Ends it, with its files. */
   stop: () => Promise<void>
 }
@@ -35,13 +37,19 @@ const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronou
 /**
  * @param durable whether it must stand a crash of the machine
  * @param copyOf one that is halted, to begin with its files
+ * @param recovers whether it recovers its files as far as they go, as after a restore to a point in time
+ * @param follows where the primary can be reached, which makes it a hot standby of that one
  */
 export async function startCluster({
   durable = false,
   copyOf,
+  recovers = false,
+  follows,
 }: {
   durable?: boolean
   copyOf?: Cluster
+  recovers?: boolean
+  follows?: number
 } = {}): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'restante-postgres-'))
   // The server runs as another user when the tests run as root.
@@ -67,9 +75,22 @@ export async function startCluster({
   // With their owner, who may not be the one who runs the tests.
   if (copyOf) execFileSync('cp', ['-a', copyOf.files, files])
   else await server.initialise()
-  await server.start()
+  if (follows !== undefined) {
+    const primary = `host=127.0.0.1 port=${follows} user=${USER} password=${USER}`
+    appendFileSync(join(files, 'postgresql.auto.conf'), `primary_conninfo = '${primary}'\n`)
+    writeFileSync(join(files, 'standby.signal'), '')
+  }
+  if (recovers) {
+    // The archive has no more than is in the files.
+    appendFileSync(join(files, 'postgresql.auto.conf'), "restore_command = 'false'\n")
+    writeFileSync(join(files, 'recovery.signal'), '')
+  }
+  const started = server.start()
+  // It does not count as started before it takes writes.
+  if (follows === undefined) await started
 
   let databases = 0
+  let running = true
   return {
     port,
     files,
@@ -84,13 +105,25 @@ export async function startCluster({
       // An immediate shutdown: its processes end where they stand, and the next start recovers from the log.
       process.kill(Number(pid), 'SIGQUIT')
       await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
+      running = false
     },
-    start: () => server.start(),
+    start: async () => {
+      await server.start()
+      running = true
+    },
     halt: () => server.stop(),
     takeNoWrites: () =>
       appendFileSync(join(files, 'postgresql.auto.conf'), 'default_transaction_read_only = on\n'),
+    promote: async () => {
+      const client = server.getPgClient()
+      await client.connect()
+      await client.query('SELECT pg_promote()')
+      await client.end()
+      await started
+    },
     stop: async () => {
-      await server.stop()
+      // It would wait for the end of one that has ended.
+      if (running) await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }

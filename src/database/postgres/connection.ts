@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { DatabaseUnavailable } from '../database.ts'
+import type { RestoreCheck } from './restores.ts'
 
 /** A request that cannot be served within this time gets 503. */
 const CONNECT_MS_MAX = 5_000
@@ -105,8 +106,11 @@ export function ignoreErrors(client: pg.ClientBase): void {
   client.on('error', () => {})
 }
 
-export function openPool({ url, schema }: Place): pg.Pool {
-  const onConnect = (client: pg.ClientBase) => configureConnection(client, schema)
+export function openPool({ url, schema }: Place, checkRestore: RestoreCheck): pg.Pool {
+  const onConnect = async (client: pg.ClientBase) => {
+    await configureConnection(client, schema)
+    await checkRestore(client)
+  }
   const pool = new pg.Pool({ ...connectionOptions(url), max: CONNECTIONS_MAX, onConnect })
   // An idle connection that broke is replaced when one is needed; without a listener it ends the process.
   pool.on('error', () => {})

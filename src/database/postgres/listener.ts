@@ -4,6 +4,7 @@ import { DatabaseUnavailable } from '../database.ts'
 import type { Hearing } from '../shared-database.ts'
 import type { Barrier } from './barrier.ts'
 import { configureConnection, connectionOptions, ignoreErrors, type Place } from './connection.ts'
+import type { RestoreCheck } from './restores.ts'
 
 /** As it is called in `pg_stat_activity`. */
 const LISTENER = 'restante listener'
@@ -27,15 +28,17 @@ export class Listener {
   readonly #place: Place
   readonly #nodeId: string
   readonly #barrier: Barrier
+  readonly #checkRestore: RestoreCheck
   readonly #closing = new AbortController()
   #hearing: Hearing | undefined
   #ended: Promise<unknown> = Promise.resolve()
   #client: pg.Client | undefined
 
-  constructor(place: Place, nodeId: string, barrier: Barrier) {
+  constructor(place: Place, nodeId: string, barrier: Barrier, checkRestore: RestoreCheck) {
     this.#place = place
     this.#nodeId = nodeId
     this.#barrier = barrier
+    this.#checkRestore = checkRestore
   }
 
   /** Resolves when it listens. From then on it connects again by itself, when it must. */
@@ -107,6 +110,8 @@ export class Listener {
     try {
       await client.connect()
       await configureConnection(client, schema)
+      // Before every poll that waits looks again: it must find the gap.
+      await this.#checkRestore(client)
       // What nodes tell each other here is nothing that must outlive a crash.
       await client.query(`SET synchronous_commit = off; LISTEN ${channel}`)
     } catch (error) {

@@ -5,6 +5,7 @@ import type { PrismaClient as SqlitePrismaClient } from '../../generated/prisma/
 import { PrismaClient } from '../../generated/prisma-postgres/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
+import type { DatabaseLog } from '../restores.ts'
 import type { Hearing, SharedDatabase } from '../shared-database.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
 import { commitVerb } from './commit-verb.ts'
@@ -15,6 +16,7 @@ import { nodeVerbs } from './node-verbs.ts'
 import { prepareDatabase, unusable } from './prepare.ts'
 import { purgeVerb } from './purge-verb.ts'
 import { readVerbs } from './read-verbs.ts'
+import { restoreCheck } from './restores.ts'
 
 /** Calls that may wait for a connection; one more is refused, so that they cannot fill the memory. */
 const WAITING_MAX = 10_000
@@ -24,13 +26,18 @@ const WAITING_MAX = 10_000
  *
  * @throws DatabaseUnusable when it cannot be reached or opened
  */
-export async function openPostgres(url: string, limits: StoreLimits): Promise<SharedDatabase> {
+export async function openPostgres(
+  url: string,
+  limits: StoreLimits,
+  log: DatabaseLog,
+): Promise<SharedDatabase> {
   const nodeId = randomBytes(9).toString('base64url')
   const place = await prepareDatabase(url)
   const { schema, channel } = place
-  const pool = openPool(place)
+  const checkRestore = restoreCheck(log)
+  const pool = openPool(place, checkRestore)
   const barrier = new Barrier(pool, channel, nodeId)
-  const listener = new Listener(place, nodeId, barrier)
+  const listener = new Listener(place, nodeId, barrier, checkRestore)
   const { clock, ...verbs } = nodeVerbs(pool, nodeId, channel)
   try {
     // First, because the others wait for the answers of a node that they know.

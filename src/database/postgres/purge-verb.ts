@@ -23,8 +23,9 @@ SELECT id FROM node WHERE ${DEAD}`
 /** By the index on \`sent_at\`, from its end: keys to keep in between are not gone through. */
 const purgeKeys = (which: string, order: 'ASC' | 'DESC') => `
 DELETE FROM idempotency_key
- WHERE id IN (SELECT id FROM idempotency_key WHERE sent_at ${which} ${timestampOf('$1::bigint')}
-               ORDER BY sent_at ${order} LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
+ WHERE (sender_id, key) IN (
+   SELECT sender_id, key FROM idempotency_key WHERE sent_at ${which} ${timestampOf('$1::bigint')}
+    ORDER BY sent_at ${order} LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
 const PURGE_OLD_KEYS = purgeKeys('<=', 'ASC')
 const PURGE_WRONG_KEYS = purgeKeys('>', 'DESC')
 
@@ -52,15 +53,19 @@ mine AS MATERIALIZED (
    WHERE id > $1 AND id <= $2
      AND purged_seq < CASE WHEN $4::bigint > 0 OR deleted_at IS NOT NULL THEN newest_seq
                            ELSE acknowledged_seq END
+     AND EXISTS (SELECT FROM message WHERE recipient_id = account.id AND seq > purged_seq)
    ORDER BY id LIMIT ${INBOXES_MAX}
      FOR NO KEY UPDATE SKIP LOCKED
 ),
 purgeable AS MATERIALIZED (
-  SELECT id, purged_seq, least(kept.seq - 1, seen.seq) AS up_to
+  SELECT id, purged_seq, least(kept.seq - 1, seen.seq) AS up_to,
+         kept.seq IS NULL AND seen.messages = ${MESSAGES_PER_INBOX_MAX} AS unfinished
     FROM mine
    CROSS JOIN LATERAL (
-     SELECT max(seq) AS seq FROM message
-      WHERE recipient_id = mine.id AND seq > purged_seq AND seq <= purged_seq + ${MESSAGES_PER_INBOX_MAX}
+     SELECT max(seq) AS seq, count(*) AS messages
+       FROM (SELECT seq FROM message
+              WHERE recipient_id = mine.id AND seq > purged_seq ORDER BY seq LIMIT ${MESSAGES_PER_INBOX_MAX}
+            ) AS _
    ) AS seen
     LEFT JOIN LATERAL (
      SELECT seq FROM message
@@ -78,7 +83,7 @@ account_moved AS (
   UPDATE account SET purged_seq = up_to FROM purgeable
    WHERE account.id = purgeable.id AND up_to > purgeable.purged_seq
 )
-SELECT id, up_to - purged_seq = ${MESSAGES_PER_INBOX_MAX} AS unfinished FROM purgeable ORDER BY id`
+SELECT id, unfinished FROM purgeable ORDER BY id`
 
 /** Removes what may go, one small portion a call. */
 export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
@@ -105,7 +110,7 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
       // Nothing is older than the clocks, and the statement takes no infinity.
       const befores = [acknowledgedBeforeMs, unacknowledgedBeforeMs].map((ms) => Math.max(ms, 0))
       const values = [from, to, ...befores, nowMs, unacknowledgedFromMs]
-      const { rows } = await pool.query<{ id: number; unfinished: boolean | null }>(PURGE_INBOXES, values)
+      const { rows } = await pool.query<{ id: number; unfinished: boolean }>(PURGE_INBOXES, values)
       const unfinished = rows.find((row) => row.unfinished)
       if (unfinished) return unfinished.id - 1
       if (rows.length === INBOXES_MAX) return rows.at(-1)?.id

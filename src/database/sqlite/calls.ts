@@ -28,5 +28,8 @@ export interface Failure {
   stack: string | undefined
 }
 
-/** The reply that says whether the store could be opened; calls are numbered from 1. */
+/**
+ * The reply that says whether the store could be opened, and how many inboxes a restore has moved on; calls
+ * are numbered from 1.
+ */
 export const OPENING = 0

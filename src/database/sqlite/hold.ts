@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
+import { isInWalMode, syncFolder } from './files.ts'
 
 export interface Hold {
   /** @throws DatabaseUnavailable when the path leads to another file by now, or to none */
@@ -24,6 +25,7 @@ export function holdDatabase(path: string): Hold {
   const hold = new SqliteFile(`${real}.lock`, { timeout: 0 })
   try {
     hold.exec('BEGIN EXCLUSIVE')
+    refuseForeignLog(path, real)
     refuseForeign(real)
   } catch (error) {
     hold.close()
@@ -54,20 +56,23 @@ function makeFile(path: string) {
   for (let below = folder; below !== dirname(made); below = dirname(below)) syncFolder(dirname(below))
 }
 
-function syncFolder(path: string) {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
-}
-
 /** SQLite names the write-ahead log after the file, so two names would have two logs and break it. */
 function refuseSecondName(path: string, real: string) {
   if (statSync(real).nlink === 1) return
   throw new DatabaseUnusable(
     `The database ${path} has a second name, a hard link, and another process may use it there. Remove one of them.`,
+  )
+}
+
+/**
+ * A database that never had a log does not own the one beside it: a copy was put in the place of another
+ * database, and SQLite would mix the two (sqlite.org/howtocorrupt.html, 1.4).
+ */
+function refuseForeignLog(path: string, real: string) {
+  const log = statSync(`${real}-wal`, { throwIfNoEntry: false })
+  if (!log?.size || !statSync(real).size || isInWalMode(real)) return
+  throw new DatabaseUnusable(
+    `Beside ${path} lies ${real}-wal, the log of the database that was there before. Remove ${real}-wal and ${real}-shm.`,
   )
 }
 

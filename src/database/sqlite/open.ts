@@ -1,4 +1,5 @@
 import type { Database, StoreLimits } from '../database.ts'
+import { type DatabaseLog, restoredLine } from '../restores.ts'
 import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /**
@@ -11,10 +12,13 @@ import { type DatabaseThread, startThread } from './start-thread.ts'
 export async function openSqlite(
   path: string,
   limits: StoreLimits,
+  log: DatabaseLog,
   onLoss: (error: Error) => void,
 ): Promise<Database> {
   // The reader opens what the writer has made.
   const writer = await startThread({ role: 'writer', path, limits }, onLoss)
+  if (writer.restored !== undefined)
+    log.warn(restoredLine('The database was restored from a backup', writer.restored))
   const reader = await startThread({ role: 'reader', path, limits }, onLoss)
   const [write, read] = [verbOf(writer), verbOf(reader)]
   return {

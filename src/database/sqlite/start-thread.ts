@@ -11,6 +11,8 @@ import { type Call, type Failure, OPENING, type Reply, type ThreadData } from '.
 const CALLS_MAX = 20_000
 
 export interface DatabaseThread {
+  /** How many inboxes were moved on, because the file is a restored backup. */
+  restored: number | undefined
   /** @throws DatabaseUnavailable when too many calls wait already, or the store cannot serve now */
   call: (verb: Call['verb'], args: unknown[]) => Promise<unknown>
   close: () => Promise<void>
@@ -62,8 +64,9 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     return reply(lastId)
   }
 
+  let restored: number | undefined
   try {
-    await reply(OPENING)
+    restored = (await reply(OPENING)) as number | undefined
     opened = true
   } catch (error) {
     if (error instanceof DatabaseInUse) throw error
@@ -71,6 +74,7 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     throw new DatabaseUnusable(message, { cause: error })
   }
   return {
+    restored,
     call,
     close: async () => {
       closing = true

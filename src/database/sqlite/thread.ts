@@ -15,6 +15,7 @@ interface End {
   verbs: Partial<Database>
   before: () => void
   after: () => void
+  restored?: number | undefined
 }
 
 async function openEnd({ role, path, limits }: ThreadData): Promise<End> {
@@ -26,7 +27,11 @@ async function openEnd({ role, path, limits }: ThreadData): Promise<End> {
 async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
   /** Where one page is damaged others may be, so the store is not ready again until the file is mended. */
   let damage: string | undefined
-  const end = await attempt(OPENING, () => openEnd(data))
+  const end = await attempt(
+    OPENING,
+    () => openEnd(data),
+    ({ restored }) => restored,
+  )
   if (!end) return
   const { verbs, before, after } = end
 
@@ -56,10 +61,14 @@ async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
     port.postMessage(message)
   }
 
-  async function attempt<T>(id: number, run: () => Promise<T>): Promise<T | undefined> {
+  async function attempt<T>(
+    id: number,
+    run: () => Promise<T>,
+    toReply: (value: T) => unknown = (value) => value,
+  ): Promise<T | undefined> {
     try {
       const value = await run()
-      reply({ id, value: id === OPENING ? undefined : value })
+      reply({ id, value: toReply(value) })
       return value
     } catch (error) {
       if (isDamage(error)) damage = (error as Error).message

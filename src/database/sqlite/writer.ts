@@ -10,6 +10,7 @@ import { holdDatabase } from './hold.ts'
 import { purgeVerb } from './purge-verb.ts'
 import type { ReadVerbs } from './reader.ts'
 import { Recipients } from './recipients.ts'
+import { moveOnIfMarked } from './restores.ts'
 
 /** What only the one writer may do. */
 export type WriteVerbs = Omit<Database, keyof ReadVerbs> & Pick<Database, 'ping'>
@@ -20,6 +21,8 @@ export interface Writer {
   before: () => void
   /** Called when a verb has settled. */
   after: () => void
+  /** How many inboxes were moved on, because the file is a restored backup. */
+  restored: number | undefined
 }
 
 /**
@@ -36,6 +39,7 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
   await migrate(adapter)
 
   const statements = openStatements(path)
+  const restored = moveOnIfMarked(statements)
   const prisma = new PrismaClient({ adapter })
   const recipients = new Recipients(statements)
   const checkpoints = checkpointsBeside(statements, path)
@@ -57,5 +61,5 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
       hold.release()
     },
   }
-  return { verbs, before: hold.check, after: checkpoints.look }
+  return { verbs, before: hold.check, after: checkpoints.look, restored }
 }

@@ -1,0 +1,132 @@
+import pg from 'pg'
+import { type DatabaseLog, restoredLine, SKIP_MIN } from '../restores.ts'
+
+/**
+ * The server that a connection leads to. A standby that takes over goes on with a higher timeline, and so
+ * does a recovery to a point in time; a new cluster has another identifier.
+ */
+const SERVER = `
+  (SELECT system_identifier::text AS identifier,
+          ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline
+     FROM pg_control_system()) AS server`
+
+const COMPARE = `
+SELECT system_identifier IS NOT NULL AS known, identifier, server.timeline,
+       (system_identifier, store.timeline) IS NOT DISTINCT FROM (identifier, server.timeline) AS same
+  FROM store, ${SERVER}
+ WHERE id = 1`
+
+interface Comparison {
+  known: boolean
+  same: boolean
+  identifier: string
+  timeline: number
+}
+
+const NOTE = 'UPDATE store SET system_identifier = $1, timeline = $2 WHERE id = 1'
+
+/** As in sqlite/restores.ts. A clock that cannot be right gives 0. */
+const MOVE_ON = `
+WITH clock AS (
+  SELECT CASE WHEN number < 2 ^ 52 THEN number ELSE 0 END AS next
+    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS number) AS _
+),
+skipped AS (
+  INSERT INTO restored_range (account_id, from_seq, to_seq)
+  SELECT id, newest_seq + 1, CASE WHEN newest_seq < next THEN next ELSE newest_seq + ${SKIP_MIN} END
+    FROM account, clock
+   WHERE deleted_at IS NULL
+  RETURNING account_id, to_seq
+)
+UPDATE account SET newest_seq = to_seq FROM skipped WHERE id = account_id`
+
+/** Of a million inboxes that takes half a minute. */
+const MOVE_ON_MS_MAX = 3_600_000
+
+/** No privilege for these functions, or a server that has none: SQLSTATE of a hosted one. */
+const UNDETECTABLE = new Set(['42501', '0A000', '42883'])
+
+const UNDETECTED =
+  'The database does not say which server it is, so restores and failovers are not detected. ' +
+  'Run "npm run restored" after one, before the nodes start.'
+
+/** Sees to it that a new connection is used only when no number of another server can come again. */
+export type RestoreCheck = (client: pg.ClientBase) => Promise<void>
+
+/** A check for the connections of one node, which says in its log what it found. */
+export function restoreCheck(log: DatabaseLog): RestoreCheck {
+  let warned = false
+  return async (client) => {
+    try {
+      const moved = await moveOnIfRestored(client)
+      if (moved !== undefined)
+        log.warn(restoredLine('The database was restored, or another server has taken over', moved))
+    } catch (error) {
+      if (!UNDETECTABLE.has(codeOf(error))) throw error
+      if (!warned) log.warn(UNDETECTED)
+      warned = true
+    }
+  }
+}
+
+/**
+ * Moves every inbox on when the connection leads to another server than the one that is noted in the
+ * database, and notes the new one. Of several nodes one does it, and the others wait.
+ *
+ * @returns how many inboxes were moved on; undefined when it is the same server, or the first
+ */
+async function moveOnIfRestored(client: pg.ClientBase): Promise<number | undefined> {
+  if ((await compare(client, '')).same) return undefined
+  return inTransaction(client, async () => {
+    const { same, known, identifier, timeline } = await compare(client, 'FOR UPDATE OF store')
+    if (same) return undefined
+    await client.query(NOTE, [identifier, timeline])
+    return known ? moveOn(client) : undefined
+  })
+}
+
+/**
+ * Moves every inbox on, whatever the server is: after a restore that nothing else can notice. Nodes may run
+ * meanwhile.
+ *
+ * @returns how many inboxes were moved on
+ */
+export async function moveOnAnyway(client: pg.ClientBase): Promise<number> {
+  const moved = await moveOnIfRestored(client).catch((error) => {
+    if (UNDETECTABLE.has(codeOf(error))) return undefined
+    throw error
+  })
+  return moved ?? inTransaction(client, () => moveOn(client))
+}
+
+async function moveOn(client: pg.ClientBase): Promise<number> {
+  await client.query('SET LOCAL statement_timeout = 0')
+  // Commits lock rows one by one, and would meet this statement in a circle.
+  await client.query(patient('LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE'))
+  return (await client.query(patient(MOVE_ON))).rowCount ?? 0
+}
+
+/** Of an interface that its types leave out. */
+const patient = (text: string): pg.QueryConfig & { query_timeout: number } => ({
+  text,
+  query_timeout: MOVE_ON_MS_MAX,
+})
+
+async function compare(client: pg.ClientBase, lock: string): Promise<Comparison> {
+  const { rows } = await client.query<Comparison>(`${COMPARE} ${lock}`)
+  return rows[0] as Comparison
+}
+
+async function inTransaction<T>(client: pg.ClientBase, run: () => Promise<T>): Promise<T> {
+  await client.query('BEGIN')
+  try {
+    const result = await run()
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
+const codeOf = (error: unknown): string => (error instanceof pg.DatabaseError ? (error.code ?? '') : '')

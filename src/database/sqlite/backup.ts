@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import SqliteFile from 'better-sqlite3'
+import { DatabaseUnusable } from '../database.ts'
+import { isInWalMode, syncFolder } from './files.ts'
+
+/**
+ * Copies a database that a server may be using, and marks the copy: a server that opens it moves every inbox
+ * on first. The copy is a snapshot; commits go on meanwhile.
+ *
+ * @param path the database
+ * @param file where the copy goes; an older backup there is replaced
+ * @returns the size of the copy in bytes
+ * @throws DatabaseUnusable with a sentence; then `file` is as it was
+ */
+export function backUp(path: string, file: string): number {
+  const owner = statSync(path, { throwIfNoEntry: false })
+  if (!owner) throw new DatabaseUnusable(`There is no database ${path}.`)
+  const folder = dirname(resolve(file))
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new DatabaseUnusable(`There is no folder ${folder} for the backup.`)
+  refuseToReplace(path, file)
+
+  const target = existsSync(file) ? realpathSync(file) : file
+  const draft = `${target}.${randomBytes(6).toString('hex')}.partial`
+  try {
+    makeFor(owner, draft)
+    copy(path, draft)
+    mark(draft)
+    sync(draft)
+    renameSync(draft, target)
+    syncFolder(dirname(resolve(target)))
+    return statSync(target).size
+  } catch (error) {
+    if (error instanceof DatabaseUnusable) throw error
+    const message = `The backup of ${path} to ${file} failed: ${(error as Error).message}`
+    throw new DatabaseUnusable(message, { cause: error })
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}
+
+/** Only an older backup is replaced: above all never a database, under any of its names. */
+function refuseToReplace(path: string, file: string) {
+  const database = realpathSync(path)
+  const beside = ['-wal', '-shm', '-journal'].map((suffix) => database + suffix)
+  if (beside.includes(resolve(file)))
+    throw new DatabaseUnusable(`The name ${file} belongs to the database. Choose another one for the backup.`)
+  const [there, own] = [statSync(file, { throwIfNoEntry: false }), statSync(database)]
+  if (!there) return
+  if (there.ino === own.ino && there.dev === own.dev)
+    throw new DatabaseUnusable(`${file} is the database itself. Choose another name for the backup.`)
+  if (there.isFile() && isBackup(file)) return
+  throw new DatabaseUnusable(`${file} exists and is no backup of Restante, so it is not replaced.`)
+}
+
+function isBackup(file: string): boolean {
+  // To open another one could leave a log beside it.
+  if (isInWalMode(file)) return false
+  const connection = new SqliteFile(file, { readonly: true })
+  try {
+    return connection.prepare('SELECT is_backup FROM store WHERE id = 1').pluck().get() === 1
+  } catch {
+    return false
+  } finally {
+    connection.close()
+  }
+}
+
+/** Messages are private. Made by root, the copy is for the server's user all the same. */
+function makeFor({ uid, gid }: Stats, draft: string) {
+  const made = openSync(draft, 'wx', 0o600)
+  try {
+    if (fstatSync(made).uid === 0) fchownSync(made, uid, gid)
+  } finally {
+    closeSync(made)
+  }
+}
+
+function copy(path: string, draft: string) {
+  const connection = new SqliteFile(path, { readonly: true })
+  try {
+    const tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+    if (!tables.includes('_prisma_migrations'))
+      throw new DatabaseUnusable(`${path} is no database of Restante.`)
+    if (!tables.includes('store'))
+      throw new DatabaseUnusable(`${path} was last used by an older version. Start this one on it first.`)
+    connection.prepare('VACUUM INTO ?').run(draft)
+  } finally {
+    connection.close()
+  }
+}
+
+function mark(draft: string) {
+  const connection = new SqliteFile(draft)
+  try {
+    // What fails is thrown away.
+    connection.pragma('journal_mode = OFF')
+    connection.prepare('UPDATE store SET is_backup = 1').run()
+  } finally {
+    connection.close()
+  }
+}
+
+/** VACUUM INTO leaves that to the kernel. */
+function sync(draft: string) {
+  const written = openSync(draft, 'r+')
+  try {
+    fsyncSync(written)
+  } finally {
+    closeSync(written)
+  }
+}

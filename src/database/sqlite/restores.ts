@@ -1,0 +1,38 @@
+import type SqliteFile from 'better-sqlite3'
+import { nextNumberAt, SKIP_MIN } from '../restores.ts'
+import { NEWEST_SEQ } from './inboxes.ts'
+
+/**
+ * Moves every inbox on when the file is a copy that a backup has made. The mark goes in the same transaction.
+ *
+ * @returns how many inboxes were moved on; undefined when the file has no mark
+ */
+export function moveOnIfMarked(file: SqliteFile.Database): number | undefined {
+  const isMarked = file.prepare<[], number>('SELECT is_backup FROM store WHERE id = 1').pluck().get() === 1
+  return isMarked ? moveOn(file) : undefined
+}
+
+/**
+ * Skips so many numbers in every inbox that none that was given out before can come again.
+ *
+ * @returns how many inboxes were moved on
+ */
+export function moveOn(file: SqliteFile.Database): number {
+  const skip = file.prepare<{ next: number; min: number }>(
+    `INSERT INTO restored_range (account_id, from_seq, to_seq)
+     SELECT id, newest + 1, iif(newest < @next, @next, newest + @min)
+       FROM (SELECT id, ${NEWEST_SEQ} AS newest FROM account WHERE deleted_at IS NULL)`,
+  )
+  const raise = file.prepare(
+    `UPDATE account SET newest_seq = (SELECT max(to_seq) FROM restored_range WHERE account_id = account.id)
+      WHERE deleted_at IS NULL`,
+  )
+  const unmark = file.prepare('UPDATE store SET is_backup = 0')
+  const run = file.transaction(() => {
+    const { changes } = skip.run({ next: nextNumberAt(Date.now()), min: SKIP_MIN })
+    raise.run()
+    unmark.run()
+    return changes
+  })
+  return run.immediate()
+}

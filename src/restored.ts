@@ -1,0 +1,25 @@
+import { ConfigurationError, databaseFile, isPostgres, readConfig } from './config.ts'
+import { endWith } from './operator/mistakes.ts'
+
+/** After a restore that the server cannot notice by itself, with the server's environment. */
+try {
+  if (process.argv.length > 2) throw new ConfigurationError(['npm run restored takes no arguments.'])
+  const { databaseUrl } = readConfig(process.env)
+  const moved = isPostgres(databaseUrl) ? await onPostgres(databaseUrl) : await onSqlite(databaseUrl)
+  console.log(`${moved} inboxes go on at higher numbers.`)
+  // The engine that migrates leaves a timer of 10 s behind, which would hold the process.
+  process.exit(0)
+} catch (error) {
+  endWith(error)
+}
+
+async function onPostgres(url: string): Promise<number> {
+  const { moveOnDatabase } = await import('./database/postgres/restored.ts')
+  return moveOnDatabase(url)
+}
+
+async function onSqlite(url: string): Promise<number> {
+  const { useAlone } = await import('./database/sqlite/alone.ts')
+  const { moveOn } = await import('./database/sqlite/restores.ts')
+  return useAlone(databaseFile(url), moveOn)
+}

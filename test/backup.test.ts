@@ -1,0 +1,326 @@
+/** npm run backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
+import assert from 'node:assert/strict'
+import {
+  chownSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { openStatements } from '../src/database/sqlite/connection.ts'
+import { moveOn } from '../src/database/sqlite/restores.ts'
+import { runProgram } from './support/backups.ts'
+import { adaAndBob, Client, type Message, range } from './support/client.ts'
+import { fileOf, scratchFolder } from './support/databases.ts'
+import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+
+const textsOf = (file: string) =>
+  withSql(`file:${file}`, async ({ run }) =>
+    (await run('SELECT body FROM message')).map(({ body }) => String(body)),
+  )
+
+describe('npm run backup', () => {
+  it('copies, beside a server, every message that was answered before it began', async (t) => {
+    const server = await spawnServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    const answered: string[] = []
+    let sending = true
+    const senders = range(1, 4).map(async (sender) => {
+      for (let number = 1; sending; number += 1) {
+        const text = `${sender} ${number}`
+        assert.equal((await bob.send(ada, text)).status, 201)
+        answered.push(text)
+      }
+    })
+    const copy = join(scratchFolder(t), 'copy.db')
+    for (const _ of range(1, 3)) {
+      const before = [...answered]
+      await runProgram('backup', server.database, [copy])
+      const copied = new Set(await textsOf(copy))
+      assert.deepEqual(
+        before.filter((text) => !copied.has(text)),
+        [],
+      )
+    }
+    sending = false
+    await Promise.all(senders)
+    assert.deepEqual(readdirSync(dirname(copy)), ['copy.db'])
+
+    // Nothing of it is in doubt: messages are whole, numbers without gaps.
+    const restored = await startServer(t, {}, `file:${copy}`)
+    const adaThere = await new Client(restored).enter(ada.username)
+    const messages: Message[] = []
+    for (let after = 0, more = true; more; ) {
+      const { body } = await adaThere.poll({ after, wait: 0, limit: 500 })
+      messages.push(...body.messages)
+      more = body.hasMore && body.messages.length > 0
+      after = body.cursor
+    }
+    assert.deepEqual(
+      messages.map(({ seq }) => seq),
+      range(1, messages.length),
+    )
+    const known = new Set(answered)
+    assert.deepEqual(
+      messages.filter(({ body }) => !known.has(body)),
+      [],
+    )
+  })
+
+  it('needs no server; the copy has the owner of the database, who alone can read it', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    await bob.send(ada, 'hello')
+    await server.stop()
+    const file = fileOf(server.database)
+    // To give files away takes root.
+    if (process.getuid?.() === 0) chownSync(file, 12_345, 12_346)
+    const copy = join(scratchFolder(t), 'copy.db')
+
+    const { stdout, stderr } = await runProgram('backup', server.database, [copy])
+
+    const [made, original] = [statSync(copy), statSync(file)]
+    assert.deepEqual([made.uid, made.gid, made.mode & 0o777], [original.uid, original.gid, 0o600])
+    // SQLite opens a log to read; made by root, it would keep the server out.
+    for (const name of readdirSync(dirname(file)).filter((name) => /-(wal|shm)$/.test(name)))
+      assert.equal(statSync(join(dirname(file), name)).uid, original.uid, name)
+    assert.equal(stdout, `Copied ${file} to ${copy}, ${made.size} bytes.\n`)
+    assert.match(stderr, new RegExp(`secret .* is not in the copy, but in ${file}\\.jwt-secret`))
+    assert.deepEqual(await textsOf(copy), ['hello'])
+    const given = await runProgram('backup', server.database, [copy], { JWT_SECRET: 'x'.repeat(32) })
+    assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
+  })
+
+  it('replaces the backup of before in one step, also behind a symbolic link', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    const folder = scratchFolder(t)
+    const [copy, link] = [join(folder, 'copy.db'), join(folder, 'link.db')]
+    await runProgram('backup', server.database, [copy])
+    symlinkSync('copy.db', link)
+    const first = statSync(copy)
+    await bob.send(ada, 'the second')
+
+    await runProgram('backup', server.database, [link])
+
+    assert.notEqual(statSync(copy).ino, first.ino)
+    assert.deepEqual(await textsOf(copy), ['the second'])
+    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db'])
+  })
+
+  it('never replaces what is no backup, above all no database, under any name', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    await bob.send(ada, 'hello')
+    const other = await startServer(t)
+    const file = fileOf(server.database)
+    const folder = scratchFolder(t)
+    const names = Object.fromEntries(
+      ['link', 'text', 'empty', 'folder', 'used', 'program'].map((name) => [name, join(folder, name)]),
+    ) as Record<string, string>
+    symlinkSync(file, names['link'] as string)
+    writeFileSync(names['text'] as string, 'SQLite format 3\0 and a letter to my mother. '.repeat(20))
+    writeFileSync(names['empty'] as string, '')
+    mkdirSync(names['folder'] as string)
+    await runProgram('backup', server.database, [names['used'] as string])
+    await (await startServer(t, {}, `file:${names['used']}`)).stop()
+    await withSql(`file:${names['program']}`, ({ run }) => run('CREATE TABLE cookies (name TEXT)'))
+
+    const refused = { ...names, itself: file, dotted: join(dirname(file), '.', 'x', '..', 'restante.db') }
+    for (const target of [
+      ...Object.values(refused),
+      fileOf(other.database),
+      `${file}.jwt-secret`,
+      `${file}-wal`,
+    ]) {
+      const before = statSync(target).isFile() && target !== `${file}-wal` ? readFileSync(target) : undefined
+      await assert.rejects(
+        runProgram('backup', server.database, [target]),
+        (error: { code: number; stderr: string }) => {
+          assert.equal(error.code, 1)
+          assert.match(
+            error.stderr,
+            /^[^\n]+(is the database itself|is no backup of Restante|belongs to the database)[^\n]+\n$/,
+          )
+          return true
+        },
+      )
+      if (before) assert.deepEqual(readFileSync(target), before)
+    }
+    const linked = `${file}.second-name`
+    linkSync(file, linked)
+    await assert.rejects(runProgram('backup', server.database, [linked]), {
+      stderr: /is the database itself/,
+    })
+    rmSync(linked)
+    assert.equal((await bob.send(ada, 'and on')).status, 201)
+  })
+
+  it('says in a sentence what is wrong, and leaves nothing behind', async (t) => {
+    const server = await startServer(t)
+    await server.stop()
+    const folder = scratchFolder(t)
+    const [copy, other] = [join(folder, 'copy.db'), join(folder, 'other.db')]
+    await withSql(`file:${other}`, ({ run }) => run('CREATE TABLE cookies (name TEXT)'))
+    const text = join(folder, 'text.db')
+    writeFileSync(text, 'no database at all. '.repeat(100))
+    for (const [database, args, reason] of [
+      [`file:${folder}/none.db`, [copy], /^There is no database .*none\.db\.\n$/],
+      [`file:${other}`, [copy], /^.*other\.db is no database of Restante\.\n$/],
+      [`file:${text}`, [copy], /^The backup of .* failed: file is not a database\n$/],
+      [server.database, [join(folder, 'none', 'copy.db')], /^There is no folder .*none for the backup\.\n$/],
+      [server.database, [], /^Name the file for the backup: npm run backup -- \S+\n$/],
+      [server.database, [copy, copy], /^Name the file for the backup/],
+      [
+        'postgresql://ada:pass@127.0.0.1:1/chat',
+        [copy],
+        /^DATABASE_URL names a PostgreSQL database: .*pg_dump/,
+      ],
+    ] as const)
+      await assert.rejects(
+        runProgram('backup', database, [...args]),
+        (error: { code: number; stderr: string }) => {
+          assert.equal(error.code, 1)
+          assert.match(error.stderr, reason)
+          return true
+        },
+      )
+    assert.deepEqual(readdirSync(folder).sort(), ['other.db', 'text.db'])
+  })
+
+  it('leaves nothing behind when the disk is full, and the backup of before as it was', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    const folder = scratchFolder(t)
+    const copy = join(folder, 'copy.db')
+    await runProgram('backup', server.database, [copy])
+    const before = readFileSync(copy)
+    await Promise.all(range(1, 30).map(() => bob.send(ada, 'x'.repeat(16_000))))
+
+    // No file may grow above this: it is met as a full disk is.
+    const limited = [
+      'bash',
+      '-c',
+      'ulimit -S -f 300; exec "$@"',
+      'bash',
+      process.execPath,
+      'dist/backup.js',
+      copy,
+    ]
+    const program = spawnProgram(t, {}, server.database, limited)
+
+    assert.equal(await program.exited, 1)
+    assert.match(program.errors(), /^The backup of \S+ to \S+ failed: [^\n]+\n$/)
+    assert.deepEqual(readdirSync(folder), ['copy.db'])
+    assert.deepEqual(readFileSync(copy), before)
+  })
+})
+
+describe('a restored file', () => {
+  it('is refused beside the log of the database that was there before', async (t) => {
+    const server = await spawnServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    const file = fileOf(server.database)
+    const copy = join(scratchFolder(t), 'copy.db')
+    await bob.send(ada, 'kept')
+    await runProgram('backup', server.database, [copy])
+    await bob.send(ada, 'lost')
+    server.process.kill('SIGKILL')
+    await server.exited
+    assert.ok(statSync(`${file}-wal`).size > 0)
+    copyFileSync(copy, file)
+    const [before, log] = [readFileSync(file), readFileSync(`${file}-wal`)]
+
+    const refusal = `Beside ${file} lies ${file}-wal, the log of the database that was there before. Remove ${file}-wal and ${file}-shm.`
+    for (const program of ['main', 'restored'])
+      await assert.rejects(
+        runProgram(program, server.database, [], { PORT: '0' }),
+        (error: { code: number; stderr: string }) => {
+          assert.equal(error.code, 1)
+          assert.ok(error.stderr.includes(refusal), error.stderr)
+          return true
+        },
+      )
+
+    assert.deepEqual([readFileSync(file), readFileSync(`${file}-wal`)], [before, log])
+    for (const suffix of ['-wal', '-shm']) rmSync(file + suffix)
+    const restored = await startServer(t, {}, server.database)
+    const bobThere = await new Client(restored).enter(bob.username)
+    await bobThere.send(ada, 'after')
+    assert.deepEqual(await textsOf(file), ['kept', 'after'])
+  })
+
+  it('keeps its mark until all inboxes are moved on: half of it is nothing', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    await bob.send(ada, 'hello')
+    const copy = join(scratchFolder(t), 'copy.db')
+    await runProgram('backup', server.database, [copy])
+    await withSql(`file:${copy}`, ({ run }) =>
+      run(
+        "CREATE TRIGGER stop BEFORE UPDATE ON store BEGIN SELECT RAISE(ABORT, 'stopped in the middle'); END",
+      ),
+    )
+    await assert.rejects(startServer(t, {}, `file:${copy}`), /cannot be opened: stopped in the middle/)
+    const state = () =>
+      withSql(`file:${copy}`, async ({ run }) => [
+        (await run('SELECT is_backup FROM store'))[0]?.['is_backup'],
+        (await run('SELECT * FROM restored_range')).length,
+        (await run('SELECT max(newest_seq) AS newest FROM account'))[0]?.['newest'],
+      ])
+    assert.deepEqual(await state(), [1, 0, 0])
+
+    await withSql(`file:${copy}`, ({ run }) => run('DROP TRIGGER stop'))
+    await (await startServer(t, {}, `file:${copy}`)).stop()
+
+    assert.deepEqual((await state()).slice(0, 2), [0, 2])
+  })
+
+  it('skips numbers also where the clock is wrong', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    await bob.send(ada, 'hello')
+    await server.stop()
+    const file = openStatements(fileOf(server.database))
+    t.after(() => file.close())
+    const newest = () =>
+      file.prepare<[], number>('SELECT max(newest_seq) FROM account').pluck().get() as number
+    t.mock.timers.enable({ apis: ['Date'] })
+    const restoreAt = (time: string) => {
+      t.mock.timers.setTime(Date.parse(time))
+      assert.equal(moveOn(file), 2)
+      return newest()
+    }
+
+    const first = restoreAt('1970-01-01')
+    assert.equal(first, 1_000_000_001)
+    assert.equal(restoreAt('9999-12-31'), first + 1_000_000_000)
+    const right = restoreAt('2026-11-26')
+    assert.equal(right, Date.parse('2026-11-26') * 1_000)
+    assert.equal(restoreAt('2026-11-25'), right + 1_000_000_000)
+    assert.ok(Number.isSafeInteger(restoreAt('2100-01-01')))
+  })
+
+  it('is one that was moved away from its place, too: the mark is inside', async (t) => {
+    const server = await startServer(t)
+    const { ada, bob } = await adaAndBob(server)
+    await bob.send(ada, 'hello')
+    const folder = scratchFolder(t)
+    await runProgram('backup', server.database, [join(folder, 'copy.db')])
+    renameSync(join(folder, 'copy.db'), join(folder, 'another name.db'))
+
+    const restored = await startServer(t, {}, `file:${join(folder, 'another name.db')}`)
+
+    const adaThere = await new Client(restored).enter(ada.username)
+    assert.equal((await adaThere.poll({ after: 1, wait: 0 })).body.gap.reason, 'restored')
+  })
+})
