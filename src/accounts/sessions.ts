@@ -69,7 +69,6 @@ export class Sessions {
   readonly #rules: SessionRules
   readonly #clock: Clock
   readonly #lease: Lease | undefined
-
   /** By token that was verified. Only as good as the session: one that has ended stays ended. */
   readonly #identities = new LRUCache<string, Identity>({ max: REMEMBERED_MAX })
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */

@@ -175,7 +175,7 @@ export interface Page {
   /** In order; a number that is missing among them was purged, or skipped at a restore. */
   messages: StoredMessage[]
   newestSeq: number
-  /** Where the first range behind `after` begins that was skipped at a restore; undefined when there is none. */
+  /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined
 }
 

@@ -19,34 +19,11 @@
 import { type Clock, monotonicMs } from '../clock.ts'
 import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
-import { type Poller, type Queue, Waiter, type Waiting } from './waiter.ts'
-
-/**
- * Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is
- * answered.
- */
-const POLLS_PER_SESSION_MAX = 8
+import { lastEndMs, type Mailbox, makeRoom, ofSession } from './mailbox.ts'
+import { type Poller, Waiter, type Waiting } from './waiter.ts'
 
 /** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
 const SWEEP_MS = 1_000
-
-interface Mailbox extends Queue {
-  /**
-   * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
-   */
-  newestSeq: number | undefined
-  /** Polls between `enter` and `leave`. */
-  polls: number
-  /** Of these the accepted ones, parked ones among them. */
-  accepted: number
-  /**
-   * When the last accepted poll of each session ended, by its id, on the monotonic clock; undefined until one
-   * has.
-   */
-  pollEndsMs: Map<string, number> | undefined
-  /** When the last poll of all ended, as a date. */
-  lastSeenAtMs: number | undefined
-}
 
 export interface WaitersEvents {
   /** A poll is accepted. */
@@ -245,16 +222,3 @@ export class Waiters {
     })
   }
 }
-
-const ofSession = ({ waiters }: Mailbox, id: string) =>
-  waiters.filter(({ waiting }) => waiting.poller.id === id)
-
-function makeRoom(mailbox: Mailbox, { id }: Poller) {
-  if (mailbox.waiters.length < POLLS_PER_SESSION_MAX) return
-  const waiters = ofSession(mailbox, id)
-  if (waiters.length >= POLLS_PER_SESSION_MAX) waiters[0]?.settle({ kind: 'displaced' })
-}
-
-/** When a poll last ended, of the sessions that are alive, on the monotonic clock. */
-const lastEndMs = ({ pollEndsMs }: Mailbox): number | undefined =>
-  pollEndsMs && pollEndsMs.size > 0 ? Math.max(...pollEndsMs.values()) : undefined

@@ -15,7 +15,8 @@ export interface Hold {
  * on an empty SQLite file beside it, which the kernel ends with the process, however that dies.
  *
  * @param path where the database is; an empty file is made when there is none
- * @throws DatabaseInUse when another process has it; DatabaseUnusable when it has several names, or is not ours
+ * @throws DatabaseInUse when another process has it
+ * @throws DatabaseUnusable when it has several names, or is not ours
  */
 export function holdDatabase(path: string): Hold {
   makeFile(path)

@@ -35,7 +35,8 @@ export function purgeVerb(
             deleted_at IS NOT NULL AS deleted
        FROM account
       WHERE id > @from AND id <= @to
-        AND purged_seq < iif(@anyBeforeMs > 0 OR deleted_at IS NOT NULL, ${NEWEST_SEQ}, ${ACKNOWLEDGED_BY_ALL})
+        AND purged_seq < iif(@anyBeforeMs > 0 OR deleted_at IS NOT NULL,
+                             ${NEWEST_SEQ}, ${ACKNOWLEDGED_BY_ALL})
       ORDER BY id`,
   )
   const messagesBehind = connection.prepare<
