@@ -52,16 +52,18 @@ describe('while another connection has the database locked', { concurrency: true
     assert.deepEqual(seqsOf(body.messages), range(1, 41))
   })
 
-  it('a message is read all the same, and a parked poll waits on', async (t) => {
+  it('what only reads is answered all the same, and a parked poll waits on', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const [ada, bob] = [await client.join('ada'), await client.join('bob')]
-    await bob.send('bob', 'there before')
+    const { id } = (await bob.send('bob', 'there before')).body
     const poll = await park(t, ada, 'wait=30')
 
     const release = lock(t, server)
     assert.equal((await bob.poll({ wait: 0 })).body.messages[0].body, 'there before')
     assertOverloaded('a send', await bob.send('ada', 'not now'))
+    assert.equal((await bob.user(ada)).body.online, true)
+    assert.equal((await bob.status(id)).body.state, 'stored')
     release()
 
     await bob.send('ada', 'now')

@@ -133,6 +133,11 @@ export class CommitQueue {
     this.#startSoon()
   }
 
+  /** When an account was last online, where the store does not know it yet. */
+  lastSeenAtMs(username: string): number | undefined {
+    return this.#held.lastSeenAtMs(username)
+  }
+
   /** @throws DatabaseUnavailable when it could not be written */
   flushed(): Promise<void> {
     if (this.#underWay.size + this.#appends.length + this.#held.size === 0) return Promise.resolve()
@@ -195,8 +200,9 @@ export class CommitQueue {
     else this.#fail(going, result.reason)
   }
 
-  #succeed({ appends, repeats, flushes, mayFindRoom }: Going, outcomes: AppendOutcome[]) {
+  #succeed({ riders, appends, repeats, flushes, mayFindRoom }: Going, outcomes: AppendOutcome[]) {
     this.#underWay.delete(flushes)
+    this.#held.written(riders)
     // Not spread, as in poll.ts.
     const written = appends.map(({ append, resolve, reject }, index) => ({
       append,

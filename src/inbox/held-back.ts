@@ -7,6 +7,8 @@ export type Riders = Pick<Batch, 'acknowledgements' | 'sightings'>
 export class HeldBack {
   #acknowledgements = new Map<string, Acknowledgement>()
   #sightings = new Map<string, Sighting>()
+  /** What a commit that is under way took along. */
+  readonly #taken = new Set<Riders>()
 
   get size(): number {
     return this.#acknowledgements.size + this.#sightings.size
@@ -24,7 +26,13 @@ export class HeldBack {
     this.#sightings.set(sighting.username, latestOf(this.#sightings.get(sighting.username), sighting))
   }
 
-  /** Hands over all that is held. */
+  /** When an account was last online, where the store does not know it yet. */
+  lastSeenAtMs(username: string): number | undefined {
+    const taken = [...this.#taken].flatMap(({ sightings }) => sightings)
+    return (this.#sightings.get(username) ?? taken.find((sighting) => sighting.username === username))?.atMs
+  }
+
+  /** Hands over all that is held, to a commit that then calls `written` or `putBack`. */
   take(): Riders {
     const riders = {
       acknowledgements: [...this.#acknowledgements.values()],
@@ -32,11 +40,18 @@ export class HeldBack {
     }
     this.#acknowledgements.clear()
     this.#sightings.clear()
+    this.#taken.add(riders)
     return riders
   }
 
+  written(riders: Riders): void {
+    this.#taken.delete(riders)
+  }
+
   /** Holds once more what could not be written, behind what was said since. */
-  putBack({ acknowledgements, sightings }: Riders): void {
+  putBack(riders: Riders): void {
+    this.#taken.delete(riders)
+    const { acknowledgements, sightings } = riders
     for (const acknowledgement of acknowledgements) this.acknowledge(acknowledgement)
     for (const sighting of sightings)
       this.#sightings.set(sighting.username, latestOf(sighting, this.#sightings.get(sighting.username)))

@@ -1,5 +1,13 @@
 import { type ClockHistory, monotonicMs } from '../clock.ts'
-import type { Batch, Database, MessageRecord, Page, ReadFrom, StoredMessage } from '../database/database.ts'
+import {
+  type Batch,
+  type Database,
+  DatabaseUnavailable,
+  type MessageRecord,
+  type Page,
+  type ReadFrom,
+  type StoredMessage,
+} from '../database/database.ts'
 import { sessionEnded } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
 import { pageSize } from './page.ts'
@@ -162,9 +170,21 @@ export class Inbox {
 
   /** The message of that id, to its sender and its recipient. */
   async find(username: string, messageId: string): Promise<MessageRecord | undefined> {
-    await this.#commits.flushed()
+    // What was acknowledged may still be on its way to the store. Where it cannot be written, the store tells
+    // what it has.
+    await this.#commits.flushed().catch((error: unknown) => {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+    })
     const message = await this.#database.findMessage(messageId)
     return message && [message.from, message.to].includes(username) ? message : undefined
+  }
+
+  /** When an account was last online, as far as this process remembers; 0 where it does not. */
+  lastSeenAtMs(username: string): number {
+    const [hereMs = 0, notedMs = 0] = [this.#waiters, this.#commits].map((memory) =>
+      memory.lastSeenAtMs(username),
+    )
+    return Math.max(hereMs, notedMs)
   }
 
   /** Notes when an account was last online. */

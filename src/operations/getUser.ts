@@ -10,12 +10,13 @@ export const getUser =
   (accounts: Accounts, inbox: Inbox, presence: Presence): Handler<'getUser'> =>
   async (request) => {
     const username = request.params.username.toLowerCase()
-    // When somebody was last seen may still be on its way to the store.
-    await inbox.flushed()
+    // Once more before the store is read, because the date may be on its way there meanwhile.
+    const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)
 
     if (!account) throw new Problem('user_not_found', `There is nobody by the name of ${username}.`)
-    const { online, lastSeenAtMs } = await presence.of(username, account.lastSeenAtMs)
+    const knownMs = Math.max(beforeMs, inbox.lastSeenAtMs(username), account.lastSeenAtMs ?? 0)
+    const { online, lastSeenAtMs } = await presence.of(username, knownMs)
     return {
       username,
       displayName: account.displayName,
