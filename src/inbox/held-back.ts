@@ -28,8 +28,11 @@ export class HeldBack {
 
   /** When an account was last online, where the store does not know it yet. */
   lastSeenAtMs(username: string): number | undefined {
-    const taken = [...this.#taken].flatMap(({ sightings }) => sightings)
-    return (this.#sightings.get(username) ?? taken.find((sighting) => sighting.username === username))?.atMs
+    const taken = [...this.#taken].map(({ sightings }) =>
+      sightings.find((each) => each.username === username),
+    )
+    const dates = [...taken, this.#sightings.get(username)].flatMap((sighting) => sighting?.atMs ?? [])
+    return dates.length > 0 ? Math.max(...dates) : undefined
   }
 
   /** Hands over all that is held, to a commit that then calls `written` or `putBack`. */

@@ -123,10 +123,10 @@ export class Waiters {
     mailbox.polls -= 1
     if (!accepted) return
     mailbox.accepted -= 1
+    mailbox.lastSeenAtMs = this.#clock()
     if (ended) return
     mailbox.pollEndsMs ??= new Map()
     mailbox.pollEndsMs.set(id, monotonicMs())
-    mailbox.lastSeenAtMs = this.#clock()
   }
 
   /**
