@@ -168,6 +168,23 @@ describe('after a restore', () => {
     assert.deepEqual([again.status, again.body.id === lost.id], [201, false])
   })
 
+  it('a name that was registered after the backup, and again after the restore, gives no number again', async (t) => {
+    const { server, ada, restore } = await backedUp(t)
+    const carol = await new Client(server).join('carol')
+    await sendAtOnce(carol, carol, 10)
+    assert.equal((await carol.poll({ after: 0, wait: 0 })).body.cursor, 10)
+
+    const restored = await restore()
+    const again = await new Client(restored).join('carol')
+    const first = (await again.poll({ wait: 0 })).body
+    assert.deepEqual([first.messages, first.gap], [[], undefined], 'a new inbox begins without a gap')
+    await sendAtOnce(at(restored, ada), again, 15)
+
+    const { body } = await again.poll({ after: 10, wait: 0 })
+    assert.deepEqual(body.gap, { from: 11, to: first.cursor, reason: 'restored' })
+    assert.deepEqual(seqsOf(body.messages), range(first.cursor + 1, first.cursor + 15))
+  })
+
   it('a second and a third restore, of the same backup and of a later one, give no number again', async (t) => {
     const { ada, bob, copy, restore } = await backedUp(t, { SESSION_POLICY: 'multi' })
     const ids = new Map<number, string>()

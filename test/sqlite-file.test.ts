@@ -136,6 +136,18 @@ describe('a server whose file breaks', () => {
     assert.equal((await new Client(server).get('/readyz')).status, 200)
   })
 
+  it('takes nothing more when its lock was removed: another process may have come in', async (t) => {
+    const server = await startServer(t)
+    const ada = await new Client(server).join('ada')
+
+    renameSync(`${fileOf(server.database)}.lock`, `${fileOf(server.database)}.moved`)
+
+    assert.equal((await ada.send('ada', 'beside somebody else')).status, 503)
+    assert.equal((await new Client(server).get('/readyz')).status, 503)
+    renameSync(`${fileOf(server.database)}.moved`, `${fileOf(server.database)}.lock`)
+    assert.equal((await ada.send('ada', 'alone')).status, 201)
+  })
+
   it('is not ready any more once it has met a damaged page', async (t) => {
     const first = await startServer(t)
     const ada = await new Client(first).join('ada')

@@ -11,6 +11,7 @@ ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOR
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL,
     "is_backup" BOOLEAN NOT NULL,
+    "floor_seq" BIGINT NOT NULL DEFAULT 0,
     "system_identifier" TEXT,
     "timeline" INTEGER,
 

@@ -32,6 +32,7 @@ CREATE TABLE "restored_range" (
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL PRIMARY KEY,
     "is_backup" BOOLEAN NOT NULL,
+    "floor_seq" BIGINT NOT NULL DEFAULT 0,
     "system_identifier" TEXT,
     "timeline" INTEGER
 );

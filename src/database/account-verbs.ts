@@ -17,7 +17,11 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   return {
     async createAccount({ createdAtMs, ...account }: NewAccount): Promise<boolean> {
       try {
-        await prisma.account.create({ data: { ...account, createdAt: new Date(createdAtMs) } })
+        const { floorSeq } = await prisma.store.findUniqueOrThrow({ where: { id: 1 } })
+        const counters = { newestSeq: floorSeq, acknowledgedSeq: floorSeq }
+        const skipped = floorSeq > 0 && { restoredRanges: { create: { fromSeq: 1, toSeq: floorSeq } } }
+        const createdAt = new Date(createdAtMs)
+        await prisma.account.create({ data: { ...account, createdAt, ...counters, ...skipped } })
         return true
       } catch (error) {
         const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'

@@ -48,6 +48,8 @@ async function copyAll(file: SqliteFile.Database, url: string): Promise<Moved> {
     await target.query('BEGIN')
     const moved: [string, number][] = []
     for (const table of TABLES) moved.push([table, await copyTable(file, target, table)])
+    const floorSeq = file.prepare('SELECT floor_seq FROM store').pluck().get()
+    await target.query('UPDATE store SET floor_seq = $1', [floorSeq])
     await target.query('COMMIT')
     return Object.fromEntries(moved) as Moved
   } finally {

@@ -21,6 +21,9 @@ const limits = {
 
 type Limit = keyof typeof limits
 
+/** What a wrong password is answered with; the last where the client has gone before it could be. */
+const GUESSES: ProblemCode[] = ['invalid_credentials', 'wrong_password', 'invalid_request']
+
 /** Counts in the memory of this process; a restart forgets. */
 export class RateLimits {
   readonly #buckets: Record<Limit, TokenBuckets> | undefined
@@ -55,14 +58,14 @@ export class RateLimits {
       throw error
     }
     // Counted first and given back, so that guesses that run side by side do not slip through.
-    let wrong = false
+    let counts = false
     try {
       return await tryPassword()
     } catch (error) {
-      wrong = error instanceof Problem && ['invalid_credentials', 'wrong_password'].includes(error.code)
+      counts = error instanceof Problem && GUESSES.includes(error.code)
       throw error
     } finally {
-      if (!wrong) {
+      if (!counts) {
         this.#buckets?.passwordsFromAddress.giveBack(address)
         this.#buckets?.passwordsOfName.giveBack(username)
       }

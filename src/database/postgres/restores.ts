@@ -31,6 +31,9 @@ WITH clock AS (
   SELECT CASE WHEN number < 2 ^ 52 THEN number ELSE 0 END AS next
     FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS number) AS _
 ),
+floor_raised AS (
+  UPDATE store SET floor_seq = CASE WHEN floor_seq < next THEN next ELSE floor_seq + ${SKIP_MIN} END FROM clock
+),
 skipped AS (
   INSERT INTO restored_range (account_id, from_seq, to_seq)
   SELECT id, newest_seq + 1, CASE WHEN newest_seq < next THEN next ELSE newest_seq + ${SKIP_MIN} END

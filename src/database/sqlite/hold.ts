@@ -33,18 +33,23 @@ export function holdDatabase(path: string): Hold {
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
     throw new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
   }
-  const { dev, ino } = statSync(real)
+  const held = [real, `${real}.lock`].map((file) => ({ file, identity: identityOf(file) }))
   return {
     check: () => {
-      const now = statSync(real, { throwIfNoEntry: false })
-      // What is written to a file without a name is gone with the process.
-      if (now?.ino !== ino || now.dev !== dev)
-        throw new DatabaseUnavailable(
-          `The file ${path} was removed or replaced while the server had it open.`,
-        )
+      // What is written to a file without a name is gone with the process; and without the lock a second process
+      // may have come in.
+      const lost = held.find(({ file, identity }) => identityOf(file) !== identity)
+      if (lost)
+        throw new DatabaseUnavailable(`${lost.file} was removed or replaced while the server had it open.`)
     },
     release: () => hold.close(),
   }
+}
+
+/** What stays the same when a file is renamed, and not when another one takes its place. */
+function identityOf(file: string): string {
+  const { dev, ino } = statSync(file, { throwIfNoEntry: false }) ?? {}
+  return `${dev} ${ino}`
 }
 
 /** Made before SQLite does, so that it has a real path, and an owner who alone can read it. */

@@ -27,11 +27,14 @@ export function moveOn(file: SqliteFile.Database): number {
     `UPDATE account SET newest_seq = (SELECT max(to_seq) FROM restored_range WHERE account_id = account.id)
       WHERE deleted_at IS NULL`,
   )
-  const unmark = file.prepare('UPDATE store SET is_backup = 0')
+  const raiseFloor = file.prepare<{ next: number; min: number }>(
+    'UPDATE store SET is_backup = 0, floor_seq = iif(floor_seq < @next, @next, floor_seq + @min)',
+  )
   const run = file.transaction(() => {
-    const { changes } = skip.run({ next: nextNumberAt(Date.now()), min: SKIP_MIN })
+    const numbers = { next: nextNumberAt(Date.now()), min: SKIP_MIN }
+    const { changes } = skip.run(numbers)
     raise.run()
-    unmark.run()
+    raiseFloor.run(numbers)
     return changes
   })
   return run.immediate()
