@@ -125,7 +125,7 @@ async function run(
   ]
   const args = [
     '--import',
-    'tsx',
+    './scripts/tsx-in-main.mjs',
     '--test',
     `--test-concurrency=${FILES_AT_ONCE}`,
     ...reporters,

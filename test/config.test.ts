@@ -245,37 +245,6 @@ test('a server that is configured wrongly', async (t) => {
       assert.match(mistakes[0] ?? '', /^JWT_SECRET: Expected .+$/)
     })
   }
-
-  await t.test('says in a sentence that the database cannot be where it is wanted', (t) => {
-    const folder = scratchFolder(t)
-    writeFileSync(join(folder, 'file'), '')
-
-    const { status, stderr } = run(folder, { DATABASE_URL: `file:${join(folder, 'file/restante.db')}` })
-
-    assert.equal(status, 1)
-    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr)
-    assert.match(stderr, /file/)
-  })
-
-  await t.test('says in a sentence that the database is none', (t) => {
-    const folder = scratchFolder(t)
-    writeFileSync(join(folder, 'restante.db'), 'This is a letter, and no database. '.repeat(1_000))
-
-    const { status, stderr } = run(folder, {})
-
-    assert.equal(status, 1)
-    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr)
-    assert.match(stderr, /restante\.db/)
-  })
-
-  await t.test('says in a sentence that the port is taken', async (t) => {
-    const { url } = await startServer(t)
-
-    const { status, stderr } = run(scratchFolder(t), { PORT: new URL(url).port })
-
-    assert.equal(status, 1)
-    assert.match(stderr, /^.*EADDRINUSE.*\n$/)
-  })
 })
 
 test('the secret of its own', async (t) => {

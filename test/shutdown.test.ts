@@ -13,7 +13,7 @@ import { type Answer, assertInContract } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { parse, rawRequest } from './support/raw-http.ts'
-import { type ServerProcess, spawnServer } from './support/servers.ts'
+import { type RunningServer, type ServerProcess, spawnServer, startServer } from './support/servers.ts'
 import { stored } from './support/stored.ts'
 
 /**
@@ -132,15 +132,15 @@ describe('a stop', () => {
   })
 
   it('loses no acknowledgement that a poll brought', async (t) => {
-    const server = await spawnServer(t)
+    const server = await startServer(t)
     const ada = await new Client(server).join('ada')
     await ada.sendMany('ada', 5)
     await ada.poll({ after: 3, limit: 1 })
-    assert.equal(await stop(server), 0)
+    await server.stop()
 
     const [account] = (await stored(server.database))['account'] ?? []
     assert.equal(account?.['acknowledged_seq'], 3)
-    const again = await spawnServer(t, {}, server.database)
+    const again = await startServer(t, {}, server.database)
     const { body } = await new Client(again).login('ada')
     assert.equal(body.offlineMessages[0].seq, 4)
   })
@@ -150,9 +150,9 @@ describe('when somebody was last seen', () => {
   const lastSeenAtMs = async (person: Person) =>
     Date.parse((await person.user(person.username)).body.lastSeenAt)
 
-  const afterRestart = async (t: TestContext, server: ServerProcess, { username, token, cursor }: Person) => {
-    assert.equal(await stop(server), 0)
-    const again = await spawnServer(t, {}, server.database)
+  const afterRestart = async (t: TestContext, server: RunningServer, { username, token, cursor }: Person) => {
+    await server.stop()
+    const again = await startServer(t, {}, server.database)
     return new Person(new Client(again), username, token, cursor)
   }
 
@@ -161,7 +161,7 @@ describe('when somebody was last seen', () => {
     ['has just gone offline', { PRESENCE_GRACE: '0' }],
   ] as const) {
     it(`is the same after a stop, for somebody who ${when}`, async (t) => {
-      const server = await spawnServer(t, env)
+      const server = await startServer(t, env)
       const ada = await new Client(server).join('ada')
       await ada.poll({ wait: 0 })
       const told = await lastSeenAtMs(ada)

@@ -1,64 +1,16 @@
 /** Another PostgreSQL server takes over, with less in it than the old one had accepted. */
 import assert from 'node:assert/strict'
-import { it, type TestContext } from 'node:test'
-import { Client, type Message, type Person, range, seqsOf } from './support/client.ts'
-import { DatabaseWay } from './support/database-way.ts'
+import { it } from 'node:test'
+import { accepted, laggingStandby, takeOver } from './standby/standby.ts'
+import { Client, type Message, seqsOf } from './support/client.ts'
 import { atTheEnd } from './support/endings.ts'
-import { eventually } from './support/eventually.ts'
 import { at } from './support/nodes.ts'
 import { park } from './support/parked.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
+import { startCluster } from './support/postgres.ts'
 import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
 const TOOK_OVER = /^The database was restored, or another server has taken over: 3 inboxes/
-
-/** Two nodes of a primary, and a standby that has 30 of the 42 messages in Ada's inbox. */
-async function laggingStandby(t: TestContext) {
-  const primary = await startCluster()
-  atTheEnd(t, () => primary.stop())
-  const url = new URL(await primary.createDatabase())
-  await primary.halt()
-  const stream = await DatabaseWay.start(t, primary.port)
-  const standby = await startCluster({ copyOf: primary, follows: stream.port })
-  atTheEnd(t, async () => {
-    await standby.stop()
-    // The primary would wait for the standby to have it all.
-    stream.refuse()
-  })
-  await primary.start()
-  const way = await DatabaseWay.start(t, primary.port)
-  url.port = String(way.port)
-  const nodes = await Promise.all([startServer(t, {}, url.href), startServer(t, {}, url.href)])
-  const [node] = nodes
-  const client = new Client(node)
-  const [ada, bob, carol] = [await client.join('ada'), await client.join('bob'), await client.join('carol')]
-  await bob.sendMany(ada, 30)
-  await eventually('the standby has the messages', () => has(standby, url, 30), 30_000)
-  stream.stall()
-  const lost = await bob.sendMany(ada, 12)
-  assert.deepEqual(seqsOf((await ada.poll({ after: 30, wait: 0 })).body.messages), range(31, 42))
-  return { primary, standby, way, url, nodes, ada, bob, carol, lost }
-}
-
-async function has(cluster: Cluster, url: URL, messages: number): Promise<boolean> {
-  const there = new URL(url)
-  there.port = String(cluster.port)
-  return withSql(there.href, async ({ run }) => {
-    const [row] = await run("SELECT count(*) AS n FROM pg_tables WHERE tablename = 'message'")
-    return row?.['n'] === 1 && (await run('SELECT count(*) AS n FROM message'))[0]?.['n'] === messages
-  }).catch(() => false)
-}
-
-async function takeOver({ primary, standby, way }: Awaited<ReturnType<typeof laggingStandby>>) {
-  await primary.crash()
-  await standby.promote()
-  way.leadTo(standby.port)
-  way.drop()
-}
-
-const accepted = (sender: Person, to: Person, body: string) =>
-  eventually('a message is accepted', async () => (await sender.send(to, body)).status === 201, 20_000)
 
 it('nodes that run on tell every client the gap, also one whose poll waits, and give no number again', async (t) => {
   const setting = await laggingStandby(t)
@@ -91,43 +43,6 @@ it('nodes that run on tell every client the gap, also one whose poll waits, and 
   assert.equal(ranges.length, 3)
 })
 
-it('a client that comes back when the inbox has outgrown its cursor gets the gap', async (t) => {
-  const setting = await laggingStandby(t)
-  const { ada, bob, nodes } = setting
-
-  await takeOver(setting)
-  await accepted(bob, ada, 'the first')
-  for (const number of range(2, 15))
-    await accepted(at(nodes[number % 2] ?? nodes[0], bob), ada, `number ${number}`)
-
-  const { body } = await ada.poll({ after: 42, wait: 0 })
-  assert.deepEqual([body.gap.from, body.gap.reason, body.messages.length], [43, 'restored', 15])
-  assert.equal(body.messages[0].seq, body.gap.to + 1)
-})
-
-it('a recovery to a point in time is noticed like a failover', async (t) => {
-  const before = await startCluster()
-  atTheEnd(t, () => before.stop())
-  const url = new URL(await before.createDatabase())
-  const node = await startServer(t, {}, url.href)
-  const [ada, bob] = [await new Client(node).join('ada'), await new Client(node).join('bob')]
-  await bob.sendMany(ada, 3)
-  await before.halt()
-  const recovered = await startCluster({ copyOf: before, recovers: true })
-  atTheEnd(t, () => recovered.stop())
-  await before.start()
-  await accepted(bob, ada, 'lost')
-  await node.stop()
-
-  url.port = String(recovered.port)
-  const there = await startServer(t, {}, url.href)
-
-  await at(there, bob).sendMany(ada, 2)
-  const { body } = await at(there, ada).poll({ after: 4, wait: 0 })
-  assert.deepEqual([body.gap.from, body.gap.reason], [5, 'restored'])
-  assert.deepEqual(seqsOf(body.messages), [body.gap.to + 1, body.gap.to + 2])
-})
-
 it('a restart of the same server is no restore, not even after a crash', async (t) => {
   const cluster = await startCluster({ durable: true })
   atTheEnd(t, () => cluster.stop())
@@ -142,31 +57,4 @@ it('a restart of the same server is no restore, not even after a crash', async (
 
   const { body } = await ada.poll({ after: 2, wait: 0 })
   assert.deepEqual([seqsOf(body.messages), body.gap], [[3], undefined])
-})
-
-it('a role that may not ask which server it is gets a warning, once, and serves', async (t) => {
-  const cluster = await startCluster()
-  atTheEnd(t, () => cluster.stop())
-  const url = new URL(await cluster.createDatabase())
-  await withSql(url.href, async ({ run }) => {
-    await run(`CREATE ROLE guest LOGIN PASSWORD 'guest'`)
-    await run(`ALTER DATABASE "${url.pathname.slice(1)}" OWNER TO guest`)
-    await run('GRANT ALL ON SCHEMA public TO guest')
-  })
-  Object.assign(url, { username: 'guest', password: 'guest' })
-  const ordinary = await startServer(t, {}, url.href)
-  const noted = await withSql(url.href, ({ run }) => run('SELECT timeline FROM store'))
-  assert.deepEqual(noted, [{ timeline: 1 }])
-  await ordinary.stop()
-  const root = new URL(await cluster.createDatabase())
-  root.pathname = url.pathname
-  await withSql(root.href, ({ run }) => run('REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC'))
-
-  const node = await startServer(t, {}, url.href)
-
-  const [ada, bob] = [await new Client(node).join('ada'), await new Client(node).join('bob')]
-  await Promise.all(range(1, 12).map(() => bob.send(ada, 'hello')))
-  const warnings = node.logs.filter(({ msg }) => msg.includes('restores and failovers are not detected'))
-  assert.equal(warnings.length, 1)
-  assert.match(warnings[0]?.msg ?? '', /Run "npm run restored" after one/)
 })

@@ -11,3 +11,6 @@ export const { openStatements } = (await load(
 export const { readConfig, ConfigurationError, databaseFile, isPostgres } = (await load(
   'config.js',
 )) as typeof import('../../src/config.ts')
+export const { DatabaseInUse, DatabaseUnusable } = (await load(
+  'database/database.js',
+)) as typeof import('../../src/database/database.ts')

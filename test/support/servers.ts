@@ -1,8 +1,16 @@
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { createServer, isPostgres, readConfig } from './built.ts'
+import {
+  ConfigurationError,
+  createServer,
+  DatabaseInUse,
+  DatabaseUnusable,
+  isPostgres,
+  readConfig,
+} from './built.ts'
 import { newDatabase } from './databases.ts'
 import { atTheEnd, type Ending, endOfSuite } from './endings.ts'
 
@@ -68,6 +76,22 @@ export async function startServer(t: Ending, env: Env = {}, existing?: string): 
   const stop = () => app.close()
   atTheEnd(t, stop)
   return { url, database, logs, stop }
+}
+
+/**
+ * For a start in this process that must fail. Resolves with the sentence that the program would end with: it
+ * says nothing else of these errors, which tests of the program itself hold.
+ */
+export async function mistakeOf(start: Promise<unknown>): Promise<string> {
+  const error = await start.then(
+    () => assert.fail('It starts.'),
+    (error: unknown) => error,
+  )
+  const kinds = [ConfigurationError, DatabaseInUse, DatabaseUnusable]
+  if (!kinds.some((kind) => error instanceof kind)) throw error
+  const { message } = error as Error
+  assert.match(message, /^[^{\n][^\n]{10,}$/)
+  return message
 }
 
 /**

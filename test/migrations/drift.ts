@@ -1,0 +1,71 @@
+/** Whether the migrations of a database lead to its schema. */
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { scratchFolder } from '../support/databases.ts'
+import { type Cluster, startCluster } from '../support/postgres.ts'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+export const schemaOf = (name: string) => readFileSync(join(ROOT, 'prisma', name), 'utf8')
+
+let cluster: Promise<Cluster> | undefined
+after(async () => (await cluster)?.stop())
+
+export async function emptyPostgres(): Promise<string> {
+  cluster ??= startCluster()
+  return (await cluster).createDatabase()
+}
+
+interface Kind {
+  name: string
+  /** Below prisma/migrations. */
+  folder: string
+  schema: string
+  /** The source of an expression that makes the engine's way to an empty database. */
+  adapter: string
+  /** Resolves with the URL of one that is empty. */
+  empty: (t: TestContext) => string | Promise<string>
+}
+
+export const KINDS: Kind[] = [
+  {
+    name: 'SQLite',
+    folder: 'sqlite',
+    schema: 'schema.prisma',
+    adapter: `new (await import('@prisma/adapter-better-sqlite3')).PrismaBetterSqlite3({ url })`,
+    empty: (t) => `file:${join(scratchFolder(t), 'restante.db')}`,
+  },
+  {
+    name: 'PostgreSQL',
+    folder: 'postgres',
+    schema: 'schema.postgres.prisma',
+    adapter: `new (await import('./dist/database/postgres/migration-adapter.js')).MigrationAdapter({
+      connectionString: url })`,
+    empty: emptyPostgres,
+  },
+]
+
+/**
+ * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema
+ * engine can be started once; in a copy, because it reads the files that lie beside it.
+ */
+export async function driftOf(t: TestContext, { schema: name, adapter, empty }: Kind, schema: string) {
+  const folder = scratchFolder(t)
+  mkdirSync(join(folder, 'dist/database/postgres'), { recursive: true })
+  for (const file of ['migrate.js', 'upgrade.js', 'database.js', 'postgres/migration-adapter.js'])
+    cpSync(join(ROOT, 'dist/database', file), join(folder, 'dist/database', file))
+  cpSync(join(ROOT, 'prisma/migrations'), join(folder, 'prisma/migrations'), { recursive: true })
+  writeFileSync(join(folder, 'prisma', name), schema)
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  const program = `
+    import { schemaDrift } from './dist/database/migrate.js'
+    const [url] = process.argv.slice(1)
+    process.stdout.write(await schemaDrift(${adapter}))`
+  const args = ['--input-type=module', '-e', program, await empty(t)]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder })
+  return stdout
+}
