@@ -24,7 +24,9 @@ PAUSE_SECONDS_MAX=30
 SHOW='
   def command: . < 32 and . != 9 and . != 10 or . > 126 and . < 160;
   def plain: explode | map(if command then 65533 else . end) | implode;
-  (.gap // empty | "* The messages \(.from) to \(.to) are no longer kept."),
+  (.gap // empty | if .reason == "restored"
+    then "* The server was restored from a backup: messages may be lost."
+    else "* The messages \(.from) to \(.to) are no longer kept." end),
   ((.messages // .offlineMessages)[]
     | "\(.sentAt[:10]) \(.sentAt[11:16])Z \(.from): \(.body | plain | split("\n") | join("\n    "))")'
 
