@@ -52,7 +52,7 @@ async function runAll(run: (statement: string) => Promise<unknown>, statements: 
   for (const statement of statements) await run(statement)
 }
 
-/** Servers look in pg_catalog first, whatever the search path: there this database gets a clock of its own. */
+/** Servers look in pg_catalog first, whatever the search path: there this database gets its own clock. */
 const SHADOW = [
   'CREATE SCHEMA shadow',
   'CREATE TABLE shadow.clock (wrong_by bigint)',

@@ -32,7 +32,8 @@ WITH clock AS (
     FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS number) AS _
 ),
 floor_raised AS (
-  UPDATE store SET floor_seq = CASE WHEN floor_seq < next THEN next ELSE floor_seq + ${SKIP_MIN} END FROM clock
+  UPDATE store SET floor_seq = CASE WHEN floor_seq < next THEN next ELSE floor_seq + ${SKIP_MIN} END
+    FROM clock
 ),
 skipped AS (
   INSERT INTO restored_range (account_id, from_seq, to_seq)

@@ -36,8 +36,8 @@ export function holdDatabase(path: string): Hold {
   const held = [real, `${real}.lock`].map((file) => ({ file, identity: identityOf(file) }))
   return {
     check: () => {
-      // What is written to a file without a name is gone with the process; and without the lock a second process
-      // may have come in.
+      // What is written to a file without a name is gone with the process. Without the lock, a second
+      // process may have come in.
       const lost = held.find(({ file, identity }) => identityOf(file) !== identity)
       if (lost)
         throw new DatabaseUnavailable(`${lost.file} was removed or replaced while the server had it open.`)
