@@ -444,6 +444,43 @@ describe('where other nodes read the store', () => {
     ])
   })
 
+  it('a session waits for the commit that carries its own acknowledgement, and for no other', async () => {
+    const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
+    const settled: string[] = []
+    const wait = (session: string) => queue.acknowledged(session).then(() => settled.push(session))
+    queue.acknowledge(acknowledgement('phone', 3))
+    await store.commits(1)
+    // It has acknowledged nothing new since, and what it did acknowledge is not in the store yet.
+    const phone = wait('phone')
+    await wait('laptop')
+    assert.deepEqual(settled, ['laptop'])
+
+    queue.acknowledge(acknowledgement('tablet', 1))
+    const tablet = wait('tablet')
+    store.succeed()
+    await phone
+    assert.deepEqual(settled, ['laptop', 'phone'])
+    await store.commits(2)
+    store.succeed()
+    await tablet
+    await wait('phone')
+  })
+
+  it('a session waits for its acknowledgement once more when it could not be written', async () => {
+    const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
+    queue.acknowledge(acknowledgement('phone', 3))
+    const failing = queue.acknowledged('phone')
+    await store.commits(1)
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+    await assert.rejects(failing, DatabaseUnavailable)
+
+    const again = queue.acknowledged('phone')
+    await store.commits(2)
+    assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
+    store.succeed()
+    await again
+  })
+
   it('commits are acted upon in the order in which they went, whichever ends first', async () => {
     const told: string[] = []
     const ends: ((outcomes: AppendOutcome[]) => void)[] = []

@@ -52,16 +52,10 @@ describe('two nodes that hear each other', () => {
     const [ada, bob] = [await join(), await join()]
     await ada.sendMany(ada, 2)
     // The row that the acknowledgement writes is somebody else's for a while.
-    const [holder, watcher] = [await connectTo(t, database), await connectTo(t, database)]
-    await holder.query('BEGIN')
-    await holder.query('SELECT FROM account WHERE username = $1 FOR UPDATE', [ada.username])
+    const { release, waits } = await lockAccount(t, database, ada)
+    const watcher = await connectTo(t, database)
     const polled = ada.poll({ after: 1, wait: 0 })
-    await eventually('its commit waits for the row', async () => {
-      const { rows } = await watcher.query(
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%acknowledged AS MATERIALIZED%'",
-      )
-      return rows.length > 0
-    })
+    await waits()
     const acknowledged = ada.acknowledge(1)
     const sent = Promise.all(range(1, 64).map(() => bob.send(bob, 'hello')))
     const seen = await Promise.race([
@@ -79,11 +73,26 @@ describe('two nodes that hear each other', () => {
     const early = await Promise.race([acknowledged, polled, new Client(one).get('/healthz')])
     assert.deepEqual(early.body, { status: 'ok' }, 'nobody was answered yet')
 
-    await holder.query('COMMIT')
+    await release()
 
     assert.equal((await acknowledged).status, 204)
     assert.deepEqual(seqsOf((await polled).body.messages), [2])
     for (const { status } of await sent) assert.equal(status, 201)
+  })
+
+  it('a commit that waits keeps nobody from reading who acknowledges nothing', async (t) => {
+    const [ada, bob] = [await join(), await join()]
+    await bob.sendMany(bob, 1)
+    const { release, waits } = await lockAccount(t, database, bob)
+    const acknowledged = bob.poll({ after: 1, wait: 0 })
+    await waits()
+
+    const beganMs = performance.now()
+    assert.equal((await ada.poll({ after: 0, wait: 0 })).status, 200)
+    assert.ok(performance.now() - beganMs < 2_000, 'at once')
+
+    await release()
+    assert.equal((await acknowledged).status, 200)
   })
 
   const endings: Record<string, (ada: Person) => Promise<{ status: number }>> = {
@@ -214,6 +223,25 @@ async function acknowledgedSeq(database: string, { username }: Person): Promise<
     return Number((await client.query(text, [username])).rows[0].seq)
   } finally {
     await client.end()
+  }
+}
+
+/** Holds the row of an account, which a commit that writes there waits for. */
+async function lockAccount(t: TestContext, database: string, { username }: Person) {
+  const [holder, watcher] = [await connectTo(t, database), await connectTo(t, database)]
+  await holder.query('BEGIN')
+  await holder.query('SELECT FROM account WHERE username = $1 FOR UPDATE', [username])
+  return {
+    release: () => holder.query('COMMIT'),
+    /** Resolves when a commit waits for it. */
+    waits: () =>
+      eventually('its commit waits for the row', async () => {
+        const { rows } = await watcher.query(
+          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+              AND query LIKE '%acknowledged AS MATERIALIZED%'`,
+        )
+        return rows.length > 0
+      }),
   }
 }
 

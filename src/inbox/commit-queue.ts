@@ -8,9 +8,9 @@
  *   acknowledge  goes with the next commit. Where this process alone serves the store it may be deferred for
  *                LAZY_MS, since each dirties pages of its own; losing it in a crash repeats messages, and
  *                loses none. Other nodes would hand out again what was acknowledged here.
+ *   acknowledged resolves when all that one session has acknowledged is in the store. It waits for no other.
  *   see          is always deferred: losing it ages a date
- *   flushed      resolves when all of the above that came before is in the store. `acknowledge`, then
- *                `flushed`, is durable.
+ *   flushed      resolves when all of the above that came before is in the store
  *
  * An inbox that is full may have been read since, by an acknowledgement that is deferred: the commit that
  * takes it along tries those messages once more. A batch that fails was not written at all: those who wait
@@ -24,6 +24,7 @@ import {
   DatabaseUnavailable,
   type Sighting,
 } from '../database/database.ts'
+import { type Flush, type Going, waitIn } from './going.ts'
 import { HeldBack, type Riders } from './held-back.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
@@ -59,23 +60,6 @@ export interface Committed {
 
 type WrittenAppend = WaitingAppend & Committed
 
-interface Flush {
-  resolve: () => void
-  reject: (error: unknown) => void
-}
-
-/** What goes to the database together. */
-interface Going {
-  riders: Riders
-  appends: WaitingAppend[]
-  /** Those whose key is also that of another one in the batch, which came first. */
-  repeats: WaitingAppend[]
-  /** Those who wait for it and for all before it. */
-  flushes: Flush[]
-  /** Whether an inbox that is full may have room after what is deferred still. */
-  mayFindRoom: boolean
-}
-
 export class CommitQueue {
   readonly #database: Pick<Database, 'commit'>
   readonly #onCommit: (committed: Committed[]) => void
@@ -86,8 +70,10 @@ export class CommitQueue {
   /** Whether what is held must go with the next commit, even where no flush waits for it. */
   #takesHeld = false
   #flushes: Flush[] = []
-  /** Of each commit that is under way, oldest first, those who wait for it and for all before it. */
-  readonly #underWay = new Set<Flush[]>()
+  /** Those who wait for an acknowledgement that is held. */
+  #acknowledged: Flush[] = []
+  /** The commits that are under way, oldest first. */
+  readonly #underWay = new Set<Going>()
   /** Settles when the newest commit, and so all before it, were acted upon. */
   #actedUpon: Promise<void> = Promise.resolve()
   #starter: NodeJS.Immediate | undefined
@@ -128,6 +114,18 @@ export class CommitQueue {
     }
   }
 
+  /** @throws DatabaseUnavailable when it could not be written */
+  acknowledged(sessionId: string): Promise<void> {
+    if (this.#held.hasAcknowledgement(sessionId)) {
+      this.#takesHeld = true
+      this.#start()
+      return waitIn(this.#acknowledged)
+    }
+    const isOfSession = (acknowledgement: Acknowledgement) => acknowledgement.sessionId === sessionId
+    const carrier = [...this.#underWay].findLast(({ riders }) => riders.acknowledgements.some(isOfSession))
+    return carrier ? waitIn(carrier.acknowledged) : Promise.resolve()
+  }
+
   see(sighting: Sighting): void {
     this.#held.see(sighting)
     this.#startSoon()
@@ -141,10 +139,8 @@ export class CommitQueue {
   /** @throws DatabaseUnavailable when it could not be written */
   flushed(): Promise<void> {
     if (this.#underWay.size + this.#appends.length + this.#held.size === 0) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      this.#flushes.push({ resolve, reject })
-      this.#start()
-    })
+    this.#start()
+    return waitIn(this.#flushes)
   }
 
   #startSoon() {
@@ -177,7 +173,9 @@ export class CommitQueue {
   }
 
   #commitNext() {
-    const riders = this.#mustTakeHeld() || this.#held.size >= HELD_MAX ? this.#held.take() : NO_RIDERS
+    const takesHeld = this.#mustTakeHeld() || this.#held.size >= HELD_MAX
+    const riders = takesHeld ? this.#held.take() : NO_RIDERS
+    const acknowledged = takesHeld ? this.#acknowledged.splice(0) : []
     this.#takesHeld = false
     const { appends, repeats } = apart(this.#appends.splice(0, BATCH_APPENDS_MAX))
     // A flush waits for the appends that found no place in this batch, too.
@@ -188,9 +186,9 @@ export class CommitQueue {
       return
     }
 
-    this.#underWay.add(flushes)
     const commit = this.#database.commit({ ...riders, appends: appends.map(({ append }) => append) })
-    const going = { riders, appends, repeats, flushes, mayFindRoom: this.#held.size > 0 }
+    const going = { riders, appends, repeats, flushes, acknowledged, mayFindRoom: this.#held.size > 0 }
+    this.#underWay.add(going)
     this.#actedUpon = this.#actUpon(going, commit, this.#actedUpon)
   }
 
@@ -200,8 +198,9 @@ export class CommitQueue {
     else this.#fail(going, result.reason)
   }
 
-  #succeed({ riders, appends, repeats, flushes, mayFindRoom }: Going, outcomes: AppendOutcome[]) {
-    this.#underWay.delete(flushes)
+  #succeed(going: Going, outcomes: AppendOutcome[]) {
+    const { riders, appends, repeats, flushes, acknowledged, mayFindRoom } = going
+    this.#underWay.delete(going)
     this.#held.written(riders)
     // Not spread, as in poll.ts.
     const written = appends.map(({ append, resolve, reject }, index) => ({
@@ -217,14 +216,15 @@ export class CommitQueue {
     this.#commitWhatWaits()
     this.#onCommit(answered)
     for (const { resolve, outcome } of answered) resolve(outcome)
-    for (const { resolve } of flushes) resolve()
+    for (const { resolve } of [...acknowledged, ...flushes]) resolve()
   }
 
-  #fail({ riders, appends, repeats, flushes }: Going, error: unknown) {
-    for (const { reject } of [...appends, ...repeats]) reject(error)
+  #fail(going: Going, error: unknown) {
+    const { riders, appends, repeats, acknowledged } = going
+    for (const { reject } of [...appends, ...repeats, ...acknowledged]) reject(error)
     // What this batch carried is not in the store, so nothing is flushed for those who wait behind it.
-    for (const waiting of this.#underWay) for (const { reject } of waiting.splice(0)) reject(error)
-    this.#underWay.delete(flushes)
+    for (const { flushes } of this.#underWay) for (const { reject } of flushes.splice(0)) reject(error)
+    this.#underWay.delete(going)
     this.#held.putBack(riders)
     if (this.#held.size > 0) this.#startSoon()
     this.#commitWhatWaits()

@@ -21,6 +21,11 @@ export class HeldBack {
     this.#acknowledgements.set(acknowledgement.sessionId, acknowledgement)
   }
 
+  /** Whether no commit took along yet what this session has acknowledged. */
+  hasAcknowledgement(sessionId: string): boolean {
+    return this.#acknowledgements.has(sessionId)
+  }
+
   /** Holds the latest sighting of each account. */
   see(sighting: Sighting): void {
     this.#sightings.set(sighting.username, latestOf(this.#sightings.get(sighting.username), sighting))

@@ -121,7 +121,7 @@ export class Inbox {
     const { poller, after = 0 } = poll
     this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
     // Another node must not hand out again what was acknowledged here.
-    if (this.#others) await this.#commits.flushed()
+    if (this.#others) await this.#commits.acknowledged(poller.id)
     poll.accepted = true
     this.#waiters.accept(poller)
   }
@@ -144,7 +144,7 @@ export class Inbox {
       refuseAhead(cursor, await this.#database.newestSeq(reader.accountId))
     }
     this.#acknowledge(reader, Math.max(cursor, reader.offeredSeq))
-    await this.#commits.flushed()
+    await this.#commits.acknowledged(reader.id)
   }
 
   /**
@@ -153,7 +153,7 @@ export class Inbox {
    */
   async acknowledgeOffered(reader: Reader): Promise<void> {
     this.#acknowledge(reader, reader.offeredSeq)
-    await this.#commits.flushed()
+    await this.#commits.acknowledged(reader.id)
   }
 
   /**
