@@ -69,6 +69,22 @@ describe('the schema', () => {
     })
   }
 
+  it('is all that its owner needs: other rights in the database it need not have', async (t) => {
+    const database = await cluster.createDatabase()
+    const url = new URL(database)
+    url.username = `owner_of_${nameOf(database)}`
+    url.password = 'secret'
+    url.search = '?schema=chat'
+    await inDatabase(database, [
+      `CREATE ROLE ${url.username} LOGIN PASSWORD 'secret'`,
+      `CREATE SCHEMA chat AUTHORIZATION ${url.username}`,
+      'REVOKE CREATE ON DATABASE $db FROM PUBLIC',
+    ])
+
+    const [one, other] = await startNodes(t, url.href)
+    await serves(t, one, other)
+  })
+
   it('is refused with a sentence when its name has a double quote', async (t) => {
     const database = await cluster.createDatabase()
     await refused(t, `${database}?schema=${encodeURIComponent('a"b')}`, /a"b.*quote/)

@@ -42,7 +42,7 @@ export async function prepareDatabase(url: string): Promise<Place> {
 
       await configureForMigration(holder, schema)
       await holder.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
-      await holder.query(`CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`)
+      await createMissing(holder, schema)
       const onConnect = (client: pg.ClientBase) => configureForMigration(client, schema)
       await migrate(new MigrationAdapter({ connectionString: url, max: 2, onConnect }, { schema }))
       const { rows } = await holder.query<{ channel: string }>(CHANNEL_OF_SCHEMA, [schema])
@@ -86,6 +86,15 @@ async function examine(client: pg.Client, url: string): Promise<string> {
   if (!wanted) throw new DatabaseUnusable(NO_SCHEMA)
   if (wanted.includes('"')) throw new DatabaseUnusable(QUOTED(wanted))
   return wanted
+}
+
+/** Where it exists, its owner need not be allowed to make another one. */
+async function createMissing(client: pg.Client, schema: string) {
+  const { rows } = await client.query<{ missing: boolean }>(
+    'SELECT to_regnamespace(quote_ident($1)) IS NULL AS missing',
+    [schema],
+  )
+  if (rows[0]?.missing) await client.query(`CREATE SCHEMA ${pg.escapeIdentifier(schema)}`)
 }
 
 /**
