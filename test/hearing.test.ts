@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
-import type { Hearing, Looked, Parked } from '../src/database/shared-database.ts'
+import { ALIVE_MS, type Hearing, type Looked, type Parked } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
@@ -90,7 +90,10 @@ describe('the heartbeat', { concurrency: true }, () => {
     await heartbeat.beat()
     await eventually('it hears itself', () => heartbeat.hears)
 
-    database.onBeat = () => new Promise(() => {})
+    database.onBeat = () =>
+      new Promise<void>((resolve) => {
+        database.release = resolve
+      })
 
     await eventually('it is told that it is deaf', () => events.deaf.length > 0, SILENT_MS)
     assert.equal(heartbeat.hears, false)
@@ -149,6 +152,7 @@ describe('a node that hears nothing', { concurrency: true }, () => {
 
   it('looks soon when it has just become so', async (t) => {
     const node = startNode(t)
+    node.hearing().onConnected()
     node.hearing().onProbe()
     await eventually('it hears', () => node.lease.holds)
     // The round that was begun before it heard is the last one that is short.
@@ -180,6 +184,23 @@ describe('a node that hears nothing', { concurrency: true }, () => {
     node.newest = 1
 
     assert.equal((await within(2 * LOOK_MS, parked)).kind, 'look')
+  })
+})
+
+describe('a node that hears, and whose beats cannot be written', { concurrency: true }, () => {
+  it('believes what it remembers for no longer than the others take it for alive, and again afterwards', async (t) => {
+    const node = startNode(t)
+    node.hearing().onConnected()
+    node.hearing().onProbe()
+    await eventually('it believes', () => node.lease.holds)
+    const believedMs = performance.now()
+
+    node.failBeats = true
+    await eventually('it does not believe any more', () => !node.lease.holds, ALIVE_MS + 1_000)
+    assert.ok(performance.now() - believedMs > 4_000, 'a beat or two may be lost')
+
+    node.failBeats = false
+    await eventually('it believes again', () => node.lease.holds, 2 * BEAT_MS)
   })
 })
 
@@ -224,7 +245,11 @@ describe('a commit whose end is not known', () => {
 
 /** A heartbeat whose events the test decides. */
 function beating(t: TestContext) {
-  const database = { onBeat: (): unknown => undefined }
+  const database = {
+    onBeat: (): unknown => undefined,
+    /** Ends the beat that hangs. */
+    release: () => {},
+  }
   const events = {
     deaf: [] as boolean[],
     silences: 0,
@@ -254,7 +279,10 @@ function beating(t: TestContext) {
       },
     },
   )
-  t.after(() => heartbeat.stop())
+  t.after(() => {
+    database.release()
+    return heartbeat.stop()
+  })
   return { heartbeat, events, database }
 }
 
@@ -266,6 +294,7 @@ function startNode(t: TestContext) {
     newest: 0,
     alive: true,
     failLooks: 0,
+    failBeats: false,
     looks: 0,
     beats: 0,
     reconnects: 0,
@@ -285,8 +314,10 @@ function startNode(t: TestContext) {
   }
   const database: ConstructorParameters<typeof Nodes>[0] = {
     beat: async () => {
+      if (node.failBeats) throw new DatabaseUnavailable('Its disk is full.')
       node.beats += 1
     },
+    leave: async () => {},
     appear: async () => {},
     disappear: async () => {},
     lookAt: async (sessions: Parked[]): Promise<Looked[]> => {

@@ -172,6 +172,25 @@ describe('a node whose notifications are swallowed', () => {
   })
 })
 
+describe('a node that has stopped', () => {
+  it('keeps no end of a session at the others waiting', async (t) => {
+    const [one, other] = await startNodes(t, await cluster.createDatabase())
+    const ada = await new Client(other).join('ada')
+    await park(t, ada, 'wait=55')
+    await other.stop()
+
+    const tookMs: number[] = []
+    for (const _ of range(1, 3)) {
+      const person = await new Client(one).join(newName('bob'))
+      const beganMs = performance.now()
+      assert.equal((await person.logout()).status, 204)
+      tookMs.push(performance.now() - beganMs)
+    }
+    // It would be a second for each.
+    assert.ok(Math.min(...tookMs) < 500, `They took ${tookMs} ms.`)
+  })
+})
+
 describe('a node whose database is away', () => {
   it('answers a new poll with 503, and never with an empty page', async (t) => {
     const way = await DatabaseWay.start(t, cluster.port)

@@ -1,12 +1,17 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from './database.ts'
 
+/** How long a node counts as alive after its last beat: three beats may be lost. */
+export const ALIVE_MS = 8_000
+
 /** What nodes ask of a database that they share, beyond the verbs of a store. */
 export interface SharedDatabase extends Database {
   /** The database's time, which all nodes have in common whatever their own clocks say. */
   clock: Clock
   /** Says that this node is alive, and sends it a probe that it should hear by itself. */
   beat(): Promise<void>
+  /** Says that this node ends: from now on nobody waits for it. No beat may follow. */
+  leave(): Promise<void>
   /** Says that these sessions poll this node; those that are over are passed by. */
   appear(sessionIds: string[]): Promise<void>
   /** Says that they no longer do. */

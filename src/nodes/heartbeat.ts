@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { SharedDatabase } from '../database/shared-database.ts'
+import { ALIVE_MS, type SharedDatabase } from '../database/shared-database.ts'
 
 const BEAT_MS = 2_000
 
@@ -32,6 +32,9 @@ export class Heartbeat {
   #hears = false
   /** Whether the last probe could be written. */
   #wrote = false
+  /** Until when this node counts as alive, on the monotonic clock. */
+  #aliveUntilMs = Number.NEGATIVE_INFINITY
+  readonly #underWay = new Set<Promise<void>>()
   #losses = 0
   /** What is being made up for: as many losses as there had been when it began. */
   #recovering: number | undefined
@@ -49,13 +52,28 @@ export class Heartbeat {
     return this.#hears
   }
 
+  /** Until when the other nodes take this one for alive, on the monotonic clock. */
+  get aliveUntilMs(): number {
+    return this.#aliveUntilMs
+  }
+
   /** Says that this node is alive. The answer comes back as a probe, where it is {@link heard}. */
   async beat(): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    const beat = this.#write()
+    this.#underWay.add(beat)
+    await beat
+    this.#underWay.delete(beat)
+  }
+
+  async #write(): Promise<void> {
+    const beganMs = performance.now()
     // Before it is written: a connection that hangs takes it, and says nothing.
-    this.#unheardSinceMs ??= performance.now()
+    this.#unheardSinceMs ??= beganMs
     try {
       await this.#database.beat()
       this.#wrote = true
+      this.#aliveUntilMs = Math.max(this.#aliveUntilMs, beganMs + ALIVE_MS)
     } catch {
       // Whoever needs the database is told so; here it means that there is nothing to hear.
       this.#wrote = false
@@ -86,9 +104,10 @@ export class Heartbeat {
     this.#events.onDeaf(false)
   }
 
+  /** When this has resolved, no beat is written any more. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await this.#stopped
+    await Promise.all([this.#stopped, ...this.#underWay])
   }
 
   async #beatOnAndOn(): Promise<void> {

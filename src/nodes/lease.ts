@@ -12,9 +12,14 @@ export class Lease {
     return performance.now() < this.#untilMs
   }
 
-  /** @param sinceMs when it was asked what has been heard by now, on the monotonic clock */
-  renew(sinceMs: number): void {
-    this.#untilMs = Math.max(this.#untilMs, sinceMs + LEASE_MS)
+  /**
+   * On the monotonic clock:
+   *
+   * @param sinceMs when it was asked what has been heard by now
+   * @param aliveUntilMs how long this node counts as alive; a dead one is not waited for
+   */
+  renew(sinceMs: number, aliveUntilMs: number): void {
+    this.#untilMs = Math.max(this.#untilMs, Math.min(sinceMs + LEASE_MS, aliveUntilMs))
   }
 
   revoke(): void {

@@ -17,13 +17,14 @@ export interface NodesLog {
   info: (message: string) => void
 }
 
-type NodesDatabase = Pick<SharedDatabase, 'beat' | 'appear' | 'disappear' | 'lookAt' | 'listen'>
+type NodesDatabase = Pick<SharedDatabase, 'beat' | 'leave' | 'appear' | 'disappear' | 'lookAt' | 'listen'>
 
 /**
  * This process as one of several that share a database: it tells the others who polls here, hears what they
  * have added and which sessions are over, and makes up for what it did not hear.
  */
 export class Nodes {
+  readonly #database: NodesDatabase
   readonly #heartbeat: Heartbeat
   readonly #announcements: Announcements
   readonly #secondLook: SecondLook
@@ -37,6 +38,7 @@ export class Nodes {
     lease: Lease,
     log: NodesLog,
   ) {
+    this.#database = database
     const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => sessions.forget(username, [id])
     this.#announcements = new Announcements(database, waiters)
     let warned = false
@@ -70,7 +72,8 @@ export class Nodes {
     this.#pulse = new Pulse({
       pulse: () => listener.pulse(),
       onPulse: (sinceMs) => {
-        if (this.#heartbeat.hears) lease.renew(sinceMs)
+        if (this.#heartbeat.hears) lease.renew(sinceMs, this.#heartbeat.aliveUntilMs)
+        if (!lease.holds) this.#secondLook.hurry()
       },
       onMissing: () => {
         if (!lease.holds) this.#secondLook.hurry()
@@ -93,5 +96,9 @@ export class Nodes {
   async stop(): Promise<void> {
     this.#pulse.stop()
     await Promise.all([this.#heartbeat.stop(), this.#secondLook.stop(), this.#announcements.stop()])
+    // Nobody need wait for this node any more when it ends a session.
+    await this.#database.leave().catch(() => {
+      // Then they wait until its last beat is old.
+    })
   }
 }

@@ -1,3 +1,5 @@
+import { ALIVE_MS } from '../shared-database.ts'
+
 /** Instants are kept as Prisma writes them: in UTC, without a zone. */
 export const timestampOf = (ms: string) => `to_timestamp(${ms} / 1000.0) AT TIME ZONE 'UTC'`
 
@@ -5,8 +7,7 @@ export const msOf = (timestamp: string) => `(extract(epoch FROM ${timestamp}) * 
 
 export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
 
-/** How long a node counts as alive after its last word: three words may be lost. */
-export const ALIVE = `interval '8 seconds'`
+export const ALIVE = `interval '${ALIVE_MS} milliseconds'`
 
 /**
  * Whether an account polls another node that is alive, or did a moment ago. No node promises to be alive for

@@ -33,7 +33,10 @@ SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
   LEFT JOIN LATERAL (SELECT id FROM session WHERE id = parked.session_id LIMIT 1) AS session ON true
  ORDER BY n`
 
-type NodeVerbs = Pick<SharedDatabase, 'clock' | 'beat' | 'appear' | 'disappear' | 'isOnline' | 'lookAt'>
+type NodeVerbs = Pick<
+  SharedDatabase,
+  'clock' | 'beat' | 'leave' | 'appear' | 'disappear' | 'isOnline' | 'lookAt'
+>
 
 /** What nodes that share this database ask of it. */
 export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeVerbs {
@@ -47,6 +50,9 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeV
       const nowMs = rows[0]?.now_ms as number
       // It was so between the question and the answer. A clock that agrees with that is left as it is.
       originMs = Math.min(Math.max(originMs, nowMs - performance.now()), nowMs - askedMs)
+    },
+    leave: async () => {
+      await pool.query('DELETE FROM node WHERE id = $1', [nodeId])
     },
     appear: async (sessionIds) => {
       await pool.query(APPEAR, [sessionIds, nodeId])
