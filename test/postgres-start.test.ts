@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
+import { FORMS, itHasAllTablesAndServes } from './postgres-start/forms.ts'
+import { inDatabase, nameOf, serves } from './postgres-start/serves.ts'
 import { Client } from './support/client.ts'
 import { atTheEnd } from './support/endings.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { park } from './support/parked.ts'
 import { pgbouncerMissing, startPgbouncer } from './support/pgbouncer.ts'
 import { type Cluster, startCluster } from './support/postgres.ts'
-import { type RunningServer, spawnProgram, startServer } from './support/servers.ts'
+import { mistakeOf, startServer } from './support/servers.ts'
 import { startTransactionPool } from './support/transaction-pool.ts'
 
 let cluster: Cluster
@@ -18,56 +20,10 @@ before(async () => {
 after(() => cluster.stop())
 
 describe('the schema', () => {
-  /** How it is named: what is done to the database before, and what is added to the URL. */
-  const forms: Record<string, { schema: string; prepare?: string[]; query?: string; user?: string }> = {
-    'of the database': {
-      schema: 'chat',
-      prepare: ['CREATE SCHEMA chat', 'ALTER DATABASE $db SET search_path = chat'],
-    },
-    'of the database, with a name that needs quotes, before public': {
-      schema: 'Chat Room',
-      prepare: ['CREATE SCHEMA "Chat Room"', 'ALTER DATABASE $db SET search_path = "Chat Room", public'],
-    },
-    'of the role in this database': {
-      schema: 'chat',
-      prepare: ['CREATE SCHEMA chat', 'ALTER ROLE restante IN DATABASE $db SET search_path = nowhere, chat'],
-    },
-    'of the user, by the name of the user': { schema: 'restante', prepare: ['CREATE SCHEMA restante'] },
-    'in the options of the URL': {
-      schema: 'chat',
-      prepare: ['CREATE SCHEMA chat'],
-      query: `options=${encodeURIComponent('-c search_path=chat')}`,
-    },
-    'as a parameter of the URL': { schema: 'chat', prepare: ['CREATE SCHEMA chat'], query: 'schema=chat' },
-    'as a parameter of the URL, before all others': {
-      schema: 'chat',
-      prepare: ['CREATE SCHEMA chat', 'CREATE SCHEMA other', 'ALTER DATABASE $db SET search_path = other'],
-      query: 'schema=chat',
-    },
-    'as a parameter of the URL, of one that is not there yet': { schema: 'chat', query: 'schema=chat' },
-    'as a parameter of the URL, with a name that needs quotes': {
-      schema: `Ada's own; $1 % %I, \\ ü`,
-      query: `schema=${encodeURIComponent(`Ada's own; $1 % %I, \\ ü`)}`,
-    },
-  }
-  for (const [what, { schema, prepare = [], query }] of Object.entries(forms)) {
-    it(`${what} has all tables, and serves`, async (t) => {
-      const database = await cluster.createDatabase()
-      await inDatabase(database, prepare)
-      const url = query ? `${database}?${query}` : database
-
-      const [one, other] = await startNodes(t, url)
-      await serves(t, one, other)
-      await one.stop()
-      const again = await startServer(t, {}, url)
-      assert.equal((await new Client(again).login('ada')).status, 200)
-
-      const tables = await inDatabase(database, [
-        "SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname !~ '^pg_|^information_schema$'",
-      ])
-      assert.deepEqual(tables, [{ schemaname: schema }])
-    })
-  }
+  itHasAllTablesAndServes(
+    FORMS.filter(({ isShort }) => isShort),
+    () => cluster,
+  )
 
   it('is all that its owner needs: other rights in the database it need not have', async (t) => {
     const database = await cluster.createDatabase()
@@ -230,26 +186,12 @@ describe('PgBouncer', { skip: pgbouncerMissing ?? false }, () => {
   })
 })
 
-/** Between two nodes a message comes, and a logout ends the poll of the other. */
-async function serves(t: TestContext, one: RunningServer, other: RunningServer) {
-  const ada = await new Client(one).join('ada')
-  const received = await park(t, ada, 'after=0&wait=55')
-  assert.equal((await at(other, ada).send(ada, 'hello')).status, 201)
-  assert.equal((await received.answer()).body.messages[0].body, 'hello')
-  const ended = await park(t, ada, 'after=1&wait=55')
-  assert.equal((await at(other, ada).logout()).status, 204)
-  assert.equal((await ended.answer()).body.code, 'session_ended')
-  return { ada: await new Client(one).enter('ada') }
-}
-
-/** The start ends with 1 and one sentence, and the database is as it was. */
+/** The start ends with one sentence, and the database is as it was. */
 async function refused(t: TestContext, url: string, sentence: RegExp, database = url) {
   const before = await contents(database)
-  const program = spawnProgram(t, {}, url)
-  assert.equal(await program.exited, 1)
-  t.diagnostic(program.errors().trim())
-  assert.match(program.errors(), /^[^\n]+\n$/)
-  assert.match(program.errors(), sentence)
+  const mistake = await mistakeOf(startServer(t, {}, url))
+  t.diagnostic(mistake)
+  assert.match(mistake, sentence)
   assert.deepEqual(await contents(database), before)
 }
 
@@ -261,22 +203,6 @@ const contents = (database: string) =>
       WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1`,
     "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1",
   ])
-
-const nameOf = (database: string) => new URL(database).pathname.slice(1)
-
-/** Runs statements, `$db` being the database's name. Resolves with the rows of all. */
-async function inDatabase(database: string, statements: string[]): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: database })
-  await client.connect()
-  try {
-    const rows: unknown[] = []
-    for (const text of statements)
-      rows.push(...(await client.query(text.replaceAll('$db', nameOf(database)))).rows)
-    return rows
-  } finally {
-    await client.end()
-  }
-}
 
 /** The first words of what nodes tell each other, but for their probes. */
 async function wordsOn(t: TestContext, database: string, schemas: string[]) {

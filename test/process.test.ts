@@ -109,12 +109,6 @@ describe('a start', () => {
       writeFileSync(join(folder, 'text'), 'Dear diary, '.repeat(1_000))
       return { file: join(folder, 'text'), says: /not a database/ }
     },
-    'is the database of something else': (folder) => {
-      const other = new SqliteFile(join(folder, 'other.db'))
-      other.exec('CREATE TABLE account (iban TEXT)')
-      other.close()
-      return { file: join(folder, 'other.db'), says: /of another program/ }
-    },
     'is below a file': (folder) => {
       writeFileSync(join(folder, 'file'), '')
       return { file: join(folder, 'file', 'restante.db'), says: /EEXIST|ENOTDIR/ }

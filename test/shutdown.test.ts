@@ -24,7 +24,7 @@ const STOP_MS_MAX = 9_000
 
 describe('a stop', () => {
   for (const [signal, readers] of [
-    ['SIGTERM', 25],
+    ['SIGTERM', 8],
     ['SIGINT', 2],
   ] as const) {
     it(`by ${signal} answers ${readers * 8} parked polls at once, empty, and tells each when to come back`, async (t) => {
