@@ -95,6 +95,22 @@ describe('two nodes that hear each other', () => {
     assert.equal((await acknowledged).status, 200)
   })
 
+  it('a session that has ended when its acknowledgement is written acknowledges nothing', async (t) => {
+    const ada = await join()
+    await ada.sendMany(ada, 2)
+    const { holder, release, waits } = await lockAccount(t, database, ada)
+    const polled = ada.poll({ after: 1, wait: 0 })
+    await waits()
+
+    await holder.query('DELETE FROM session USING account WHERE account_id = account.id AND username = $1', [
+      ada.username,
+    ])
+    await release()
+
+    await polled
+    assert.equal(await acknowledgedSeq(database, ada), 0)
+  })
+
   const endings: Record<string, (ada: Person) => Promise<{ status: number }>> = {
     'a logout': (ada) => ada.logout(),
     'a takeover': (ada) => ada.client.login(ada.username, { takeover: true }),
@@ -251,6 +267,7 @@ async function lockAccount(t: TestContext, database: string, { username }: Perso
   await holder.query('BEGIN')
   await holder.query('SELECT FROM account WHERE username = $1 FOR UPDATE', [username])
   return {
+    holder,
     release: () => holder.query('COMMIT'),
     /** Resolves when a commit waits for it. */
     waits: () =>

@@ -44,7 +44,8 @@ test('a portion takes a part of a long inbox, and the next goes on there', async
 
 test('three nodes that purge at once, while two senders write, leave what must stay', async () => {
   const [first, second, third] = stores as [SharedDatabase, SharedDatabase, SharedDatabase]
-  const accounts = await Promise.all(range(1, 60).map((index) => join(`crowd${index}`, 150)))
+  const accounts: Joined[] = []
+  for (const index of range(1, 60)) accounts.push(await join(`crowd${index}`, 150))
   for (const account of accounts) await acknowledge(account, 100)
 
   const sending = [first, second].map(async (store) => {
@@ -125,6 +126,9 @@ async function join(username: string, messages: number): Promise<Joined> {
   const [store] = stores as [SharedDatabase]
   await store.createAccount({ username, displayName: username, passwordHash: 'x', createdAtMs: OLD_MS })
   const { id = 0 } = (await store.findAccount(username)) ?? {}
+  const seqs = { acknowledgedSeq: 0, offeredSeq: 0 }
+  const dates = { createdAtMs: Date.now(), expiresAtMs: Date.now() + DAY_MS }
+  await store.openSession({ id, passwordHash: 'x' }, { id: `of ${id}`, accountId: id, ...seqs, ...dates }, 10)
   await send(
     store,
     Array.from({ length: messages }, () => username),
@@ -146,7 +150,7 @@ async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) 
 }
 
 async function acknowledge({ id }: Joined, seq: number) {
-  const acknowledgements = [{ sessionId: 'none', accountId: id, seq }]
+  const acknowledgements = [{ sessionId: `of ${id}`, accountId: id, seq }]
   await stores[0]?.commit({ acknowledgements, sightings: [], appends: [] })
 }
 

@@ -14,6 +14,8 @@ const HINTS_MAX = 150
  * that the other one left (postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED). Everything
  * else is derived from it. A row is written once: of two updates of one row in one statement one is lost.
  *
+ * An account moves with its sessions: one that has ended meanwhile acknowledges nothing.
+ *
  * Rows are looked up by arrays of keys, or one by one (LATERAL), so that the plan goes by the indexes however
  * small the tables were when it was made.
  *
@@ -43,12 +45,19 @@ touched AS MATERIALIZED (
    ORDER BY id
      FOR NO KEY UPDATE
 ),
+session_moved AS (
+  UPDATE session SET acknowledged_seq = seq
+    FROM acknowledged JOIN touched ON touched.id = "accountId"
+   WHERE session.id = "sessionId" AND session.acknowledged_seq < seq
+     AND session.id = ANY (ARRAY(SELECT "sessionId" FROM acknowledged))
+  RETURNING "accountId", seq
+),
 inbox AS MATERIALIZED (
   SELECT id, username, deleted_at, newest_seq, purged_seq, at, noted_at,
          greatest(acknowledged_seq, least(newest_seq, coalesce(furthest.seq, 0))) AS acknowledged_seq,
          ${onlineElsewhere('touched.id', '$6::text')} AS online
     FROM touched
-    LEFT JOIN (SELECT "accountId" AS id, max(seq) AS seq FROM acknowledged GROUP BY id) AS furthest USING (id)
+    LEFT JOIN (SELECT "accountId" AS id, max(seq) AS seq FROM session_moved GROUP BY id) AS furthest USING (id)
     LEFT JOIN seen USING (username)
 ),
 room AS MATERIALIZED (
@@ -89,12 +98,6 @@ key_added AS (
   INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
   SELECT sender_id, key, fingerprint, id, sent_at, live OR online FROM fresh WHERE fits AND key IS NOT NULL
    ORDER BY sender_id, key
-),
-session_moved AS (
-  UPDATE session SET acknowledged_seq = seq
-    FROM acknowledged JOIN touched ON touched.id = "accountId"
-   WHERE session.id = "sessionId" AND session.acknowledged_seq < seq
-     AND session.id = ANY (ARRAY(SELECT "sessionId" FROM acknowledged))
 ),
 account_moved AS (
   UPDATE account
