@@ -72,13 +72,9 @@ export const connectionOptions = (url: string) => ({
   types: { getTypeParser },
 })
 
-const { INT8, JSON: JSON_TEXT } = pg.types.builtins
-
-/** `seq` numbers are 64 bits wide in the store and stay below 2^53. JSON goes to the client as it is. */
-const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) => {
-  if (type === INT8) return Number
-  return type === JSON_TEXT ? String : pg.types.getTypeParser(type, format)
-}
+/** `seq` numbers are 64 bits wide in the store and stay below 2^53. */
+const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) =>
+  type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)
 
 /**
  * Makes a new connection one of ours.
