@@ -22,7 +22,7 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client, range } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
-import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
 const PAGE_BYTES = 4_096
@@ -32,7 +32,7 @@ describe('a second process is refused', () => {
     const folder = scratchFolder(t)
     const [link, file] = [join(folder, 'link.db'), join(folder, 'file.db')]
     symlinkSync(file, link)
-    await spawnServer(t, {}, `file:${link}`)
+    await startServer(t, {}, `file:${link}`)
 
     for (const path of [file, link])
       assert.match(await refusal(t, path), /is in use by another Restante process/)
@@ -42,7 +42,7 @@ describe('a second process is refused', () => {
     const folder = scratchFolder(t)
     mkdirSync(join(folder, 'real'))
     symlinkSync(join(folder, 'real'), join(folder, 'linked'))
-    await spawnServer(t, {}, `file:${join(folder, 'linked', 'restante.db')}`)
+    await startServer(t, {}, `file:${join(folder, 'linked', 'restante.db')}`)
 
     assert.match(
       await refusal(t, join(folder, 'real', 'restante.db')),
@@ -51,16 +51,16 @@ describe('a second process is refused', () => {
   })
 
   it('where one came by a hard link, and so is every process until the link is gone', async (t) => {
-    const server = await spawnServer(t)
+    const server = await startServer(t)
     const file = fileOf(server.database)
     const link = `${file}.link`
     linkSync(file, link)
 
-    assert.match(await refusal(t, link), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, link), /has a second name, a hard link/)
     await server.stop()
-    assert.match(await refusal(t, file), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, file), /has a second name, a hard link/)
     rmSync(link)
-    await spawnServer(t, {}, server.database)
+    await startServer(t, {}, server.database)
   })
 })
 
@@ -72,7 +72,7 @@ describe('a start is refused, and the file stays as it was', () => {
     other.close()
     const before = readFileSync(file)
 
-    assert.match(await refusal(t, file), /cannot be opened: it is a database of another program\.$/)
+    assert.match(await mistakeIn(t, file), /cannot be opened: it is a database of another program\.$/)
     assert.deepEqual(readFileSync(file), before)
   })
 
@@ -87,7 +87,7 @@ describe('a start is refused, and the file stays as it was', () => {
     )
     const before = readFileSync(fileOf(database))
 
-    const sentence = await refusal(t, fileOf(database))
+    const sentence = await mistakeIn(t, fileOf(database))
 
     assert.match(sentence, /a newer version of Restante has migrated it \(21000101000000_from_the_future\)/)
     assert.deepEqual(readFileSync(fileOf(database)), before)
@@ -209,9 +209,12 @@ describe('a database thread that ends by itself', () => {
       const server = await spawnServer(t, {}, undefined, command(thread))
       const ada = await new Client(server).join('ada')
       // As many as this are worth a checkpoint, which has a thread of its own.
-      await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
+      if (thread === 'checkpoints')
+        await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
 
-      server.process.kill('SIGWINCH')
+      // A thread that is about to start hears a later one.
+      const signals = setInterval(() => server.process.kill('SIGWINCH'), 100)
+      t.after(() => clearInterval(signals))
 
       assert.equal(await server.exited, 1)
       assert.match(server.logs.at(-1)?.msg ?? '', /The database is lost/)
@@ -247,3 +250,6 @@ async function refusal(t: TestContext, file: string): Promise<string> {
   assert.deepEqual(rest, [''])
   return sentence
 }
+
+/** The same for one in this process, which others need not see as another. */
+const mistakeIn = (t: TestContext, file: string) => mistakeOf(startServer(t, {}, `file:${file}`))

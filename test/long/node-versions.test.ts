@@ -3,10 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { runScript } from '../support/scripts.ts'
 
-/** A start as a process and its end, the threads of the database, and what clients see. */
-const FILES = ['process', 'shutdown', 'sending', 'long-poll', 'sessions', 'contract'].map(
-  (name) => `test/${name}.test.ts`,
-)
+/** A start as a process and its end, the threads of the database, and a message. */
+const FILES = ['process', 'shutdown', 'sending'].map((name) => `test/${name}.test.ts`)
 
 describe('on another version of Node', () => {
   for (const version of ['22', '26']) {
