@@ -1,4 +1,4 @@
-/** The Nodes that are supported beside the one that runs the tests; .ci/run has all tests on Node 24. */
+/** The Nodes that are supported beside the one that runs the tests. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { runScript } from '../support/scripts.ts'
@@ -7,7 +7,7 @@ import { runScript } from '../support/scripts.ts'
 const FILES = ['process', 'shutdown', 'sending'].map((name) => `test/${name}.test.ts`)
 
 describe('on another version of Node', () => {
-  for (const version of ['22', '26']) {
+  for (const version of ['22', '24', '26']) {
     it(`(${version}) the packages install, the server starts, and keeps its promises`, async (t) => {
       const command = ['npm', 'run', 'test:sqlite', '--', ...FILES]
       const { code, output } = await runScript(t, ['scripts/on-node.mjs', version, ...command])
