@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ConfigurationError, databaseFile, mistakesInSecrets, splitSecrets } from './config.ts'
+import { syncToDisk } from './sync.ts'
 
 /** Of a secret of our own making; in base64url that makes 43 characters. */
 const SECRET_BYTES = 32
@@ -44,9 +45,6 @@ function ownSecret(file: string): string {
   const draft = `${file}.draft`
   writeFileSync(draft, `${secret}\n`, { mode: 0o600, flush: true })
   renameSync(draft, file)
-  // The new name is there after a power cut only when its folder is synced.
-  const folder = openSync(dirname(file), 'r')
-  fsyncSync(folder)
-  closeSync(folder)
+  syncToDisk(dirname(file))
   return secret
 }

@@ -37,7 +37,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
-    may: ['clock.ts', 'generated/prisma/client.ts', 'generated/prisma-postgres/client.ts'],
+    may: ['sync.ts', 'clock.ts', 'generated/prisma/client.ts', 'generated/prisma-postgres/client.ts'],
     packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
@@ -51,7 +51,8 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   'clock.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: [], packages: /^$/ },
-  'secrets.ts': { may: ['config.ts'], packages: /^$/ },
+  'secrets.ts': { may: ['config.ts', 'sync.ts'], packages: /^$/ },
+  'sync.ts': { may: [], packages: /^$/ },
 }
 
 interface Import {

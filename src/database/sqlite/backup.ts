@@ -4,7 +4,6 @@ import {
   existsSync,
   fchownSync,
   fstatSync,
-  fsyncSync,
   openSync,
   realpathSync,
   renameSync,
@@ -14,8 +13,9 @@ import {
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { syncToDisk } from '../../sync.ts'
 import { DatabaseUnusable } from '../database.ts'
-import { isInWalMode, syncFolder } from './files.ts'
+import { isInWalMode } from './files.ts'
 
 /**
  * Copies a database that a server may be using, and marks the copy: a server that opens it moves every inbox
@@ -40,9 +40,10 @@ export function backUp(path: string, file: string): number {
     makeFor(owner, draft)
     copy(path, draft)
     mark(draft)
-    sync(draft)
+    // VACUUM INTO leaves that to the kernel.
+    syncToDisk(draft)
     renameSync(draft, target)
-    syncFolder(dirname(resolve(target)))
+    syncToDisk(dirname(resolve(target)))
     return statSync(target).size
   } catch (error) {
     if (error instanceof DatabaseUnusable) throw error
@@ -112,15 +113,5 @@ function mark(draft: string) {
     connection.prepare('UPDATE store SET is_backup = 1').run()
   } finally {
     connection.close()
-  }
-}
-
-/** VACUUM INTO leaves that to the kernel. */
-function sync(draft: string) {
-  const written = openSync(draft, 'r+')
-  try {
-    fsyncSync(written)
-  } finally {
-    closeSync(written)
   }
 }

@@ -1,14 +1,4 @@
-import { closeSync, fsyncSync, openSync, readSync } from 'node:fs'
-
-/** What was made or renamed in a folder is there after a power cut only when the folder is synced. */
-export function syncFolder(path: string) {
-  const folder = openSync(path, 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
-}
+import { closeSync, openSync, readSync } from 'node:fs'
 
 /**
  * Whether a database has, or had, a write-ahead log. A copy that VACUUM INTO made has none until a server

@@ -1,8 +1,9 @@
 import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { syncToDisk } from '../../sync.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
-import { isInWalMode, syncFolder } from './files.ts'
+import { isInWalMode } from './files.ts'
 
 export interface Hold {
   /** @throws DatabaseUnavailable when the path leads to another file by now, or to none */
@@ -59,7 +60,7 @@ function makeFile(path: string) {
   closeSync(openSync(path, 'a', 0o600))
   // A new folder is in the one above it only when that is synced: SQLite syncs no more than its own.
   if (made === undefined) return
-  for (let below = folder; below !== dirname(made); below = dirname(below)) syncFolder(dirname(below))
+  for (let below = folder; below !== dirname(made); below = dirname(below)) syncToDisk(dirname(below))
 }
 
 /** SQLite names the write-ahead log after the file, so two names would have two logs and break it. */
