@@ -5,7 +5,7 @@
  * The tests that take minutes are in test/long: `npm run test:long`, or some of them by name:
  * `npm run test:long -- crash`.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import { text } from 'node:stream/consumers'
 import { migrate } from '../src/database/migrate.ts'
 import { MigrationAdapter } from '../src/database/postgres/migration-adapter.ts'
 import { SqliteAdapter } from '../src/database/sqlite/adapter.ts'
-import { startCluster } from '../test/support/postgres.ts'
+import { type Cluster, startCluster } from '../test/support/postgres.ts'
 
 /** On each database: more than there are cores, because a test waits much of its time. */
 const FILES_AT_ONCE = 3
@@ -31,7 +31,7 @@ const ONCE: Record<string, string> = {
   'commit-queue': 'has no database',
   contract: 'is about the contract, and HTTP',
   config: 'has no database, or is about the files of SQLite',
-  deploy: 'has a cluster of its own',
+  deploy: 'is about PostgreSQL',
   durability: 'is about the settings of SQLite',
   failover: 'has clusters of its own',
   'fault-checker': 'has no database',
@@ -42,15 +42,16 @@ const ONCE: Record<string, string> = {
   move: 'has both databases itself',
   'node-faults': 'has a cluster of its own',
   'node-versions': 'is about Node',
-  nodes: 'has a cluster of its own',
+  nodes: 'is about PostgreSQL',
   pages: 'is about the statements of SQLite',
-  'node-promises': 'has a cluster of its own',
-  'postgres-connections': 'has a cluster of its own',
-  'postgres-purge': 'has a cluster of its own',
-  'postgres-start': 'has a cluster of its own',
+  'node-promises': 'is about PostgreSQL',
+  'postgres-connections': 'is about PostgreSQL',
+  'postgres-purge': 'is about PostgreSQL',
+  'postgres-start': 'is about PostgreSQL',
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
   standby: 'has clusters of its own',
+  refusals: 'is about HTTP',
   'session-memory': 'has no database',
   'sqlite-file': 'is about the file of SQLite',
   tidy: 'reads the sources',
@@ -62,6 +63,9 @@ const [wanted = 'both', ...given] = process.argv.slice(2)
 const files = filesOf(wanted, given)
 const reasonOf = (file: string) => ONCE[file.replace(/^.*\/|\.test\.ts$/g, '')]
 const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
+
+const cluster = await startCluster()
+const env = { TEST_CLUSTER: cluster.url, TEST_CLUSTER_FILES: await copyFiles(cluster) }
 
 const onSqlite = wanted === 'postgres' ? undefined : runOnSqlite()
 const onPostgres = wanted === 'sqlite' ? undefined : runOnPostgres(wanted === 'postgres' ? 'inherit' : 'pipe')
@@ -75,6 +79,7 @@ if (times.length > SLOWEST_SHOWN) {
 }
 const failed = results.filter(({ code }) => code !== 0)
 for (const { database, failures } of failed) console.log(`\n== what failed on ${database} ==\n\n${failures}`)
+await cluster.stop()
 rmSync(scratch, { recursive: true })
 // Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
 process.exit(failed.length > 0 ? 1 : 0)
@@ -91,7 +96,7 @@ function filesOf(suite: string, names: string[]): string[] {
 async function runOnSqlite() {
   const template = join(scratch, 'template.db')
   await migrate(new SqliteAdapter(template))
-  return run('SQLite', files, { TEST_SQLITE: template }, 'inherit')
+  return run('SQLite', files, { TEST_SQLITE: template, ...env }, 'inherit')
 }
 
 async function runOnPostgres(output: 'inherit' | 'pipe') {
@@ -100,21 +105,25 @@ async function runOnPostgres(output: 'inherit' | 'pipe') {
     for (const file of files.filter((name) => !onBoth.includes(name)))
       console.log(`${file} runs once, with SQLite: it ${reasonOf(file)}.`)
   if (onBoth.length === 0) return undefined
-  const cluster = await startCluster()
-  try {
-    const template = await cluster.createDatabase()
-    await migrate(new MigrationAdapter({ connectionString: template }))
-    return await run('PostgreSQL', onBoth, { TEST_POSTGRES: template }, output)
-  } finally {
-    await cluster.stop()
-  }
+  const template = await cluster.createDatabase()
+  await migrate(new MigrationAdapter({ connectionString: template }))
+  return run('PostgreSQL', onBoth, { TEST_POSTGRES: template, ...env }, output)
+}
+
+/** What a new server has, for the files that start one of their own. */
+async function copyFiles(server: Cluster): Promise<string> {
+  await server.halt()
+  const copy = join(scratch, 'cluster')
+  execFileSync('cp', ['-a', server.files, copy])
+  await server.start()
+  return copy
 }
 
 /** @param output with `pipe` it is shown when the other database is done */
 async function run(
   database: string,
   testFiles: string[],
-  env: Record<string, string>,
+  variables: Record<string, string>,
   output: 'inherit' | 'pipe',
 ) {
   const started = performance.now()
@@ -132,7 +141,7 @@ async function run(
     ...testFiles,
   ]
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...variables },
     stdio: ['ignore', output, 'inherit'],
   })
   const said = child.stdout ? text(child.stdout) : ''

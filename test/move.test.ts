@@ -10,17 +10,17 @@ import { runProgram } from './support/backups.ts'
 import { Client, passwordOf, range, seqsOf } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
 import { startServer } from './support/servers.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 import { tablesOf } from './support/stored.ts'
 
 const JWT_SECRET = 'the secret of the file and of all nodes'
 const PROGRAM = fileURLToPath(new URL('../dist/move.js', import.meta.url))
 
-let cluster: Cluster
+let cluster: SharedCluster
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
 })
 after(() => cluster.stop())
 

@@ -8,13 +8,13 @@ import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { park } from './support/parked.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
 import { type RunningServer, startServer } from './support/servers.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { SilencedWay } from './support/silenced-way.ts'
 
-let cluster: Cluster
+let cluster: SharedCluster
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
 })
 after(() => cluster.stop())
 

@@ -7,15 +7,16 @@ import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { AT_ONCE_MS, eventually } from './support/eventually.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { park } from './support/parked.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
+import { startCluster } from './support/postgres.ts'
 import { mistakeOf, type RunningServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 
 /** Without hints, those who wait are looked after every 2 s. */
 const DEAF_MS = 5_000
 
-let cluster: Cluster
+let cluster: SharedCluster
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
 })
 after(() => cluster.stop())
 

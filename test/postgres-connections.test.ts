@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { openPool } from '../src/database/postgres/connection.ts'
 import { eventually } from './support/eventually.ts'
-import { startCluster } from './support/postgres.ts'
+import { shareCluster } from './support/shared-cluster.ts'
 
 it('a connection that is cut while nobody listens to it does not end the process', async (t) => {
-  const cluster = await startCluster()
+  const cluster = await shareCluster()
   const pool = openPool(
     { url: await cluster.createDatabase(), schema: 'public', channel: 'none' },
     async () => {},

@@ -7,18 +7,18 @@ import type { SharedDatabase } from '../src/database/shared-database.ts'
 import { messageId } from '../src/inbox/message-id.ts'
 import { range } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 
 const DAY_MS = 86_400_000
 const OLD_MS = Date.now() - 2 * DAY_MS
 
-let cluster: Cluster
+let cluster: SharedCluster
 let url: string
 const stores: SharedDatabase[] = []
 
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
   url = await cluster.createDatabase()
   for (const _ of range(1, 3))
     stores.push(await openPostgres(url, { inboxLimit: 1e6 }, { warn: assert.fail }))

@@ -9,13 +9,13 @@ import { atTheEnd } from './support/endings.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { park } from './support/parked.ts'
 import { pgbouncerMissing, startPgbouncer } from './support/pgbouncer.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
 import { mistakeOf, startServer } from './support/servers.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { startTransactionPool } from './support/transaction-pool.ts'
 
-let cluster: Cluster
+let cluster: SharedCluster
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
 })
 after(() => cluster.stop())
 

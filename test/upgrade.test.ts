@@ -9,8 +9,8 @@ import { after, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Client, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
-import { type Cluster, startCluster } from './support/postgres.ts'
 import { spawnProgram, startServer } from './support/servers.ts'
+import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 import { stored } from './support/stored.ts'
 
@@ -82,12 +82,12 @@ describe('a file of the version before 0.1', () => {
   })
 })
 
-let cluster: Promise<Cluster> | undefined
+let cluster: Promise<SharedCluster> | undefined
 after(async () => (await cluster)?.stop())
 
 describe('a database of PostgreSQL of the version before 0.1', () => {
   it('has the tables and the history of a new one, and goes on', async (t) => {
-    cluster ??= startCluster()
+    cluster ??= shareCluster()
     const { createDatabase } = await cluster
     const [old, empty] = [await createDatabase(), await createDatabase()]
     await withSql(old, async ({ run }) => {

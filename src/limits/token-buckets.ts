@@ -18,6 +18,8 @@ export class TokenBuckets {
   readonly #rate: Rate
   /** In the order in which the keys were last used. */
   readonly #fullAtMs = new Map<string | number, number>()
+  /** Stands before the first key. A new one would go through the places of all that were deleted since. */
+  #leastRecent = this.#fullAtMs.keys()
 
   constructor(rate: Rate) {
     this.#rate = rate
@@ -46,7 +48,7 @@ export class TokenBuckets {
   }
 
   #forgetOne() {
-    const [leastRecent] = this.#fullAtMs.keys()
-    if (leastRecent !== undefined) this.#fullAtMs.delete(leastRecent)
+    const { value } = this.#leastRecent.next()
+    if (value !== undefined) this.#fullAtMs.delete(value)
   }
 }

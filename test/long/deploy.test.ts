@@ -7,22 +7,22 @@ import type { Answer } from '../support/contract-check.ts'
 import { atTheEnd, type Ending, endOfSuite } from '../support/endings.ts'
 import { AT_ONCE_MS, eventually } from '../support/eventually.ts'
 import { park } from '../support/parked.ts'
-import { type Cluster, startCluster } from '../support/postgres.ts'
 import { type ProxyKind, proxyKinds } from '../support/proxies.ts'
 import { type ServerProcess, spawnServer } from '../support/servers.ts'
+import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
 const NODE_ENV = { TRUST_PROXY: '127.0.0.1', PRESENCE_GRACE: '1s' }
 
 const installed = proxyKinds.filter(({ missing }) => missing === undefined)
 const ending = endOfSuite()
-let cluster: Cluster
+let cluster: SharedCluster
 const urls = new Map<ProxyKind, string>()
 /** Of each proxy one that begins before everything else and waits for as long as polls may. */
 const longest = new Map<ProxyKind, Promise<{ answer: Answer; tookMs: number }>>()
 
 before(async () => {
   if (installed.length === 0) return
-  cluster = await startCluster()
+  cluster = await shareCluster()
   atTheEnd(ending, () => cluster.stop())
   const database = await cluster.createDatabase()
   const nodes = await startPair(ending, database)

@@ -1,11 +1,11 @@
 /** The ways to name a schema that test/postgres-start.test.ts leaves out. */
 import { after, before, describe } from 'node:test'
 import { FORMS, itHasAllTablesAndServes } from '../postgres-start/forms.ts'
-import { type Cluster, startCluster } from '../support/postgres.ts'
+import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
-let cluster: Cluster
+let cluster: SharedCluster
 before(async () => {
-  cluster = await startCluster()
+  cluster = await shareCluster()
 })
 after(() => cluster.stop())
 

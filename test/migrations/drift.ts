@@ -6,16 +6,16 @@ import { after, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { scratchFolder } from '../support/databases.ts'
-import { type Cluster, startCluster } from '../support/postgres.ts'
+import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 export const schemaOf = (name: string) => readFileSync(join(ROOT, 'prisma', name), 'utf8')
 
-let cluster: Promise<Cluster> | undefined
+let cluster: Promise<SharedCluster> | undefined
 after(async () => (await cluster)?.stop())
 
 export async function emptyPostgres(): Promise<string> {
-  cluster ??= startCluster()
+  cluster ??= shareCluster()
   return (await cluster).createDatabase()
 }
 

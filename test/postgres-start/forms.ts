@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Client } from '../support/client.ts'
 import { startNodes } from '../support/nodes.ts'
-import type { Cluster } from '../support/postgres.ts'
 import { startServer } from '../support/servers.ts'
+import type { SharedCluster } from '../support/shared-cluster.ts'
 import { inDatabase, serves } from './serves.ts'
 
 interface Form {
@@ -69,7 +69,7 @@ export const FORMS: Form[] = [
   },
 ]
 
-export function itHasAllTablesAndServes(forms: Form[], cluster: () => Cluster): void {
+export function itHasAllTablesAndServes(forms: Form[], cluster: () => SharedCluster): void {
   for (const { what, schema, prepare = [], query } of forms) {
     it(`${what} has all tables, and serves`, async (t) => {
       const database = await cluster().createDatabase()

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { stringify as bytesToUuid } from 'uuid'
 import type { Append, AppendOutcome, Batch, Database, StoreLimits } from '../database.ts'
+import { bytesToUuid } from '../uuid.ts'
 import { msOf, onlineElsewhere, timestampOf } from './fragments.ts'
 
 /** Recipients named in one notification: it holds 8 000 bytes, and these take 50 each at the most. */

@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { stringify as bytesToUuid } from 'uuid'
 import type { Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import { bytesToUuid } from '../uuid.ts'
 import { msOf } from './fragments.ts'
 
 /**

@@ -1,5 +1,4 @@
 import type SqliteFile from 'better-sqlite3'
-import { stringify as bytesToUuid } from 'uuid'
 import type {
   Acknowledgement,
   Append,
@@ -9,6 +8,7 @@ import type {
   Sighting,
   StoreLimits,
 } from '../database.ts'
+import { bytesToUuid, uuidToBytes } from '../uuid.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 import type { Recipient, Recipients } from './recipients.ts'
 
@@ -107,6 +107,3 @@ export function commitVerb(
     },
   }
 }
-
-/** Of what is known to be a UUID: the library looks first whether it is, a tenth of the time of a row. */
-export const uuidToBytes = (id: string) => Buffer.from(id.replaceAll('-', ''), 'hex')

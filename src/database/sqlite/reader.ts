@@ -1,5 +1,4 @@
 import type SqliteFile from 'better-sqlite3'
-import { stringify as bytesToUuid } from 'uuid'
 import type {
   Account,
   Database,
@@ -10,7 +9,7 @@ import type {
   ReadFrom,
   StoredMessage,
 } from '../database.ts'
-import { uuidToBytes } from './commit-verb.ts'
+import { bytesToUuid, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 

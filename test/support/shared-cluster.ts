@@ -1,0 +1,29 @@
+import pg from 'pg'
+import { type Cluster, startCluster } from './postgres.ts'
+
+/** A PostgreSQL server that other files use at the same time: none may stop or change it. */
+export type SharedCluster = Pick<Cluster, 'port' | 'createDatabase' | 'stop'>
+
+/** The server of the whole run, set by scripts/test.ts; without it a file starts one of its own. */
+const SERVER = process.env['TEST_CLUSTER']
+
+export async function shareCluster(): Promise<SharedCluster> {
+  if (SERVER === undefined) return startCluster()
+  const url = new URL(SERVER)
+  const pool = new pg.Pool({ connectionString: url.href, max: 2 })
+  const names: string[] = []
+  return {
+    port: Number(url.port),
+    createDatabase: async () => {
+      const name = `restante_${process.pid}_${names.length}`
+      names.push(name)
+      await pool.query(`CREATE DATABASE ${name}`)
+      return new URL(name, url).href
+    },
+    stop: async () => {
+      // A server that was killed may not be gone for PostgreSQL yet.
+      for (const name of names) await pool.query(`DROP DATABASE ${name} WITH (FORCE)`)
+      await pool.end()
+    },
+  }
+}
