@@ -50,11 +50,13 @@ const ONCE: Record<string, string> = {
   'postgres-start': 'is about PostgreSQL',
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
+  shutdown: 'is about the process',
   standby: 'has clusters of its own',
   refusals: 'is about HTTP',
   'session-memory': 'has no database',
   'sqlite-file': 'is about the file of SQLite',
   tidy: 'reads the sources',
+  'typed-client': 'is about the contract',
   upgrade: 'has both databases itself',
   waiters: 'has no database',
 }

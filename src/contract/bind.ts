@@ -39,10 +39,13 @@ function routeSchema({ parameters, body, responses }: Operation) {
   return {
     ...parameterSchemas(parameters),
     ...(body && { body }),
+    // A problem is written by `sendProblem`: serializers for all of them took half of the time of the routes.
     response: Object.fromEntries(
-      Object.entries(responses).flatMap(([status, { content = {} }]) =>
-        Object.values(content).map(({ schema }) => [status, schema]),
-      ),
+      Object.entries(responses)
+        .filter(([status]) => status.startsWith('2'))
+        .flatMap(([status, { content = {} }]) =>
+          Object.values(content).map(({ schema }) => [status, schema]),
+        ),
     ),
   }
 }

@@ -126,9 +126,11 @@ function asTold({ kind }: Asked, { status, body }: Answer): Told {
   return { status, page }
 }
 
-/** fetch tells a broken connection as a TypeError; what the contract does not allow is told as it is. */
-function withoutAnswer(error: Error): Told {
-  if (error instanceof TypeError || ['TimeoutError', 'AbortError'].includes(error.name))
-    return { status: 0, code: error.name }
+/** Codes of a connection that broke, was refused or given up; ERR_ASSERTION is none of them. */
+const NO_ANSWER = /^(E[A-Z]+|HPE_\w+|ABORT_ERR)$/
+
+/** What the contract does not allow is told as it is. */
+function withoutAnswer(error: Error & { code?: string }): Told {
+  if (NO_ANSWER.test(error.code ?? '')) return { status: 0, code: error.code ?? '' }
   return { status: -1, code: error.message }
 }

@@ -1,5 +1,6 @@
 import type { components } from '../../src/generated/openapi.d.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
+import { exchange } from './http.ts'
 
 export interface RequestOptions {
   token?: string
@@ -23,22 +24,18 @@ export class Client {
     { token, body, headers, signal }: RequestOptions = {},
   ): Promise<Answer> {
     const raw = typeof body === 'string' || body instanceof Uint8Array
-    const response = await fetch(`${this.url}${path}`, {
-      method,
-      headers: {
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
-      ...(signal && { signal }),
-    })
-    const text = await response.text()
+    const sent = {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    }
+    const content = raw || body === undefined ? body : JSON.stringify(body)
+    const response = await exchange(`${this.url}${path}`, method, sent, content, signal)
     const json = /json/.test(response.headers.get('content-type') ?? '')
     const answer = {
       status: response.status,
       headers: response.headers,
-      body: json ? JSON.parse(text) : text,
+      body: json ? JSON.parse(response.text) : response.text,
     }
     assertInContract(method, path, answer)
     return answer
