@@ -41,6 +41,21 @@ describe('the schema', () => {
     await serves(t, one, other)
   })
 
+  it('is the one that has the tables, though another one stands before it now', async (t) => {
+    const database = await cluster.createDatabase()
+    const first = await startServer(t, {}, database)
+    await new Client(first).register('ada')
+    await first.stop()
+    await inDatabase(database, ['CREATE SCHEMA restante'])
+
+    const second = await startServer(t, {}, database)
+    assert.equal((await new Client(second).login('ada')).status, 200)
+    await second.stop()
+
+    await startServer(t, {}, `${database}?schema=restante`).then(({ stop }) => stop())
+    await refused(t, database, /restante and public both have the tables.*\?schema=/)
+  })
+
   it('is refused with a sentence when its name has a double quote', async (t) => {
     const database = await cluster.createDatabase()
     await refused(t, `${database}?schema=${encodeURIComponent('a"b')}`, /a"b.*quote/)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { type Person, range } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
+import { gotNoAnswer } from '../support/http.ts'
 
 export const SENDERS = ['ada', 'bob', 'carol', 'dora']
 /** Each sends to all of these, in this many loops side by side. */
@@ -109,8 +110,7 @@ async function answerUnlessGone(answer: Promise<Answer>): Promise<Answer | undef
   try {
     return await answer
   } catch (error) {
-    // fetch tells a broken connection as a TypeError; everything else is a failure of the test.
-    if (error instanceof TypeError) return undefined
+    if (gotNoAnswer(error as Error)) return undefined
     throw error
   }
 }

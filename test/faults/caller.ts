@@ -1,5 +1,6 @@
 import { Client, passwordOf } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
+import { gotNoAnswer } from '../support/http.ts'
 import type { Cluster } from './cluster.ts'
 import type { Asked, Exchange, Told } from './history.ts'
 import type { Recorder } from './recorder.ts'
@@ -126,11 +127,8 @@ function asTold({ kind }: Asked, { status, body }: Answer): Told {
   return { status, page }
 }
 
-/** Codes of a connection that broke, was refused or given up; ERR_ASSERTION is none of them. */
-const NO_ANSWER = /^(E[A-Z]+|HPE_\w+|ABORT_ERR)$/
-
 /** What the contract does not allow is told as it is. */
 function withoutAnswer(error: Error & { code?: string }): Told {
-  if (NO_ANSWER.test(error.code ?? '')) return { status: 0, code: error.code ?? '' }
+  if (gotNoAnswer(error)) return { status: 0, code: error.code ?? '' }
   return { status: -1, code: error.message }
 }

@@ -7,6 +7,12 @@ export interface HttpResponse {
   text: string
 }
 
+/** Codes of a connection that broke, was refused or given up. Those of Node's own mistakes begin with ERR_. */
+const NO_ANSWER = /^(E[A-Z]+|HPE_\w+|ABORT_ERR)$/
+
+/** Whether a request that failed got no answer. Everything else is a failure of the test. */
+export const gotNoAnswer = (error: Error & { code?: string }): boolean => NO_ANSWER.test(error.code ?? '')
+
 const agent = new Agent({ keepAlive: true })
 
 /**

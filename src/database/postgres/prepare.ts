@@ -21,6 +21,9 @@ const NOT_UTF8 = (encoding: string) =>
 const NO_SCHEMA =
   'No schema of its search_path exists. Create one, or name one with ?schema=… in DATABASE_URL.'
 
+const TWICE = (schemas: string[]) =>
+  `Its schemas ${schemas.join(' and ')} both have the tables. Name one with ?schema=… in DATABASE_URL.`
+
 /** Prisma puts the name in quotes, and leaves those that are in it. */
 const QUOTED = (schema: string) => `Its schema ${schema} has a double quote in its name. Name another one.`
 
@@ -75,14 +78,25 @@ async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>
   }
 }
 
-/** Resolves with the schema that `?schema=` names, or else the first of the search path. */
+/** The schemas of the search path that have our tables already, of this version or an older one. */
+const OURS = `
+  SELECT array_agg(name::text) FROM unnest(current_schemas(false)) AS name
+   WHERE (SELECT count(*) FROM pg_tables
+           WHERE schemaname = name AND tablename IN ('account', 'message', 'idempotency_key')) = 3`
+
+/**
+ * Resolves with the schema that `?schema=` names; or else with the one of the search path that has the tables,
+ * because one that was made since may stand before it; or else with the first.
+ */
 async function examine(client: pg.Client, url: string): Promise<string> {
-  const { rows } = await client.query<{ encoding: string; schema: string | null }>(
-    "SELECT current_setting('server_encoding') AS encoding, current_schema() AS schema",
+  const { rows } = await client.query<{ encoding: string; first: string | null; ours: string[] | null }>(
+    `SELECT current_setting('server_encoding') AS encoding, current_schema() AS first, (${OURS}) AS ours`,
   )
-  const { encoding = '', schema } = rows[0] ?? {}
+  const { encoding = '', first, ours } = rows[0] ?? {}
   if (encoding !== 'UTF8') throw new DatabaseUnusable(NOT_UTF8(encoding))
-  const wanted = new URL(url).searchParams.get('schema') || schema
+  const named = new URL(url).searchParams.get('schema')
+  if (!named && ours && ours.length > 1) throw new DatabaseUnusable(TWICE(ours))
+  const wanted = named || ours?.[0] || first
   if (!wanted) throw new DatabaseUnusable(NO_SCHEMA)
   if (wanted.includes('"')) throw new DatabaseUnusable(QUOTED(wanted))
   return wanted

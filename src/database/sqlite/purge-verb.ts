@@ -91,7 +91,8 @@ export function purgeVerb(
   })
 
   return {
-    purge: async (portion) => (isLogLong() ? portion.fromAccountId : purge.immediate(portion)),
+    // The next walk finds what is left.
+    purge: async (portion) => (isLogLong() ? undefined : purge.immediate(portion)),
   }
 }
 
