@@ -1,6 +1,9 @@
 /** Compiles src to dist. With --if-stale only when dist is missing or older than what it is made of. */
-import { rm } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { isStale, main, run } from './run.mjs'
+
+const COMMON_JS = '"@prisma/client/runtime/client"'
 
 await main(async () => {
   const inputs = [
@@ -17,4 +20,25 @@ await main(async () => {
   // What was renamed or removed in src must not live on.
   await rm('dist', { recursive: true, force: true })
   await run('tsc -p tsconfig.build.json')
+  await loadPrismaAsModule('dist/generated')
 })
+
+/**
+ * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three times
+ * as long to load as the module: a tenth of a second of every start.
+ *
+ * @param {string} folder
+ */
+async function loadPrismaAsModule(folder) {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.js'))
+  const files = await Promise.all(
+    names.map(async (name) => ({
+      path: join(folder, name),
+      text: await readFile(join(folder, name), 'utf8'),
+    })),
+  )
+  const importing = files.filter(({ text }) => text.includes(COMMON_JS))
+  if (importing.length === 0) throw new Error(`Nothing in ${folder} imports ${COMMON_JS}.`)
+  for (const { path, text } of importing)
+    await writeFile(path, text.replaceAll(COMMON_JS, '"@prisma/client/runtime/client.mjs"'))
+}
