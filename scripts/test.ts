@@ -44,6 +44,7 @@ const ONCE: Record<string, string> = {
   'node-versions': 'is about Node',
   nodes: 'is about PostgreSQL',
   pages: 'is about the statements of SQLite',
+  'purge-log': 'is about the write-ahead log of SQLite',
   'node-promises': 'is about PostgreSQL',
   'postgres-connections': 'is about PostgreSQL',
   'postgres-purge': 'is about PostgreSQL',
