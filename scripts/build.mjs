@@ -24,8 +24,8 @@ await main(async () => {
 })
 
 /**
- * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three times
- * as long to load as the module: a tenth of a second of every start.
+ * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three
+ * times as long to load as the module: a tenth of a second of every start.
  *
  * @param {string} folder
  */

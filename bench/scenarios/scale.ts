@@ -97,7 +97,7 @@ export const scale: Scenario = async (bench) => {
           floorIs: 'the same with an empty database',
           unit: 'messages/s',
           better: 'more',
-          target: { ratio: 0.9 },
+          target: { ratio: 0.85 },
           note: `${grouped(contents.accounts)} accounts`,
         },
         sends.full,

@@ -16,8 +16,8 @@ export const gotNoAnswer = (error: Error & { code?: string }): boolean => NO_ANS
 const agent = new Agent({ keepAlive: true })
 
 /**
- * One request over a connection that is kept. By node:http: fetch makes so many promises that a request takes
- * four times as long where a test runner watches them.
+ * One request over a connection that is kept. By node:http: fetch makes so many promises that a request
+ * takes four times as long where a test runner watches them.
  *
  * @throws Error with a `code` when the connection breaks, or the signal aborts
  */

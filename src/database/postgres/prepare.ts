@@ -85,8 +85,8 @@ const OURS = `
            WHERE schemaname = name AND tablename IN ('account', 'message', 'idempotency_key')) = 3`
 
 /**
- * Resolves with the schema that `?schema=` names; or else with the one of the search path that has the tables,
- * because one that was made since may stand before it; or else with the first.
+ * Resolves with the schema that `?schema=` names; or else with the one of the search path that has the
+ * tables, because one that was made since may stand before it; or else with the first.
  */
 async function examine(client: pg.Client, url: string): Promise<string> {
   const { rows } = await client.query<{ encoding: string; first: string | null; ours: string[] | null }>(
