@@ -7,7 +7,7 @@ export interface HttpResponse {
   text: string
 }
 
-/** Codes of a connection that broke, was refused or given up. Those of Node's own mistakes begin with ERR_. */
+/** Codes of a connection that broke, was refused or given up. Those of mistakes begin with ERR_. */
 const NO_ANSWER = /^(E[A-Z]+|HPE_\w+|ABORT_ERR)$/
 
 /** Whether a request that failed got no answer. Everything else is a failure of the test. */
