@@ -83,6 +83,12 @@ export class Problem extends Error {
 export const overloaded = (detail: string, retryAfterSeconds = 1) =>
   new Problem('overloaded', detail, { retryAfterSeconds })
 
+/** The answer to one who asks too often. */
+export function tooEarly(code: 'rate_limited' | 'too_many_attempts', waitMs: number): Problem {
+  const retryAfterSeconds = Math.ceil(waitMs / 1_000)
+  return new Problem(code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
+}
+
 /** Said of an unknown name, of a wrong password, and of one that has just been changed. */
 export const invalidCredentials = () =>
   new Problem('invalid_credentials', 'The name or the password is wrong.')

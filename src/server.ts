@@ -23,6 +23,7 @@ import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
 import { Waiters } from './inbox/waiters.ts'
 import { RateLimits } from './limits/rate-limits.ts'
+import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
@@ -69,7 +70,8 @@ export async function createServer(
   const lease = shared && new Lease()
   const sessions = new Sessions(database, tokens, presence, config, clock, lease)
   const nodes = lease && new Nodes(shared, waiters, sessions, lease, app.log)
-  const inbox = new Inbox(database, waiters, history, config, nodes)
+  const budget = new ReadBudget(config.rateLimits === 'on')
+  const inbox = new Inbox(database, waiters, history, config, budget, nodes)
   const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')

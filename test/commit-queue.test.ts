@@ -447,7 +447,7 @@ describe('where other nodes read the store', () => {
   it('a session waits for the commit that carries its own acknowledgement, and for no other', async () => {
     const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
     const settled: string[] = []
-    const wait = (session: string) => queue.acknowledged(session).then(() => settled.push(session))
+    const wait = (session: string) => queue.acknowledged(ofSession(session)).then(() => settled.push(session))
     queue.acknowledge(acknowledgement('phone', 3))
     await store.commits(1)
     // It has acknowledged nothing new since, and what it did acknowledge is not in the store yet.
@@ -469,12 +469,12 @@ describe('where other nodes read the store', () => {
   it('a session waits for its acknowledgement once more when it could not be written', async () => {
     const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
     queue.acknowledge(acknowledgement('phone', 3))
-    const failing = queue.acknowledged('phone')
+    const failing = queue.acknowledged(ofSession('phone'))
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
     await assert.rejects(failing, DatabaseUnavailable)
 
-    const again = queue.acknowledged('phone')
+    const again = queue.acknowledged(ofSession('phone'))
     await store.commits(2)
     assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
     store.succeed()
@@ -658,3 +658,8 @@ const message = (body: string): Append => ({
   live: false,
   idempotency: undefined,
 })
+
+const ofSession =
+  (id: string) =>
+  ({ sessionId }: { sessionId: string }) =>
+    sessionId === id

@@ -7,6 +7,7 @@ import { ALIVE_MS, type Hearing, type Looked, type Parked } from '../src/databas
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
+import { ReadBudget } from '../src/limits/read-budget.ts'
 import { Heartbeat } from '../src/nodes/heartbeat.ts'
 import { Lease } from '../src/nodes/lease.ts'
 import { Nodes } from '../src/nodes/nodes.ts'
@@ -220,7 +221,8 @@ describe('a commit whose end is not known', () => {
       newestSeq: () => assert.fail('nobody reads'),
       findMessage: () => assert.fail('nobody looks'),
     }
-    const inbox = new Inbox(database, waiters, new ClockHistory(Date.now), { idempotencyTtlMs: 1 }, others)
+    const [history, rules] = [new ClockHistory(Date.now), { idempotencyTtlMs: 1 }]
+    const inbox = new Inbox(database, waiters, history, rules, new ReadBudget(false), others)
     const send = (n: number) =>
       inbox.append({
         sender: { accountId: 1, username: 'ada' },

@@ -14,8 +14,9 @@ import {
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
+import { ReadBudget } from '../src/limits/read-budget.ts'
 import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
-import { connection } from './support/connection.ts'
+import { connection, response } from './support/connection.ts'
 import { park } from './support/parked.ts'
 import { shareServer } from './support/servers.ts'
 
@@ -72,9 +73,11 @@ describe('a poll, while its look into the store is held up', () => {
   it('is not kept when its client goes meanwhile', async (t) => {
     const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
-    const answer = poll(ada, { after: 0, waitMs: 60_000, connection: connection().destroy() })
+    const client = connection()
+    const answer = poll(ada, { after: 0, waitMs: 60_000, connection: client })
     await look.begun
 
+    client.destroy()
     look.release()
     await answer
 
@@ -362,7 +365,13 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
   // A server is kept running by its sockets, and not by the time at which a poll will end.
   const running = setInterval(() => {}, 60_000)
   t.after(() => clearInterval(running))
-  const inbox = new Inbox(store, waiters, new ClockHistory(Date.now), { idempotencyTtlMs: 1 })
+  const inbox = new Inbox(
+    store,
+    waiters,
+    new ClockHistory(Date.now),
+    { idempotencyTtlMs: 1 },
+    new ReadBudget(false),
+  )
 
   const poll = async (reader: Reader, request: Partial<PollRequest>) => {
     const whole = {
@@ -371,7 +380,7 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
       waitMs: WAIT_MS,
       tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
       connection: connection(),
-      onNoWait: () => {},
+      response: response(),
       ...request,
     }
     const answer = await new Promise<PollAnswer>((resolve, reject) => {

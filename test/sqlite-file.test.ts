@@ -22,6 +22,7 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { Client, range } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
+import { eventually } from './support/eventually.ts'
 import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
@@ -133,7 +134,7 @@ describe('a server whose file breaks', () => {
 
     await renameSync(`${file}.moved`, file)
     assert.equal((await ada.send('ada', 'into the file')).status, 201)
-    assert.equal((await new Client(server).get('/readyz')).status, 200)
+    await eventually('it is ready', async () => (await new Client(server).get('/readyz')).status === 200)
   })
 
   it('takes nothing more when its lock was removed: another process may have come in', async (t) => {
@@ -167,7 +168,7 @@ describe('a server whose file breaks', () => {
     const { status } = await client.get('/v1/inbox?after=0&wait=0', { token: ada.token })
 
     assert.equal(status, 500)
-    assert.equal((await client.get('/readyz')).status, 503)
+    await eventually('it is not ready', async () => (await client.get('/readyz')).status === 503)
   })
 
   it('is not ready while the file is locked for writing, and ready again afterwards', async (t) => {
@@ -178,9 +179,9 @@ describe('a server whose file breaks', () => {
     t.after(() => other.close())
 
     other.exec('BEGIN IMMEDIATE')
-    assert.equal(await ready(), 503)
+    await eventually('it is not ready', async () => (await ready()) === 503)
     other.exec('ROLLBACK')
-    assert.equal(await ready(), 200)
+    await eventually('it is ready again', async () => (await ready()) === 200)
   })
 })
 

@@ -27,8 +27,6 @@ export interface Session {
   ended: boolean
   /** It had to make room in memory: who shows its token is looked up again. */
   forgotten: boolean
-  /** The cursor that the last poll showed: one that shows it again at once brings nothing new. */
-  shownCursor: number | undefined
 }
 
 /** A session, and when the token that stands for it ends. */
@@ -245,6 +243,5 @@ function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: Own
     acknowledgedSeq,
     ended: false,
     forgotten: false,
-    shownCursor: undefined,
   }
 }

@@ -4,16 +4,20 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Contract } from '../contract/document.ts'
 import { DatabaseUnavailable } from '../database/database.ts'
 import { overloaded, Problem } from '../problems.ts'
+import { FaultLog } from './fault-log.ts'
 
 /** Answers every refusal and every fault with a problem document (RFC 9457). */
 export function replyWithProblems(app: FastifyInstance, contract: Contract) {
   const methodsOf = methodFinder(contract)
+  const faults = new FaultLog(app.log)
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = asProblem(error)
-    if (problem.code === 'internal_error') request.log.error({ err: error, reqId: request.id }, 'fault')
+    const { message: reason } = error
+    if (problem.code === 'internal_error')
+      faults.write('error', { err: error, reqId: request.id }, 'fault', reason)
     if (error instanceof DatabaseUnavailable)
-      request.log.warn({ reason: error.message, reqId: request.id }, 'database unavailable')
+      faults.write('warn', { reason, reqId: request.id }, 'database unavailable', reason)
     return sendProblem(reply, problem)
   })
 

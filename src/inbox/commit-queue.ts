@@ -8,7 +8,7 @@
  *   acknowledge  goes with the next commit. Where this process alone serves the store it may be deferred for
  *                LAZY_MS, since each dirties pages of its own; losing it in a crash repeats messages, and
  *                loses none. Other nodes would hand out again what was acknowledged here.
- *   acknowledged resolves when all that one session has acknowledged is in the store. It waits for no other.
+ *   acknowledged resolves when what some sessions have acknowledged is in the store. It waits for no other.
  *   see          is always deferred: losing it ages a date
  *   flushed      resolves when all of the above that came before is in the store
  *
@@ -114,15 +114,17 @@ export class CommitQueue {
     }
   }
 
-  /** @throws DatabaseUnavailable when it could not be written */
-  acknowledged(sessionId: string): Promise<void> {
-    if (this.#held.hasAcknowledgement(sessionId)) {
+  /**
+   * @param isMeant which acknowledgements are waited for
+   * @throws DatabaseUnavailable when one could not be written
+   */
+  acknowledged(isMeant: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
+    if (this.#held.hasAcknowledgement(isMeant)) {
       this.#takesHeld = true
       this.#start()
       return waitIn(this.#acknowledged)
     }
-    const isOfSession = (acknowledgement: Acknowledgement) => acknowledgement.sessionId === sessionId
-    const carrier = [...this.#underWay].findLast(({ riders }) => riders.acknowledgements.some(isOfSession))
+    const carrier = [...this.#underWay].findLast(({ riders }) => riders.acknowledgements.some(isMeant))
     return carrier ? waitIn(carrier.acknowledged) : Promise.resolve()
   }
 

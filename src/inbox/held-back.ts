@@ -7,8 +7,8 @@ export type Riders = Pick<Batch, 'acknowledgements' | 'sightings'>
 export class HeldBack {
   #acknowledgements = new Map<string, Acknowledgement>()
   #sightings = new Map<string, Sighting>()
-  /** What a commit that is under way took along. */
-  readonly #taken = new Set<Riders>()
+  /** What a commit that is under way took along, and its sightings by account. */
+  readonly #taken = new Map<Riders, Map<string, Sighting>>()
 
   get size(): number {
     return this.#acknowledgements.size + this.#sightings.size
@@ -21,9 +21,10 @@ export class HeldBack {
     this.#acknowledgements.set(acknowledgement.sessionId, acknowledgement)
   }
 
-  /** Whether no commit took along yet what this session has acknowledged. */
-  hasAcknowledgement(sessionId: string): boolean {
-    return this.#acknowledgements.has(sessionId)
+  /** Whether no commit took along yet an acknowledgement that is meant. */
+  hasAcknowledgement(isMeant: (acknowledgement: Acknowledgement) => boolean): boolean {
+    for (const acknowledgement of this.#acknowledgements.values()) if (isMeant(acknowledgement)) return true
+    return false
   }
 
   /** Holds the latest sighting of each account. */
@@ -33,10 +34,8 @@ export class HeldBack {
 
   /** When an account was last online, where the store does not know it yet. */
   lastSeenAtMs(username: string): number | undefined {
-    const taken = [...this.#taken].map(({ sightings }) =>
-      sightings.find((each) => each.username === username),
-    )
-    const dates = [...taken, this.#sightings.get(username)].flatMap((sighting) => sighting?.atMs ?? [])
+    const held = [...this.#taken.values(), this.#sightings]
+    const dates = held.flatMap((sightings) => sightings.get(username)?.atMs ?? [])
     return dates.length > 0 ? Math.max(...dates) : undefined
   }
 
@@ -47,8 +46,8 @@ export class HeldBack {
       sightings: [...this.#sightings.values()],
     }
     this.#acknowledgements.clear()
-    this.#sightings.clear()
-    this.#taken.add(riders)
+    this.#taken.set(riders, this.#sightings)
+    this.#sightings = new Map()
     return riders
   }
 

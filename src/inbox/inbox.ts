@@ -1,19 +1,20 @@
 import { type ClockHistory, monotonicMs } from '../clock.ts'
 import {
+  type Acknowledgement,
   type Batch,
   type Database,
   DatabaseUnavailable,
   type MessageRecord,
-  type Page,
-  type ReadFrom,
   type StoredMessage,
 } from '../database/database.ts'
-import { sessionEnded } from '../problems.ts'
+import { sessionEnded, tokenExpired } from '../problems.ts'
 import { CommitQueue, type Committed } from './commit-queue.ts'
-import { pageSize } from './page.ts'
+import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
+import type { Response } from './response.ts'
 import { asAppend, asReceipt, messageOf, type Receipt, type Sending } from './sending.ts'
+import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
 /** Nodes that write to the same store. */
@@ -37,8 +38,10 @@ export class Inbox {
   readonly #idempotencyTtlMs: number
   readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
+  readonly #pages: PageReads
   readonly #pollEvents: PollEvents = {
     onLook: (poll) => void this.#look(poll),
+    onDisplaced: (poll) => this.#pages.chargeIdle(poll),
     onOver: ({ poller, accepted }) => this.#waiters.leave(poller, accepted),
   }
 
@@ -48,9 +51,11 @@ export class Inbox {
     waiters: Waiters,
     history: ClockHistory,
     { idempotencyTtlMs }: InboxRules,
+    budget: ReadBudget,
     others?: OtherNodes,
   ) {
     this.#database = database
+    this.#pages = new PageReads(database, waiters, budget)
     this.#waiters = waiters
     this.#history = history
     this.#idempotencyTtlMs = idempotencyTtlMs
@@ -92,18 +97,20 @@ export class Inbox {
   /** Answers a poll, or parks it. */
   async #look(poll: Poll): Promise<void> {
     try {
-      const { poller, after, limit, cursor } = poll
+      if (!poll.accepted) await this.#pages.refuseDebtor(poll)
+      const { poller, cursor } = poll
       // Where the newest number is known to be the cursor, the store has nothing to tell; unless another node
       // has written there, and the word of it is on its way, or lost.
-      const page =
-        this.#others || this.#waiters.newestSeq(poller.username) !== cursor
-          ? await this.#readPage(poller, after ?? { sessionId: poller.id, atLeast: cursor }, limit)
-          : undefined
+      const mustRead = this.#others || this.#waiters.newestSeq(poller.username) !== cursor
+      const page = mustRead ? await this.#pages.read(poll) : undefined
+      if (mustRead && !page) return poll.answerNothing()
       if (page) poll.cursor = page.after
+      // Either may have come about while it stood in line.
       if (poller.ended) throw sessionEnded()
+      if (poll.tokenExpiresAtMs <= this.#history.now()) throw tokenExpired()
       const hasMore = page !== undefined && page.after < page.newestSeq
       if (!poll.accepted) {
-        if (hasMore || poll.untilMs <= monotonicMs()) poll.onNoWait()
+        if (!mustRead && !poll.waits) this.#pages.chargeIdle(poll)
         await this.#accept(poll)
       }
       if (hasMore) return poll.answer(asReading(page))
@@ -121,16 +128,9 @@ export class Inbox {
     const { poller, after = 0 } = poll
     this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
     // Another node must not hand out again what was acknowledged here.
-    if (this.#others) await this.#commits.acknowledged(poller.id)
+    if (this.#others) await this.#commits.acknowledged(ofSession(poller))
     poll.accepted = true
     this.#waiters.accept(poller)
-  }
-
-  async #readPage(reader: Reader, from: ReadFrom, limit: number): Promise<Page> {
-    const page = await this.#database.readInbox(reader.accountId, from, pageSize(limit))
-    this.#waiters.learn(reader.username, page.newestSeq)
-    refuseAhead(page.after, page.newestSeq)
-    return page
   }
 
   /**
@@ -144,7 +144,7 @@ export class Inbox {
       refuseAhead(cursor, await this.#database.newestSeq(reader.accountId))
     }
     this.#acknowledge(reader, Math.max(cursor, reader.offeredSeq))
-    await this.#commits.acknowledged(reader.id)
+    await this.#commits.acknowledged(ofSession(reader))
   }
 
   /**
@@ -153,18 +153,24 @@ export class Inbox {
    */
   async acknowledgeOffered(reader: Reader): Promise<void> {
     this.#acknowledge(reader, reader.offeredSeq)
-    await this.#commits.acknowledged(reader.id)
+    await this.#commits.acknowledged(ofSession(reader))
   }
 
   /**
    * The first page behind what the account has acknowledged, for a login.
    *
    * @param limit at most this many messages
+   * @param response what will carry it, over `connection`
    */
-  async firstPage(accountId: number, limit: number): Promise<Reading & { after: number }> {
+  async firstPage(
+    accountId: number,
+    limit: number,
+    response: Response,
+    connection: Connection,
+  ): Promise<Reading & { after: number }> {
     // What an older session acknowledged may still be on its way to the store.
-    await this.#commits.flushed()
-    const page = await this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
+    await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
+    const page = await this.#pages.first(accountId, limit, response, connection)
     return { ...asReading(page), after: page.after }
   }
 
@@ -172,9 +178,11 @@ export class Inbox {
   async find(username: string, messageId: string): Promise<MessageRecord | undefined> {
     // What was acknowledged may still be on its way to the store. Where it cannot be written, the store tells
     // what it has.
-    await this.#commits.flushed().catch((error: unknown) => {
-      if (!(error instanceof DatabaseUnavailable)) throw error
-    })
+    await this.#commits
+      .acknowledged(() => true)
+      .catch((error: unknown) => {
+        if (!(error instanceof DatabaseUnavailable)) throw error
+      })
     const message = await this.#database.findMessage(messageId)
     return message && [message.from, message.to].includes(username) ? message : undefined
   }
@@ -217,3 +225,8 @@ export class Inbox {
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }
 }
+
+const ofSession =
+  ({ id }: Reader) =>
+  ({ sessionId }: Acknowledgement) =>
+    sessionId === id

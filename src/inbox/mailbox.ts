@@ -29,11 +29,13 @@ export interface Mailbox extends Queue {
 export const ofSession = ({ waiters }: Mailbox, id: string) =>
   waiters.filter(({ waiting }) => waiting.poller.id === id)
 
+/** Whether as many polls of a session wait as may. */
+export const isCrowded = (mailbox: Mailbox, { id }: Poller) =>
+  mailbox.waiters.length >= POLLS_PER_SESSION_MAX && ofSession(mailbox, id).length >= POLLS_PER_SESSION_MAX
+
 /** Answers the oldest poll of a session that has as many as it may. */
-export function makeRoom(mailbox: Mailbox, { id }: Poller) {
-  if (mailbox.waiters.length < POLLS_PER_SESSION_MAX) return
-  const waiters = ofSession(mailbox, id)
-  if (waiters.length >= POLLS_PER_SESSION_MAX) waiters[0]?.settle({ kind: 'displaced' })
+export function makeRoom(mailbox: Mailbox, poller: Poller) {
+  if (isCrowded(mailbox, poller)) ofSession(mailbox, poller.id)[0]?.settle({ kind: 'displaced' })
 }
 
 /** When a poll last ended, of the sessions that are alive, on the monotonic clock. */

@@ -2,6 +2,7 @@ import { monotonicMs } from '../clock.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { pageOf } from './page.ts'
 import { firstOf, type Reading } from './reading.ts'
+import type { Response } from './response.ts'
 import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
 
 /** A session, as far as its inbox cares. */
@@ -24,13 +25,11 @@ export interface PollRequest {
   /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
   connection: Connection
-  /** Called before it is accepted, when the answer comes without waiting. May throw to refuse it. */
-  onNoWait: () => void
+  /** What will carry the answer. */
+  response: Response
 }
 
 export interface PollAnswer extends Reading {
-  /** A newer poll of the session took its place. */
-  displaced: boolean
   /** The server is shutting down: the client shall come back a little later. */
   closing: boolean
 }
@@ -41,6 +40,8 @@ export type OnAnswer = (answer: PollAnswer | Error) => void
 export interface PollEvents {
   /** There may be something behind the cursor. */
   onLook: (poll: Poll) => void
+  /** A newer poll of the session takes its place. */
+  onDisplaced: (poll: Poll) => void
   /** It will be answered now. */
   onOver: (poll: Poll) => void
 }
@@ -58,7 +59,7 @@ export class Poll implements Waiting {
   readonly untilMs: number
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
-  readonly onNoWait: () => void
+  readonly response: Response
   /** Where it stands: behind this it looks for messages. */
   cursor: number
   /** Whether it has acknowledged, and makes its account online. What is refused before does neither. */
@@ -68,7 +69,7 @@ export class Poll implements Waiting {
 
   constructor(
     reader: Reader,
-    { after, limit, waitMs, tokenExpiresAtMs, connection, onNoWait }: PollRequest,
+    { after, limit, waitMs, tokenExpiresAtMs, connection, response }: PollRequest,
     events: PollEvents,
     onAnswer: OnAnswer,
   ) {
@@ -78,30 +79,40 @@ export class Poll implements Waiting {
     this.untilMs = monotonicMs() + waitMs
     this.tokenExpiresAtMs = tokenExpiresAtMs
     this.connection = connection
-    this.onNoWait = onNoWait
+    this.response = response
     this.cursor = after ?? Math.max(reader.acknowledgedSeq, reader.offeredSeq)
     this.#events = events
     this.#onAnswer = onAnswer
   }
 
+  /** Whether it would wait when there is nothing behind its cursor. */
+  get waits(): boolean {
+    return this.untilMs > monotonicMs()
+  }
+
   /** What comes of having waited. */
   wake(end: WaitEnd): void {
-    if (end.kind === 'messages') this.answer(firstOf(end.messages, this.cursor, this.limit))
-    else if (end.kind === 'look') this.#events.onLook(this)
+    // No page is made for a response that must wait: it is read from the store when it can be written.
+    if (end.kind === 'messages' && this.response.socket)
+      this.answer(firstOf(end.messages, this.cursor, this.limit))
+    else if (end.kind === 'messages' || end.kind === 'look') this.#events.onLook(this)
     else if (end.kind === 'ended') {
       this.poller.ended = true
       this.finish(sessionEnded())
     } else if (end.kind === 'expired') this.finish(tokenExpired())
-    else this.answerNothing({ closing: end.kind === 'closing', displaced: end.kind === 'displaced' })
+    else {
+      if (end.kind === 'displaced') this.#events.onDisplaced(this)
+      this.answerNothing(end.kind === 'closing')
+    }
   }
 
-  answer({ messages, cursor, hasMore, gap }: Reading, { closing = false, displaced = false } = {}): void {
+  answer({ messages, cursor, hasMore, gap }: Reading, closing = false): void {
     // Not spread: V8 makes such a copy key by key, which shows with each message (bench/README.md).
-    this.finish({ messages, cursor, hasMore, gap, displaced, closing })
+    this.finish({ messages, cursor, hasMore, gap, closing })
   }
 
-  answerNothing(options?: { closing: boolean; displaced: boolean }): void {
-    this.answer({ messages: pageOf([]), cursor: this.cursor, hasMore: false, gap: undefined }, options)
+  answerNothing(closing = false): void {
+    this.answer({ messages: pageOf([]), cursor: this.cursor, hasMore: false, gap: undefined }, closing)
   }
 
   finish(answer: PollAnswer | Error): void {

@@ -19,7 +19,7 @@
 import { type Clock, monotonicMs } from '../clock.ts'
 import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
-import { lastEndMs, type Mailbox, makeRoom, ofSession } from './mailbox.ts'
+import { isCrowded, lastEndMs, type Mailbox, makeRoom, ofSession } from './mailbox.ts'
 import { type Poller, Waiter, type Waiting } from './waiter.ts'
 
 /** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
@@ -69,6 +69,12 @@ export class Waiters {
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
   newestSeq(username: string): number | undefined {
     return this.#mailboxes.get(username)?.newestSeq
+  }
+
+  /** Whether one more poll of this session would end the wait of another. */
+  isCrowded(poller: Poller): boolean {
+    const mailbox = this.#mailboxes.get(poller.username)
+    return mailbox !== undefined && isCrowded(mailbox, poller)
   }
 
   enter({ username }: Poller): void {

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { Problem, type ProblemCode } from '../problems.ts'
+import { Problem, type ProblemCode, tooEarly } from '../problems.ts'
 import { type Rate, TokenBuckets } from './token-buckets.ts'
 
 /**
@@ -15,8 +15,14 @@ const limits = {
   registrationsFromAddress: { burst: 60, everyMs: 6_000, code: 'too_many_attempts' },
   /** Messages of one sender. */
   sends: { burst: 500, everyMs: 20, code: 'rate_limited' },
-  /** Polls of one session that show the same cursor again and do not wait. */
-  idlePolls: { burst: 30, everyMs: 500, code: 'rate_limited' },
+  /** Names that one account looks up: an app may show hundreds of contacts, and ask for each at its start. */
+  lookups: { burst: 2_000, everyMs: 20, code: 'rate_limited' },
+  /** States of messages that one account asks for. */
+  statuses: { burst: 2_000, everyMs: 20, code: 'rate_limited' },
+  /** Acknowledgements of one account: a client may acknowledge each message of a full inbox by itself. */
+  acknowledgements: { burst: 20_000, everyMs: 1, code: 'rate_limited' },
+  /** Tokens that one account renews; each is written to the disk. */
+  renewals: { burst: 100, everyMs: 1_000, code: 'rate_limited' },
 } as const satisfies Record<string, Rate & { code: ProblemCode }>
 
 type Limit = keyof typeof limits
@@ -37,9 +43,7 @@ export class RateLimits {
   /** @throws Problem 429 with `Retry-After` when the limit is reached */
   take(limit: Limit, key: string | number): void {
     const waitMs = this.#buckets?.[limit].take(key) ?? 0
-    if (waitMs <= 0) return
-    const retryAfterSeconds = Math.ceil(waitMs / 1_000)
-    throw new Problem(limits[limit].code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
+    if (waitMs > 0) throw tooEarly(limits[limit].code, waitMs)
   }
 
   /**

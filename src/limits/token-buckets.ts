@@ -35,16 +35,31 @@ export class TokenBuckets {
     const wasFullAtMs = this.#fullAtMs.get(key) ?? 0
     const fullAtMs = Math.max(wasFullAtMs, nowMs) + everyMs
     const waitMs = Math.max(fullAtMs - nowMs - burst * everyMs, 0)
-    this.#fullAtMs.delete(key)
-    if (this.#fullAtMs.size >= KEYS_MAX) this.#forgetOne()
-    this.#fullAtMs.set(key, waitMs > 0 ? wasFullAtMs : fullAtMs)
+    this.#remember(key, waitMs > 0 ? wasFullAtMs : fullAtMs)
     return waitMs
+  }
+
+  /** Takes tokens for what was done already, whether or not there are so many. */
+  charge(key: string | number, tokens: number, nowMs = monotonicMs()): void {
+    this.#remember(key, Math.max(this.#fullAtMs.get(key) ?? 0, nowMs) + tokens * this.#rate.everyMs)
+  }
+
+  /** How many ms until what was charged beyond the burst is paid off; 0 when nothing is. */
+  owedMs(key: string | number, nowMs = monotonicMs()): number {
+    const { burst, everyMs } = this.#rate
+    return Math.max((this.#fullAtMs.get(key) ?? 0) - nowMs - burst * everyMs, 0)
   }
 
   /** Puts a token back, for what turned out not to count. */
   giveBack(key: string | number): void {
     const fullAtMs = this.#fullAtMs.get(key)
     if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)
+  }
+
+  #remember(key: string | number, fullAtMs: number) {
+    this.#fullAtMs.delete(key)
+    if (this.#fullAtMs.size >= KEYS_MAX) this.#forgetOne()
+    this.#fullAtMs.set(key, fullAtMs)
   }
 
   #forgetOne() {

@@ -1,11 +1,15 @@
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
 
 /** POST /v1/inbox/ack: the answer comes after the commit. */
 export const acknowledge =
-  (inbox: Inbox): Handler<'acknowledge'> =>
+  (inbox: Inbox, limits: RateLimits): Handler<'acknowledge'> =>
   async (request, reply) => {
-    await inbox.acknowledge(request.identity.session, request.body.cursor)
+    const { session } = request.identity
+    limits.take('acknowledgements', session.accountId)
+
+    await inbox.acknowledge(session, request.body.cursor)
 
     reply.code(204)
   }

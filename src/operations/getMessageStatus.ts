@@ -1,13 +1,17 @@
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
 import { Problem } from '../problems.ts'
 
 /** GET /v1/messages/{id}: to anybody but its sender and its recipient a message does not exist. */
 export const getMessageStatus =
-  (inbox: Inbox): Handler<'getMessageStatus'> =>
+  (inbox: Inbox, limits: RateLimits): Handler<'getMessageStatus'> =>
   async (request) => {
-    const message = await inbox.find(request.identity.session.username, request.params.id)
+    const { session } = request.identity
+    limits.take('statuses', session.accountId)
+
+    const message = await inbox.find(session.username, request.params.id)
 
     if (!message) throw new Problem('not_found', 'There is no such message, or not any more.')
     const { id, from, to, sentAtMs, acknowledged } = message

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { monotonicMs } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import { overloaded } from '../problems.ts'
@@ -6,25 +7,36 @@ import { overloaded } from '../problems.ts'
 /** A load balancer asks every few seconds, and should hear no rather than nothing. */
 const PATIENCE_MS = 2_000
 
-/** GET /readyz: ready is who can serve now. */
+/** For how long one answer of the database is given to everybody who asks. */
+const FRESH_MS = 1_000
+
+/** GET /readyz: ready means that the database answers. */
 export const getReadiness = (database: Pick<Database, 'ping'>): Handler<'getReadiness'> => {
-  let asked: Promise<void> | undefined
-  /** One question at a time for all who ask: each is written, and waits in line with the commits. */
-  const ask = () => {
-    asked ??= database.ping().finally(() => {
-      asked = undefined
+  let ping: Promise<void> | undefined
+  let answer: Promise<void> | undefined
+  let askedAtMs = Number.NEGATIVE_INFINITY
+
+  /** One question at a time: each is written, and waits in line with the commits. */
+  const ask = async () => {
+    ping ??= database.ping().finally(() => {
+      ping = undefined
     })
-    return asked
-  }
-  return async () => {
     const answered = new AbortController()
     const late = pause(PATIENCE_MS, 'late' as const, { ref: false, signal: answered.signal })
     late.catch(() => {})
     try {
-      if ((await Promise.race([ask(), late])) === 'late') throw overloaded('The database does not answer.')
+      if ((await Promise.race([ping, late])) === 'late') throw overloaded('The database does not answer.')
     } finally {
       answered.abort()
     }
+  }
+
+  return async () => {
+    if (!answer || monotonicMs() - askedAtMs >= FRESH_MS) {
+      askedAtMs = monotonicMs()
+      answer = ask()
+    }
+    await answer
     return { status: 'ready' }
   }
 }

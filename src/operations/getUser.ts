@@ -3,12 +3,14 @@ import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Presence } from '../inbox/presence.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
 import { Problem } from '../problems.ts'
 
 /** GET /v1/users/{username} */
 export const getUser =
-  (accounts: Accounts, inbox: Inbox, presence: Presence): Handler<'getUser'> =>
+  (accounts: Accounts, inbox: Inbox, presence: Presence, limits: RateLimits): Handler<'getUser'> =>
   async (request) => {
+    limits.take('lookups', request.identity.session.accountId)
     const username = request.params.username.toLowerCase()
     // Once more before the store is read, because the date may be on its way there meanwhile.
     const beforeMs = inbox.lastSeenAtMs(username)

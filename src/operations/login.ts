@@ -22,7 +22,7 @@ export const login =
       accounts.identify(username, password, client),
     )
     if (!takeover) await sessions.refuseSecond(username)
-    const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX)
+    const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX, reply.raw, client)
     // It would end a newer session, and nobody would have this one.
     refuseGone(client)
     const { token, expiresAtMs } = await sessions.open(account, {

@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto'
 import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Reading } from '../inbox/reading.ts'
-import type { RateLimits } from '../limits/rate-limits.ts'
 import { connectionOf } from './connection.ts'
 
 /** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */
@@ -14,26 +13,19 @@ const RETURN_SECONDS_MAX = 5
 
 /** GET /v1/inbox: the long poll. */
 export const readInbox =
-  (inbox: Inbox, limits: RateLimits): LateHandler<'readInbox'> =>
+  (inbox: Inbox): LateHandler<'readInbox'> =>
   (request, reply) => {
     const { session, tokenExpiresAtMs } = request.identity
     const { after, wait, limit = 100 } = request.query
     const preferred = wait === undefined ? preferredWait(request.headers['prefer']) : undefined
     if (preferred !== undefined) reply.header('Preference-Applied', `wait=${preferred}`)
-    const shown = after ?? Math.max(session.acknowledgedSeq, session.offeredSeq)
-    const shownAgain = shown === session.shownCursor
-    session.shownCursor = shown
-    const countIdle = () => {
-      if (shownAgain) limits.take('idlePolls', session.id)
-    }
     const waitMs = (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000
     const connection = connectionOf(request, reply)
 
-    const poll = { after, limit, waitMs, tokenExpiresAtMs, connection, onNoWait: countIdle }
+    const poll = { after, limit, waitMs, tokenExpiresAtMs, connection, response: reply.raw }
     inbox.read(session, poll, (answer) => {
       try {
         if (answer instanceof Error) throw answer
-        if (answer.displaced) countIdle()
         if (answer.closing)
           reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
         reply.type('application/json; charset=utf-8').send(asJson(answer))

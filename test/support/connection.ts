@@ -11,4 +11,27 @@ class TestConnection extends EventEmitter {
   }
 }
 
+/** A response, as far as a page that it carries cares. */
+export class TestResponse extends TestConnection {
+  socket: object | null = {}
+
+  /** Those that stood before it are written. */
+  getSocket() {
+    this.socket = {}
+    this.emit('socket')
+  }
+
+  /** It is written. */
+  end() {
+    this.emit('close')
+  }
+}
+
 export const connection = () => new TestConnection()
+
+/** @param isNext false when others stand before it on its connection */
+export function response({ isNext = true } = {}): TestResponse {
+  const made = new TestResponse()
+  if (!isNext) made.socket = null
+  return made
+}

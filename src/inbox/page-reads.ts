@@ -1,0 +1,99 @@
+import type { Database, Page, ReadFrom } from '../database/database.ts'
+import { tooEarly } from '../problems.ts'
+import { pageSize } from './page.ts'
+import type { Poll } from './poll.ts'
+import { ReadTurns } from './read-turns.ts'
+import { refuseAhead } from './reading.ts'
+import { isNext, type Response } from './response.ts'
+import type { Connection } from './waiter.ts'
+import type { Waiters } from './waiters.ts'
+
+/** What a page costs besides its texts, in bytes: to find its place in the index, and to read each row. */
+const PAGE_COST = 4_096
+const MESSAGE_COST = 256
+
+/** How much may be read without waiting for it. */
+export interface ReadBudget {
+  /** For how many ms an account may not read what is there; 0 when it may. */
+  pagesOwedMs: (accountId: number) => number
+  chargePage: (accountId: number, bytes: number) => void
+  /** For how many ms a session may not ask for nothing; 0 when it may. */
+  idlePollsOwedMs: (sessionId: string) => number
+  chargeIdlePoll: (sessionId: string) => void
+}
+
+/** Reads pages of the store: in turn, no earlier than they can be written, and as far as the budget goes. */
+export class PageReads {
+  readonly #database: Pick<Database, 'readInbox' | 'newestSeq'>
+  readonly #waiters: Waiters
+  readonly #budget: ReadBudget
+  readonly #turns = new ReadTurns()
+
+  constructor(database: Pick<Database, 'readInbox' | 'newestSeq'>, waiters: Waiters, budget: ReadBudget) {
+    this.#database = database
+    this.#waiters = waiters
+    this.#budget = budget
+  }
+
+  /**
+   * What follows the cursor of a poll; undefined when the client has gone away.
+   *
+   * @throws Problem cursor_ahead, rate_limited
+   */
+  async read(poll: Poll): Promise<Page | undefined> {
+    const { poller, connection, response, after, limit, cursor, accepted } = poll
+    if (!response.socket && !(await isNext(response, connection))) return undefined
+    return this.#turns.read(poller.accountId, response, async () => {
+      if (connection.destroyed) return undefined
+      // Others may have read meanwhile.
+      if (!accepted) await this.refuseDebtor(poll)
+      const from: ReadFrom = after ?? { sessionId: poller.id, atLeast: cursor }
+      const page = await this.#database.readInbox(poller.accountId, from, pageSize(limit))
+      this.#waiters.learn(poller.username, page.newestSeq)
+      if (!accepted) this.#charge(poll, page)
+      refuseAhead(page.after, page.newestSeq)
+      return page
+    })
+  }
+
+  /** The first page behind what an account has acknowledged. */
+  async first(accountId: number, limit: number, response: Response, connection: Connection): Promise<Page> {
+    if (!response.socket) await isNext(response, connection)
+    return this.#turns.read(accountId, response, async () => {
+      const page = await this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
+      this.#budget.chargePage(accountId, costOf(page))
+      return page
+    })
+  }
+
+  /**
+   * Refuses a poll that would be answered without waiting when too much was read that way.
+   *
+   * @throws Problem rate_limited
+   */
+  async refuseDebtor(poll: Poll): Promise<void> {
+    const { poller, cursor } = poll
+    const pagesOwedMs = this.#budget.pagesOwedMs(poller.accountId)
+    const idlePollsOwedMs = this.#budget.idlePollsOwedMs(poller.id)
+    if (pagesOwedMs + idlePollsOwedMs === 0) return
+    const newestSeq =
+      this.#waiters.newestSeq(poller.username) ?? (await this.#database.newestSeq(poller.accountId))
+    const mayWait = poll.waits && newestSeq === cursor && !this.#waiters.isCrowded(poller)
+    const owedMs = newestSeq > cursor ? pagesOwedMs : mayWait ? 0 : idlePollsOwedMs
+    if (owedMs > 0) throw tooEarly('rate_limited', owedMs)
+  }
+
+  /** Counts a poll that found nothing, and did not wait for anything. */
+  chargeIdle({ poller }: Poll): void {
+    this.#budget.chargeIdlePoll(poller.id)
+  }
+
+  #charge(poll: Poll, page: Page) {
+    if (page.after < page.newestSeq) this.#budget.chargePage(poll.poller.accountId, costOf(page))
+    // One that is ahead is refused, however long it would wait.
+    else if (!poll.waits || page.after > page.newestSeq) this.chargeIdle(poll)
+  }
+}
+
+const costOf = ({ messages }: Page) =>
+  messages.reduce((sum, { body }) => sum + body.length + MESSAGE_COST, PAGE_COST)

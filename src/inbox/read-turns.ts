@@ -1,0 +1,137 @@
+import type { Page } from '../database/database.ts'
+import type { Response } from './response.ts'
+
+/** Pages of one account that are read, or held as an answer, at a time. */
+const PAGES_PER_ACCOUNT_MAX = 2
+
+/** Pages that are read at a time, of all accounts: looking up an account or a session waits for so many. */
+const READS_MAX = 4
+
+/** An answer with more text keeps its place until it is written out. Less than this, the kernel takes. */
+const SMALL_LENGTH_MAX = 65_536
+
+/** A client that takes longer for a page is cut off when another read of its account waits for the place. */
+const HELD_MS_MAX = 10_000
+
+/** A page whose client has not read it yet. */
+interface Held {
+  response: Response
+  overdue: boolean
+}
+
+interface Account {
+  /** How many of its pages are read or held. */
+  places: number
+  line: (() => void)[]
+  held: Set<Held>
+}
+
+/**
+ * The line in front of the store. Accounts take turns, page by page, so an account with hundreds of
+ * connections delays the others by a few pages, and its pages in memory are two.
+ */
+export class ReadTurns {
+  /** Those with a page, or with somebody in line. */
+  readonly #accounts = new Map<number, Account>()
+  /** Those with a free place and somebody in line; the first is next. */
+  readonly #ready = new Set<Account>()
+  #reads = 0
+
+  /**
+   * Reads a page when it is the account's turn. A large one keeps its place until the response has been
+   * written, or its client has gone.
+   *
+   * @param response what will carry the page; nothing stands before it on its connection
+   */
+  async read<P extends Pick<Page, 'messages'> | undefined>(
+    accountId: number,
+    response: Response,
+    readPage: () => Promise<P>,
+  ): Promise<P> {
+    const account = this.#enter(accountId)
+    if (this.#reads < READS_MAX && this.#hasTurn(account)) this.#begin(account)
+    else await this.#wait(account)
+    let page: P | undefined
+    try {
+      page = await readPage()
+      return page
+    } finally {
+      this.#reads -= 1
+      if (page && !response.destroyed && lengthOf(page) > SMALL_LENGTH_MAX)
+        this.#hold(accountId, account, response)
+      else this.#leave(accountId, account)
+    }
+  }
+
+  #enter(accountId: number): Account {
+    let account = this.#accounts.get(accountId)
+    if (!account) {
+      account = { places: 0, line: [], held: new Set() }
+      this.#accounts.set(accountId, account)
+    }
+    return account
+  }
+
+  /** Whether the account has a place for one more; those in line come first. */
+  #hasTurn({ places, line }: Account): boolean {
+    return places < PAGES_PER_ACCOUNT_MAX && line.length === 0
+  }
+
+  #begin(account: Account) {
+    account.places += 1
+    this.#reads += 1
+  }
+
+  #wait(account: Account): Promise<void> {
+    return new Promise((resolve) => {
+      account.line.push(resolve)
+      if (account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
+      else cutOverdue(account)
+    })
+  }
+
+  #hold(accountId: number, account: Account, response: Response) {
+    const held = { response, overdue: false }
+    account.held.add(held)
+    const timer = setTimeout(() => {
+      held.overdue = true
+      if (account.line.length > 0) cutOverdue(account)
+    }, HELD_MS_MAX).unref()
+    response.once('close', () => {
+      clearTimeout(timer)
+      account.held.delete(held)
+      this.#leave(accountId, account)
+    })
+    this.#callNext()
+  }
+
+  #leave(accountId: number, account: Account) {
+    account.places -= 1
+    if (account.line.length > 0) this.#ready.add(account)
+    else if (account.places === 0) this.#accounts.delete(accountId)
+    this.#callNext()
+  }
+
+  #callNext() {
+    for (const account of this.#ready) {
+      if (this.#reads >= READS_MAX) return
+      this.#ready.delete(account)
+      const next = account.line.shift()
+      if (!next) continue
+      this.#begin(account)
+      // Behind all the others; the loop comes to it again.
+      if (account.line.length > 0 && account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
+      next()
+    }
+  }
+}
+
+/** Makes room for those in line: the client that was given its page first has had its time. */
+function cutOverdue({ held }: Account) {
+  const [first] = held
+  if (first?.overdue) first.response.destroy()
+}
+
+/** The length of its texts. */
+const lengthOf = ({ messages }: Pick<Page, 'messages'>) =>
+  messages.reduce((sum, { body }) => sum + body.length, 0)

@@ -1,0 +1,35 @@
+import type { Connection } from './waiter.ts'
+
+/** The HTTP response that carries an answer. A `ServerResponse` is one. */
+export interface Response extends Connection {
+  /** Null while it stands behind others on its connection: HTTP/1.1 answers in order. */
+  readonly socket: object | null
+  once: (event: 'socket' | 'close', listener: () => void) => unknown
+  off: (event: 'socket' | 'close', listener: () => void) => unknown
+  /** Cuts the connection. */
+  destroy: () => unknown
+}
+
+/**
+ * Waits until no other response stands before this one.
+ *
+ * @param connection ends when the client goes away, also before the response has its socket
+ * @returns false when the client has gone away
+ */
+export function isNext(response: Response, connection: Connection): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (connection.destroyed) return resolve(false)
+    if (response.socket) return resolve(true)
+    const onSocket = () => {
+      connection.off('close', onClose)
+      resolve(true)
+    }
+    const onClose = () => {
+      connection.off('close', onClose)
+      response.off('socket', onSocket)
+      resolve(false)
+    }
+    response.once('socket', onSocket)
+    connection.on('close', onClose)
+  })
+}

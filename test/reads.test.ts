@@ -1,0 +1,571 @@
+/**
+ * Nobody can stop the reading of others: accounts take turns, few pages are in memory, what is read again and
+ * again is refused, and looks into the database are shared.
+ */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ClockHistory } from '../src/clock.ts'
+import type { Batch, Page, PageSize, ReadFrom, StoredMessage } from '../src/database/database.ts'
+import { FaultLog } from '../src/http/fault-log.ts'
+import { Inbox } from '../src/inbox/inbox.ts'
+import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
+import { ReadTurns } from '../src/inbox/read-turns.ts'
+import { Waiters } from '../src/inbox/waiters.ts'
+import { RateLimits } from '../src/limits/rate-limits.ts'
+import { ReadBudget } from '../src/limits/read-budget.ts'
+import { acknowledge } from '../src/operations/acknowledge.ts'
+import { getMessageStatus } from '../src/operations/getMessageStatus.ts'
+import { getReadiness } from '../src/operations/getReadiness.ts'
+import { getUser } from '../src/operations/getUser.ts'
+import { renewToken } from '../src/operations/renewToken.ts'
+import { Problem } from '../src/problems.ts'
+import { adaAndBob, Client, type Message, range, seqsOf } from './support/client.ts'
+import { stillClock } from './support/clocks.ts'
+import { connection, response, type TestResponse } from './support/connection.ts'
+import { eventually } from './support/eventually.ts'
+import { shareServer } from './support/servers.ts'
+
+const MIB = 1_048_576
+const [ADA, BOB, CAROL] = [1, 2, 3]
+
+describe('the line in front of the store', () => {
+  it('reads two pages of one account at a time, and then those of others before its third', async () => {
+    const { begun, read, finish } = gatedReads()
+    for (const number of range(1, 400)) read(ADA, `ada ${number}`)
+    read(BOB, 'bob 1')
+    read(CAROL, 'carol 1')
+    read(BOB, 'bob 2')
+    assert.deepEqual(begun, ['ada 1', 'ada 2', 'bob 1', 'carol 1'], 'four in all')
+
+    await finish('ada 1')
+    await finish('ada 2')
+    assert.deepEqual(begun.slice(4), ['bob 2', 'ada 3'])
+    await finish('carol 1')
+    await finish('bob 1')
+    assert.deepEqual(begun.slice(6), ['ada 4'], 'of ada no more than two, though there is room')
+  })
+
+  it('lets accounts take turns, page by page', async () => {
+    const { begun, read, finish } = gatedReads()
+    for (const account of [ADA, BOB, CAROL])
+      for (const number of range(1, 4)) read(account, `${account} ${number}`)
+    for (let done = 0; done < 12; done++) await finish(begun[done] ?? '')
+
+    // The first four were begun at once, in the order in which they came.
+    assert.deepEqual(begun.slice(4), ['3 1', '1 3', '3 2', '1 4', '2 3', '3 3', '2 4', '3 4'])
+  })
+
+  it('goes on when a read fails', async () => {
+    const { begun, read, fail } = gatedReads()
+    for (const number of range(1, 3)) read(ADA, `ada ${number}`)
+
+    await fail('ada 1')
+
+    assert.deepEqual(begun, ['ada 1', 'ada 2', 'ada 3'])
+  })
+
+  it('holds two large pages of one account, however many of its clients do not read', async () => {
+    const { begun, read, finish } = gatedReads()
+    const clients = range(1, 400).map((number) => read(ADA, `ada ${number}`))
+    await finish('ada 1', MIB)
+    await finish('ada 2', MIB)
+    read(BOB, 'bob 1')
+
+    assert.deepEqual(begun, ['ada 1', 'ada 2', 'bob 1'])
+    clients[0]?.end()
+    await turns()
+    assert.deepEqual(begun.slice(3), ['ada 3'], 'one was written')
+    clients[1]?.destroy()
+    await turns()
+    assert.deepEqual(begun.slice(4), ['ada 4'], 'one client has gone')
+  })
+
+  it('does not wait for clients to take small pages', async () => {
+    const { begun, read, finish } = gatedReads()
+    for (const number of range(1, 5)) read(ADA, `ada ${number}`)
+
+    await finish('ada 1', 1_000)
+    await finish('ada 2', 1_000)
+
+    assert.deepEqual(begun.slice(2), ['ada 3', 'ada 4'])
+  })
+
+  it('does not hold the page of a client that went while it was read', async () => {
+    const { begun, read, finish } = gatedReads()
+    const [first] = range(1, 3).map((number) => read(ADA, `ada ${number}`))
+
+    first?.destroy()
+    await finish('ada 1', MIB)
+
+    assert.deepEqual(begun, ['ada 1', 'ada 2', 'ada 3'])
+  })
+
+  it('cuts off a client that does not take its page, when another waits for the place', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { begun, read, finish } = gatedReads()
+    const [first, second] = range(1, 2).map((number) => read(ADA, `ada ${number}`))
+    await finish('ada 1', MIB)
+    await finish('ada 2', MIB)
+
+    t.mock.timers.tick(9_999)
+    assert.equal(first?.destroyed, false, 'a slow client has its time')
+    t.mock.timers.tick(10_000)
+    assert.equal(first?.destroyed, false, 'and more of it while nobody waits')
+    read(ADA, 'ada 3')
+    await turns()
+
+    assert.deepEqual([first?.destroyed, second?.destroyed, begun.at(-1)], [true, false, 'ada 3'])
+  })
+})
+
+describe('a page', () => {
+  it('is not read before its response can be written', async (t) => {
+    const { store, ada, poll } = openInbox(t, { messages: 3 })
+    const behind = response({ isNext: false })
+    const answer = poll(ada, { after: 0, response: behind })
+    await turns()
+    assert.equal(store.reads, 0)
+
+    behind.getSocket()
+
+    assert.deepEqual(seqsOf((await answer).messages()), [1, 2, 3])
+  })
+
+  it('is not made for a poll that waits behind another when a message comes', async (t) => {
+    const { store, ada, poll, send } = openInbox(t)
+    await poll(ada, { after: 0 })
+    const behind = response({ isNext: false })
+    const answer = poll(ada, { after: 0, waitMs: 60_000, response: behind })
+    behind.getSocket()
+    behind.socket = null
+    await turns()
+    const { reads } = store
+
+    await send('hello')
+    await turns()
+    assert.equal(store.reads, reads)
+    behind.getSocket()
+
+    assert.deepEqual(seqsOf((await answer).messages()), [1])
+  })
+
+  it('is not read for a client that has gone, and its account is not online', async (t) => {
+    const { store, waiters, ada, poll } = openInbox(t, { messages: 3 })
+    const [socket, behind] = [connection(), response({ isNext: false })]
+    const answer = poll(ada, { after: 0, connection: socket, response: behind })
+
+    socket.destroy()
+
+    assert.deepEqual((await answer).messages(), [])
+    assert.deepEqual([store.reads, waiters.isOnline('ada')], [0, false])
+    assert.deepEqual([socket.listenerCount('close'), behind.listenerCount('socket')], [0, 0])
+  })
+
+  it('of a login waits for what its account has acknowledged, and for no message of others', async (t) => {
+    const { store, inbox, ada, send } = openInbox(t, { messages: 3 })
+    const first = () => inbox.firstPage(ADA, 100, response(), connection())
+    const commit = store.holdCommits()
+    const sent = send('on its way')
+    await turns()
+    assert.equal((await first()).cursor, 3)
+
+    const acknowledged = inbox.acknowledge(ada, 3)
+    await turns()
+    const page = first()
+    commit.release()
+    await Promise.all([sent, acknowledged])
+
+    assert.equal((await page).after, 3)
+  })
+
+  describe('over HTTP', () => {
+    const server = shareServer()
+
+    it('has what came until its turn', async (t) => {
+      const { ada, bob } = await adaAndBob(await server())
+      const { hostname, port } = new URL(ada.client.url)
+      const socket = connect(Number(port), hostname)
+      t.after(() => socket.destroy())
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+      })
+      const request = (query: string, end = '') =>
+        `GET /v1/inbox?${query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${ada.token}\r\n${end}\r\n`
+      // The second is behind the first, which waits for the message.
+      socket.write(request('after=0&wait=55') + request('wait=0', 'Connection: close\r\n'))
+      await eventually('the poll waits', async () => (await bob.user(ada)).body.online)
+
+      await bob.send(ada, 'worth the wait')
+      await once(socket, 'close')
+
+      assert.equal(text.match(/worth the wait/g)?.length, 2, text)
+    })
+  })
+})
+
+describe('what is read without waiting', () => {
+  it('is enough for ten devices that each drain an inbox of 10 000, at once', async (t) => {
+    stillClock(t)
+    const { poll } = openInbox(t, { messages: 10_000, length: 200 })
+    for (const device of range(1, 10)) {
+      const reader = readerOf(`device ${device}`)
+      let [cursor, hasMore] = [0, true]
+      while (hasMore) ({ cursor, hasMore } = await poll(reader, { after: cursor, limit: 500 }))
+      assert.equal(cursor, 10_000)
+    }
+  })
+
+  it('is refused when it is read again and again, without a read, until Retry-After is over', async (t) => {
+    const clock = stillClock(t)
+    const { store, ada, bob, poll } = openInbox(t, { messages: 2, length: MIB })
+    await poll(bob, { after: 2 })
+    const refusal = await readUntilRefused((round) => poll(ada, { after: round % 2 }))
+    const { reads } = store
+    assert.ok(reads > 120 && reads < 130, `${reads} pages of 1 MiB`)
+    const { retryAfterSeconds = 0 } = refusal.extras
+
+    clock.tick(retryAfterSeconds * 1_000 - 1_000)
+    await assert.rejects(poll(ada, { after: 1 }), { code: 'rate_limited' })
+    assert.equal(store.reads, reads)
+    clock.tick(1_000)
+    assert.equal((await poll(ada, { after: 1 })).messages().length, 1)
+  })
+
+  it('is counted for the account, also when it is read over many connections at once', async (t) => {
+    stillClock(t)
+    const { store, poll } = openInbox(t, { messages: 1, length: MIB })
+    const polls = range(1, 400).map((number) => poll(readerOf(`device ${number % 10}`), { after: 0 }))
+
+    const ends = await Promise.allSettled(polls)
+
+    const served = ends.filter(({ status }) => status === 'fulfilled').length
+    assert.ok(served > 120 && served < 130, `${served} were served`)
+    assert.equal(store.reads, served)
+  })
+
+  it('acknowledges nothing, and makes nobody online, when it is refused', async (t) => {
+    stillClock(t)
+    const { waiters, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
+    await readUntilRefused(() => poll(ada, { after: 0 }))
+
+    await assert.rejects(poll(ada, { after: 1 }), { code: 'rate_limited' })
+
+    assert.deepEqual([ada.acknowledgedSeq, waiters.isOnline('ada')], [0, false])
+  })
+
+  it('does not keep a poll that waits from waiting', async (t) => {
+    stillClock(t)
+    const { ada, poll, send } = openInbox(t, { messages: 1, length: MIB })
+    await readUntilRefused(() => poll(ada, { after: 0 }))
+
+    const waiting = poll(ada, { after: 1, waitMs: 60_000 })
+    await turns()
+    await send('worth the wait')
+
+    assert.deepEqual(seqsOf((await waiting).messages()), [2])
+  })
+
+  it('is refused when a session asks for nothing again and again, with cursors in turn', async (t) => {
+    stillClock(t)
+    const { ada, bob, poll } = openInbox(t)
+    const refusal = await readUntilRefused((round) =>
+      round % 2 === 0 ? poll(ada, { after: 0 }) : poll(ada, { after: undefined }),
+    )
+
+    assert.equal(refusal.extras.retryAfterSeconds, 1)
+    assert.deepEqual((await poll(bob, { after: 0 })).messages(), [], 'another session may')
+  })
+
+  it('is refused when a session asks for what is not there yet, however long it would wait', async (t) => {
+    stillClock(t)
+    const { ada, poll } = openInbox(t)
+    const ahead = () =>
+      poll(ada, { after: 7, waitMs: 60_000 }).catch((error: Problem) => {
+        if (error.code !== 'cursor_ahead') throw error
+      })
+
+    await readUntilRefused(ahead)
+  })
+})
+
+it('operations on users, messages and tokens are limited, and refused before anything is read', async () => {
+  const limits = new RateLimits(true)
+  const request = { identity: { session: { accountId: ADA } }, params: { username: 'bob' }, body: {} }
+  const call = (handler: unknown) =>
+    (handler as (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>)(
+      request as unknown as FastifyRequest,
+      {} as FastifyReply,
+    )
+  // Whatever is asked of these fails in another way.
+  const nothing = undefined as never
+  const limited = [
+    ['lookups', 2_000, getUser(nothing, nothing, nothing, limits)],
+    ['statuses', 2_000, getMessageStatus(nothing, limits)],
+    ['acknowledgements', 20_000, acknowledge(nothing, limits)],
+    ['renewals', 100, renewToken(nothing, limits)],
+  ] as const
+  for (const [limit, burst, handler] of limited) {
+    for (const _ of range(1, burst)) limits.take(limit, ADA)
+    // Some come back while they are taken.
+    const refused = await readUntilRefused(() => call(handler).catch(rethrowProblem))
+    assert.equal(refused.extras.retryAfterSeconds, 1, limit)
+    limits.take(limit, BOB)
+  }
+})
+
+it('a refusal of these operations is as the contract says', async (t) => {
+  const client = new Client(await limitedServer())
+  const ada = await client.join('ada')
+  stillClock(t)
+
+  const renewals = await Promise.all(range(1, 105).map(() => ada.request('POST', '/v1/token')))
+
+  const refused = renewals.filter(({ status }) => status !== 200)
+  assert.equal(refused.length, 5)
+  for (const { status, headers, body } of refused)
+    assert.deepEqual([status, body.code, headers.get('retry-after')], [429, 'rate_limited', '1'])
+})
+
+const limitedServer = shareServer({ RATE_LIMITS: 'on' })
+
+describe('/readyz', () => {
+  it('asks the database once a second, however many ask', async (t) => {
+    const clock = stillClock(t)
+    let pings = 0
+    const ask = readiness(async () => {
+      pings += 1
+    })
+
+    await Promise.all(range(1, 1_000).map(ask))
+    clock.tick(999)
+    await ask()
+    assert.equal(pings, 1)
+    clock.tick(1)
+    assert.deepEqual(await ask(), { status: 'ready' })
+    assert.equal(pings, 2)
+  })
+
+  it('says no for a second, and then asks again', async (t) => {
+    const clock = stillClock(t)
+    let failure: Error | undefined = new Error('The disk is gone.')
+    const ask = readiness(async () => {
+      if (failure) throw failure
+    })
+
+    await assert.rejects(ask(), failure)
+    await assert.rejects(ask(), failure)
+    failure = undefined
+    clock.tick(1_000)
+
+    assert.deepEqual(await ask(), { status: 'ready' })
+  })
+
+  it('asks one question at a time of a database that does not answer', async (t) => {
+    const clock = stillClock(t)
+    let pings = 0
+    const ask = readiness(() => {
+      pings += 1
+      return new Promise(() => {})
+    })
+
+    const answers: Promise<unknown>[] = []
+    for (const _ of range(1, 3)) {
+      answers.push(assert.rejects(ask(), { code: 'overloaded' }))
+      clock.tick(1_000)
+    }
+    // Its patience does not keep a process running, which is right for a server.
+    const running = setInterval(() => {}, 60_000)
+    t.after(() => clearInterval(running))
+    await Promise.all(answers)
+
+    assert.equal(pings, 1)
+  })
+})
+
+describe('the log of faults', () => {
+  it('has each kind once a second, the first at once, and then how often it came', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { log, lines } = faultLog()
+    for (const reqId of range(1, 1_000)) log.write('warn', { reqId }, 'database unavailable', 'locked')
+    log.write('warn', { reqId: 1_001 }, 'database unavailable', 'full')
+    assert.deepEqual(lines.splice(0), [
+      ['database unavailable', { reqId: 1 }],
+      ['database unavailable', { reqId: 1_001 }],
+    ])
+
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(lines.splice(0), [['database unavailable', { reqId: 1, count: 999 }]])
+    log.write('warn', { reqId: 1_002 }, 'database unavailable', 'locked')
+    assert.deepEqual(lines, [], 'a second after the last line')
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(lines.splice(0), [['database unavailable', { reqId: 1, count: 1 }]])
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(lines, [])
+    log.write('warn', { reqId: 1_003 }, 'database unavailable', 'locked')
+    assert.deepEqual(lines, [['database unavailable', { reqId: 1_003 }]], 'it had stopped')
+  })
+
+  it('tells a hundred kinds apart, and has one line for the others', () => {
+    const { log, lines } = faultLog()
+
+    for (const reqId of range(1, 1_000)) log.write('error', { reqId }, 'fault', `fault number ${reqId}`)
+
+    assert.equal(lines.length, 101)
+  })
+})
+
+function faultLog() {
+  const lines: [string, object][] = []
+  const write = (fields: object, message: string) => void lines.push([message, fields])
+  return { log: new FaultLog({ warn: write, error: write } as never), lines }
+}
+
+function readiness(ping: () => Promise<void>) {
+  const handler = getReadiness({ ping }) as unknown as () => Promise<unknown>
+  return () => handler()
+}
+
+/** Reads that the test ends. */
+function gatedReads() {
+  const line = new ReadTurns()
+  const begun: string[] = []
+  const gates = new Map<string, { resolve: (page: Pick<Page, 'messages'>) => void; reject: () => void }>()
+  const read = (accountId: number, name: string): TestResponse => {
+    const carrier = response()
+    const page = () => {
+      begun.push(name)
+      return new Promise<Pick<Page, 'messages'>>((resolve, reject) => gates.set(name, { resolve, reject }))
+    }
+    line.read(accountId, carrier, page).catch(() => {})
+    return carrier
+  }
+  const finish = async (name: string, length = 0) => {
+    gates.get(name)?.resolve({ messages: [messageOf(1, length)] })
+    await turns()
+  }
+  const fail = async (name: string) => {
+    gates.get(name)?.reject()
+    await turns()
+  }
+  return { begun, read, finish, fail }
+}
+
+/** Ada's inbox over a store in memory. */
+function openInbox(t: TestContext, { messages = 0, length = 10, graceMs = 10_000 } = {}) {
+  const store = new CountingStore(messages, length)
+  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
+  t.after(() => waiters.close())
+  const rules = { idempotencyTtlMs: 1 }
+  const inbox = new Inbox(store, waiters, new ClockHistory(Date.now), rules, new ReadBudget(true))
+  const poll = async (reader: Reader, request: Partial<PollRequest>) => {
+    const whole = {
+      after: undefined,
+      limit: 100,
+      waitMs: 0,
+      tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
+      connection: connection(),
+      response: response(),
+      ...request,
+    }
+    const answer = await new Promise<PollAnswer>((resolve, reject) => {
+      inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
+    })
+    ;(whole.response as TestResponse).end()
+    const { cursor, hasMore, messages } = answer
+    return { cursor, hasMore, messages: () => JSON.parse(`[${messages.elements}]`) as Message[] }
+  }
+  const send = (body: string) =>
+    inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
+  return { store, waiters, inbox, ada: readerOf('phone'), bob: readerOf('laptop'), poll, send }
+}
+
+const readerOf = (id: string): Reader => ({
+  id,
+  username: 'ada',
+  ended: false,
+  accountId: ADA,
+  acknowledgedSeq: 0,
+  offeredSeq: 0,
+})
+
+const messageOf = (seq: number, length: number): StoredMessage => ({
+  seq,
+  id: `message ${seq}`,
+  from: 'bob',
+  body: 'x'.repeat(length),
+  sentAtMs: 0,
+})
+
+/** One inbox, that counts how often it is read. */
+class CountingStore {
+  reads = 0
+  #acknowledgedSeq = 0
+  #held: Promise<void> | undefined
+  readonly #messages: StoredMessage[]
+
+  constructor(messages: number, length: number) {
+    this.#messages = range(1, messages).map((seq) => messageOf(seq, length))
+  }
+
+  async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<Page> {
+    this.reads += 1
+    const after = typeof from === 'number' ? from : this.#acknowledgedSeq
+    const messages: StoredMessage[] = []
+    let bytes = 0
+    for (const message of this.#messages.slice(after, after + size.messages)) {
+      messages.push(message)
+      bytes += message.body.length
+      if (bytes >= size.bytes) break
+    }
+    return { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
+  }
+
+  /** Commits wait until they are released. */
+  holdCommits() {
+    let release = () => {}
+    this.#held = new Promise((resolve) => {
+      release = resolve
+    })
+    return { release: () => release() }
+  }
+
+  async commit({ acknowledgements, appends }: Batch) {
+    await this.#held
+    for (const { seq } of acknowledgements) this.#acknowledgedSeq = Math.max(this.#acknowledgedSeq, seq)
+    return appends.map(({ body }) => {
+      const seq = this.#messages.length + 1
+      this.#messages.push({ ...messageOf(seq, 0), body })
+      return { kind: 'appended' as const, seq, live: false }
+    })
+  }
+
+  newestSeq = async () => this.#messages.length
+  findMessage = async () => undefined
+}
+
+/** Resolves with the refusal that comes in the end. */
+async function readUntilRefused(read: (round: number) => Promise<unknown>): Promise<Problem> {
+  for (const round of range(1, 1_000)) {
+    try {
+      await read(round)
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'rate_limited') return error
+      throw error
+    }
+  }
+  return assert.fail('Nothing was refused.')
+}
+
+/** Whatever else goes wrong means that it was not refused. */
+function rethrowProblem(error: unknown) {
+  if (error instanceof Problem) throw error
+}
+
+/** All that is ready to go on has gone on. */
+async function turns() {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
