@@ -12,8 +12,10 @@ import type { Database } from './database/database.ts'
 import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
 import { openSqlite } from './database/sqlite/open.ts'
+import { serveApiReference } from './http/api-reference.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
+import type { ConnectionLimits } from './http/connections.ts'
 import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
@@ -27,7 +29,6 @@ import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
-import { serveApiReference } from './operator/api-reference.ts'
 import { readSecrets, secretFile } from './secrets.ts'
 
 /** What the server gets from the process that it runs in. */
@@ -38,6 +39,8 @@ export interface Surroundings {
   onLoss: (error: Error) => void
   /** For tests, which hash far more passwords than they are about. */
   passwordCost?: PasswordCost
+  /** For tests, which cannot wait for the time limits of production. */
+  connectionLimits?: Partial<ConnectionLimits>
 }
 
 /**
@@ -48,9 +51,9 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, logTo, onLoss, passwordCost }: Surroundings,
+  { env, logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
 ): Promise<FastifyInstance> {
-  const app = createApp(config, logTo)
+  const app = createApp(config, logTo, connectionLimits)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),

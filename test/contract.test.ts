@@ -149,6 +149,39 @@ test('the contract is handed out by the server', async (t) => {
     assert.equal(new URL(server?.url ?? '', `${url}/docs/json`).origin, url)
   })
 
+  await t.test(
+    'with an entity tag, so that nobody loads it twice, and whole whatever range is asked for',
+    async () => {
+      for (const [path, caching] of Object.entries({
+        '/openapi.yaml': 'no-cache',
+        '/docs': 'no-cache',
+        '/docs/': 'no-cache',
+        '/docs/json': 'no-cache',
+        '/docs/yaml': 'no-cache',
+        '/docs/static/swagger-initializer.js': 'no-cache',
+        '/docs/static/swagger-ui-bundle.js': 'public, max-age=3600',
+      })) {
+        const first = await fetch(url + path, { headers: { range: 'bytes=9999999-' } })
+        const bytes = (await first.arrayBuffer()).byteLength
+        const etag = first.headers.get('etag') ?? ''
+
+        assert.deepEqual([first.status, first.headers.get('cache-control')], [200, caching], path)
+        assert.match(etag, /^"[\w-]{22}"$/)
+        assert.equal(first.headers.get('content-length'), String(bytes))
+        for (const known of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+          const again = await fetch(url + path, { headers: { 'if-none-match': known } })
+          assert.deepEqual(
+            [again.status, again.headers.get('etag'), again.headers.get('cache-control'), await again.text()],
+            [304, etag, caching, ''],
+            path,
+          )
+        }
+        const changed = await fetch(url + path, { headers: { 'if-none-match': '"other"' } })
+        assert.deepEqual([changed.status, (await changed.arrayBuffer()).byteLength], [200, bytes])
+      }
+    },
+  )
+
   await t.test('under a policy that lets the page load and ask nothing else', async () => {
     for (const path of ['/docs', '/docs/static/swagger-initializer.js']) {
       const policy = (await fetch(`${url}${path}`)).headers.get('content-security-policy') ?? ''

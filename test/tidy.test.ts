@@ -41,13 +41,10 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
-    may: ['accounts', 'inbox', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
-    packages: /^(type )?(fastify|@fastify\/cors)$/,
+    may: ['accounts', 'inbox', 'limits', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
+    packages: /^(type )?(fastify|@fastify\/(cors|proxy-addr))$/,
   },
-  operator: {
-    may: ['config.ts', 'contract', 'database/database.ts'],
-    packages: /^(@fastify\/swagger|@fastify\/swagger-ui|type fastify)$/,
-  },
+  operator: { may: ['config.ts', 'database/database.ts'], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: [], packages: /^$/ },

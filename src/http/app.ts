@@ -1,18 +1,25 @@
 import { randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Config } from '../config.ts'
 import { Problem } from '../problems.ts'
-import { refuseUnreadable, sendProblem } from './problem-replies.ts'
+import { type ConnectionLimits, Connections } from './connections.ts'
+import { originHeaders } from './cors.ts'
+import { refusalOfUnreadable, sendProblem } from './problem-replies.ts'
 
 /**
  * An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet.
  *
  * @param logTo where the log goes
+ * @param connectionLimits to shorten those of production in a test
  */
 export function createApp(
-  { connectionsMax, trustProxy, logLevel }: Config,
+  config: Config,
   logTo: NodeJS.WritableStream,
+  connectionLimits?: Partial<ConnectionLimits>,
 ): FastifyInstance {
+  const { trustProxy, corsOrigin, logLevel } = config
+  const connections = new Connections(config, connectionLimits)
   const boot = randomBytes(4).toString('hex')
   let requests = 0
   const nextRequestId = () => `${boot}-${(requests++).toString(36)}`
@@ -26,35 +33,31 @@ export function createApp(
     trustProxy,
     // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
     bodyLimit: 1_024,
-    http: { maxHeaderSize: 8_192, headersTimeout: 10_000, requireHostHeader: false },
-    requestTimeout: 30_000,
-    // Longer than the 60 s of common load balancers, so that it is they who end an idle connection.
-    keepAliveTimeout: 72_000,
-    // Who neither reads nor writes for twice the longest wait of a poll is gone.
-    connectionTimeout: 120_000,
+    serverFactory: (handler) => connections.serve(handler),
     routerOptions: { maxParamLength: 128 },
     exposeHeadRoutes: false,
     // While it closes, a refusal is a problem document like any other: see graceful-close.ts.
     return503OnClosing: false,
-    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, nextRequestId()),
+    clientErrorHandler: (error, socket) =>
+      connections.onClientError(error, socket, () =>
+        refusalOfUnreadable(error, { ...headersOfAll(nextRequestId()), ...originHeaders(corsOrigin) }),
+      ),
+    // No hook runs before this one.
     frameworkErrors: (error, request, reply) => {
-      reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store')
+      reply.headers({ ...headersOfAll(request.id), ...originHeaders(corsOrigin, request.headers.origin) })
+      reply.header('Cache-Control', 'no-store')
       void sendProblem(reply, new Problem('invalid_request', error.message))
     },
   })
-  app.server.maxConnections = connectionsMax
-  // RFC 9110 §10.1.1: an expectation that is unknown may be ignored. Node would refuse it without a word.
-  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.addHook('onRequest', (request, reply, done) => {
+    // One by one, which takes less time than an object of them.
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
     // By the route too: a path may come with escapes, or with a host before it.
     if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
       reply.header('Cache-Control', 'no-store')
-    // RFC 9112 §3.2 wants 400. Node would say so too, but without a word.
-    const hostless = request.headers.host === undefined && request.raw.httpVersion === '1.1'
-    done(hostless ? new Problem('invalid_request', 'The request has no Host.') : undefined)
+    done(problemWithHost(request.raw))
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {
@@ -75,3 +78,21 @@ export function createApp(
 }
 
 const isVersioned = (path: string | undefined) => path?.startsWith('/v1')
+
+/** The headers of every answer, where no hook sets them. */
+const headersOfAll = (requestId: string) => ({
+  'X-Request-Id': requestId,
+  'X-Content-Type-Options': 'nosniff',
+})
+
+/** RFC 9112 §3.2 wants 400. Node would refuse one that is missing without a word, and drops a second one. */
+function problemWithHost({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string
+    if (name.length === 'host'.length && name.toLowerCase() === 'host') hosts += 1
+  }
+  if (hosts > 1) return new Problem('invalid_request', 'The request has more than one Host.')
+  if (hosts === 0 && httpVersion === '1.1') return new Problem('invalid_request', 'The request has no Host.')
+  return undefined
+}

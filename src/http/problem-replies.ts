@@ -1,5 +1,4 @@
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Contract } from '../contract/document.ts'
 import { DatabaseUnavailable } from '../database/database.ts'
@@ -84,23 +83,21 @@ const UNREADABLE: Record<string, [status: number, detail: string]> = {
 }
 
 /**
- * Answers what cannot be read as a request, and ends the connection, because nobody knows where the next one
- * begins.
+ * The whole response to what cannot be read as a request. It ends the connection, because nobody knows where
+ * the next request begins.
+ *
+ * @param headers in addition to those of the document
  */
-export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket, requestId: string) {
-  if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
-  const [status, detail] = UNREADABLE[error.code ?? ''] ?? [400, 'The request is not readable HTTP.']
+export function refusalOfUnreadable({ code = '' }: NodeJS.ErrnoException, headers: Record<string, string>) {
+  const [status, detail] = UNREADABLE[code] ?? [400, 'The request is not readable HTTP.']
   const document = JSON.stringify({ ...new Problem('invalid_request', detail).toJSON(), status })
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Content-Type: application/problem+json',
-      `Content-Length: ${Buffer.byteLength(document)}`,
-      `X-Request-Id: ${requestId}`,
-      'Cache-Control: no-store',
-      'Connection: close',
-      '',
-      document,
-    ].join('\r\n'),
-  )
+  const all = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(document),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+    ...headers,
+  }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
+  return [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', document].join('\r\n')
 }

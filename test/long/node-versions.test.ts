@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { runScript } from '../support/scripts.ts'
 
 /** A start as a process and its end, the threads of the database, and a message. */
-const FILES = ['process', 'shutdown', 'sending'].map((name) => `test/${name}.test.ts`)
+const FILES = ['process', 'shutdown', 'sending', 'connections'].map((name) => `test/${name}.test.ts`)
 
 describe('on another version of Node', () => {
   for (const version of ['22', '24', '26']) {

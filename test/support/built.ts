@@ -2,6 +2,9 @@
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { Connections } = (await load(
+  'http/connections.js',
+)) as typeof import('../../src/http/connections.ts')
 export const { checkpointsBeside, writeBack } = (await load(
   'database/sqlite/checkpoints.js',
 )) as typeof import('../../src/database/sqlite/checkpoints.ts')

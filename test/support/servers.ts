@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import type { ConnectionLimits } from '../../src/http/connections.ts'
 import {
   ConfigurationError,
   createServer,
@@ -53,8 +54,14 @@ const envFor = (database: string, env: Env): Env => ({
  *
  * @param env variables that differ from the defaults
  * @param existing a DATABASE_URL to go on with; without it the server gets a database of its own
+ * @param connectionLimits that differ from those of production
  */
-export async function startServer(t: Ending, env: Env = {}, existing?: string): Promise<RunningServer> {
+export async function startServer(
+  t: Ending,
+  env: Env = {},
+  existing?: string,
+  connectionLimits: Partial<ConnectionLimits> = {},
+): Promise<RunningServer> {
   const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
   const stream = new Writable({
@@ -71,6 +78,7 @@ export async function startServer(t: Ending, env: Env = {}, existing?: string): 
       throw error
     },
     passwordCost: PASSWORD_COST,
+    connectionLimits,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()

@@ -1,0 +1,92 @@
+import { addressKey } from '../limits/rate-limits.ts'
+import type { Connection } from './connection.ts'
+
+/** Above half of all connections, an address may hold one in so many. */
+const SHARE = 8
+
+/** Between two searches for the address with the most connections: each visits every address. */
+const SEARCH_EVERY_MS = 1_000
+
+/** The connections of one address, or of one IPv6 network of 64 bits. */
+interface Holder {
+  open: number
+  /** Those without an unanswered request, the longest quiet first. */
+  quiet: Set<Connection>
+}
+
+/**
+ * Shares the connections by address when they run short. Above half of them, an address that has its share
+ * gets a new one only in place of a quiet one of its own. When all are taken, a newcomer takes the place of a
+ * quiet one of the address that has the most. A connection with an unanswered request is never closed for
+ * another.
+ */
+export class ConnectionShares {
+  readonly #max: number
+  readonly #isProxy: (address: string) => boolean
+  readonly #holders = new Map<string, Holder>()
+  #open = 0
+  #heaviest: Holder | undefined
+  #searchedAtMs = Number.NEGATIVE_INFINITY
+
+  /** @param isProxy whether an address has the connections of many clients, which are not shared */
+  constructor(max: number, isProxy: (address: string) => boolean) {
+    this.#max = max
+    this.#isProxy = isProxy
+  }
+
+  /** Counts a connection until it closes, and may close another for it. Returns false if there is no room. */
+  admit(connection: Connection): boolean {
+    const { socket } = connection
+    const { remoteAddress = '' } = socket
+    const key = this.#isProxy(remoteAddress) ? undefined : addressKey(remoteAddress)
+    const holder = key === undefined ? undefined : (this.#holders.get(key) ?? { open: 0, quiet: new Set() })
+    if (!this.#makeRoom(holder)) return false
+
+    this.#open += 1
+    if (holder && key !== undefined) {
+      this.#holders.set(key, holder)
+      holder.open += 1
+      holder.quiet.add(connection)
+      connection.onQuiet = (quiet) => {
+        if (quiet && !socket.destroyed) holder.quiet.add(connection)
+        else holder.quiet.delete(connection)
+      }
+    }
+    socket.once('close', () => {
+      this.#open -= 1
+      if (!holder || key === undefined) return
+      holder.open -= 1
+      holder.quiet.delete(connection)
+      if (holder.open === 0) this.#holders.delete(key)
+    })
+    return true
+  }
+
+  #makeRoom(newcomer: Holder | undefined): boolean {
+    const share = Math.max(Math.floor(this.#max / SHARE), 1)
+    if (newcomer && newcomer.open >= share && this.#open >= this.#max / 2) return closeOneOf(newcomer)
+    if (this.#open < this.#max) return true
+    const heaviest = this.#findHeaviest()
+    // Otherwise two addresses with as many would take from each other in turn.
+    return heaviest !== undefined && heaviest.open > (newcomer?.open ?? 0) + 1 && closeOneOf(heaviest)
+  }
+
+  #findHeaviest(): Holder | undefined {
+    const nowMs = performance.now()
+    if (nowMs - this.#searchedAtMs < SEARCH_EVERY_MS) return this.#heaviest
+    this.#searchedAtMs = nowMs
+    this.#heaviest = undefined
+    for (const holder of this.#holders.values())
+      if (holder.quiet.size > 0 && holder.open > (this.#heaviest?.open ?? 0)) this.#heaviest = holder
+    return this.#heaviest
+  }
+}
+
+/** Closes the connection that has been quiet for the longest time. Returns false if none is quiet. */
+function closeOneOf({ quiet }: Holder): boolean {
+  const [longest] = quiet
+  if (!longest) return false
+  quiet.delete(longest)
+  longest.socket.destroy()
+  return true
+}

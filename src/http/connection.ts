@@ -1,0 +1,189 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** What Node's HTTP server puts on a socket. No documentation has it; Node 20 to 26 are alike in it. */
+interface ParsedSocket extends Socket {
+  parser: {
+    /** Called for each request head, in the middle of parsing; dispatches the request. */
+    onIncoming: (request: IncomingMessage, keepAlive: boolean) => number
+    resume: () => void
+  }
+}
+
+/** What the parser raises when it was paused in the middle of what it was given. */
+export interface Paused extends NodeJS.ErrnoException {
+  code: 'HPE_PAUSED'
+  bytesParsed: number
+  rawPacket: Buffer
+}
+
+/** llhttp's `HPE_PAUSED`: returned for a request head, it stops the parser behind that head. */
+const PAUSE = 21
+
+const EMPTY_LINE = Buffer.from('\r\n')
+const END_OF_HEAD = '\r\n\r\n'
+const [CR, LF] = [13, 10]
+
+/** How long a client may go on sending after its refusal; a reset at once could take the refusal with it. */
+const LINGER_MS = 1_000
+
+/**
+ * A connection and its unanswered requests. Node parses and dispatches all requests of a chunk of 64 KiB,
+ * some 2 400, in one go. Here the parser stops behind the head that makes the unanswered requests too many.
+ * From then on it gets one message at a time, each when an answer has been sent; the rest stays in the
+ * socket, whose reading is paused. An ordinary client never reaches the limit, and its bytes take Node's own
+ * way.
+ */
+export class Connection {
+  readonly socket: Socket
+  readonly #parser: ParsedSocket['parser']
+  readonly #unansweredMax: number
+  /** Called with false when the first unanswered request has come, with true when the last is answered. */
+  onQuiet: ((quiet: boolean) => void) | undefined
+
+  #unanswered = 0
+  /** The response to the newest request, which may still be arriving. */
+  #newest: ServerResponse | undefined
+  /** Hands bytes to the parser. Undefined as long as Node does that. */
+  #parse: ((bytes: Buffer) => void) | undefined
+  /** Bytes that are missing from a body whose length is known. */
+  #bodyLeft = 0
+  /** Reading waits for an answer; Node pauses it for reasons of its own, too. */
+  #waits = false
+  #refusal: string | undefined
+  /** The bytes that the client has taken, when that last changed, or when something was left to take. */
+  #taken = { bytes: -1, atMs: 0 }
+
+  /** @param socket prepared by Node's HTTP server */
+  constructor(socket: Socket, unansweredMax: number) {
+    this.socket = socket
+    this.#parser = (socket as ParsedSocket).parser
+    this.#unansweredMax = unansweredMax
+    // A poll that stands behind another one listens to the socket.
+    socket.setMaxListeners(socket.getMaxListeners() + unansweredMax)
+
+    const { onIncoming } = this.#parser
+    this.#parser.onIncoming = (request, keepAlive) => {
+      const treatment = onIncoming(request, keepAlive)
+      if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
+      else if (treatment === 0 && this.#unanswered >= unansweredMax) return PAUSE
+      return treatment
+    }
+  }
+
+  /** A request has been dispatched. */
+  begin(response: ServerResponse) {
+    this.#unanswered += 1
+    this.#newest = response
+    response.on('finish', this.#onAnswered)
+    if (this.#unanswered === 1) this.onQuiet?.(false)
+  }
+
+  readonly #onAnswered = () => {
+    this.#unanswered -= 1
+    if (this.#unanswered === 0) {
+      if (this.#newest?.req.complete) this.#newest = undefined
+      this.onQuiet?.(true)
+    }
+    if (this.#refusal !== undefined) this.#refuseInTurn(this.#refusal)
+    else if (this.#waits) {
+      this.#waits = false
+      this.socket.resume()
+    }
+  }
+
+  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
+  takeOver({ rawPacket, bytesParsed }: Paused) {
+    const [parse] = this.socket.listeners('data') as [(bytes: Buffer) => void]
+    this.socket.off('data', parse)
+    this.#parse = parse
+    this.#parser.resume()
+    this.socket.on('data', (chunk: Buffer) => this.#take(chunk, parse))
+    const rest = rawPacket.subarray(bytesParsed)
+    const { headers = {} } = this.#newest?.req ?? {}
+    this.#bodyLeft = lengthOf(headers)
+    const isWhole = this.#bodyLeft === 0 && headers['transfer-encoding'] === undefined
+    // The parser says that a message without a body is complete only when it goes on. It skips empty lines
+    // before the next one (RFC 9112 §2.2).
+    this.#take(isWhole ? Buffer.concat([EMPTY_LINE, rest]) : rest, parse)
+  }
+
+  /** Parses as much as may be parsed now, message by message, and puts the rest back. */
+  #take(chunk: Buffer, parse: (bytes: Buffer) => void) {
+    let at = 0
+    while (at < chunk.length && this.#mayParse()) {
+      const end = this.#endOfSlice(chunk, at)
+      if (this.#bodyLeft > 0) this.#bodyLeft -= end - at
+      parse(chunk.subarray(at, end))
+      at = end
+    }
+    if (at === chunk.length || this.#isOver()) return
+    if (!this.socket.isPaused()) {
+      this.#waits = true
+      this.socket.pause()
+    }
+    this.socket.unshift(chunk.subarray(at))
+  }
+
+  /** A slice has at most the end of one message, or of one head. */
+  #endOfSlice(chunk: Buffer, at: number): number {
+    if (this.#bodyLeft > 0) return Math.min(at + this.#bodyLeft, chunk.length)
+    // A head may have ended with the last byte of an earlier chunk but one, two or three.
+    if (chunk[at] === CR || chunk[at] === LF) return at + 1
+    const end = chunk.indexOf(END_OF_HEAD, at)
+    return end < 0 ? chunk.length : end + END_OF_HEAD.length
+  }
+
+  #mayParse(): boolean {
+    if (this.socket.isPaused() || this.#isOver()) return false
+    return this.#isArriving() || this.#unanswered < this.#unansweredMax
+  }
+
+  /** Part of the newest request is still to come. */
+  #isArriving = () => this.#newest !== undefined && !this.#newest.req.complete
+
+  /** What still comes on this connection is no request. */
+  #isOver(): boolean {
+    const last = this.#newest !== undefined && !this.#newest.shouldKeepAlive && !this.#isArriving()
+    return last || this.#refusal !== undefined || !this.socket.writable
+  }
+
+  /**
+   * Ends the connection with an answer to what cannot be read, behind the answers that are owed.
+   *
+   * @param answer a whole HTTP response
+   */
+  refuse(answer: string) {
+    this.#refusal ??= answer
+    this.#refuseInTurn(this.#refusal)
+  }
+
+  #refuseInTurn(refusal: string) {
+    const { socket } = this
+    const isAnswered = this.#newest?.headersSent
+    if (this.#unanswered > (this.#isArriving() && !isAnswered ? 1 : 0) || !socket.writable) return
+    // A request that was answered before its body came needs no second answer.
+    if (this.#isArriving() && isAnswered) socket.end()
+    else socket.end(refusal)
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  /**
+   * Cuts the connection when the client has not taken what was sent to it.
+   *
+   * @param nowMs by a clock that nobody can set
+   * @param graceMs for any answer
+   * @param bytesPerSecond what it must take after that
+   */
+  cutIfSlow(nowMs: number, graceMs: number, bytesPerSecond: number) {
+    const { writableLength, bytesWritten } = this.socket
+    // Node says when all of an answer was taken, and not how much of it.
+    const bytes = writableLength === 0 ? -1 : bytesWritten - writableLength
+    if (bytes !== this.#taken.bytes) this.#taken = { bytes, atMs: nowMs }
+    else if (bytes >= 0 && nowMs - this.#taken.atMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
+      this.socket.destroy()
+  }
+}
+
+const lengthOf = (headers: IncomingHttpHeaders) => Number(headers['content-length'] ?? 0)

@@ -1,0 +1,103 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import proxyAddr from '@fastify/proxy-addr'
+import type { Config } from '../config.ts'
+import { Connection, type Paused } from './connection.ts'
+import { ConnectionShares } from './connection-shares.ts'
+
+/** What a connection may do, and for how long. */
+export interface ConnectionLimits {
+  /** Requests that are not answered, at most. Reading waits until one is. */
+  unanswered: number
+  /** From the first byte of a request, or from the connection, to the end of the head. */
+  headersMs: number
+  /** To the end of the request. */
+  requestMs: number
+  /** For the client to take any answer, and the bytes in a second that it must take of a long one. */
+  takeMs: number
+  takeBytesPerSecond: number
+  /** Between two looks at these times. */
+  checkEveryMs: number
+}
+
+const LIMITS: ConnectionLimits = {
+  unanswered: 16,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  takeMs: 30_000,
+  takeBytesPerSecond: 8_192,
+  checkEveryMs: 1_000,
+}
+
+/** Longer than the 60 s of common load balancers, so that it is they who end an idle connection. */
+const IDLE_MS = 72_000
+/** Without a byte in either direction for twice the longest wait of a poll, the client is gone. */
+const SILENT_MS = 120_000
+const HEADERS_BYTES_MAX = 8_192
+
+/** The connections of a server, with limits on everything that a stranger can make them hold. */
+export class Connections {
+  readonly #limits: ConnectionLimits
+  readonly #shares: ConnectionShares
+  readonly #open = new Map<Socket, Connection>()
+
+  /** @param limits to shorten those of production in a test */
+  constructor({ connectionsMax, trustProxy }: Config, limits: Partial<ConnectionLimits> = {}) {
+    this.#limits = { ...LIMITS, ...limits }
+    const isTrusted = trustProxy === false ? () => false : proxyAddr.compile(trustProxy.split(','))
+    this.#shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address, 0))
+  }
+
+  /** Makes a server whose connections are limited. */
+  serve(handler: RequestListener): Server {
+    const { headersMs, requestMs, checkEveryMs } = this.#limits
+    const server = createServer({
+      maxHeaderSize: HEADERS_BYTES_MAX,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: IDLE_MS,
+      requireHostHeader: false,
+    })
+    server.setTimeout(SILENT_MS)
+    server.on('connection', (socket) => this.#accept(socket))
+    server.on('request', (request, response) => this.#open.get(request.socket)?.begin(response))
+    server.on('request', handler)
+    // RFC 9110 §10.1.1: an expectation that is unknown may be ignored. Node would refuse it without a word.
+    server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+    const check = setInterval(() => this.#cutSlow(), checkEveryMs).unref()
+    server.on('close', () => clearInterval(check))
+    return server
+  }
+
+  #accept(socket: Socket) {
+    const connection = new Connection(socket, this.#limits.unanswered)
+    if (!this.#shares.admit(connection)) {
+      socket.destroy()
+      return
+    }
+    this.#open.set(socket, connection)
+    socket.once('close', () => this.#open.delete(socket))
+  }
+
+  /**
+   * Handles what Node reports of a connection instead of a request.
+   *
+   * @param refusal makes the answer to what cannot be read
+   */
+  onClientError(error: NodeJS.ErrnoException, socket: Socket, refusal: () => string) {
+    const connection = this.#open.get(socket)
+    if (!connection || error.code === 'ECONNRESET') socket.destroy()
+    else if (isPause(error)) connection.takeOver(error)
+    // Behind a request that is the last one, nothing is read.
+    else if (error.code !== 'HPE_CLOSED_CONNECTION') connection.refuse(refusal())
+  }
+
+  #cutSlow() {
+    const nowMs = performance.now()
+    const { takeMs, takeBytesPerSecond } = this.#limits
+    for (const connection of this.#open.values()) connection.cutIfSlow(nowMs, takeMs, takeBytesPerSecond)
+  }
+}
+
+const isPause = (error: NodeJS.ErrnoException): error is Paused => error.code === 'HPE_PAUSED'

@@ -1,0 +1,374 @@
+/** What one connection, and one address, may make the server hold. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { RequestListener, ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import type { ConnectionLimits } from '../src/http/connections.ts'
+import { Connections, readConfig } from './support/built.ts'
+import { Client, range } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { sendRaw } from './support/raw-http.ts'
+import { type ServerProcess, spawnServer, startServer } from './support/servers.ts'
+
+const UNANSWERED_MAX = 16
+
+const get = (path: string, headers = '') => `GET ${path} HTTP/1.1\r\nHost: test\r\n${headers}\r\n`
+const post = (path: string, body: string, headers = '') =>
+  `POST ${path} HTTP/1.1\r\nHost: test\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
+const postChunked = (path: string, body: string) =>
+  `POST ${path} HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+
+describe('a client that does not wait for its answers', () => {
+  for (const [kind, request] of Object.entries({
+    'requests without a body': (i: number) => get(`/${i}`),
+    'bodies of a known length': (i: number) => post(`/${i}`, `${i}\r\n\r\nGET / HTTP/1.1\r\n\r\n`),
+    'bodies in chunks': (i: number) => postChunked(`/${i}`, `${i}\r\n\r\n.`),
+  })) {
+    it(`gets all of them in order, and 16 at a time are worked on: ${kind}`, async (t) => {
+      const working = new Set<ServerResponse>()
+      let most = 0
+      const client = await connectTo(t, {}, (incoming, response) => {
+        working.add(response)
+        most = Math.max(most, working.size)
+        incoming.on('data', () => {})
+        incoming.on('end', () =>
+          setImmediate(() => {
+            working.delete(response)
+            response.end(incoming.url)
+          }),
+        )
+      })
+
+      client.socket.write(range(1, 3_000).map(request).join(''))
+
+      const answers = await client.answers(3_000)
+      assert.deepEqual(
+        answers,
+        range(1, 3_000).map((i) => `/${i}`),
+      )
+      assert.equal(most, UNANSWERED_MAX)
+    })
+  }
+
+  it('is read no further until an answer is sent, wherever its bytes are split', async (t) => {
+    const held: ServerResponse[] = []
+    const client = await connectTo(t, {}, (_request, response) => held.push(response))
+    // The end of a head comes in two pieces.
+    const bytes = range(1, 40)
+      .map((i) => get(`/${i}`))
+      .join('')
+    const split = bytes.indexOf('\r\n\r\n', bytes.indexOf('/17 ')) + 3
+
+    client.socket.write(bytes.slice(0, split))
+    await eventually('as many as may be are dispatched', () => held.length === UNANSWERED_MAX)
+    client.socket.write(bytes.slice(split))
+    for (const answered of range(1, 40)) {
+      await eventually('the next is dispatched', () => held.length >= Math.min(answered + 15, 40))
+      assert.equal(held.length, Math.min(answered + 15, 40))
+      held[answered - 1]?.end(String(answered))
+      await client.answers(answered)
+    }
+  })
+
+  it('may send the body of the last request that is taken, and wait for 100 Continue', async (t) => {
+    const held: ServerResponse[] = []
+    const bodies: string[] = []
+    const client = await connectTo(t, { requestMs: 400, headersMs: 400 }, (request, response) => {
+      held.push(response)
+      request.on('data', (chunk: Buffer) => bodies.push(chunk.toString()))
+    })
+    client.socket.write(get('/').repeat(15))
+    client.socket.write(post('/', 'body', 'Expect: 100-continue\r\n').slice(0, -2))
+    await eventually('the beginning of the body arrives', () => bodies.join('') === 'bo')
+    // The rest, and the beginning of another request, which no time limit concerns before it has its turn.
+    client.socket.write(`dy${get('/').slice(0, 10)}`)
+    await eventually('the rest of the body arrives', () => bodies.join('') === 'body')
+
+    const slow = await sendRaw(client.url, get('/').slice(0, 10))
+    assert.equal(slow.status, 408, 'The time limits have passed.')
+
+    client.socket.write(get('/').slice(10))
+    for (const response of held) response.end('.')
+    await eventually('the next is dispatched', () => held.length === 17)
+    held[16]?.end('.')
+    await client.answers(17)
+    assert.match(client.received(), /HTTP\/1\.1 100 Continue/)
+  })
+
+  it('may ask for another protocol, and goes on with this one', async (t) => {
+    const client = await connectTo(t, {}, (request, response) =>
+      setImmediate(() => response.end(request.url)),
+    )
+
+    for (const i of range(1, 3)) {
+      client.socket.write(get('/').repeat(19) + get('/', 'Connection: upgrade\r\nUpgrade: h2c\r\n'))
+      await client.answers(20 * i)
+    }
+  })
+
+  it('is not read behind a request that closes the connection', async (t) => {
+    let requests = 0
+    const client = await connectTo(t, {}, (request, response) => {
+      requests += 1
+      setImmediate(() => response.end(request.url))
+    })
+
+    client.socket.write(get('/1').repeat(20) + get('/2', 'Connection: close\r\n') + get('/3').repeat(20))
+    await once(client.socket, 'close')
+
+    assert.deepEqual([requests, client.bodies().length, client.bodies().at(-1)], [21, 21, '/2'])
+  })
+
+  it('gets the refusal of what is no request behind the answers that it is owed', async (t) => {
+    const held: ServerResponse[] = []
+    const client = await connectTo(t, {}, (_request, response) => held.push(response))
+
+    client.socket.write(`${get('/') + get('/')}nonsense\r\n\r\n`)
+    await eventually('both are dispatched', () => held.length === 2)
+    for (const response of held) response.end('.')
+    await once(client.socket, 'close')
+
+    assert.deepEqual(
+      [...client.received().matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+      ['200', '200', '400'],
+    )
+  })
+})
+
+describe('time limits', () => {
+  it('cut off a head or a body that comes too slowly, and say so with the headers of all answers', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' }, undefined, {
+      ...{ headersMs: 300, requestMs: 300, checkEveryMs: 20 },
+    })
+
+    for (const half of [
+      '',
+      get('/healthz').slice(0, -2),
+      post('/v1/login', '{ }', 'Content-Type: application/json\r\n').slice(0, -1),
+    ]) {
+      const { status, headers, body } = await sendRaw(url, half)
+
+      assert.deepEqual([status, body.code], [408, 'invalid_request'], half)
+      for (const [name, value] of Object.entries({
+        'cache-control': 'no-store',
+        connection: 'close',
+        'content-type': 'application/problem+json',
+        'x-content-type-options': 'nosniff',
+        'access-control-allow-origin': 'https://chat.example',
+        vary: 'Origin',
+      }))
+        assert.equal(headers.get(name), value, name)
+      assert.ok(headers.get('x-request-id'))
+    }
+    // This one has its answer before its body.
+    assert.equal((await sendRaw(url, post('/v1/login', '{}').slice(0, -1))).status, 415)
+  })
+
+  it('cut off a client that does not take its answers, and only that one', async (t) => {
+    const long = Buffer.alloc(32 * 1_024 * 1_024)
+    const limits = { takeMs: 200, takeBytesPerSecond: 1e9, checkEveryMs: 20 }
+    const client = await connectTo(t, limits, (request, response) => {
+      if (request.url === '/long') response.end(long)
+      else response.end('.')
+    })
+    const { port } = new URL(client.url)
+    const deaf = connect(Number(port), '127.0.0.1').pause()
+    deaf.on('error', () => {})
+    t.after(() => deaf.destroy())
+
+    deaf.write(get('/long'))
+    await eventually('it is connected', async () => (await client.openConnections()) === 2)
+    await eventually('it is cut off', async () => (await client.openConnections()) === 1)
+
+    client.socket.write(get('/'))
+    await client.answers(1)
+  })
+})
+
+describe('connections that run short', () => {
+  const answerAtOnce: RequestListener = (_request, response) => response.end('.')
+
+  const connectFrom = async (t: TestContext, url: string, localAddress: string) => {
+    const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', localAddress })
+    t.after(() => socket.destroy())
+    socket.on('error', () => {})
+    let received = ''
+    socket.on('data', (chunk) => {
+      received += chunk
+    })
+    const closed = once(socket, 'close')
+    closed.catch(() => {})
+    const isServed = async () => {
+      received = ''
+      socket.write(get('/ready'))
+      await Promise.race([
+        closed,
+        eventually('it is served', () => socket.closed || received.includes('200 OK')),
+      ])
+      return !socket.closed
+    }
+    return { socket, isServed }
+  }
+
+  it('are shared by address: none can have the last one, and a quiet one makes room', async (t) => {
+    const { url } = await serve(t, {}, answerAtOnce, { CONNECTIONS_MAX: '20' })
+    const open = async (host: number, count: number) => {
+      const opened = []
+      for (const _ of range(1, count)) {
+        const connection = await connectFrom(t, url, `127.0.0.${host}`)
+        assert.ok(await connection.isServed())
+        opened.push(connection)
+      }
+      return opened
+    }
+    const alive = (connections: { socket: Socket }[]) =>
+      connections.filter(({ socket }) => !socket.closed).length
+
+    // Above half of them, an address that has a share gets a new one in place of its oldest quiet one.
+    const greedy = await open(1, 15)
+    await eventually('its oldest are closed', () => alive(greedy) === 10)
+    assert.deepEqual(
+      greedy.map(({ socket }) => socket.closed),
+      range(1, 15).map((i) => i <= 5),
+    )
+
+    // All are taken: the next newcomer takes one of those of the address that has the most.
+    const others = [...(await open(2, 2)), ...(await open(3, 2)), ...(await open(4, 2))]
+    others.push(...(await open(5, 2)), ...(await open(6, 2)))
+    assert.deepEqual([alive(greedy), alive(others)], [10, 10])
+    others.push(...(await open(7, 2)))
+    await eventually('two make room', () => alive(greedy) === 8)
+    assert.equal(alive(others), 12)
+    for (const { isServed } of others) assert.ok(await isServed())
+  })
+
+  it('are not taken from those that wait for an answer', async (t) => {
+    const { url } = await serve(t, {}, (request, response) => request.url === '/' || response.end('.'), {
+      CONNECTIONS_MAX: '4',
+    })
+    const waiting = await Promise.all(range(1, 2).map(() => connectFrom(t, url, '127.0.0.2')))
+    for (const { socket } of waiting) socket.write(get('/'))
+
+    const newcomers = [await connectFrom(t, url, '127.0.0.3'), await connectFrom(t, url, '127.0.0.4')]
+    for (const { isServed } of newcomers) assert.ok(await isServed())
+    for (const host of [2, 3, 5])
+      assert.equal(await (await connectFrom(t, url, `127.0.0.${host}`)).isServed(), host === 3)
+
+    assert.deepEqual(
+      [...waiting, ...newcomers].map(({ socket }) => socket.closed),
+      [false, false, true, false],
+    )
+  })
+
+  it('are not shared among the clients of a proxy that is trusted', async (t) => {
+    const { url } = await serve(t, {}, answerAtOnce, { CONNECTIONS_MAX: '6', TRUST_PROXY: '127.0.0.2' })
+
+    const proxied = []
+    for (const _ of range(1, 6)) proxied.push(await connectFrom(t, url, '127.0.0.2'))
+    for (const { isServed } of proxied) assert.ok(await isServed())
+    const tooMany = await connectFrom(t, url, '127.0.0.2')
+    assert.equal(await tooMany.isServed(), false)
+  })
+})
+
+describe('sixty clients that pipeline 64 KB and read nothing', () => {
+  const MEMORY_MAX = 100 * 1_024 * 1_024
+  const SCRIPT = '/docs/static/swagger-ui-bundle.js'
+
+  it('cost little memory, hold up nobody, and leave no descriptor behind', async (t) => {
+    const server = await spawnServer(t)
+    const client = new Client(server)
+    const ada = await client.join('ada')
+    const bob = await client.join('bob')
+    assert.equal((await client.get('/healthz')).status, 200)
+    const [memory, descriptors] = [residentBytes(server), openDescriptors(server)]
+
+    for (const path of ['/docs/json', '/openapi.yaml', SCRIPT]) {
+      const attackers = await Promise.all(range(1, 60).map(() => deafClient(t, server.url)))
+      const request = get(path)
+      for (const attacker of attackers) attacker.write(request.repeat(Math.ceil(65_536 / request.length)))
+      for (const i of range(1, 20)) assert.equal((await ada.send('bob', `${path} ${i}`)).status, 201)
+      const more = residentBytes(server) - memory
+      assert.ok(more < MEMORY_MAX, `${path}: ${Math.round(more / 1_024 / 1_024)} MiB more`)
+      for (const attacker of attackers) attacker.destroy()
+      await eventually('descriptors are back', () => openDescriptors(server) <= descriptors + 2)
+    }
+
+    // Fourteen polls wait on one connection.
+    const socket = await deafClient(t, server.url)
+    for (const { token } of [ada, bob])
+      socket.write(get('/v1/inbox?after=60&wait=55', `Authorization: Bearer ${token}\r\n`).repeat(7))
+    await eventually('they wait', async () => (await ada.user('bob')).body.online)
+    assert.equal((await client.get('/healthz')).status, 200)
+    assert.equal(server.errors(), '')
+  })
+})
+
+/** A server with these limits and nothing else. */
+async function serve(
+  t: TestContext,
+  limits: Partial<ConnectionLimits>,
+  handler: RequestListener,
+  env: Record<string, string> = {},
+) {
+  const connections = new Connections(readConfig(env), { checkEveryMs: 20, ...limits })
+  const server = connections.serve(handler)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+    const refusal = `HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
+    connections.onClientError(error, socket as Socket, () => refusal)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+  return { server, port, url: `http://127.0.0.1:${port}` }
+}
+
+/** A connection to such a server. */
+async function connectTo(t: TestContext, limits: Partial<ConnectionLimits>, handler: RequestListener) {
+  const { server, port, url } = await serve(t, limits, handler)
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  await once(socket, 'connect')
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  const received = () => Buffer.concat(chunks).toString()
+  const bodies = () =>
+    [...received().matchAll(/HTTP\/1\.1 200 OK\r\n(?:.+\r\n)*\r\n([^\r\n]*?)(?=HTTP\/|$)/g)].map(
+      ([, body]) => body,
+    )
+  return {
+    socket,
+    url,
+    received,
+    bodies,
+    openConnections: () =>
+      new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count))),
+    /** Resolves with the bodies of so many answers. */
+    answers: async (count: number) => {
+      await eventually(`${count} answers`, () => bodies().length >= count)
+      return bodies()
+    },
+  }
+}
+
+async function deafClient(t: TestContext, url: string): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').pause()
+  socket.on('error', () => {})
+  t.after(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+const residentBytes = ({ process }: ServerProcess) => {
+  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${process.pid}/status`, 'utf8')) ?? []
+  return Number(kilobytes) * 1_024
+}
+
+const openDescriptors = ({ process }: ServerProcess) => readdirSync(`/proc/${process.pid}/fd`).length
