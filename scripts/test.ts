@@ -23,6 +23,8 @@ const SLOWEST_SHOWN = 10
 
 /** What runs once, with the first database, and why. */
 const ONCE: Record<string, string> = {
+  'account-limits': 'has no database',
+  addresses: 'is about what a process keeps in memory',
   announcements: 'has no database',
   backup: 'is about SQLite files',
   bench: 'measures both databases itself',
@@ -45,10 +47,12 @@ const ONCE: Record<string, string> = {
   nodes: 'is about PostgreSQL',
   pages: 'is about the statements of SQLite',
   'purge-log': 'is about the write-ahead log of SQLite',
+  'password-line': 'has no database',
   'node-promises': 'is about PostgreSQL',
   'postgres-connections': 'is about PostgreSQL',
   'postgres-purge': 'is about PostgreSQL',
   'postgres-start': 'is about PostgreSQL',
+  'private-files': 'is about the files of SQLite',
   process: 'is about the files of SQLite',
   readme: 'is about the commands in README',
   shutdown: 'is about the process',

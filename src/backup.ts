@@ -3,6 +3,9 @@ import { backUp } from './database/sqlite/backup.ts'
 import { endWith } from './operator/mistakes.ts'
 import { secretFile } from './secrets.ts'
 
+// What it makes is for its user alone, whatever makes it.
+process.umask(0o077)
+
 /** With the environment of the server, which may be running. */
 try {
   const [file, ...more] = process.argv.slice(2)

@@ -119,6 +119,7 @@ const variables = {
   port: integer('PORT', 3000, 0, 65_535),
   databaseUrl,
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
+  sessionMaxMs: duration('SESSION_MAX', '90d', SECOND_MS),
   sessionPolicy: choice('SESSION_POLICY', 'single', ['single', 'multi']),
   presenceGraceMs: duration('PRESENCE_GRACE', '10s', 0),
   messageLengthMax: integer('MESSAGE_LENGTH_MAX', 16_384, 1, 1_048_576),

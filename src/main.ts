@@ -18,6 +18,9 @@ const NODE_MIN = [20, 19] as const
 // collection finds them, and a send takes up to a third more processor time: bench/README.md.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
+// What it makes is for its user alone, whatever makes it.
+process.umask(0o077)
+
 try {
   refuseOldNode()
   const config = readConfig(process.env)

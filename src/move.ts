@@ -2,6 +2,9 @@ import { ConfigurationError, isPostgres, readConfig } from './config.ts'
 import { moveToPostgres } from './database/move.ts'
 import { endWith } from './operator/mistakes.ts'
 
+// What it makes is for its user alone, whatever makes it.
+process.umask(0o077)
+
 /** With the environment that the nodes will have, so that what they would refuse is refused here. */
 try {
   const [path, ...more] = process.argv.slice(2)

@@ -1,6 +1,9 @@
 import { ConfigurationError, databaseFile, isPostgres, readConfig } from './config.ts'
 import { endWith } from './operator/mistakes.ts'
 
+// What it makes is for its user alone, whatever makes it.
+process.umask(0o077)
+
 /** After a restore that the server cannot notice by itself, with the server's environment. */
 try {
   if (process.argv.length > 2) throw new ConfigurationError(['npm run restored takes no arguments.'])

@@ -1,6 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
+import { KnownAddresses } from './accounts/known-addresses.ts'
 import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
@@ -24,6 +25,7 @@ import { Inbox } from './inbox/inbox.ts'
 import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
 import { Waiters } from './inbox/waiters.ts'
+import { AccountLimits } from './limits/account-limits.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
@@ -59,7 +61,9 @@ export async function createServer(
     openDatabase(config, app.log, onLoss),
     prepareHttp(app, config),
   ])
-  const secrets = readSecrets(env, secretFile(config.databaseUrl))
+  const secrets = await readOrClose(database, () =>
+    readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
+  )
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const history = new ClockHistory(shared?.clock ?? Date.now)
@@ -69,18 +73,20 @@ export async function createServer(
     onOffline: (username, atMs) => inbox.see(username, atMs),
   })
   const presence = new Presence(waiters, clock, shared)
-  const tokens = new Tokens(app.jwt, secrets.jwt, clock)
+  const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
   const lease = shared && new Lease()
   const sessions = new Sessions(database, tokens, presence, config, clock, lease)
   const nodes = lease && new Nodes(shared, waiters, sessions, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
   const inbox = new Inbox(database, waiters, history, config, budget, nodes)
   const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
+  const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const limits = new RateLimits(config.rateLimits === 'on')
+  const accountLimits = new AccountLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const stopRetention = startRetention(database, config, history, onFault)
 
-  const parts = { accounts, sessions, inbox, presence, limits, database }
+  const parts = { accounts, knownAddresses, sessions, inbox, presence, limits, accountLimits, database }
   bind(app, contract, handlers(parts), authenticate(sessions))
   closeGracefully(
     app,
@@ -122,4 +128,14 @@ async function prepareHttp(app: FastifyInstance, config: Config) {
   replyWithProblems(app, contract)
   await serveApiReference(app, contract)
   return contract
+}
+
+/** Reads what a start needs once it has the database, and releases that when there is no start. */
+async function readOrClose<T>(database: Database, read: () => T): Promise<T> {
+  try {
+    return read()
+  } catch (error) {
+    await database.close()
+    throw error
+  }
 }

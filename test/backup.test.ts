@@ -1,6 +1,7 @@
 /** npm run backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
 import assert from 'node:assert/strict'
 import {
+  chmodSync,
   chownSync,
   copyFileSync,
   linkSync,
@@ -101,21 +102,42 @@ describe('npm run backup', () => {
     assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
   })
 
-  it('replaces the backup of before in one step, also behind a symbolic link', async (t) => {
+  it('replaces the backup of before in one step, for its owner alone', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
-    const [copy, link] = [join(folder, 'copy.db'), join(folder, 'link.db')]
+    const copy = join(folder, 'copy.db')
     await runProgram('backup', server.database, [copy])
-    symlinkSync('copy.db', link)
+    chmodSync(copy, 0o644)
     const first = statSync(copy)
     await bob.send(ada, 'the second')
 
-    await runProgram('backup', server.database, [link])
+    await runProgram('backup', server.database, [copy])
 
     assert.notEqual(statSync(copy).ino, first.ino)
+    assert.equal(statSync(copy).mode & 0o777, 0o600)
     assert.deepEqual(await textsOf(copy), ['the second'])
-    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db'])
+    assert.deepEqual(readdirSync(folder), ['copy.db'])
+  })
+
+  it('does not follow a symbolic link, be it to a backup or to nothing', async (t) => {
+    const server = await startServer(t)
+    const folder = scratchFolder(t)
+    const [copy, link, loose] = ['copy.db', 'link.db', 'loose.db'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    await runProgram('backup', server.database, [copy])
+    const before = readFileSync(copy)
+    symlinkSync('copy.db', link)
+    symlinkSync('nothing.db', loose)
+
+    for (const target of [link, loose])
+      assert.throws(() => backUp(fileOf(server.database), target), /is a symbolic link/)
+
+    assert.deepEqual(readFileSync(copy), before)
+    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db', 'loose.db'])
   })
 
   it('never replaces what is no backup, above all no database, under any name', async (t) => {
@@ -146,7 +168,7 @@ describe('npm run backup', () => {
       const before = statSync(target).isFile() && target !== `${file}-wal` ? readFileSync(target) : undefined
       assert.throws(
         () => backUp(file, target),
-        /^[^\n]+(is the database itself|is no backup of Restante|belongs to the database)[^\n]+$/,
+        /^[^\n]+(is the database itself|is no backup|belongs to the database|is a symbolic link)[^\n]+$/,
       )
       if (before) assert.deepEqual(readFileSync(target), before)
     }

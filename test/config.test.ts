@@ -50,6 +50,12 @@ const VARIABLES: Record<string, Variable> = {
     good: { '1s': SECOND, '30d': 30 * DAY, '3650d': 3_650 * DAY },
     bad: [...NO_DURATIONS, '0', '999ms'],
   },
+  SESSION_MAX: {
+    key: 'sessionMaxMs',
+    initial: 90 * DAY,
+    good: { '1s': SECOND, '365d': 365 * DAY },
+    bad: [...NO_DURATIONS, '0', 'never'],
+  },
   SESSION_POLICY: {
     key: 'sessionPolicy',
     initial: 'single',

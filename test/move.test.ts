@@ -38,7 +38,10 @@ describe('npm run move', () => {
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(stdout, /account 3, session 2, message 251, restored_range 0, idempotency_key 1\.\n$/)
+    assert.match(
+      stdout,
+      /account 3, session 2, known_address 2, message 251, restored_range 0, idempotency_key 1\.\n$/,
+    )
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]

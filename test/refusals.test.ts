@@ -491,6 +491,26 @@ function badTokens(ada: Person): Refusal[] {
     'without a session': forged({ claims: { ...claims, sid: undefined } }),
     'without an owner': forged({ claims: { ...claims, sub: undefined } }),
     'whose content is no object': forged({ claims: 'text' as never }),
+    'whose content is null': forged({ claims: null as never }),
+    'whose content is a list': forged({ claims: [claims] as never }),
+    "with somebody else's name, well signed": forged({ claims: { ...claims, sub: 'grace' } }),
+    ...Object.fromEntries(
+      (
+        [
+          [
+            'sid',
+            [{}, { id: claims['sid'] }, [claims['sid']], 1, true, null, '', 'a\u0000b', 'x'.repeat(65)],
+          ],
+          ['sub', [{ name: 'ada' }, ['ada'], 1, true, null, '']],
+          ['exp', [String(claims['exp']), -1, 0, now + 0.5, 1e12, 1e300, {}, [claims['exp']], true, null]],
+        ] as const
+      ).flatMap(([claim, values]) =>
+        values.map((value) => [
+          `whose ${claim} is ${JSON.stringify(value).slice(0, 40)}`,
+          forged({ claims: { ...claims, [claim]: value } }),
+        ]),
+      ),
+    ),
   }
   const ended = {
     'of a session that never was': forged({ claims: { ...claims, sid: 'AAAAAAAAAAAAAAAAAAAAAA' } }),

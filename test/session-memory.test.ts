@@ -26,9 +26,14 @@ test('sessions in memory', async (t) => {
     extendSession: () => assert.fail('nobody renews'),
     endSession: () => assert.fail('nobody logs out'),
   }
-  const tokens = new IdsAsTokens({} as never, [], Date.now)
+  const tokens = new IdsAsTokens(
+    {} as never,
+    [],
+    { tokenTtlMs: 1, sessionMaxMs: Number.MAX_SAFE_INTEGER },
+    Date.now,
+  )
   const presence = { isOnline: async () => false, endSession: () => {} }
-  const rules = { sessionPolicy: 'multi', tokenTtlMs: 1 } as const
+  const rules = { sessionPolicy: 'multi' } as const
   const sessions = new Sessions(database, tokens, presence, rules, Date.now)
   const session = async (id: string) => (await sessions.identify(id)).session
 

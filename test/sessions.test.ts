@@ -519,6 +519,38 @@ describe('a token', () => {
     assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10, 'the poll had its own time')
   })
 
+  it('cannot be renewed for ever: SESSION_MAX after the login it has expired', async (t) => {
+    const endsAfterTwoSeconds = await startServer(t, { SESSION_MAX: '2s', SESSION_POLICY: 'multi' })
+    const client = new Client(endsAfterTwoSeconds)
+    await client.register('ada')
+    const { createdAtMs, body: login } = await loginOf(client, 'ada')
+    assert.ok(Date.parse(login.expiresAt) <= createdAtMs + 2_000, 'the first token lasts longer')
+    const ada = new Person(client, 'ada', login.token, login.cursor)
+    const renewed = (await ada.request('POST', '/v1/token')).body
+    assert.equal(renewed.expiresAt, login.expiresAt)
+    const newer = new Person(client, 'ada', renewed.token, login.cursor)
+    const poll = await park(t, newer, 'wait=55')
+
+    assert.equal((await poll.answer()).body.code, 'invalid_token')
+    assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10)
+    const after = await newer.request('POST', '/v1/token')
+    assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
+    assert.equal((await client.login('ada')).status, 200)
+  })
+
+  it('ends with its session, also when SESSION_MAX was longer before', async (t) => {
+    const first = await startServer(t)
+    const ada = await new Client(first).join('ada')
+    await first.stop()
+
+    const second = await startServer(t, { SESSION_MAX: '1s' }, first.database)
+
+    await eventually('the session has ended', async () => {
+      const { status, body } = await new Client(second).get('/v1/users/ada', { token: ada.token })
+      return status === 401 && body.code === 'invalid_token'
+    })
+  })
+
   it('stays good when it is renewed, and dies with its session', async () => {
     const { client, ada } = await adaAndBob(await server())
     const { body: renewed, status } = await ada.request('POST', '/v1/token')
@@ -548,6 +580,12 @@ describe('a token', () => {
     )
   })
 })
+
+/** The answer of a login, and a time at which its session had begun. */
+async function loginOf(client: Client, username: string) {
+  const { body } = await client.login(username)
+  return { body, createdAtMs: Date.now() }
+}
 
 /** Two walks over all accounts have ended since, or more: each purges what this person has acknowledged. */
 async function afterWalk(person: Person) {

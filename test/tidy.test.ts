@@ -22,33 +22,40 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^type fastify$/,
   },
   accounts: {
-    may: ['clock.ts', 'database/database.ts', 'problems.ts'],
+    may: ['clock.ts', 'database/database.ts', 'limits/address.ts', 'problems.ts'],
     // How tokens are signed and verified is given from outside; only its type is known here.
-    packages: /^(@node-rs\/argon2|lru-cache|p-limit|type @fastify\/jwt)$/,
+    packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
   inbox: { may: ['clock.ts', 'database/database.ts', 'problems.ts'], packages: /^$/ },
   nodes: {
     may: ['accounts/sessions.ts', 'inbox', 'database/database.ts', 'database/shared-database.ts'],
     packages: /^$/,
   },
-  limits: { may: ['clock.ts', 'problems.ts'], packages: /^$/ },
+  limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },
   contract: {
     may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
-    may: ['sync.ts', 'clock.ts', 'generated/prisma/client.ts', 'generated/prisma-postgres/client.ts'],
+    may: [
+      'private-files.ts',
+      'sync.ts',
+      'clock.ts',
+      'generated/prisma/client.ts',
+      'generated/prisma-postgres/client.ts',
+    ],
     packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
     may: ['accounts', 'inbox', 'limits', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
-    packages: /^(type )?(fastify|@fastify\/(cors|proxy-addr))$/,
+    packages: /^(type )?(fastify|@fastify\/cors)$/,
   },
-  operator: { may: ['config.ts', 'database/database.ts'], packages: /^$/ },
+  operator: { may: ['config.ts', 'database/database.ts', 'private-files.ts'], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: [], packages: /^$/ },
-  'secrets.ts': { may: ['config.ts', 'sync.ts'], packages: /^$/ },
+  'secrets.ts': { may: ['config.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },
+  'private-files.ts': { may: [], packages: /^$/ },
   'sync.ts': { may: [], packages: /^$/ },
 }
 
@@ -117,8 +124,8 @@ test('only database/ knows Prisma and SQL', async (t) => {
   }
 })
 
-test('only what is begun as a process, and how it ends, knows the process', () => {
-  const known = [...PROCESSES, 'operator/mistakes.ts']
+test('only what is begun as a process, how it ends, and whose its files are knows the process', () => {
+  const known = [...PROCESSES, 'operator/mistakes.ts', 'private-files.ts']
   for (const name of sources.filter((source) => !known.includes(source))) {
     assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
   }

@@ -8,6 +8,16 @@ CREATE TABLE "restored_range" (
 );
 ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
+CREATE TABLE "known_address" (
+    "account_id" INTEGER NOT NULL,
+    "address" BYTEA NOT NULL,
+    "last_login_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "known_address_pkey" PRIMARY KEY ("account_id","address")
+);
+
+ALTER TABLE "known_address" ADD CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL,
     "is_backup" BOOLEAN NOT NULL,

@@ -29,6 +29,15 @@ CREATE TABLE "restored_range" (
     CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
+CREATE TABLE "known_address" (
+    "account_id" INTEGER NOT NULL,
+    "address" BLOB NOT NULL,
+    "last_login_at" DATETIME NOT NULL,
+
+    PRIMARY KEY ("account_id", "address"),
+    CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL PRIMARY KEY,
     "is_backup" BOOLEAN NOT NULL,

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Account, Database } from '../database/database.ts'
 import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
-import type { Client, Passwords } from './passwords.ts'
+import type { Caller } from './password-line.ts'
+import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 type AccountDatabase = Pick<Database, 'createAccount' | 'findAccount' | 'changePassword' | 'deleteAccount'>
@@ -30,8 +31,8 @@ export class Accounts {
    * @returns when the account was made, in ms since 1970
    * @throws Problem username_taken
    */
-  async register({ username, password, displayName }: Registration, client: Client): Promise<number> {
-    const passwordHash = await this.#passwords.hash(password, client)
+  async register({ username, password, displayName }: Registration, caller: Caller): Promise<number> {
+    const passwordHash = await this.#passwords.hash(password, caller)
     const createdAtMs = this.#clock()
     const created = await this.#database.createAccount({ username, displayName, passwordHash, createdAtMs })
     if (!created) throw new Problem('username_taken', `The name ${username} is taken.`)
@@ -47,9 +48,9 @@ export class Accounts {
    *
    * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password
    */
-  async identify(username: string, password: string, client: Client): Promise<Account> {
+  async identify(username: string, password: string, caller: Caller): Promise<Account> {
     const account = await this.#database.findAccount(username)
-    const matches = await this.#passwords.matches(password, account?.passwordHash, client)
+    const matches = await this.#passwords.matches(password, account?.passwordHash, caller)
     if (!account || !matches) throw invalidCredentials()
     return account
   }
@@ -59,9 +60,9 @@ export class Accounts {
    *
    * @throws Problem wrong_password, session_ended
    */
-  async changePassword(session: Session, current: string, next: string, client: Client): Promise<void> {
-    const account = await this.#confirm(session, current, client)
-    const passwordHash = await this.#passwords.hash(next, client)
+  async changePassword(session: Session, current: string, next: string, caller: Caller): Promise<void> {
+    const account = await this.#confirm(session, current, caller)
+    const passwordHash = await this.#passwords.hash(next, caller)
     const ended = await this.#database.changePassword(account, passwordHash, session.id)
     if (!ended) throw await this.#refusal(session)
     this.#sessions.forget(account.username, ended)
@@ -72,16 +73,16 @@ export class Accounts {
    *
    * @throws Problem wrong_password, session_ended
    */
-  async delete(session: Session, password: string, client: Client): Promise<void> {
-    const account = await this.#confirm(session, password, client)
+  async delete(session: Session, password: string, caller: Caller): Promise<void> {
+    const account = await this.#confirm(session, password, caller)
     const ended = await this.#database.deleteAccount(account, this.#clock())
     if (!ended) throw await this.#refusal(session)
     this.#sessions.forget(account.username, ended)
   }
 
-  async #confirm(session: Session, password: string, client: Client): Promise<Account> {
+  async #confirm(session: Session, password: string, caller: Caller): Promise<Account> {
     const account = await this.#database.findAccount(session.username)
-    const matches = await this.#passwords.matches(password, account?.passwordHash, client)
+    const matches = await this.#passwords.matches(password, account?.passwordHash, caller)
     if (!account || !matches) throw await this.#refusal(session)
     return account
   }

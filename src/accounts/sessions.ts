@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import type { Account, Database, OwnedSession } from '../database/database.ts'
+import type { Account, Database, KnownAddress, OwnedSession } from '../database/database.ts'
 import { invalidCredentials, invalidToken, Problem, sessionEnded, tokenExpired } from '../problems.ts'
-import type { Claims, Tokens } from './tokens.ts'
+import type { Claims, IssuedToken, Tokens } from './tokens.ts'
 
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
 const SESSIONS_MAX = { single: 1, multi: 10 }
@@ -23,6 +23,8 @@ export interface Session {
   readonly accountId: number
   readonly username: string
   readonly offeredSeq: number
+  /** No token of it is good for longer, however often it is renewed. */
+  readonly endsAtMs: number
   acknowledgedSeq: number
   ended: boolean
   /** It had to make room in memory: who shows its token is looked up again. */
@@ -33,11 +35,6 @@ export interface Session {
 export interface Identity {
   session: Session
   tokenExpiresAtMs: number
-}
-
-export interface IssuedToken {
-  token: string
-  expiresAtMs: number
 }
 
 /** Whether what is kept in memory may be believed: other nodes may end sessions. */
@@ -54,7 +51,6 @@ export interface Presence {
 
 export interface SessionRules {
   sessionPolicy: keyof typeof SESSIONS_MAX
-  tokenTtlMs: number
 }
 
 type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSession' | 'endSession'>
@@ -102,16 +98,19 @@ export class Sessions {
    * @param account whose password was right
    * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands
    * over
+   * @param openedFrom the address to remember, if any
    */
   async open(
     account: Account,
     cursors: { acknowledgedSeq: number; offeredSeq: number },
+    openedFrom?: KnownAddress,
   ): Promise<IssuedToken> {
     const id = randomBytes(16).toString('base64url')
     const createdAtMs = this.#clock()
-    const issued = this.#issue(account.username, id)
+    const issued = this.#tokens.issue(account.username, id, this.#tokens.endOf(createdAtMs))
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
-    const ended = await this.#database.openSession(account, session, SESSIONS_MAX[this.#rules.sessionPolicy])
+    const sessionsMax = SESSIONS_MAX[this.#rules.sessionPolicy]
+    const ended = await this.#database.openSession(account, session, sessionsMax, openedFrom)
     if (!ended) throw invalidCredentials()
     this.forget(account.username, ended)
     return issued
@@ -148,16 +147,18 @@ export class Sessions {
     const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
     const remembered = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded()
-      const identity = { session: loaded, tokenExpiresAtMs: claims.exp * 1_000 }
+      if (loaded.username !== claims.sub) throw invalidToken('The token is not one of this server.')
+      const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
+      const identity = { session: loaded, tokenExpiresAtMs }
       this.#identities.set(token, identity)
       return this.#alive(identity)
     }
     return session instanceof Promise ? session.then(remembered) : remembered(session)
   }
 
-  /** A token of the same session that lasts longer. */
+  /** A token of the same session that lasts longer, but not beyond the session's end. */
   async renew(session: Session): Promise<IssuedToken> {
-    const issued = this.#issue(session.username, session.id)
+    const issued = this.#tokens.issue(session.username, session.id, session.endsAtMs)
     const extended = await this.#database.extendSession(session.id, issued.expiresAtMs)
     if (!extended) throw sessionEnded()
     return issued
@@ -193,11 +194,6 @@ export class Sessions {
     this.#sessions.clear()
   }
 
-  #issue(username: string, sessionId: string): IssuedToken {
-    const exp = Math.floor((this.#clock() + this.#rules.tokenTtlMs) / 1_000)
-    return { token: this.#tokens.sign({ sub: username, sid: sessionId, exp }), expiresAtMs: exp * 1_000 }
-  }
-
   #alive(identity: Identity): Identity {
     if (identity.session.ended) throw sessionEnded()
     if (identity.tokenExpiresAtMs <= this.#clock()) throw tokenExpired()
@@ -205,18 +201,18 @@ export class Sessions {
   }
 
   /** Looks into the store for this request alone: by the next one the session may have ended unheard. */
-  async #lookUp({ sid, sub }: Claims): Promise<Session | undefined> {
+  async #lookUp({ sid }: Claims): Promise<Session | undefined> {
     const found = await this.#database.findSession(sid)
-    if (found?.username !== sub) return undefined
+    if (!found) return undefined
     const known = await this.#sessions.get(sid)
-    return known ?? { ...asSession(found), forgotten: true }
+    return known ?? { ...this.#asSession(found), forgotten: true }
   }
 
-  #load({ sid, sub }: Claims): Promise<Session | undefined> {
+  #load({ sid }: Claims): Promise<Session | undefined> {
     const loading = this.#database.findSession(sid).then(
       (found) => {
         if (this.#endedWhileRead.has(loading)) return undefined
-        const session = found?.username === sub ? asSession(found) : undefined
+        const session = found && this.#asSession(found)
         if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
@@ -232,16 +228,18 @@ export class Sessions {
     this.#sessions.set(sid, loading)
     return loading
   }
-}
 
-function asSession({ id, accountId, username, offeredSeq, acknowledgedSeq }: OwnedSession): Session {
-  return {
-    id,
-    accountId,
-    username,
-    offeredSeq,
-    acknowledgedSeq,
-    ended: false,
-    forgotten: false,
+  #asSession(found: OwnedSession): Session {
+    const { id, accountId, username, offeredSeq, acknowledgedSeq } = found
+    return {
+      id,
+      accountId,
+      username,
+      offeredSeq,
+      endsAtMs: this.#tokens.endOf(found.createdAtMs),
+      acknowledgedSeq,
+      ended: false,
+      forgotten: false,
+    }
   }
 }

@@ -8,6 +8,17 @@ export interface Claims {
   exp: number
 }
 
+export interface IssuedToken {
+  token: string
+  expiresAtMs: number
+}
+
+export interface Lifetimes {
+  tokenTtlMs: number
+  /** Of a session, from its login: renewing its token does not extend it. */
+  sessionMaxMs: number
+}
+
 /**
  * Issuer and audience are pinned, so that a token made with the same secret for something else is refused
  * (RFC 8725 §3.8).
@@ -30,27 +41,54 @@ export const jwtOptions = (signingSecret: string) => ({
 export class Tokens {
   readonly #jwt: JWT
   readonly #secrets: readonly string[]
+  readonly #lifetimes: Lifetimes
   readonly #clock: Clock
 
-  constructor(jwt: JWT, secrets: readonly string[], clock: Clock) {
+  constructor(jwt: JWT, secrets: readonly string[], lifetimes: Lifetimes, clock: Clock) {
     this.#jwt = jwt
     this.#secrets = secrets
+    this.#lifetimes = lifetimes
     this.#clock = clock
   }
 
-  sign(claims: Claims): string {
-    return this.#jwt.sign({ ...claims, iat: Math.floor(this.#clock() / 1_000) })
+  /** @param endsAtMs when the session ends at the latest */
+  issue(sub: string, sid: string, endsAtMs: number): IssuedToken {
+    const nowMs = this.#clock()
+    const exp = Math.floor(Math.min(nowMs + this.#lifetimes.tokenTtlMs, endsAtMs) / 1_000)
+    const claims: Claims = { sub, sid, exp }
+    const token = this.#jwt.sign({ ...claims, iat: Math.floor(nowMs / 1_000) })
+    return { token, expiresAtMs: exp * 1_000 }
+  }
+
+  /** When a session that began then ends at the latest. */
+  endOf(sessionCreatedAtMs: number): number {
+    return sessionCreatedAtMs + this.#lifetimes.sessionMaxMs
   }
 
   /** The claims of a token that is ours and has not expired. */
   verify(token: string): Claims | undefined {
     for (const key of this.#secrets) {
       try {
-        return this.#jwt.verify<Claims>(token, { key, clockTimestamp: this.#clock() })
+        return asClaims(this.#jwt.verify<object | string>(token, { key, clockTimestamp: this.#clock() }))
       } catch {
         // Not with this secret. Why not is not told to whoever holds a bad token.
       }
     }
     return undefined
   }
+}
+
+/** As this server makes it. Anything else would be looked up in the store as it stands. */
+const SESSION_ID = /^[\w-]{1,64}$/
+
+/** RFC 3339 ends with the year 9999. */
+const EXP_MAX = 253_402_300_799
+
+/** Signed with our secret, but not by us perhaps. */
+function asClaims(payload: unknown): Claims | undefined {
+  const { sub, sid, exp } = (payload ?? {}) as Record<keyof Claims, unknown>
+  if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') return undefined
+  return SESSION_ID.test(sid) && Number.isInteger(exp) && exp > 0 && exp <= EXP_MAX
+    ? { sub, sid, exp }
+    : undefined
 }

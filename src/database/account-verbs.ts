@@ -1,5 +1,5 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type { Account, Database, NewAccount, Proven, Session } from './database.ts'
+import type { Account, Database, KnownAddress, NewAccount, Proven, Session } from './database.ts'
 
 type AccountVerbs = Pick<
   Database,
@@ -11,6 +11,9 @@ type AccountVerbs = Pick<
   | 'extendSession'
   | 'endSession'
 >
+
+/** Addresses that are known of an account. One more, and that of the oldest login is forgotten. */
+const KNOWN_ADDRESSES_MAX = 20
 
 /** Accounts and their sessions, through the typed client: nothing here is on the path of a message. */
 export function accountVerbs(prisma: PrismaClient): AccountVerbs {
@@ -58,7 +61,9 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
           where: { id, passwordHash },
           data: { deletedAt: new Date(deletedAtMs), passwordHash: null, displayName: '', lastSeenAt: null },
         })
-        return count === 1 ? endSessions(tx, { accountId: id }) : undefined
+        if (count === 0) return undefined
+        await tx.knownAddress.deleteMany({ where: { accountId: id } })
+        return endSessions(tx, { accountId: id })
       })
     },
 
@@ -66,6 +71,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       { id, passwordHash }: Proven,
       { createdAtMs, expiresAtMs, ...session }: Session,
       sessionsMax: number,
+      openedFrom?: KnownAddress,
     ) {
       return prisma.$transaction(async (tx) => {
         // Written, though nothing changes: of two logins at two nodes the second waits here for the first.
@@ -80,6 +86,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         const ended = await endSessions(tx, { id: { in: others.map(({ id }) => id) } })
         const data = { ...session, createdAt: new Date(createdAtMs), expiresAt: new Date(expiresAtMs) }
         await tx.session.create({ data })
+        if (openedFrom) await rememberAddress(tx, session.accountId, openedFrom)
         return ended
       })
     },
@@ -106,4 +113,27 @@ async function endSessions(tx: Prisma.TransactionClient, where: Prisma.SessionWh
   const ended = await tx.session.findMany({ where, select: { id: true } })
   await tx.session.deleteMany({ where })
   return ended.map(({ id }) => id)
+}
+
+async function rememberAddress(
+  tx: Prisma.TransactionClient,
+  accountId: number,
+  { address: hash, lastLoginAtMs }: KnownAddress,
+) {
+  const address = Uint8Array.from(hash)
+  const lastLoginAt = new Date(lastLoginAtMs)
+  await tx.knownAddress.upsert({
+    where: { accountId_address: { accountId, address } },
+    create: { accountId, address, lastLoginAt },
+    update: { lastLoginAt },
+  })
+  const surplus = await tx.knownAddress.findMany({
+    where: { accountId },
+    orderBy: { lastLoginAt: 'desc' },
+    skip: KNOWN_ADDRESSES_MAX,
+    select: { address: true },
+  })
+  if (surplus.length === 0) return
+  const addresses = surplus.map((known) => known.address)
+  await tx.knownAddress.deleteMany({ where: { accountId, address: { in: addresses } } })
 }

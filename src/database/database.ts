@@ -19,10 +19,17 @@ export interface Database {
   deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
 
   /**
-   * Adds a session and ends the account's oldest until `sessionsMax` are left. Resolves with the ids that
-   * ended.
+   * Adds a session and ends the account's oldest until `sessionsMax` are left. Remembers the address that it
+   * was opened from, if any is given. Resolves with the ids that ended.
    */
-  openSession(account: Proven, session: Session, sessionsMax: number): Promise<string[] | undefined>
+  openSession(
+    account: Proven,
+    session: Session,
+    sessionsMax: number,
+    openedFrom?: KnownAddress,
+  ): Promise<string[] | undefined>
+  /** When somebody of that name logged in from one of these addresses; undefined when they are not known. */
+  lastLoginFrom(username: string, addresses: Uint8Array[]): Promise<number | undefined>
   /** The session of that id with its owner, unless it was ended. */
   findSession(sessionId: string): Promise<OwnedSession | undefined>
   /** Lets a session live longer; false when it is not there any more. */
@@ -94,6 +101,13 @@ export interface Session {
   acknowledgedSeq: number
   /** The cursor of the login response, acknowledged by the first request to the inbox made with its token. */
   offeredSeq: number
+}
+
+/** An address from which an account has logged in. */
+export interface KnownAddress {
+  /** A hash of it. */
+  address: Uint8Array
+  lastLoginAtMs: number
 }
 
 export interface OwnedSession extends Session {

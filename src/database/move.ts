@@ -9,7 +9,14 @@ import { NEWEST_SEQ } from './sqlite/inboxes.ts'
 import { moveOnIfMarked } from './sqlite/restores.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
-const TABLES = ['account', 'session', 'message', 'restored_range', 'idempotency_key'] as const
+const TABLES = [
+  'account',
+  'session',
+  'known_address',
+  'message',
+  'restored_range',
+  'idempotency_key',
+] as const
 
 /** What PostgreSQL has in a column, and SQLite finds. */
 const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ }

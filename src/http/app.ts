@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Config } from '../config.ts'
+import { trustedProxies } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import { originHeaders } from './cors.ts'
@@ -30,7 +31,7 @@ export function createApp(
     // A logger for each request is made for every one and used by few: those name the request themselves.
     childLoggerFactory: (logger) => logger,
     genReqId: nextRequestId,
-    trustProxy,
+    trustProxy: trustProxy && trustedProxies(trustProxy),
     // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
     bodyLimit: 1_024,
     serverFactory: (handler) => connections.serve(handler),

@@ -1,4 +1,4 @@
-import { addressKey } from '../limits/rate-limits.ts'
+import { addressOf } from '../limits/address.ts'
 import type { Connection } from './connection.ts'
 
 /** Above half of all connections, an address may hold one in so many. */
@@ -38,7 +38,7 @@ export class ConnectionShares {
   admit(connection: Connection): boolean {
     const { socket } = connection
     const { remoteAddress = '' } = socket
-    const key = this.#isProxy(remoteAddress) ? undefined : addressKey(remoteAddress)
+    const key = this.#isProxy(remoteAddress) ? undefined : addressOf({ ip: remoteAddress }).key
     const holder = key === undefined ? undefined : (this.#holders.get(key) ?? { open: 0, quiet: new Set() })
     if (!this.#makeRoom(holder)) return false
 

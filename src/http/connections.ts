@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import proxyAddr from '@fastify/proxy-addr'
 import type { Config } from '../config.ts'
+import { trustedProxies } from '../limits/address.ts'
 import { Connection, type Paused } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
 
@@ -44,8 +44,8 @@ export class Connections {
   /** @param limits to shorten those of production in a test */
   constructor({ connectionsMax, trustProxy }: Config, limits: Partial<ConnectionLimits> = {}) {
     this.#limits = { ...LIMITS, ...limits }
-    const isTrusted = trustProxy === false ? () => false : proxyAddr.compile(trustProxy.split(','))
-    this.#shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address, 0))
+    const isTrusted = trustProxy === false ? () => false : trustedProxies(trustProxy)
+    this.#shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address))
   }
 
   /** Makes a server whose connections are limited. */

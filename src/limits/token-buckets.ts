@@ -4,6 +4,11 @@ import { monotonicMs } from '../clock.ts'
 export interface Rate {
   burst: number
   everyMs: number
+  /**
+   * Refused takes count as well, until the wait is longer by so many ms: asking again and again gains
+   * nothing. Without it they do not count.
+   */
+  debtMsMax?: number
 }
 
 /** Keys remembered at once. When one more comes, the key that was used least recently makes room. */
@@ -26,17 +31,23 @@ export class TokenBuckets {
   }
 
   /**
-   * Takes a token.
+   * Takes a token, or a part of one.
    *
+   * @param cost how many tokens
    * @returns 0, or how many ms to wait until there is one again; then nothing was taken
    */
-  take(key: string | number, nowMs = monotonicMs()): number {
-    const { burst, everyMs } = this.#rate
+  take(key: string | number, nowMs = monotonicMs(), cost = 1): number {
+    const { burst, everyMs, debtMsMax } = this.#rate
+    const emptyAtMs = nowMs + burst * everyMs
     const wasFullAtMs = this.#fullAtMs.get(key) ?? 0
-    const fullAtMs = Math.max(wasFullAtMs, nowMs) + everyMs
-    const waitMs = Math.max(fullAtMs - nowMs - burst * everyMs, 0)
-    this.#remember(key, waitMs > 0 ? wasFullAtMs : fullAtMs)
-    return waitMs
+    let fullAtMs = Math.max(wasFullAtMs, nowMs) + cost * everyMs
+    const refused = fullAtMs > emptyAtMs
+    if (refused) {
+      const indebtedAtMs = Math.min(fullAtMs, emptyAtMs + (debtMsMax ?? 0))
+      fullAtMs = debtMsMax === undefined ? wasFullAtMs : Math.max(wasFullAtMs, indebtedAtMs)
+    }
+    this.#remember(key, fullAtMs)
+    return refused ? Math.max(fullAtMs, nowMs) + cost * everyMs - emptyAtMs : 0
   }
 
   /** Takes tokens for what was done already, whether or not there are so many. */
@@ -50,10 +61,15 @@ export class TokenBuckets {
     return Math.max((this.#fullAtMs.get(key) ?? 0) - nowMs - burst * everyMs, 0)
   }
 
-  /** Puts a token back, for what turned out not to count. */
-  giveBack(key: string | number): void {
+  /** @returns how many ms to wait until there is a token; 0 when there is one now. Takes nothing. */
+  waitMs(key: string | number, nowMs = monotonicMs()): number {
+    return this.owedMs(key, nowMs - this.#rate.everyMs)
+  }
+
+  /** Puts a token back, or a part of one, for what turned out not to count. */
+  giveBack(key: string | number, cost = 1): void {
     const fullAtMs = this.#fullAtMs.get(key)
-    if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)
+    if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - cost * this.#rate.everyMs)
   }
 
   #remember(key: string | number, fullAtMs: number) {

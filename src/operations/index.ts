@@ -1,9 +1,11 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import type { KnownAddresses } from '../accounts/known-addresses.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Presence } from '../inbox/presence.ts'
+import type { AccountLimits } from '../limits/account-limits.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import { acknowledge } from './acknowledge.ts'
 import { changePassword } from './changePassword.ts'
@@ -21,17 +23,28 @@ import { sendMessage } from './sendMessage.ts'
 
 export interface Parts {
   accounts: Accounts
+  knownAddresses: KnownAddresses
   sessions: Sessions
   inbox: Inbox
   presence: Presence
   limits: RateLimits
+  accountLimits: AccountLimits
   database: Database
 }
 
 /** Which operation gets which part. */
-export const handlers = ({ accounts, sessions, inbox, presence, limits, database }: Parts): Handlers => ({
-  register: register(accounts, limits),
-  login: login(accounts, sessions, inbox, limits),
+export const handlers = ({
+  accounts,
+  knownAddresses,
+  sessions,
+  inbox,
+  presence,
+  limits,
+  accountLimits,
+  database,
+}: Parts): Handlers => ({
+  register: register(accounts, accountLimits),
+  login: login(accounts, sessions, inbox, knownAddresses, accountLimits),
   renewToken: renewToken(sessions, limits),
   logout: logout(sessions, inbox),
   sendMessage: sendMessage(inbox, limits),
@@ -39,8 +52,8 @@ export const handlers = ({ accounts, sessions, inbox, presence, limits, database
   readInbox: readInbox(inbox),
   acknowledge: acknowledge(inbox, limits),
   getUser: getUser(accounts, inbox, presence, limits),
-  changePassword: changePassword(accounts, limits),
-  deleteAccount: deleteAccount(accounts, limits),
+  changePassword: changePassword(accounts, accountLimits),
+  deleteAccount: deleteAccount(accounts, accountLimits),
   getHealth: getHealth(),
   getReadiness: getReadiness(database),
 })

@@ -1,19 +1,21 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
-import { addressKey, type RateLimits } from '../limits/rate-limits.ts'
+import type { AccountLimits } from '../limits/account-limits.ts'
+import { addressOf } from '../limits/address.ts'
 import { connectionOf } from './connection.ts'
 
 /** POST /v1/register */
 export const register =
-  (accounts: Accounts, limits: RateLimits): Handler<'register'> =>
+  (accounts: Accounts, limits: AccountLimits): Handler<'register'> =>
   async (request, reply) => {
     const username = request.body.username.toLowerCase()
     const { password, displayName = username } = request.body
-    limits.take('registrationsFromAddress', addressKey(request.ip))
+    const address = addressOf(request)
+    limits.register(address)
 
-    const client = connectionOf(request, reply)
-    const createdAtMs = await accounts.register({ username, password, displayName }, client)
+    const caller = { client: connectionOf(request, reply), address, trusted: false }
+    const createdAtMs = await accounts.register({ username, password, displayName }, caller)
 
     reply.code(201).header('Location', `/v1/users/${username}`)
     return { username, displayName, createdAt: timestamp(createdAtMs) }

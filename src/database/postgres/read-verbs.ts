@@ -57,7 +57,15 @@ SELECT session.id, account_id AS "accountId", username, ${msOf('session.created_
        offered_seq AS "offeredSeq"
   FROM session JOIN account ON account.id = account_id WHERE session.id = $1`
 
-type ReadVerbs = Pick<Database, 'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'ping'>
+const LAST_LOGIN = `
+SELECT max(${msOf('last_login_at')}) AS ms
+  FROM known_address JOIN account ON account.id = account_id
+ WHERE username = $1 AND address = ANY ($2::bytea[])`
+
+type ReadVerbs = Pick<
+  Database,
+  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'lastLoginFrom' | 'ping'
+>
 
 /** What is read on the path of a message, by statements that are parsed once a connection. */
 export function readVerbs(pool: pg.Pool): ReadVerbs {
@@ -93,6 +101,11 @@ export function readVerbs(pool: pg.Pool): ReadVerbs {
       return row && { id: messageId.toLowerCase(), ...row }
     },
     findSession: async (sessionId) => (await run<OwnedSession>('find_session', FIND_SESSION, [sessionId]))[0],
+    lastLoginFrom: async (username, addresses) => {
+      const hashes = addresses.map((address) => Buffer.from(address))
+      const [row] = await run<{ ms: number | null }>('last_login', LAST_LOGIN, [username, hashes])
+      return row?.ms ?? undefined
+    },
     ping: async () => {
       await run('ping', 'SELECT FROM account LIMIT 1', [])
     },

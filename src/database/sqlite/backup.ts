@@ -1,18 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fchownSync,
-  fstatSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-} from 'node:fs'
+import { closeSync, lstatSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
 import { DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
@@ -34,17 +24,17 @@ export function backUp(path: string, file: string): number {
     throw new DatabaseUnusable(`There is no folder ${folder} for the backup.`)
   refuseToReplace(path, file)
 
-  const target = existsSync(file) ? realpathSync(file) : file
-  const draft = `${target}.${randomBytes(6).toString('hex')}.partial`
+  const draft = `${file}.${randomBytes(6).toString('hex')}.partial`
   try {
-    makeFor(owner, draft)
+    // Messages are private. Made by root, the copy is for the server's user all the same.
+    closeSync(makePrivateFile(draft, owner))
     copy(path, draft)
     mark(draft)
     // VACUUM INTO leaves that to the kernel.
     syncToDisk(draft)
-    renameSync(draft, target)
-    syncToDisk(dirname(resolve(target)))
-    return statSync(target).size
+    renameSync(draft, file)
+    syncToDisk(folder)
+    return statSync(file).size
   } catch (error) {
     if (error instanceof DatabaseUnusable) throw error
     const message = `The backup of ${path} to ${file} failed: ${(error as Error).message}`
@@ -60,8 +50,10 @@ function refuseToReplace(path: string, file: string) {
   const beside = ['-wal', '-shm', '-journal'].map((suffix) => database + suffix)
   if (beside.includes(resolve(file)))
     throw new DatabaseUnusable(`The name ${file} belongs to the database. Choose another one for the backup.`)
-  const [there, own] = [statSync(file, { throwIfNoEntry: false }), statSync(database)]
+  const [there, own] = [lstatSync(file, { throwIfNoEntry: false }), statSync(database)]
   if (!there) return
+  if (there.isSymbolicLink())
+    throw new DatabaseUnusable(`${file} is a symbolic link. Name the file that it leads to.`)
   if (there.ino === own.ino && there.dev === own.dev)
     throw new DatabaseUnusable(`${file} is the database itself. Choose another name for the backup.`)
   if (there.isFile() && isBackup(file)) return
@@ -78,16 +70,6 @@ function isBackup(file: string): boolean {
     return false
   } finally {
     connection.close()
-  }
-}
-
-/** Messages are private. Made by root, the copy is for the server's user all the same. */
-function makeFor({ uid, gid }: Stats, draft: string) {
-  const made = openSync(draft, 'wx', 0o600)
-  try {
-    if (fstatSync(made).uid === 0) fchownSync(made, uid, gid)
-  } finally {
-    closeSync(made)
   }
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
@@ -18,14 +19,21 @@ export interface Hold {
  * @param path where the database is; an empty file is made when there is none
  * @throws DatabaseInUse when another process has it
  * @throws DatabaseUnusable when it has several names, or is not ours
+ * @throws UnsafeFile when somebody else may have prepared the lock
  */
 export function holdDatabase(path: string): Hold {
   makeFile(path)
   // Beside the file itself: under another name, a symbolic link, it must be the same hold.
   const real = realpathSync(path)
   refuseSecondName(path, real)
-  const hold = new SqliteFile(`${real}.lock`, { timeout: 0 })
+  const lock = `${real}.lock`
+  // Made before SQLite does, which would give others the right to read it, and with that to lock it.
+  if (checkPrivateFile(lock)) closeToOthers(lock)
+  else closeSync(makePrivateFile(lock, statSync(real)))
+  const hold = new SqliteFile(lock, { timeout: 0 })
   try {
+    // Nothing is written, so there is nothing to undo, and no second file to make.
+    hold.pragma('journal_mode = MEMORY')
     hold.exec('BEGIN EXCLUSIVE')
     refuseForeignLog(path, real)
     refuseForeign(real)
@@ -34,7 +42,7 @@ export function holdDatabase(path: string): Hold {
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
     throw new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
   }
-  const held = [real, `${real}.lock`].map((file) => ({ file, identity: identityOf(file) }))
+  const held = [real, lock].map((file) => ({ file, identity: identityOf(file) }))
   return {
     check: () => {
       // What is written to a file without a name is gone with the process. Without the lock, a second

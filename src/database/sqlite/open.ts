@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs'
+import { isOpenToOthers } from '../../private-files.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { type DatabaseLog, restoredLine } from '../restores.ts'
 import { type DatabaseThread, startThread } from './start-thread.ts'
@@ -19,6 +21,7 @@ export async function openSqlite(
   const writer = await startThread({ role: 'writer', path, limits }, onLoss)
   if (writer.restored !== undefined)
     log.warn(restoredLine('The database was restored from a backup', writer.restored))
+  warnOfOthers(path, log)
   const reader = await startThread({ role: 'reader', path, limits }, onLoss)
   const [write, read] = [verbOf(writer), verbOf(reader)]
   return {
@@ -34,6 +37,7 @@ export async function openSqlite(
     newestSeq: read('newestSeq'),
     findAccount: read('findAccount'),
     findSession: read('findSession'),
+    lastLoginFrom: read('lastLoginFrom'),
     findMessage: read('findMessage'),
     ping: async () => {
       await Promise.all([write('ping')(), read('ping')()])
@@ -50,3 +54,10 @@ const verbOf =
   (thread: DatabaseThread) =>
   <Verb extends keyof Database>(verb: Verb) =>
     ((...args: unknown[]) => thread.call(verb, args)) as Database[Verb]
+
+/** Files from before, or restored ones. The log and its index have the mode of the database. */
+function warnOfOthers(path: string, log: DatabaseLog) {
+  const real = realpathSync(path)
+  const open = [real, `${real}-wal`, `${real}-shm`].filter(isOpenToOthers)
+  if (open.length > 0) log.warn(`Others may read the messages. Close them out: chmod 600 ${open.join(' ')}`)
+}

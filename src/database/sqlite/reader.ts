@@ -15,7 +15,7 @@ import { NEWEST_SEQ } from './inboxes.ts'
 
 export type ReadVerbs = Pick<
   Database,
-  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'findAccount' | 'ping'
+  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'findAccount' | 'lastLoginFrom' | 'ping'
 >
 
 interface MessageRow extends Omit<StoredMessage, 'id'> {
@@ -98,6 +98,12 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
             created_at AS createdAtMs, last_seen_at AS lastSeenAtMs
        FROM account WHERE username = ? AND deleted_at IS NULL`,
   )
+  const lastLogin = connection
+    .prepare<[username: string, address: Uint8Array], number>(
+      `SELECT last_login_at FROM known_address JOIN account ON account.id = account_id
+        WHERE username = ? AND address = ?`,
+    )
+    .pluck()
   const anyAccount = connection.prepare('SELECT 1 FROM account LIMIT 1')
 
   return {
@@ -111,6 +117,10 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     findAccount: async (username) => {
       const row = accountByName.get(username)
       return row && { ...row, lastSeenAtMs: row.lastSeenAtMs ?? undefined }
+    },
+    lastLoginFrom: async (username, addresses) => {
+      const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
+      return found.length > 0 ? Math.max(...found) : undefined
     },
     ping: async () => void anyAccount.get(),
   }

@@ -15,6 +15,15 @@ CREATE TABLE "account" (
 );
 
 -- CreateTable
+CREATE TABLE "known_address" (
+    "account_id" INTEGER NOT NULL,
+    "address" BYTEA NOT NULL,
+    "last_login_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "known_address_pkey" PRIMARY KEY ("account_id","address")
+);
+
+-- CreateTable
 CREATE TABLE "session" (
     "id" TEXT NOT NULL,
     "account_id" INTEGER NOT NULL,
@@ -100,6 +109,9 @@ CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 -- CreateIndex
 CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
+
+-- AddForeignKey
+ALTER TABLE "known_address" ADD CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "session" ADD CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;

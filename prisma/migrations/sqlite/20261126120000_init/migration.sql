@@ -13,6 +13,16 @@ CREATE TABLE "account" (
 );
 
 -- CreateTable
+CREATE TABLE "known_address" (
+    "account_id" INTEGER NOT NULL,
+    "address" BLOB NOT NULL,
+    "last_login_at" DATETIME NOT NULL,
+
+    PRIMARY KEY ("account_id", "address"),
+    CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
 CREATE TABLE "session" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "account_id" INTEGER NOT NULL,

@@ -1,0 +1,107 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+
+/** Reading and writing for the owner. */
+const PRIVATE = 0o600
+const OTHERS = 0o077
+
+const ROOT = 0
+
+/** There is a file that somebody else may have prepared, where there should be one of ours. */
+export class UnsafeFile extends Error {
+  override readonly name = 'UnsafeFile'
+}
+
+/**
+ * Makes a file that its owner alone can read, whatever the umask. Never opens one that is there already, nor
+ * follows a link.
+ *
+ * @param owner where root makes the file, it belongs to the owner of this
+ * @returns a descriptor to write it
+ * @throws Error with the code EEXIST when there is something of that name
+ */
+export function makePrivateFile(path: string, owner?: Pick<Stats, 'uid' | 'gid'>): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
+  const made = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE)
+  try {
+    if (owner && fstatSync(made).uid === ROOT) fchownSync(made, owner.uid, owner.gid)
+    return made
+  } catch (error) {
+    closeSync(made)
+    throw error
+  }
+}
+
+/**
+ * Reads a file that nobody else should be able to read. One that others can read is closed to them.
+ *
+ * @param onOpen called when others could read it
+ * @returns undefined when there is none
+ * @throws UnsafeFile when it is a link, or of somebody else
+ */
+export function readPrivateFile(path: string, onOpen: () => void): string | undefined {
+  if (!checkPrivateFile(path)) return undefined
+  const { O_RDONLY, O_NOFOLLOW = 0 } = constants
+  const opened = openSync(path, O_RDONLY | O_NOFOLLOW)
+  try {
+    const found = fstatSync(opened)
+    refuseForeign(path, found)
+    if (isOpen(found)) {
+      fchmodSync(opened, PRIVATE)
+      onOpen()
+    }
+    return readFileSync(opened, 'utf8')
+  } finally {
+    closeSync(opened)
+  }
+}
+
+/**
+ * @returns what there is, undefined when there is nothing
+ * @throws UnsafeFile when it is a link, or of somebody else
+ */
+export function checkPrivateFile(path: string): Stats | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found) refuseForeign(path, found)
+  return found
+}
+
+/** Closes a file of ours to others. */
+export function closeToOthers(path: string): void {
+  const found = checkPrivateFile(path)
+  if (found && isOpen(found) && found.uid === ownUid()) chmodSync(path, PRIVATE)
+}
+
+/** Whether others than its owner may read or write a file. */
+export function isOpenToOthers(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found !== undefined && isOpen(found)
+}
+
+function refuseForeign(path: string, found: Stats) {
+  const advice = 'Somebody else may have prepared it. Remove it.'
+  if (found.isSymbolicLink()) throw new UnsafeFile(`${path} is a symbolic link. ${advice}`)
+  if (!found.isFile()) throw new UnsafeFile(`${path} is not a regular file. ${advice}`)
+  if (found.nlink > 1) throw new UnsafeFile(`${path} has a second name, a hard link. ${advice}`)
+  const own = ownUid()
+  // The owner of the folder and root can put there what they like.
+  if (own === undefined || [own, ROOT, statSync(dirname(path)).uid].includes(found.uid)) return
+  throw new UnsafeFile(`${path} belongs to another user, ${found.uid}. ${advice}`)
+}
+
+/** Windows has no modes. */
+const isOpen = ({ mode }: Stats) => ownUid() !== undefined && (mode & OTHERS) !== 0
+
+const ownUid = () => process.getuid?.()

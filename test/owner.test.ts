@@ -1,0 +1,212 @@
+/** Nobody can keep an owner out of the account, and what is remembered for that tells nothing to a thief. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Client, newName, passwordOf, range } from './support/client.ts'
+import { shareServer, startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+
+const ON = { RATE_LIMITS: 'on', TRUST_PROXY: 'loopback' }
+
+/** The owner logs in within so many ms while others guess. Far more than it takes. */
+const OWNER_MS_MAX = 10_000
+
+const sharedServer = shareServer(ON)
+
+/** The request comes from that address, as the proxy in front says. */
+const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+
+const login = (client: Client, username: string, address: string, password = passwordOf(username)) =>
+  client.post('/v1/login', { username, password, takeover: true }, from(address))
+
+let registrars = 0
+/** From an address of its own, because registrations are limited. */
+async function register(client: Client, name: string): Promise<string> {
+  const username = newName(name)
+  const body = { username, password: passwordOf(username) }
+  const { status } = await client.post('/v1/register', body, from(`203.0.113.${++registrars}`))
+  assert.equal(status, 201)
+  return username
+}
+
+const knownAddresses = (database: string, username: string) =>
+  withSql(database, async ({ run }) => {
+    const rows = await run(
+      `SELECT address, last_login_at FROM known_address JOIN account ON account.id = account_id
+        WHERE username = ? ORDER BY 1`,
+      username,
+    )
+    return rows.map(({ address, last_login_at }) => [
+      Buffer.from(address as Uint8Array).toString('hex'),
+      last_login_at,
+    ])
+  })
+
+describe('the owner of a name at which fifty addresses guess', () => {
+  it('logs in from a known address and from a new one within ten seconds', async () => {
+    const client = new Client(await sharedServer())
+    const ada = await register(client, 'ada')
+    const grace = await register(client, 'grace')
+    assert.equal((await login(client, ada, '192.0.2.1')).status, 200)
+
+    const tried = new Map<string, number>()
+    let refused = 0
+    let attacked = false
+    let onAttacked = () => {}
+    const isAttacked = new Promise<void>((resolve) => {
+      onAttacked = resolve
+    })
+    /** Half of them obey Retry-After, which is minutes. */
+    async function attack(address: string, obeys: boolean) {
+      while (!attacked) {
+        const { status } = await login(client, ada, address, 'guess')
+        if (status === 401) tried.set(address, (tried.get(address) ?? 0) + 1)
+        else assert.equal(status, 429)
+        if (status === 429 && ++refused === 500) onAttacked()
+        if (status === 429 && obeys) return
+      }
+    }
+    const attacks = Promise.all(range(1, 50).map((i) => attack(`198.51.100.${i}`, i % 2 === 0)))
+    await Promise.race([isAttacked, attacks])
+    const beganMs = performance.now()
+    const answers = [
+      await login(client, ada, '192.0.2.1'),
+      await login(client, ada, '192.0.2.2'),
+      await login(client, ada, '2001:db8:1::1'),
+      await login(client, grace, '192.0.2.3'),
+    ]
+    const tookMs = performance.now() - beganMs
+    attacked = true
+    await attacks
+
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200, 200],
+    )
+    assert.ok(tookMs < OWNER_MS_MAX, `${tookMs} ms`)
+    assert.ok(Math.max(...tried.values()) <= 11, 'an address guessed on')
+  })
+
+  it('changes the password and deletes the account meanwhile, and can log in after wrong confirmations', async () => {
+    const client = new Client(await sharedServer())
+    const ada = await register(client, 'ada')
+    const { body } = await login(client, ada, '192.0.2.11')
+    const guesses = range(1, 30).flatMap((i) =>
+      range(1, 12).map(() => login(client, ada, `198.51.101.${i}`, 'guess')),
+    )
+    await Promise.all(guesses)
+    const confirm = (current: string) =>
+      client.request('PUT', '/v1/me/password', { token: body.token, body: { current, new: passwordOf(ada) } })
+
+    assert.equal((await confirm(passwordOf(ada))).status, 204)
+    const wrong = await Promise.all(range(1, 12).map(() => confirm('a wrong guess')))
+    assert.deepEqual(wrong.map(({ status }) => status).sort(), [...Array(10).fill(403), 429, 429])
+    const again = await login(client, ada, '192.0.2.11')
+    assert.equal(again.status, 200)
+    const deletion = await client.post(
+      '/v1/me/delete',
+      { password: passwordOf(ada) },
+      { token: again.body.token },
+    )
+    assert.equal(deletion.status, 204)
+  })
+})
+
+describe('a guess', () => {
+  it('is limited for a name that nobody has as for any other, however it is written', async () => {
+    const client = new Client(await sharedServer())
+    const ada = await register(client, 'ada')
+
+    for (const name of [ada, newName('nobody')]) {
+      const names = [name, name.toUpperCase()]
+      const guesses = await Promise.all(
+        range(1, 15).map((i) => login(client, names[i % 2] as string, '192.0.2.21', 'guess')),
+      )
+      const statuses = guesses.map(({ status }) => status).sort()
+      assert.deepEqual(statuses, [...Array(10).fill(401), ...Array(5).fill(429)])
+      const refused = guesses.find(({ status }) => status === 429)
+      assert.equal(refused?.body.code, 'too_many_attempts')
+      const seconds = Number(refused?.headers.get('retry-after'))
+      assert.ok(seconds > 290 && seconds <= 300, `Retry-After is ${seconds}`)
+    }
+    const right = await login(client, ada, '192.0.2.21')
+    assert.equal(right.status, 429, 'nobody learns there which password is right')
+  })
+
+  it('does not count when the request was invalid', async () => {
+    const client = new Client(await sharedServer())
+
+    for (const _ of range(1, 15)) assert.equal((await login(client, 'alan', '192.0.2.22', '')).status, 400)
+    assert.equal((await login(client, 'alan', '192.0.2.22', 'guess')).status, 401)
+  })
+})
+
+describe('a registration', () => {
+  const tryOne = (client: Client, address: string, username: string, password = 'long enough') =>
+    client.post('/v1/register', { username, password }, from(address))
+
+  it('counts for its address when the name is taken, and not when the request was invalid', async () => {
+    const client = new Client(await sharedServer())
+    const ada = await register(client, 'ada')
+
+    for (const _ of range(1, 30)) assert.equal((await tryOne(client, '192.0.2.31', ada, 'short')).status, 400)
+    for (const _ of range(1, 19)) assert.equal((await tryOne(client, '192.0.2.31', ada)).status, 409)
+    assert.equal((await tryOne(client, '192.0.2.31', newName('new'))).status, 201)
+    const refused = await tryOne(client, '192.0.2.31', newName('new'))
+    assert.deepEqual([refused.status, refused.body.code], [429, 'too_many_attempts'])
+    const seconds = Number(refused.headers.get('retry-after'))
+    assert.ok(seconds > 300 && seconds <= 360, `Retry-After is ${seconds}`)
+    assert.equal((await tryOne(client, '192.0.2.32', newName('new'))).status, 201)
+  })
+})
+
+describe('an address from which an account has logged in', () => {
+  it('is remembered as a hash, once, and forgotten with the account', async () => {
+    const { database, url } = await sharedServer()
+    const client = new Client({ url })
+    const [ada, grace] = [await register(client, 'ada'), await register(client, 'grace')]
+
+    await login(client, ada, '192.0.2.41', 'a wrong guess')
+    assert.deepEqual(await knownAddresses(database, ada), [], 'a guess makes nothing known')
+    await login(client, ada, '192.0.2.41')
+    const first = await knownAddresses(database, ada)
+    await login(client, ada, '192.0.2.41')
+    assert.deepEqual(await knownAddresses(database, ada), first, 'not written again on the same day')
+    for (const address of ['2001:db8::1', '2001:db8::2']) await login(client, ada, address)
+    const { body } = await login(client, grace, '192.0.2.41')
+    const hashes = [...(await knownAddresses(database, ada)), ...(await knownAddresses(database, grace))]
+    assert.equal(new Set(hashes.map(([hash]) => hash)).size, 3, 'of each account another one')
+    for (const [hash] of hashes) assert.match(String(hash), /^[0-9a-f]{32}$/)
+
+    await client.post('/v1/me/delete', { password: passwordOf(grace) }, { token: body.token })
+    assert.deepEqual(await knownAddresses(database, grace), [])
+    assert.equal((await knownAddresses(database, ada)).length, 2)
+  })
+
+  it('is one of the newest twenty', async () => {
+    const { database, url } = await sharedServer()
+    const client = new Client({ url })
+    const ada = await register(client, 'ada')
+    for (const i of range(1, 20)) await login(client, ada, `192.0.2.${i}`)
+    const twenty = (await knownAddresses(database, ada)).map(([hash]) => hash)
+
+    await login(client, ada, '192.0.2.21')
+
+    const now = (await knownAddresses(database, ada)).map(([hash]) => hash)
+    assert.deepEqual([twenty.length, now.length], [20, 20])
+    assert.equal(twenty.filter((hash) => now.includes(hash)).length, 19)
+  })
+
+  it('stays known when the secret is rotated, at every node', async (t) => {
+    const [old, fresh] = ['the old secret that is long enough', 'the new secret that is long enough']
+    const first = await startServer(t, { ...ON, JWT_SECRET: old })
+    const ada = await register(new Client(first), 'ada')
+    await login(new Client(first), ada, '192.0.2.1')
+    await first.stop()
+    const second = await startServer(t, { ...ON, JWT_SECRET: `${fresh},${old}` }, first.database)
+    const before = await knownAddresses(second.database, ada)
+
+    assert.equal((await login(new Client(second), ada, '192.0.2.1')).status, 200)
+
+    assert.deepEqual(await knownAddresses(second.database, ada), before, 'it was known')
+  })
+})

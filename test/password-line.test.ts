@@ -1,0 +1,180 @@
+/** The line in front of the password hashes: many logins of a few addresses keep nobody out. */
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
+import { readAddress } from '../src/limits/address.ts'
+import type { Problem } from '../src/problems.ts'
+import { range } from './support/client.ts'
+
+/** As src/accounts/password-line.ts has it. */
+const LINE_MAX = 128
+
+class FakeClient extends EventEmitter {
+  destroyed = false
+  leave() {
+    this.destroyed = true
+    this.emit('close')
+  }
+}
+
+function callerFrom(text: string, trusted = false, client = new FakeClient()): Caller {
+  const address = readAddress(text)
+  assert.ok(address)
+  return { client, address, trusted }
+}
+
+/** A line for one core. Its work ends when it is told to. */
+function openLine() {
+  const line = new PasswordLine(1)
+  const begun: string[] = []
+  const running: (() => void)[] = []
+  const enter = (name: string, caller: Caller) =>
+    line
+      .run(async () => {
+        begun.push(name)
+        await new Promise<void>((resolve) => running.push(resolve))
+        return 'done'
+      }, caller)
+      .catch((error: Problem) => error.code)
+  /** Ends what runs, so that the next one begins. */
+  const finishOne = async () => {
+    running.shift()?.()
+    await setImmediate()
+  }
+  const finishAll = async () => {
+    while (running.length > 0) await finishOne()
+  }
+  return { enter, begun, finishOne, finishAll }
+}
+
+describe('the line in front of the password hashes', () => {
+  it('runs one hash a core at a time', async () => {
+    const line = new PasswordLine(2)
+    const caller = callerFrom('192.0.2.1')
+    let running = 0
+    const most: number[] = []
+
+    const work = async () => {
+      most.push(++running)
+      await setImmediate()
+      running -= 1
+    }
+    await Promise.all(range(1, 20).map(() => line.run(work, caller)))
+
+    assert.equal(most.length, 20)
+    assert.equal(Math.max(...most), 2)
+  })
+
+  it('goes on behind work that fails', async () => {
+    const line = new PasswordLine(1)
+    const caller = callerFrom('192.0.2.1')
+
+    const outcomes = await Promise.allSettled([
+      line.run(() => Promise.reject(new Error('no memory')), caller),
+      line.run(async () => 'right', caller),
+    ])
+
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    )
+  })
+
+  it('has addresses take turns, however many wait at one', async () => {
+    const { enter, begun, finishAll } = openLine()
+    for (const i of range(1, 4)) void enter(`a${i}`, callerFrom('192.0.2.1'))
+    for (const i of range(1, 2)) void enter(`b${i}`, callerFrom('192.0.2.2'))
+    void enter('c1', callerFrom('192.0.2.3'))
+    await finishAll()
+
+    assert.deepEqual(begun, ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4'])
+  })
+
+  it('has networks of IPv6 take turns, however many addresses they have', async () => {
+    const { enter, begun, finishAll } = openLine()
+    for (const i of range(1, 4)) void enter(`a${i}`, callerFrom(`2001:db8:1:${i}::1`))
+    void enter('b1', callerFrom('2001:db8:2::1'))
+    await finishAll()
+
+    assert.deepEqual(begun, ['a1', 'a2', 'b1', 'a3', 'a4'])
+  })
+
+  it('has trusted callers and others take turns', async () => {
+    const { enter, begun, finishAll } = openLine()
+    for (const i of range(1, 4)) void enter(`a${i}`, callerFrom(`192.0.2.${i}`))
+    for (const i of range(5, 6)) void enter(`t${i}`, callerFrom(`192.0.2.${i}`, true))
+    await finishAll()
+
+    assert.deepEqual(begun, ['a1', 't5', 'a2', 't6', 'a3', 'a4'])
+  })
+
+  it('when it is full, the newest of the address with the most makes room', async () => {
+    const { enter, finishAll } = openLine()
+    void enter('running', callerFrom('192.0.2.9'))
+    const [few, many] = [range(1, 28), range(1, 100)]
+    const ofFew = few.map((i) => enter(`few${i}`, callerFrom('192.0.2.1')))
+    const ofMany = many.map((i) => enter(`many${i}`, callerFrom('192.0.2.2')))
+
+    const others = range(1, 14).map((i) => enter(`other${i}`, callerFrom(`198.51.100.${i}`)))
+    const oneMore = enter('one more', callerFrom('192.0.2.2'))
+
+    assert.equal(await oneMore, 'overloaded')
+    assert.deepEqual(await Promise.all(ofMany.slice(-14)), Array(14).fill('overloaded'))
+    await finishAll()
+    const rest = await Promise.all([...others, ...ofFew, ...ofMany.slice(0, -14)])
+    assert.deepEqual(rest, Array(LINE_MAX).fill('done'))
+  })
+
+  it('is no longer for more addresses than have a place in it', async () => {
+    const { enter, finishAll } = openLine()
+    void enter('running', callerFrom('192.0.2.9'))
+    const first = range(1, LINE_MAX).map((i) => enter(`${i}`, callerFrom(`198.51.100.${i}`)))
+
+    assert.equal(await enter('late', callerFrom('192.0.2.1')), 'overloaded')
+    const network = await Promise.all(
+      range(1, 300).map((i) => enter(`n${i}`, callerFrom(`2001:db8:1:${i.toString(16)}::1`))),
+    )
+    assert.deepEqual(network, Array(300).fill('overloaded'))
+    await finishAll()
+    assert.deepEqual(await Promise.all(first), Array(LINE_MAX).fill('done'))
+  })
+
+  it('has room for trusted callers while it is full of others', async () => {
+    const { enter, begun, finishOne, finishAll } = openLine()
+    void enter('running', callerFrom('192.0.2.9'))
+    for (const i of range(1, 300)) void enter(`${i}`, callerFrom(`198.51.100.${i % 256}`))
+
+    const owner = enter('owner', callerFrom('192.0.2.1', true))
+    for (const _ of range(1, 2)) await finishOne()
+
+    assert.ok(begun.includes('owner'), String(begun))
+    await finishAll()
+    assert.equal(await owner, 'done')
+  })
+
+  it('is left at once by a client that goes, and its place is free', async () => {
+    const { enter, begun, finishAll } = openLine()
+    void enter('running', callerFrom('192.0.2.9'))
+    const clients = range(1, LINE_MAX).map(() => new FakeClient())
+    const left = clients.map((client, i) => enter(`${i}`, callerFrom(`198.51.100.${i % 256}`, false, client)))
+    for (const client of clients) client.leave()
+
+    assert.deepEqual(await Promise.all(left), Array(LINE_MAX).fill('overloaded'))
+    const next = range(1, LINE_MAX).map((i) => enter(`next${i}`, callerFrom('192.0.2.1')))
+    await finishAll()
+    assert.deepEqual(await Promise.all(next), Array(LINE_MAX).fill('done'))
+    assert.equal(begun.length, LINE_MAX + 1, 'nothing was hashed for those that went')
+    for (const client of clients) assert.equal(client.listenerCount('close'), 0)
+  })
+
+  it('does nothing for a client that has gone before', async () => {
+    const { enter, begun } = openLine()
+    const gone = new FakeClient()
+    gone.leave()
+
+    assert.equal(await enter('gone', callerFrom('192.0.2.1', false, gone)), 'overloaded')
+    assert.deepEqual(begun, [])
+  })
+})

@@ -1,0 +1,172 @@
+/** What the server makes is for its user alone, and what others have prepared in its place is refused. */
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { holdDatabase } from '../src/database/sqlite/hold.ts'
+import { UnsafeFile } from '../src/private-files.ts'
+import { readSecrets } from '../src/secrets.ts'
+import { runProgram } from './support/backups.ts'
+import { Client } from './support/client.ts'
+import { scratchFolder } from './support/databases.ts'
+import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+
+const SECRET = 'a secret that is long enough to be one'
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
+
+/** In a folder that others may read, as one that existed may be. */
+function openFolder(t: TestContext) {
+  const folder = join(scratchFolder(t), 'open')
+  mkdirSync(folder)
+  chmodSync(folder, 0o755)
+  const file = join(folder, 'restante.db')
+  return { folder, file, database: `file:${file}` }
+}
+
+describe('what the server makes', () => {
+  it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
+    const { folder, database } = openFolder(t)
+    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/main.js']
+    const server = await spawnServer(t, {}, database, command)
+    await new Client(server).register('ada')
+    await runProgram('backup', database, [join(folder, 'copy.db')])
+
+    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.lock'].map((suffix) => `restante.db${suffix}`)
+    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes])
+    for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
+    assert.equal(modeOf(folder), '755', 'the folder is not ours')
+  })
+
+  it('has that mode by itself where the process has another umask, and its folders 0700', async (t) => {
+    const folder = join(scratchFolder(t), 'one', 'two')
+    const before = process.umask(0)
+    t.after(() => process.umask(before))
+
+    const server = await startServer(t, {}, `file:${join(folder, 'restante.db')}`)
+    await new Client(server).register('ada')
+
+    for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
+    for (const made of [folder, dirname(folder)]) assert.equal(modeOf(made), '700', made)
+  })
+})
+
+describe('a database that others can read', () => {
+  it('is served with a warning that says what to do, and without one when it is closed', async (t) => {
+    const { file, database } = openFolder(t)
+    const warnings = async () => {
+      const server = await startServer(t, {}, database)
+      await server.stop()
+      return server.logs.filter(({ level, msg }) => level === 40 && msg.includes('chmod 600'))
+    }
+    assert.deepEqual(await warnings(), [])
+
+    chmodSync(file, 0o644)
+
+    const [warning, ...more] = await warnings()
+    assert.ok(warning?.msg.includes(file), warning?.msg)
+    assert.deepEqual(more, [])
+  })
+})
+
+describe('what others have prepared is refused, and not touched', () => {
+  for (const suffix of ['.jwt-secret', '.jwt-secret.draft', '.lock']) {
+    it(`in the place of ${suffix}`, (t) => {
+      const { file, folder } = openFolder(t)
+      const [place, target] = [file + suffix, join(folder, 'target')]
+      const begin = () =>
+        suffix === '.lock' ? holdDatabase(file).release() : readSecrets({}, `${file}.jwt-secret`, () => {})
+      const assertRefused = (what: RegExp) =>
+        assert.throws(begin, (error) => {
+          assert.ok(error instanceof UnsafeFile, String(error))
+          assert.ok(error.message.startsWith(place), error.message)
+          assert.match(error.message, what)
+          return true
+        })
+
+      symlinkSync(target, place)
+      assertRefused(/is a symbolic link/)
+      assert.ok(!existsSync(target), 'it made what the link leads to')
+      writeFileSync(target, SECRET, { mode: 0o600 })
+      assertRefused(/is a symbolic link/)
+      rmSync(place)
+      linkSync(target, place)
+      assertRefused(/has a second name, a hard link/)
+      rmSync(place)
+      mkdirSync(place)
+      assertRefused(/is not a regular file/)
+      assert.equal(readFileSync(target, 'utf8'), SECRET)
+      rmSync(place, { recursive: true })
+      begin()
+      assert.equal(modeOf(file + suffix.replace('.draft', '')), '600')
+    })
+  }
+
+  it('when the draft of the secret can be read by others', (t) => {
+    const { file } = openFolder(t)
+    writeFileSync(`${file}.jwt-secret.draft`, '')
+    chmodSync(`${file}.jwt-secret.draft`, 0o666)
+
+    assert.throws(() => readSecrets({}, `${file}.jwt-secret`, () => {}), /draft is open to others/)
+    assert.ok(!existsSync(`${file}.jwt-secret`))
+  })
+
+  it('with a sentence, and 1, by the program', async (t) => {
+    const { file, folder, database } = openFolder(t)
+    symlinkSync(join(folder, 'target'), `${file}.jwt-secret`)
+    const program = spawnProgram(t, {}, database)
+
+    assert.equal(await program.exited, 1)
+    assert.match(program.errors(), /^\S+restante\.db\.jwt-secret is a symbolic link\. [^\n]+\n$/)
+  })
+})
+
+describe('the secret of its own', () => {
+  it('is made where a start that was killed has left its draft', (t) => {
+    const { file, folder } = openFolder(t)
+    writeFileSync(`${file}.jwt-secret.draft`, 'hal', { mode: 0o600 })
+
+    const { jwt } = readSecrets({}, `${file}.jwt-secret`, () => {})
+
+    assert.equal(readFileSync(`${file}.jwt-secret`, 'utf8'), `${jwt[0]}\n`)
+    assert.equal(jwt[0].length, 43)
+    assert.deepEqual(readdirSync(folder), ['restante.db.jwt-secret'])
+  })
+
+  it('is closed to others who could read it, with a warning', async (t) => {
+    const { file, database } = openFolder(t)
+    writeFileSync(`${file}.jwt-secret`, SECRET)
+    chmodSync(`${file}.jwt-secret`, 0o644)
+
+    const server = await startServer(t, {}, database)
+
+    assert.equal(modeOf(`${file}.jwt-secret`), '600')
+    const warnings = server.logs.filter(({ level, msg }) => level === 40 && msg.includes('jwt-secret'))
+    assert.equal(warnings.length, 1)
+    assert.ok(!JSON.stringify(server.logs).includes(SECRET))
+  })
+
+  it('is refused when it belongs to another user', (t) => {
+    const { file } = openFolder(t)
+    writeFileSync(`${file}.jwt-secret`, SECRET, { mode: 0o600 })
+    // Only root can give a file away. Others cannot be given one here, and read their own.
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) chownSync(`${file}.jwt-secret`, 1_234, 1_234)
+    const read = () => readSecrets({}, `${file}.jwt-secret`, () => {})
+
+    if (isRoot) assert.throws(read, /belongs to another user, 1234/)
+    else assert.equal(read().jwt[0], SECRET)
+  })
+})
