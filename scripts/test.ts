@@ -33,6 +33,7 @@ const ONCE: Record<string, string> = {
   'commit-queue': 'has no database',
   contract: 'is about the contract, and HTTP',
   config: 'has no database, or is about the files of SQLite',
+  'disk-space': 'is about the disk of SQLite',
   deploy: 'is about PostgreSQL',
   durability: 'is about the settings of SQLite',
   failover: 'has clusters of its own',

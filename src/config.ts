@@ -62,6 +62,20 @@ const duration = (name: string, initial: string, minMs: number, never?: 'never')
   },
 })
 
+const UNIT_BYTES: Record<string, number> = { kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 }
+
+/** A number of bytes, written `64MiB` or `500000`. */
+const size = (name: string, initial: string, min: number): Variable<number> => ({
+  name,
+  initial,
+  expected: `a size such as 64KiB, 64MiB, 1GiB or a number of bytes, ${min > 0 ? `at least ${min}` : 'or 0'}`,
+  parse: (value) => {
+    const [, amount, unit] = /^(\d{1,15})([KMGT]iB)?$/i.exec(value) ?? []
+    const bytes = Number(amount) * (unit ? (UNIT_BYTES[unit.toLowerCase()] ?? Number.NaN) : 1)
+    return bytes >= min && Number.isSafeInteger(bytes) ? bytes : undefined
+  },
+})
+
 const choice = <const Choices extends readonly string[]>(
   name: string,
   initial: Choices[number],
@@ -124,6 +138,9 @@ const variables = {
   presenceGraceMs: duration('PRESENCE_GRACE', '10s', 0),
   messageLengthMax: integer('MESSAGE_LENGTH_MAX', 16_384, 1, 1_048_576),
   inboxLimit: integer('INBOX_LIMIT', 10_000, 1, 1_000_000_000),
+  inboxBytes: size('INBOX_BYTES', '64MiB', 1),
+  senderLimit: integer('SENDER_LIMIT', 1_000, 1, 1_000_000_000),
+  diskFreeMin: size('DISK_FREE_MIN', '256MiB', 0),
   idempotencyTtlMs: duration('IDEMPOTENCY_TTL', '24h', SECOND_MS),
   retentionMs: duration('RETENTION', '24h', 0, 'never'),
   messageTtlMs: duration('MESSAGE_TTL', 'never', SECOND_MS, 'never'),

@@ -1,6 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
+import { Blocks } from './accounts/blocks.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
 import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
@@ -26,6 +27,7 @@ import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
 import { Waiters } from './inbox/waiters.ts'
 import { AccountLimits } from './limits/account-limits.ts'
+import { type DiskLog, DiskSpace, freeSpace } from './limits/disk-space.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
@@ -81,17 +83,31 @@ export async function createServer(
   const inbox = new Inbox(database, waiters, history, config, budget, nodes)
   const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
+  const blocks = new Blocks(database, clock)
+  const disk = await watchDisk(config, app.log)
   const limits = new RateLimits(config.rateLimits === 'on')
   const accountLimits = new AccountLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const stopRetention = startRetention(database, config, history, onFault)
 
-  const parts = { accounts, knownAddresses, sessions, inbox, presence, limits, accountLimits, database }
+  const parts = {
+    accounts,
+    knownAddresses,
+    blocks,
+    disk,
+    sessions,
+    inbox,
+    presence,
+    limits,
+    accountLimits,
+    database,
+  }
   bind(app, contract, handlers(parts), authenticate(sessions))
   closeGracefully(
     app,
     () => waiters.close(),
     async () => {
+      disk?.stop()
       await stopRetention()
       try {
         await inbox.flushed()
@@ -118,6 +134,14 @@ async function openDatabase(
   const { openPostgres } = await import('./database/postgres/open.ts')
   const shared = await openPostgres(config.databaseUrl, config, log)
   return { database: shared, shared }
+}
+
+/** Of PostgreSQL the disk is elsewhere. */
+async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Promise<DiskSpace | undefined> {
+  if (isPostgres(databaseUrl) || diskFreeMin === 0) return undefined
+  const disk = new DiskSpace(diskFreeMin, () => freeSpace(databaseFile(databaseUrl)), log)
+  await disk.watch()
+  return disk
 }
 
 /** What answers every request before and after the operations. */

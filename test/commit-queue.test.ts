@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Append, type AppendOutcome, type Batch, DatabaseUnavailable } from '../src/database/database.ts'
+import { type Append, type Batch, type CommitOutcome, DatabaseUnavailable } from '../src/database/database.ts'
 import { CommitQueue, type Committed } from '../src/inbox/commit-queue.ts'
 import { range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -52,7 +52,7 @@ describe('the commit queue', () => {
     await turns()
     assert.deepEqual(answers, [])
 
-    const outcomes: AppendOutcome[] = [
+    const outcomes: CommitOutcome[] = [
       { kind: 'appended', seq: 7, live: false },
       { kind: 'inbox_full' },
       { kind: 'appended', seq: 1, live: false },
@@ -235,6 +235,35 @@ describe('what rides along with a commit', () => {
     await store.commits(3)
     assert.deepEqual(store.batches[2]?.acknowledgements, [], 'held back again, because there is room')
     store.succeed()
+  })
+
+  it('goes at once where it may make room for a sender, too', async () => {
+    const { queue, store } = openQueue()
+    queue.acknowledge(acknowledgement('phone', 3))
+    const append = queue.append(message('a'))
+    await store.commits(1)
+
+    store.succeed([{ kind: 'too_many_unread' }])
+    await store.commits(2)
+
+    assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
+    store.succeed([{ kind: 'appended', seq: 1, live: false }])
+    assert.deepEqual(await append, { kind: 'appended', seq: 1, live: false })
+  })
+
+  it('puts what the store left undecided before what came since', async () => {
+    const { queue, store } = openQueue()
+    const appends = ['a', 'b', 'c'].map((body) => queue.append(message(body)))
+    await store.commits(1)
+    void queue.append(message('d'))
+
+    store.succeed([{ kind: 'appended', seq: 1, live: false }, { kind: 'inbox_full' }, { kind: 'undecided' }])
+    await store.commits(2)
+
+    assert.deepEqual(await appends[1], { kind: 'inbox_full' })
+    assert.deepEqual(store.bodies()[1], ['c', 'd'])
+    store.succeed()
+    assert.equal((await appends[2])?.kind, 'appended')
   })
 
   it('leaves an inbox full, without another try, when nothing was acknowledged', async () => {
@@ -483,9 +512,9 @@ describe('where other nodes read the store', () => {
 
   it('commits are acted upon in the order in which they went, whichever ends first', async () => {
     const told: string[] = []
-    const ends: ((outcomes: AppendOutcome[]) => void)[] = []
+    const ends: ((outcomes: CommitOutcome[]) => void)[] = []
     const commit = ({ appends }: Batch) =>
-      new Promise<AppendOutcome[]>((resolve) => {
+      new Promise<CommitOutcome[]>((resolve) => {
         ends.push(() => resolve(appends.map((_, index) => ({ kind: 'appended', seq: index, live: false }))))
       })
     const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.append.body ?? ''), {
@@ -564,13 +593,13 @@ class HeldStore {
   readonly batches: Batch[] = []
   readonly #underWay: {
     batch: Batch
-    succeed: (outcomes: AppendOutcome[]) => void
+    succeed: (outcomes: CommitOutcome[]) => void
     fail: (error: Error) => void
   }[] = []
   #always = false
   #seq = 0
 
-  commit = (batch: Batch): Promise<AppendOutcome[]> => {
+  commit = (batch: Batch): Promise<CommitOutcome[]> => {
     assert.ok(this.#underWay.length < 2, 'two commits at a time')
     this.batches.push(batch)
     if (this.#always) return Promise.resolve(this.#appended(batch))
@@ -584,7 +613,7 @@ class HeldStore {
     return eventually(`commit ${count} begins`, () => this.batches.length >= count)
   }
 
-  succeed(outcomes?: AppendOutcome[]) {
+  succeed(outcomes?: CommitOutcome[]) {
     const { batch, succeed } = this.#oldest()
     succeed(outcomes ?? this.#appended(batch))
   }
@@ -613,7 +642,7 @@ class HeldStore {
     return oldest
   }
 
-  #appended({ appends }: Batch): AppendOutcome[] {
+  #appended({ appends }: Batch): CommitOutcome[] {
     return appends.map(() => {
       this.#seq += 1
       return { kind: 'appended', seq: this.#seq, live: false }

@@ -28,6 +28,8 @@ const NO_DURATIONS = [
   ...['3651d', '87601h', '315360001', '999999999d', '100000000d'],
 ]
 const NO_NUMBERS = ['many', '-1', '1.5', '0x10', '1e3', ' 1', '1 000', '99999999999999999999']
+const MIB = 1_048_576
+const NO_SIZES = ['much', '-1', '1.5MiB', '1 MiB', '1MB', '64M', '0x10', '1e3', '9000TiB']
 
 const VARIABLES: Record<string, Variable> = {
   HOST: {
@@ -79,6 +81,24 @@ const VARIABLES: Record<string, Variable> = {
     initial: 10_000,
     good: { 1: 1, 1000000: 1_000_000 },
     bad: [...NO_NUMBERS, '0'],
+  },
+  INBOX_BYTES: {
+    key: 'inboxBytes',
+    initial: 64 * MIB,
+    good: { 1: 1, 500000: 500_000, '64KiB': 65_536, '2MiB': 2 * MIB, '1gib': 1_024 * MIB },
+    bad: [...NO_SIZES, '0'],
+  },
+  SENDER_LIMIT: {
+    key: 'senderLimit',
+    initial: 1_000,
+    good: { 1: 1, 1000000: 1_000_000 },
+    bad: [...NO_NUMBERS, '0'],
+  },
+  DISK_FREE_MIN: {
+    key: 'diskFreeMin',
+    initial: 256 * MIB,
+    good: { 0: 0, '1TiB': 1_048_576 * MIB, '500MiB': 500 * MIB },
+    bad: NO_SIZES,
   },
   IDEMPOTENCY_TTL: {
     key: 'idempotencyTtlMs',

@@ -68,6 +68,26 @@ test('RATE_LIMITS=off lets everything pass', async (t) => {
   assert.equal(count(answers, 429), 0)
 })
 
+test('an account sends 8 MiB of text at once, and then is told when there is room for more', async (t) => {
+  const client = new Client(await startServer(t, { RATE_LIMITS: 'on', MESSAGE_LENGTH_MAX: '1048576' }))
+  const [ada, bob] = [await client.join('ada'), await client.join('bob')]
+  // 4 MiB, as the text is counted.
+  const text = '😀'.repeat(1_048_576)
+
+  const [first, second, third] = [
+    await ada.send(bob, text),
+    await ada.send(bob, text),
+    await ada.send(bob, text),
+  ]
+
+  assert.deepEqual([first.status, second.status], [201, 201])
+  assert.deepEqual([third.status, third.body.code], [429, 'rate_limited'])
+  // At 512 KiB a second, less what came in while the first were sent.
+  const retryAfter = Number(third.headers.get('retry-after'))
+  assert.ok(retryAfter >= 1 && retryAfter <= 8, `${retryAfter} s`)
+  assert.equal((await bob.send(ada, text)).status, 201)
+})
+
 test('a secret can be rotated', async (t) => {
   const [old, fresh] = ['the old secret that is long enough', 'the new secret that is long enough']
   const first = await startServer(t, { JWT_SECRET: old, SESSION_POLICY: 'multi' })
@@ -111,6 +131,16 @@ test('a token bucket', async (t) => {
     for (const _ of range(1, 3)) assert.equal(buckets.take('ada', START_MS), 0)
     assert.equal(buckets.take('ada', START_MS), 100)
     assert.equal(buckets.take('ada', START_MS + 40), 60)
+  })
+
+  await t.test('takes as many as something costs, and says how long to wait for them', () => {
+    const buckets = bucketOf(1_000, 0.5)
+
+    assert.equal(buckets.take('ada', START_MS, 900), 0)
+    assert.equal(buckets.take('ada', START_MS, 300), 100)
+    assert.equal(buckets.take('ada', START_MS, 100), 0)
+    assert.equal(buckets.take('ada', START_MS + 150, 300), 0)
+    assert.equal(buckets.take('ada', START_MS + 150, 1), 0.5)
   })
 
   await t.test('gives one more each time that its interval is over', () => {

@@ -34,18 +34,23 @@ describe('npm run move', () => {
     const user = (await bob.user(ada)).body
     const carol = await new Client(old).join('carol')
     await carol.request('POST', '/v1/me/delete', { body: { password: passwordOf('carol') } })
+    const eve = await new Client(old).join('eve')
+    await ada.block(eve)
+    const { blocks } = (await ada.blocks()).body
     await old.stop()
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
     assert.match(
       stdout,
-      /account 3, session 2, known_address 2, message 251, restored_range 0, idempotency_key 1\.\n$/,
+      /account 4, session 3, known_address 3, block 1, message 251, restored_range 0, idempotency_key 1\.\n$/,
     )
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
     assert.deepEqual((await bobThere.user(ada)).body, user)
+    assert.deepEqual((await adaThere.blocks()).body.blocks, blocks)
+    assert.equal((await at(node, eve).send(ada, 'refused')).body.code, 'blocked')
     const { body } = await adaThere.poll({ wait: 0, limit: 500 })
     assert.deepEqual(seqsOf(body.messages), range(4, 251))
     assert.deepEqual(

@@ -145,7 +145,7 @@ const message = (seq: number, body: string): StoredMessage => ({
 /** An inbox with 1 000 people who send to it. */
 async function openInbox(t: TestContext) {
   const path = join(scratchFolder(t), 'pages.db')
-  const writer = await openWriter(path, { inboxLimit: 1e6 })
+  const writer = await openWriter(path, { inboxLimit: 1e6, inboxBytes: 1e9, senderLimit: 1e6 })
   const reader = openReader(path)
   atTheEnd(t, async () => {
     await reader.verbs.close()

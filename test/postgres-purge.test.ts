@@ -1,8 +1,9 @@
 /** Nodes purge the database that they share all at once, in small portions, and while messages come in. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Append, PurgePortion } from '../src/database/database.ts'
+import type { Append } from '../src/database/database.ts'
 import { openPostgres } from '../src/database/postgres/open.ts'
+import type { PurgePortion } from '../src/database/purge-portion.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
 import { messageId } from '../src/inbox/message-id.ts'
 import { range } from './support/client.ts'
@@ -21,7 +22,9 @@ before(async () => {
   cluster = await shareCluster()
   url = await cluster.createDatabase()
   for (const _ of range(1, 3))
-    stores.push(await openPostgres(url, { inboxLimit: 1e6 }, { warn: assert.fail }))
+    stores.push(
+      await openPostgres(url, { inboxLimit: 1e6, inboxBytes: 1e9, senderLimit: 1e6 }, { warn: assert.fail }),
+    )
 })
 
 after(async () => {

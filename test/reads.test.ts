@@ -303,7 +303,7 @@ it('operations on users, messages and tokens are limited, and refused before any
   // Whatever is asked of these fails in another way.
   const nothing = undefined as never
   const limited = [
-    ['lookups', 2_000, getUser(nothing, nothing, nothing, limits)],
+    ['lookups', 2_000, getUser(nothing, nothing, nothing, nothing, limits)],
     ['statuses', 2_000, getMessageStatus(nothing, limits)],
     ['acknowledgements', 20_000, acknowledge(nothing, limits)],
     ['renewals', 100, renewToken(nothing, limits)],

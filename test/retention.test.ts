@@ -301,9 +301,9 @@ async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promi
 async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
   const id = await idOf(sql, to)
   const rows = agesHours.map((hours, i) => [
-    ...[id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, hoursAgo(hours)],
+    ...[id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, hoursAgo(hours), 0],
   ])
-  await insert(sql, 'message (recipient_id, seq, id, sender_id, body, sent_at)', rows)
+  await insert(sql, 'message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)', rows)
   const counters = [agesHours.length, acknowledgedSeq]
   await sql.run('UPDATE account SET newest_seq = ?, acknowledged_seq = ? WHERE id = ?', ...counters, id)
 }

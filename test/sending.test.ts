@@ -177,3 +177,65 @@ test('an inbox with INBOX_LIMIT=3', async (t) => {
     assert.equal((await ada.send('ada', 'To myself')).status, 201)
   })
 })
+
+test('an inbox with SENDER_LIMIT=3 and INBOX_BYTES=1000', async (t) => {
+  const client = new Client(await startServer(t, { SENDER_LIMIT: '3', INBOX_BYTES: '1000' }))
+  const [ada, bob, grace] = [await client.join('ada'), await client.join('bob'), await client.join('grace')]
+  const codeOf = async (sending: Promise<{ status: number; body: { code?: string } }>) => {
+    const { status, body } = await sending
+    return body.code ?? status
+  }
+
+  await t.test(
+    'takes three messages of one sender, also of many that come at once, and still of others',
+    async () => {
+      const answers = await Promise.all(range(1, 10).map((i) => ada.send('grace', `message ${i}`)))
+
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 201, 201, ...Array(7).fill(409)])
+      assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
+      assert.equal(await codeOf(bob.send('grace', 'Another one')), 201)
+    },
+  )
+
+  await t.test('has room for as many of a sender as were acknowledged, by a call or by a poll', async () => {
+    await grace.acknowledge(1)
+    assert.equal(await codeOf(ada.send('grace', 'fits')), 201)
+    assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
+
+    await grace.poll({ after: 3, wait: 0 })
+    assert.deepEqual(
+      [await codeOf(ada.send('grace', 'fits')), await codeOf(ada.send('grace', 'fits'))],
+      [201, 201],
+    )
+    assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
+    await grace.poll({ after: 7, wait: 0 })
+  })
+
+  await t.test(
+    'takes 1 000 bytes, of which a sign has as many as it has in UTF-8, also of many at once',
+    async () => {
+      assert.equal(await codeOf(bob.send('grace', 'x'.repeat(700))), 201)
+      const answers = await Promise.all(
+        [ada, bob, grace].map((sender) => sender.send('grace', '€'.repeat(100))),
+      )
+
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409])
+      assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
+    },
+  )
+
+  await t.test('gives the first answer again to a repeat, though it is full', async () => {
+    await grace.poll({ after: 9, wait: 0 })
+    const first = await ada.send('grace', 'x'.repeat(1_000), 'a-key')
+    assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
+
+    assert.deepEqual((await ada.send('grace', 'x'.repeat(1_000), 'a-key')).body, first.body)
+  })
+
+  await t.test('takes a message of any size when nothing is unread', async () => {
+    await grace.poll({ after: 10, wait: 0 })
+
+    assert.equal(await codeOf(ada.send('grace', 'x'.repeat(5_000))), 201)
+    assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
+  })
+})

@@ -70,7 +70,7 @@ test('a client generated from the contract lives the whole life of two users', a
   const poll = adaApi.GET('/v1/inbox', { params: { query: { after: session.cursor, wait: 30 } } })
   const lookUp = async () =>
     got(await grace.GET('/v1/users/{username}', { params: { path: { username: 'ada' } } }))
-  await eventually('ada is online', async () => (await lookUp()).online)
+  await eventually('ada is online', async () => (await lookUp()).online === true)
   assert.equal((await lookUp()).displayName, 'Ada Lovelace')
   const live = got(await grace.POST('/v1/messages', { body: { to: 'ada', body: 'I found a moth.' } }))
   assert.equal(live.delivery, 'live')

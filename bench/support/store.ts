@@ -61,7 +61,8 @@ function insertPeople(database: SqliteFile.Database, accounts: number, hash: str
 /** In the order of time, as the server would have written them: the inboxes are mixed. */
 function insertMessages(database: SqliteFile.Database, { accounts, messages = 0, inboxes }: Contents) {
   const insertMessage = database.prepare(
-    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+    `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
   )
   const newest = new Map<number, number>()
   // Recent enough to be kept, whatever happens to it.
@@ -72,7 +73,7 @@ function insertMessages(database: SqliteFile.Database, { accounts, messages = 0,
     newest.set(recipient, seq)
     const msecs = fromMs + Math.floor(index / 1_000)
     const id = uuidToBytes(uuidv7({ msecs }))
-    insertMessage.run(recipient, seq, id, 1 + (index % accounts), BODY, msecs)
+    insertMessage.run(recipient, seq, id, 1 + (index % accounts), BODY, msecs, (seq - 1) * BODY.length)
   }
 }
 

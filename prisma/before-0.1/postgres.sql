@@ -1,4 +1,27 @@
 -- Leads a database of the last version before 0.1 to the tables of the first migration.
+ALTER TABLE "message" ADD COLUMN "bytes_before" BIGINT;
+UPDATE "message" SET "bytes_before" = "counted"."up_to" - octet_length("body")
+  FROM (SELECT "id", sum(octet_length("body")) OVER (PARTITION BY "recipient_id" ORDER BY "seq") AS "up_to"
+          FROM "message") AS "counted"
+ WHERE "message"."id" = "counted"."id";
+ALTER TABLE "message" ALTER COLUMN "bytes_before" SET NOT NULL;
+ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+UPDATE "account" SET "text_bytes" = "counted"."bytes"
+  FROM (SELECT "recipient_id", sum(octet_length("body")) AS "bytes" FROM "message" GROUP BY "recipient_id") AS "counted"
+ WHERE "account"."id" = "counted"."recipient_id";
+
+CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "seq" > 0;
+
+CREATE TABLE "block" (
+    "account_id" INTEGER NOT NULL,
+    "blocked_id" INTEGER NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "block_pkey" PRIMARY KEY ("account_id","blocked_id")
+);
+ALTER TABLE "block" ADD CONSTRAINT "block_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+ALTER TABLE "block" ADD CONSTRAINT "block_blocked_id_fkey" FOREIGN KEY ("blocked_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
 CREATE TABLE "restored_range" (
     "account_id" INTEGER NOT NULL,
     "from_seq" BIGINT NOT NULL,

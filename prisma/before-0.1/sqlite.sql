@@ -6,11 +6,15 @@ CREATE TABLE "new_message" (
     "sender_id" INTEGER NOT NULL,
     "body" TEXT NOT NULL,
     "sent_at" DATETIME NOT NULL,
+    "bytes_before" BIGINT NOT NULL,
 
     PRIMARY KEY ("recipient_id", "seq")
 );
-INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "body", "sent_at")
-SELECT "recipient_id", "seq", "id", "sender_id", "json" ->> 'body', "sent_at" FROM "message" ORDER BY "position";
+INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "body", "sent_at", "bytes_before")
+SELECT "recipient_id", "seq", "id", "sender_id", "json" ->> 'body', "sent_at",
+       sum(octet_length("json" ->> 'body')) OVER (PARTITION BY "recipient_id" ORDER BY "seq")
+         - octet_length("json" ->> 'body')
+  FROM "message" ORDER BY "position";
 DROP TABLE "message";
 DROP TABLE "inbox_entry";
 DROP TABLE "inbox_index";
@@ -19,6 +23,17 @@ CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 ALTER TABLE "account" ADD COLUMN "newest_seq" BIGINT NOT NULL DEFAULT 0;
 UPDATE "account" SET "newest_seq" = "purged_seq";
+ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+
+CREATE TABLE "block" (
+    "account_id" INTEGER NOT NULL,
+    "blocked_id" INTEGER NOT NULL,
+    "created_at" DATETIME NOT NULL,
+
+    PRIMARY KEY ("account_id", "blocked_id"),
+    CONSTRAINT "block_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "block_blocked_id_fkey" FOREIGN KEY ("blocked_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
 
 CREATE TABLE "restored_range" (
     "account_id" INTEGER NOT NULL,

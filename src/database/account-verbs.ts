@@ -1,5 +1,17 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type { Account, Database, KnownAddress, NewAccount, Proven, Session } from './database.ts'
+import type {
+  Account,
+  BlockOutcome,
+  Database,
+  KnownAddress,
+  NewAccount,
+  Owner,
+  Proven,
+  Session,
+} from './database.ts'
+
+/** Accounts that one account may block. */
+const BLOCKS_MAX = 1_000
 
 type AccountVerbs = Pick<
   Database,
@@ -10,6 +22,8 @@ type AccountVerbs = Pick<
   | 'openSession'
   | 'extendSession'
   | 'endSession'
+  | 'block'
+  | 'unblock'
 >
 
 /** Addresses that are known of an account. One more, and that of the oldest login is forgotten. */
@@ -63,6 +77,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         })
         if (count === 0) return undefined
         await tx.knownAddress.deleteMany({ where: { accountId: id } })
+        await tx.block.deleteMany({ where: { accountId: id } })
         return endSessions(tx, { accountId: id })
       })
     },
@@ -101,6 +116,28 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
 
     async endSession(sessionId: string): Promise<void> {
       await prisma.session.deleteMany({ where: { id: sessionId } })
+    },
+
+    block({ accountId }: Owner, username: string, createdAtMs: number): Promise<BlockOutcome> {
+      return prisma.$transaction(async (tx) => {
+        // Written, though nothing changes: of two blocks at two nodes the second waits here for the first.
+        await tx.account.updateMany({ where: { id: accountId, deletedAt: null }, data: { deletedAt: null } })
+        const blocked = await tx.account.findUnique({ where: { username, deletedAt: null } })
+        if (!blocked) return 'user_not_found'
+        const key = { accountId, blockedId: blocked.id }
+        if (await tx.block.findUnique({ where: { accountId_blockedId: key } })) return 'blocked'
+        const count = await tx.block.count({ where: { accountId, blocked: { deletedAt: null } } })
+        if (count >= BLOCKS_MAX) return 'too_many_blocks'
+        await tx.block.create({ data: { ...key, createdAt: new Date(createdAtMs) } })
+        return 'blocked'
+      })
+    },
+
+    async unblock({ accountId }: Owner, username: string): Promise<boolean> {
+      const blocked = await prisma.account.findUnique({ where: { username, deletedAt: null } })
+      if (!blocked) return false
+      await prisma.block.deleteMany({ where: { accountId, blockedId: blocked.id } })
+      return true
     },
   }
 }

@@ -1,3 +1,5 @@
+import type { PurgePortion } from './purge-portion.ts'
+
 /**
  * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
@@ -36,11 +38,20 @@ export interface Database {
   extendSession(sessionId: string, expiresAtMs: number): Promise<boolean>
   endSession(sessionId: string): Promise<void>
 
+  /** Whether an account has blocked another one. */
+  isBlocked(accountId: number, blockedId: number): Promise<boolean>
+  /** The accounts that an account has blocked, in the order of their names. */
+  listBlocks(accountId: number): Promise<Block[]>
+  /** Refuses messages of that name from now on, at every node; does nothing when they are refused already. */
+  block(owner: Owner, username: string, createdAtMs: number): Promise<BlockOutcome>
+  /** Takes messages of that name again; false when nobody has it. */
+  unblock(owner: Owner, username: string): Promise<boolean>
+
   /**
    * Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. A sender and
    * an idempotency key are in it once.
    */
-  commit(batch: Batch): Promise<AppendOutcome[]>
+  commit(batch: Batch): Promise<CommitOutcome[]>
   /** The messages from there on, as many as the size allows. */
   readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
   /** The newest number of an inbox. */
@@ -91,6 +102,19 @@ export interface Account extends NewAccount {
  * one by now, or the account was deleted, the verb does nothing and resolves with undefined.
  */
 export type Proven = Pick<Account, 'id' | 'passwordHash'>
+
+/** The owner of an inbox. */
+export interface Owner {
+  accountId: number
+  username: string
+}
+
+export interface Block {
+  username: string
+  createdAtMs: number
+}
+
+export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
 
 export interface Session {
   id: string
@@ -147,7 +171,17 @@ export type AppendOutcome =
   | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
   | { kind: 'idempotency_key_reused' }
   | { kind: 'recipient_not_found' }
+  /** The recipient has blocked the sender. */
+  | { kind: 'blocked' }
   | { kind: 'inbox_full' }
+  /** The inbox has as many unread messages of this sender as it takes. */
+  | { kind: 'too_many_unread' }
+
+/**
+ * What a commit says of an append. An undecided one was not written: the inbox had no room for another one of
+ * the batch, and the next commit can tell whether there is room for this one.
+ */
+export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
 
 export interface Acknowledgement {
   sessionId: string
@@ -201,26 +235,12 @@ export interface MessageRecord {
   acknowledged: boolean
 }
 
-export interface PurgePortion {
-  /** Where the last portion ended; 0 to begin. */
-  fromAccountId: number
-  /** Messages sent before this may go when every living session has acknowledged them. */
-  acknowledgedBeforeMs: number
-  /** Messages sent before this may go, acknowledged or not; -Infinity when they never may. */
-  unacknowledgedBeforeMs: number
-  /** But none sent before this, unless acknowledged: their date is not to be believed. */
-  unacknowledgedFromMs: number
-  /** Idempotency keys dated up to this may go, and those dated after that. */
-  keysBeforeMs: number
-  keysAfterMs: number
-  /** Sessions that end before this may go. */
-  sessionsBeforeMs: number
-  /** By this a session that has not expired is alive. */
-  nowMs: number
-}
-
 /** What a store must know of the configuration. */
 export interface StoreLimits {
   /** Unacknowledged messages an inbox takes. */
   inboxLimit: number
+  /** Bytes of unacknowledged text an inbox takes, in UTF-8; an empty one takes a message of any size. */
+  inboxBytes: number
+  /** Unacknowledged messages of one sender an inbox takes. */
+  senderLimit: number
 }

@@ -12,14 +12,16 @@
  *   see          is always deferred: losing it ages a date
  *   flushed      resolves when all of the above that came before is in the store
  *
- * An inbox that is full may have been read since, by an acknowledgement that is deferred: the commit that
- * takes it along tries those messages once more. A batch that fails was not written at all: those who wait
+ * An inbox that has no room may have been read since, by an acknowledgement that is deferred: the commit that
+ * takes it along tries those messages once more. So does the next commit those that the store left undecided.
+ * A batch that fails was not written at all: those who wait
  * for it, or for what came after it, get the error, and what was deferred is kept for the next one.
  */
 import {
   type Acknowledgement,
   type Append,
   type AppendOutcome,
+  type CommitOutcome,
   type Database,
   DatabaseUnavailable,
   type Sighting,
@@ -50,6 +52,9 @@ const LAZY_MS = 500
 
 /** With so much held back the next commit takes it along: at 6 µs each, others wait 6 ms for it. */
 const HELD_MAX = 1_000
+
+/** What an acknowledgement may change. */
+const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set(['inbox_full', 'too_many_unread'])
 
 const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }
 
@@ -194,25 +199,27 @@ export class CommitQueue {
     this.#actedUpon = this.#actUpon(going, commit, this.#actedUpon)
   }
 
-  async #actUpon(going: Going, commit: Promise<AppendOutcome[]>, older: Promise<void>): Promise<void> {
+  async #actUpon(going: Going, commit: Promise<CommitOutcome[]>, older: Promise<void>): Promise<void> {
     const [result] = await Promise.allSettled([commit, older])
     if (result.status === 'fulfilled') this.#succeed(going, result.value)
     else this.#fail(going, result.reason)
   }
 
-  #succeed(going: Going, outcomes: AppendOutcome[]) {
+  #succeed(going: Going, outcomes: CommitOutcome[]) {
     const { riders, appends, repeats, flushes, acknowledged, mayFindRoom } = going
     this.#underWay.delete(going)
     this.#held.written(riders)
-    // Not spread, as in poll.ts.
-    const written = appends.map(({ append, resolve, reject }, index) => ({
-      append,
-      outcome: outcomes[index] as AppendOutcome,
-      resolve,
-      reject,
-    }))
+    const undecided: WaitingAppend[] = []
+    const written: WrittenAppend[] = []
+    for (const [index, waiting] of appends.entries()) {
+      const outcome = outcomes[index] as CommitOutcome
+      const { append, resolve, reject } = waiting
+      // Not spread, as in poll.ts.
+      if (outcome.kind === 'undecided') undecided.push(waiting)
+      else written.push({ append, outcome, resolve, reject })
+    }
     const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
-    if (unknown.length > 0) this.#appends.unshift(...unknown)
+    if (undecided.length + unknown.length > 0) this.#appends.unshift(...undecided, ...unknown)
     const answered = mayFindRoom ? this.#tryFullAgain(written) : written
     // Start the next commit first, so that the disk is busy while the senders are answered.
     this.#commitWhatWaits()
@@ -232,12 +239,12 @@ export class CommitQueue {
     this.#commitWhatWaits()
   }
 
-  /** Puts those whose inbox was full before all others. Returns the rest. */
+  /** Puts those whose inbox had no room before all others. Returns the rest. */
   #tryFullAgain(written: WrittenAppend[]): WrittenAppend[] {
-    const full = written.filter(({ outcome }) => outcome.kind === 'inbox_full')
+    const full = written.filter(({ outcome }) => NO_ROOM.has(outcome.kind))
     if (full.length === 0) return written
     this.#appends.unshift(...full)
     this.#takesHeld = true
-    return written.filter(({ outcome }) => outcome.kind !== 'inbox_full')
+    return written.filter(({ outcome }) => !NO_ROOM.has(outcome.kind))
   }
 }

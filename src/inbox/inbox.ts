@@ -75,7 +75,7 @@ export class Inbox {
   /**
    * Adds a message to the recipient's inbox. Resolves when it is on the disk.
    *
-   * @throws Problem recipient_not_found, inbox_full, idempotency_key_reused
+   * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
    */
   async append(sending: Sending): Promise<Receipt> {
     const nowMs = this.#history.now()

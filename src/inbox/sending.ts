@@ -45,7 +45,7 @@ export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): St
   sentAtMs,
 })
 
-/** @throws Problem recipient_not_found, inbox_full, idempotency_key_reused */
+/** @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused */
 export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Receipt {
   switch (outcome.kind) {
     case 'appended':
@@ -54,6 +54,13 @@ export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome):
       return { id: outcome.id, sentAtMs: outcome.sentAtMs, live: outcome.live, replayed: true }
     case 'recipient_not_found':
       throw new Problem('recipient_not_found', `There is nobody by the name of ${to}.`)
+    case 'blocked':
+      throw new Problem('blocked', `${to} does not take messages from this account.`)
+    case 'too_many_unread':
+      throw new Problem(
+        'too_many_unread',
+        `The inbox of ${to} takes no more of this account until its owner has read some of it.`,
+      )
     case 'inbox_full':
       throw new Problem('inbox_full', `The inbox of ${to} takes no more until its owner has read some of it.`)
     case 'idempotency_key_reused':

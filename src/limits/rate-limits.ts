@@ -5,6 +5,8 @@ import { type Rate, TokenBuckets } from './token-buckets.ts'
 const limits = {
   /** Messages of one sender. */
   sends: { burst: 500, everyMs: 20, code: 'rate_limited' },
+  /** Bytes of their text, in UTF-8: 8 MiB at once, and then 512 KiB a second. */
+  sentBytes: { burst: 8 * 1_048_576, everyMs: 1_000 / 524_288, code: 'rate_limited' },
   /** Names that one account looks up: an app may show hundreds of contacts, and ask for each at its start. */
   lookups: { burst: 2_000, everyMs: 20, code: 'rate_limited' },
   /** States of messages that one account asks for. */
@@ -13,6 +15,8 @@ const limits = {
   acknowledgements: { burst: 20_000, everyMs: 1, code: 'rate_limited' },
   /** Tokens that one account renews; each is written to the disk. */
   renewals: { burst: 100, everyMs: 1_000, code: 'rate_limited' },
+  /** Looking at or changing the block list. */
+  blocks: { burst: 60, everyMs: 500, code: 'rate_limited' },
 } as const satisfies Record<string, Rate & { code: ProblemCode }>
 
 type Limit = keyof typeof limits
@@ -27,9 +31,12 @@ export class RateLimits {
     this.#buckets = enabled ? (Object.fromEntries(buckets) as Record<Limit, TokenBuckets>) : undefined
   }
 
-  /** @throws Problem 429 with `Retry-After` when the limit is reached */
-  take(limit: Limit, key: string | number): void {
-    const waitMs = this.#buckets?.[limit].take(key) ?? 0
+  /**
+   * @param cost how much of the limit this takes
+   * @throws Problem 429 with `Retry-After` when the limit is reached
+   */
+  take(limit: Limit, key: string | number, cost = 1): void {
+    const waitMs = this.#buckets?.[limit].take(key, undefined, cost) ?? 0
     if (waitMs > 0) throw tooEarly(limits[limit].code, waitMs)
   }
 }

@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Blocks } from '../accounts/blocks.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
@@ -8,7 +9,13 @@ import { Problem } from '../problems.ts'
 
 /** GET /v1/users/{username} */
 export const getUser =
-  (accounts: Accounts, inbox: Inbox, presence: Presence, limits: RateLimits): Handler<'getUser'> =>
+  (
+    accounts: Accounts,
+    blocks: Blocks,
+    inbox: Inbox,
+    presence: Presence,
+    limits: RateLimits,
+  ): Handler<'getUser'> =>
   async (request) => {
     limits.take('lookups', request.identity.session.accountId)
     const username = request.params.username.toLowerCase()
@@ -17,11 +24,13 @@ export const getUser =
     const account = await accounts.find(username)
 
     if (!account) throw new Problem('user_not_found', `There is nobody by the name of ${username}.`)
+    const { displayName } = account
+    if (await blocks.has(account.id, request.identity.session.accountId)) return { username, displayName }
     const knownMs = Math.max(beforeMs, inbox.lastSeenAtMs(username), account.lastSeenAtMs ?? 0)
     const { online, lastSeenAtMs } = await presence.of(username, knownMs)
     return {
       username,
-      displayName: account.displayName,
+      displayName,
       online,
       ...(lastSeenAtMs && { lastSeenAt: timestamp(lastSeenAtMs) }),
     }

@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Blocks } from '../accounts/blocks.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
@@ -6,24 +7,31 @@ import type { Database } from '../database/database.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Presence } from '../inbox/presence.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
+import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import { acknowledge } from './acknowledge.ts'
+import { block } from './block.ts'
 import { changePassword } from './changePassword.ts'
 import { deleteAccount } from './deleteAccount.ts'
 import { getHealth } from './getHealth.ts'
 import { getMessageStatus } from './getMessageStatus.ts'
 import { getReadiness } from './getReadiness.ts'
 import { getUser } from './getUser.ts'
+import { listBlocks } from './listBlocks.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { readInbox } from './readInbox.ts'
 import { register } from './register.ts'
 import { renewToken } from './renewToken.ts'
 import { sendMessage } from './sendMessage.ts'
+import { unblock } from './unblock.ts'
 
 export interface Parts {
   accounts: Accounts
   knownAddresses: KnownAddresses
+  blocks: Blocks
+  /** Undefined where the disk is not this machine's affair. */
+  disk: DiskSpace | undefined
   sessions: Sessions
   inbox: Inbox
   presence: Presence
@@ -36,6 +44,8 @@ export interface Parts {
 export const handlers = ({
   accounts,
   knownAddresses,
+  blocks,
+  disk,
   sessions,
   inbox,
   presence,
@@ -47,13 +57,16 @@ export const handlers = ({
   login: login(accounts, sessions, inbox, knownAddresses, accountLimits),
   renewToken: renewToken(sessions, limits),
   logout: logout(sessions, inbox),
-  sendMessage: sendMessage(inbox, limits),
+  sendMessage: sendMessage(inbox, limits, disk),
   getMessageStatus: getMessageStatus(inbox, limits),
   readInbox: readInbox(inbox),
   acknowledge: acknowledge(inbox, limits),
-  getUser: getUser(accounts, inbox, presence, limits),
+  getUser: getUser(accounts, blocks, inbox, presence, limits),
   changePassword: changePassword(accounts, accountLimits),
   deleteAccount: deleteAccount(accounts, accountLimits),
+  listBlocks: listBlocks(blocks, limits),
+  block: block(blocks, limits),
+  unblock: unblock(blocks, limits),
   getHealth: getHealth(),
   getReadiness: getReadiness(database),
 })

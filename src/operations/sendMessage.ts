@@ -1,16 +1,19 @@
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
+import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
 /** POST /v1/messages: accepted means durable; the answer comes after the commit. */
 export const sendMessage =
-  (inbox: Inbox, limits: RateLimits): Handler<'sendMessage'> =>
+  (inbox: Inbox, limits: RateLimits, disk: DiskSpace | undefined): Handler<'sendMessage'> =>
   async (request, reply) => {
     const { session } = request.identity
     const { body } = request.body
     const to = request.body.to.toLowerCase()
     limits.take('sends', session.accountId)
+    limits.take('sentBytes', session.accountId, Buffer.byteLength(body))
+    disk?.refuseWhenShort()
 
     const idempotencyKey = keyOf(request.headers['idempotency-key'])
     const receipt = await inbox.append({ sender: session, to, body, idempotencyKey })

@@ -15,8 +15,8 @@ const LOG_BYTES_MAX = 64 * 1024 * 1024
 
 const FILL = `
   WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${MESSAGES})
-  INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at)
-  SELECT 1, n, randomblob(16), 1, printf('%.100c', 'x'), 0 FROM numbers`
+  INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
+  SELECT 1, n, randomblob(16), 1, printf('%.100c', 'x'), 0, 100 * (n - 1) FROM numbers`
 
 it('a million messages that go at once leave the log as short as it always is, and sends go on', async (t) => {
   const first = await startServer(t)

@@ -130,6 +130,18 @@ export class Person {
     return this.request('GET', `/v1/users/${nameOf(username)}`)
   }
 
+  blocks() {
+    return this.request('GET', '/v1/me/blocks')
+  }
+
+  block(username: string | Person) {
+    return this.request('PUT', `/v1/me/blocks/${nameOf(username)}`)
+  }
+
+  unblock(username: string | Person) {
+    return this.request('DELETE', `/v1/me/blocks/${nameOf(username)}`)
+  }
+
   logout() {
     return this.request('POST', '/v1/logout')
   }

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { monotonicMs } from '../../clock.ts'
-import type { Database, PurgePortion } from '../database.ts'
+import type { Database } from '../database.ts'
+import type { PurgePortion } from '../purge-portion.ts'
 import { NOW, timestampOf } from './fragments.ts'
 
 /** What one portion looks at and removes at the most: some milliseconds of work. */

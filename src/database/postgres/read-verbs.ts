@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type { Block, Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
 import { bytesToUuid } from '../uuid.ts'
 import { msOf } from './fragments.ts'
 
@@ -19,12 +19,12 @@ SELECT newest_seq, start.seq AS after, page.*,
   LEFT JOIN LATERAL (
    SELECT message.seq, message.id, username AS "from", body, ${msOf('sent_at')} AS sent_at_ms
      FROM (
-       SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_before
+       SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_ahead
          FROM message
         WHERE recipient_id = account.id AND seq > start.seq ORDER BY seq LIMIT $4
      ) AS message
      JOIN account AS sender ON sender.id = sender_id
-    WHERE bytes_before < $5
+    WHERE bytes_ahead < $5
  ) AS page ON true
  WHERE account.id = $1
  ORDER BY page.seq`
@@ -62,9 +62,23 @@ SELECT max(${msOf('last_login_at')}) AS ms
   FROM known_address JOIN account ON account.id = account_id
  WHERE username = $1 AND address = ANY ($2::bytea[])`
 
+const IS_BLOCKED = 'SELECT FROM block WHERE account_id = $1 AND blocked_id = $2'
+
+const LIST_BLOCKS = `
+SELECT username, ${msOf('block.created_at')} AS "createdAtMs"
+  FROM block JOIN account ON account.id = blocked_id
+ WHERE account_id = $1 AND deleted_at IS NULL ORDER BY username COLLATE "C"`
+
 type ReadVerbs = Pick<
   Database,
-  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'lastLoginFrom' | 'ping'
+  | 'readInbox'
+  | 'newestSeq'
+  | 'findMessage'
+  | 'findSession'
+  | 'lastLoginFrom'
+  | 'isBlocked'
+  | 'listBlocks'
+  | 'ping'
 >
 
 /** What is read on the path of a message, by statements that are parsed once a connection. */
@@ -106,6 +120,9 @@ export function readVerbs(pool: pg.Pool): ReadVerbs {
       const [row] = await run<{ ms: number | null }>('last_login', LAST_LOGIN, [username, hashes])
       return row?.ms ?? undefined
     },
+    isBlocked: async (accountId, blockedId) =>
+      (await run('is_blocked', IS_BLOCKED, [accountId, blockedId])).length > 0,
+    listBlocks: (accountId) => run<Block>('list_blocks', LIST_BLOCKS, [accountId]),
     ping: async () => {
       await run('ping', 'SELECT FROM account LIMIT 1', [])
     },

@@ -11,6 +11,7 @@ import type {
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 import type { Recipient, Recipients } from './recipients.ts'
+import { UnreadBySender } from './unread-by-sender.ts'
 
 interface StoredKey {
   fingerprint: Buffer
@@ -21,7 +22,7 @@ interface StoredKey {
 
 /** Values in the order of the columns that a statement names. */
 type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
-type MessageRow = [number, number, Uint8Array, number, string, number]
+type MessageRow = [number, number, Uint8Array, number, string, number, number]
 
 /**
  * The group commit in SQLite: one synchronous run of prepared statements, so that nothing can come between
@@ -30,8 +31,9 @@ type MessageRow = [number, number, Uint8Array, number, string, number]
 export function commitVerb(
   connection: SqliteFile.Database,
   recipients: Recipients,
-  { inboxLimit }: StoreLimits,
+  { inboxLimit, inboxBytes, senderLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
+  const unreadBySender = new UnreadBySender(connection)
   const acknowledgeSession = connection.prepare<Acknowledgement>(
     'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
   )
@@ -53,7 +55,11 @@ export function commitVerb(
      VALUES (?, ?, ?, ?, ?, ?)`,
   )
   const insertMessage = connection.prepare<MessageRow>(
-    'INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at) VALUES (?, ?, ?, ?, ?, ?)',
+    `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  )
+  const findBlock = connection.prepare<[accountId: number, blockedId: number]>(
+    'SELECT 1 FROM block WHERE account_id = ? AND blocked_id = ?',
   )
 
   const commitAll = connection.transaction((batch: Batch): AppendOutcome[] => {
@@ -79,20 +85,36 @@ export function commitVerb(
       }
     }
 
-    let recipient = recipients.find(to)
-    if (recipient && isFull(recipient)) recipient = recipients.refresh(to)
+    const recipient = recipients.find(to)
     if (!recipient) return { kind: 'recipient_not_found' }
-    if (isFull(recipient)) return { kind: 'inbox_full' }
+    if (recipient.blocks && findBlock.get(recipient.id, senderId)) return { kind: 'blocked' }
+    const bytes = Buffer.byteLength(body)
+    if (refusal(recipient, senderId, bytes)) {
+      recipients.refresh(recipient)
+      const kind = refusal(recipient, senderId, bytes)
+      if (kind) return { kind }
+    }
 
     recipient.newest += 1
     const id = uuidToBytes(append.id)
-    insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs)
+    insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs, recipient.bytes)
+    recipient.bytes += bytes
+    unreadBySender.added(recipient, senderId)
     if (idempotency)
       putKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
     return { kind: 'appended', seq: recipient.newest, live }
   }
 
-  const isFull = ({ newest, read }: Recipient) => newest - read >= inboxLimit
+  /** Why an inbox does not take a message, by what is known of it. */
+  function refusal(recipient: Recipient, senderId: number, bytes: number) {
+    const unread = recipient.newest - recipient.read
+    if (unread >= inboxLimit) return 'inbox_full'
+    const unreadBytes = recipient.bytes - recipient.bytesRead
+    if (unread > 0 && unreadBytes + bytes > inboxBytes) return 'inbox_full'
+    const isCrowded = unread >= senderLimit
+    if (isCrowded && unreadBySender.count(recipient, senderId) >= senderLimit) return 'too_many_unread'
+    return undefined
+  }
 
   return {
     commit: async (batch) => {
@@ -102,6 +124,7 @@ export function commitVerb(
         return commitAll.immediate(batch)
       } catch (error) {
         recipients.forget()
+        unreadBySender.forget()
         throw error
       }
     },

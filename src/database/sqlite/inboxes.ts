@@ -7,8 +7,13 @@
 export const NEWEST_SEQ =
   'max(newest_seq, coalesce((SELECT max(seq) FROM message WHERE recipient_id = account.id), 0))'
 
+/** Bytes of text that came up to the last message; where there is none, every number is as good. */
+export const TEXT_BYTES = `coalesce((
+  SELECT bytes_before + octet_length(body) FROM message
+   WHERE recipient_id = account.id ORDER BY seq DESC LIMIT 1), 0)`
+
 /** How far an inbox was read: what lies behind is unread. */
-const READ_SEQ = 'max(acknowledged_seq, purged_seq)'
+export const READ_SEQ = 'max(acknowledged_seq, purged_seq)'
 
 /** How far an inbox was read, plus the numbers behind that were skipped at a restore and hold no message. */
 export const READ_OR_SKIPPED = `${READ_SEQ} + coalesce((

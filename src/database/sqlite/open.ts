@@ -31,6 +31,8 @@ export async function openSqlite(
     openSession: write('openSession'),
     extendSession: write('extendSession'),
     endSession: write('endSession'),
+    block: write('block'),
+    unblock: write('unblock'),
     commit: write('commit'),
     purge: write('purge'),
     readInbox: read('readInbox'),
@@ -39,6 +41,8 @@ export async function openSqlite(
     findSession: read('findSession'),
     lastLoginFrom: read('lastLoginFrom'),
     findMessage: read('findMessage'),
+    isBlocked: read('isBlocked'),
+    listBlocks: read('listBlocks'),
     ping: async () => {
       await Promise.all([write('ping')(), read('ping')()])
     },

@@ -1,5 +1,6 @@
 import type SqliteFile from 'better-sqlite3'
-import type { Database, PurgePortion } from '../database.ts'
+import type { Database } from '../database.ts'
+import type { PurgePortion } from '../purge-portion.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */

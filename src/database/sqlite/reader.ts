@@ -1,6 +1,7 @@
 import type SqliteFile from 'better-sqlite3'
 import type {
   Account,
+  Block,
   Database,
   MessageRecord,
   OwnedSession,
@@ -15,7 +16,15 @@ import { NEWEST_SEQ } from './inboxes.ts'
 
 export type ReadVerbs = Pick<
   Database,
-  'readInbox' | 'newestSeq' | 'findMessage' | 'findSession' | 'findAccount' | 'lastLoginFrom' | 'ping'
+  | 'readInbox'
+  | 'newestSeq'
+  | 'findMessage'
+  | 'findSession'
+  | 'findAccount'
+  | 'lastLoginFrom'
+  | 'isBlocked'
+  | 'listBlocks'
+  | 'ping'
 >
 
 interface MessageRow extends Omit<StoredMessage, 'id'> {
@@ -104,6 +113,14 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
         WHERE username = ? AND address = ?`,
     )
     .pluck()
+  const blockOf = connection.prepare<[accountId: number, blockedId: number]>(
+    'SELECT 1 FROM block WHERE account_id = ? AND blocked_id = ?',
+  )
+  const blocksOf = connection.prepare<[accountId: number], Block>(
+    `SELECT username, block.created_at AS createdAtMs
+       FROM block JOIN account ON account.id = blocked_id
+      WHERE account_id = ? AND deleted_at IS NULL ORDER BY username`,
+  )
   const anyAccount = connection.prepare('SELECT 1 FROM account LIMIT 1')
 
   return {
@@ -122,6 +139,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
       const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
       return found.length > 0 ? Math.max(...found) : undefined
     },
+    isBlocked: async (accountId, blockedId) => blockOf.get(accountId, blockedId) !== undefined,
+    listBlocks: async (accountId) => blocksOf.all(accountId),
     ping: async () => void anyAccount.get(),
   }
 }

@@ -51,6 +51,10 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
     ...accounts,
     deleteAccount: (account, deletedAtMs) =>
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
+    block: (owner, blocked, createdAtMs) =>
+      accounts.block(owner, blocked, createdAtMs).finally(() => recipients.forgetOne(owner.username)),
+    unblock: (owner, blocked) =>
+      accounts.unblock(owner, blocked).finally(() => recipients.forgetOne(owner.username)),
     ...commitVerb(statements, recipients, limits),
     ...purgeVerb(statements, checkpoints.isLogLong),
     ping: async () => void writeSomething.run(),

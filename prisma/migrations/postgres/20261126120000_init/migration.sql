@@ -10,6 +10,7 @@ CREATE TABLE "account" (
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
     "purged_seq" BIGINT NOT NULL DEFAULT 0,
+    "text_bytes" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "account_pkey" PRIMARY KEY ("id")
 );
@@ -59,8 +60,18 @@ CREATE TABLE "message" (
     "sender_id" INTEGER NOT NULL,
     "body" TEXT NOT NULL,
     "sent_at" TIMESTAMP(3) NOT NULL,
+    "bytes_before" BIGINT NOT NULL,
 
     CONSTRAINT "message_pkey" PRIMARY KEY ("recipient_id","seq")
+);
+
+-- CreateTable
+CREATE TABLE "block" (
+    "account_id" INTEGER NOT NULL,
+    "blocked_id" INTEGER NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "block_pkey" PRIMARY KEY ("account_id","blocked_id")
 );
 
 -- CreateTable
@@ -123,7 +134,17 @@ ALTER TABLE "presence" ADD CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("s
 ALTER TABLE "presence" ADD CONSTRAINT "presence_node_id_fkey" FOREIGN KEY ("node_id") REFERENCES "node"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
+ALTER TABLE "block" ADD CONSTRAINT "block_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "block" ADD CONSTRAINT "block_blocked_id_fkey" FOREIGN KEY ("blocked_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
 ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- The unread messages of one sender, counted where an inbox is crowded. Partial, so that Prisma leaves it alone:
+-- SQLite has no such index, because its one writer counts in memory.
+CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "seq" > 0;
 
 -- Counters change with every message: a row's next version finds room beside it, and needs no new index entries.
 ALTER TABLE "account" SET (fillfactor = 70);

@@ -9,7 +9,8 @@ CREATE TABLE "account" (
     "last_seen_at" DATETIME,
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
-    "purged_seq" BIGINT NOT NULL DEFAULT 0
+    "purged_seq" BIGINT NOT NULL DEFAULT 0,
+    "text_bytes" BIGINT NOT NULL DEFAULT 0
 );
 
 -- CreateTable
@@ -57,8 +58,20 @@ CREATE TABLE "message" (
     "sender_id" INTEGER NOT NULL,
     "body" TEXT NOT NULL,
     "sent_at" DATETIME NOT NULL,
+    "bytes_before" BIGINT NOT NULL,
 
     PRIMARY KEY ("recipient_id", "seq")
+);
+
+-- CreateTable
+CREATE TABLE "block" (
+    "account_id" INTEGER NOT NULL,
+    "blocked_id" INTEGER NOT NULL,
+    "created_at" DATETIME NOT NULL,
+
+    PRIMARY KEY ("account_id", "blocked_id"),
+    CONSTRAINT "block_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "block_blocked_id_fkey" FOREIGN KEY ("blocked_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
 -- CreateTable

@@ -1,0 +1,77 @@
+import { statfs } from 'node:fs/promises'
+import { overloaded } from '../problems.ts'
+
+const LOOK_EVERY_MS = 1_000
+
+/** Space is not made in a moment: somebody must make it. */
+const RETRY_AFTER_SECONDS = 30
+
+export interface DiskLog {
+  warn: (fields: object, message: string) => void
+  info: (message: string) => void
+}
+
+/** Keeps a disk from being filled by messages, so that there is room for what makes room again. */
+export class DiskSpace {
+  readonly #freeMin: number
+  readonly #readFree: () => Promise<number>
+  readonly #log: DiskLog
+  #isShort = false
+  #cannotRead = false
+  #timer: NodeJS.Timeout | undefined
+
+  /**
+   * @param freeMin bytes; with fewer free, messages are refused
+   * @param readFree gives the bytes that are free
+   */
+  constructor(freeMin: number, readFree: () => Promise<number>, log: DiskLog) {
+    this.#freeMin = freeMin
+    this.#readFree = readFree
+    this.#log = log
+  }
+
+  /** @throws Problem overloaded */
+  refuseWhenShort(): void {
+    if (this.#isShort) throw overloaded('The disk has no room for more messages.', RETRY_AFTER_SECONDS)
+  }
+
+  /** Looks now, and then once a second. */
+  async watch(): Promise<void> {
+    await this.look()
+    this.#timer = setTimeout(() => void this.watch(), LOOK_EVERY_MS).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Looks how much is free. Where that cannot be read, what was last known holds. */
+  async look(): Promise<void> {
+    try {
+      const free = await this.#readFree()
+      this.#note(free)
+      this.#cannotRead = false
+    } catch (error) {
+      if (!this.#cannotRead) this.#log.warn({ err: error }, 'The free space of the disk cannot be read.')
+      this.#cannotRead = true
+    }
+  }
+
+  #note(free: number) {
+    const isShort = free < this.#freeMin
+    if (isShort && !this.#isShort)
+      this.#log.warn({ free, freeMin: this.#freeMin }, 'The disk is short of space: messages are refused.')
+    if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are taken.')
+    this.#isShort = isShort
+  }
+}
+
+/**
+ * How much is free on the disk of a file, for those who may write there.
+ *
+ * @returns bytes
+ */
+export async function freeSpace(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path)
+  return bavail * bsize
+}

@@ -1,0 +1,308 @@
+/** What an inbox takes, decided by the store: as if messages came one by one, however they come. */
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext, test } from 'node:test'
+import SqliteFile from 'better-sqlite3'
+import pg from 'pg'
+import type { Append, AppendOutcome, Batch, Database } from '../src/database/database.ts'
+import { commitVerb as postgresCommit } from '../src/database/postgres/commit-verb.ts'
+import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit-verb.ts'
+import { Recipients } from '../src/database/sqlite/recipients.ts'
+import { range } from './support/client.ts'
+import { fileOf, itOnSqlite, newDatabase, onPostgres } from './support/databases.ts'
+import { atTheEnd } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
+import { randomFrom } from './support/random.ts'
+import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores.ts'
+
+const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
+const ROUNDS = 200
+
+const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], sightings: [], appends })
+
+/** An inbox that takes messages one by one. */
+class ModelInbox {
+  newest = 0
+  unread: { seq: number; senderId: number; bytes: number }[] = []
+  blocked = new Set<number>()
+
+  append(senderId: number, bytes: number): AppendOutcome['kind'] {
+    const sum = this.unread.reduce((all, message) => all + message.bytes, 0)
+    if (this.blocked.has(senderId)) return 'blocked'
+    if (this.unread.length >= LIMITS.inboxLimit) return 'inbox_full'
+    if (this.unread.length > 0 && sum + bytes > LIMITS.inboxBytes) return 'inbox_full'
+    if (this.unread.filter((message) => message.senderId === senderId).length >= LIMITS.senderLimit)
+      return 'too_many_unread'
+    this.newest += 1
+    this.unread.push({ seq: this.newest, senderId, bytes })
+    return 'appended'
+  }
+
+  read(upTo: number) {
+    this.unread = this.unread.filter(({ seq }) => seq > upTo)
+  }
+}
+
+test('batches of messages, acknowledgements, purges, blocks and restarts in any order are decided as one by one', async (t) => {
+  const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
+  t.diagnostic(`seed ${seed}`)
+  const random = randomFrom(seed)
+  const upTo = (max: number) => Math.floor(random() * (max + 1))
+  const database = await newDatabase(t)
+  let store = await openStore(database, LIMITS)
+  atTheEnd(t, () => store.close())
+  const names = ['ada', 'bob', 'carol', 'dave']
+  const people: { id: number; username: string; model: ModelInbox }[] = []
+  for (const username of names)
+    people.push({ id: await addAccount(store, username), username, model: new ModelInbox() })
+  const anybody = () => people[upTo(people.length - 1)] as (typeof people)[number]
+  const seen = new Set<string>()
+
+  for (const round of range(1, ROUNDS)) {
+    // Mostly from one to one, so that batches meet limits in their midst.
+    const [sender, recipient] = [anybody(), anybody()]
+    const appends = range(1, upTo(9)).map(() =>
+      newMessage(
+        (random() < 0.5 ? sender : anybody()).id,
+        (random() < 0.7 ? recipient : anybody()).username,
+        '€'.repeat(upTo(random() < 0.9 ? 20 : 80) + 1),
+      ),
+    )
+    const acknowledgements = people
+      .filter(() => random() < 0.15)
+      .map(({ id, model }) => ({ sessionId: sessionIdOf(id), accountId: id, seq: upTo(model.newest) }))
+    for (const { accountId, seq } of acknowledgements)
+      people.find(({ id }) => id === accountId)?.model.read(seq)
+
+    const outcomes = await decide(store, { acknowledgements, sightings: [], appends })
+
+    // What is decided later comes later.
+    for (const { append, kind } of outcomes) {
+      const { model } = people.find(({ username }) => username === append.to) as (typeof people)[number]
+      assert.equal(kind, model.append(append.senderId, Buffer.byteLength(append.body)), `in round ${round}`)
+      seen.add(kind)
+    }
+    if (random() < 0.2) {
+      const [owner, other] = [anybody(), anybody()]
+      const blocks = random() < 0.5
+      const asOwner = { accountId: owner.id, username: owner.username }
+      if (blocks) await store.block(asOwner, other.username, Date.now())
+      else await store.unblock(asOwner, other.username)
+      owner.model.blocked[blocks ? 'add' : 'delete'](other.id)
+    }
+    if (random() < 0.1) {
+      const all = random() < 0.3
+      await purge(store, all)
+      if (all) for (const { model } of people) model.read(model.newest)
+    }
+    if (random() < 0.02) {
+      await store.close()
+      store = await openStore(database, LIMITS)
+    }
+  }
+  for (const { id, model } of people) {
+    const page = await store.readInbox(id, 'acknowledged', { messages: 100, bytes: 1e6 })
+    assert.deepEqual(
+      page.messages.map(({ seq }) => seq),
+      model.unread.map(({ seq }) => seq),
+    )
+  }
+  assert.deepEqual([...seen].sort(), ['appended', 'blocked', 'inbox_full', 'too_many_unread'])
+})
+
+/** Commits until everything is decided. Gives what was decided in this order. */
+async function decide(store: Database, batch: Batch) {
+  const decided: { append: Append; kind: AppendOutcome['kind'] }[] = []
+  let next = batch
+  do {
+    const outcomes = await store.commit(next)
+    const undecided: Append[] = []
+    for (const [at, append] of next.appends.entries()) {
+      const kind = outcomes[at]?.kind ?? assert.fail('An outcome is missing.')
+      if (kind === 'undecided') undecided.push(append)
+      else decided.push({ append, kind })
+    }
+    assert.ok(undecided.length < next.appends.length || undecided.length === 0, 'a commit decides something')
+    next = batchOf(undecided)
+  } while (next.appends.length > 0)
+  return decided
+}
+
+/** @param all what is unread, too */
+async function purge(store: Database, all: boolean) {
+  const laterMs = Date.now() + 1_000_000
+  let fromAccountId: number | undefined = 0
+  while (fromAccountId !== undefined)
+    fromAccountId = await store.purge({
+      fromAccountId,
+      acknowledgedBeforeMs: laterMs,
+      unacknowledgedBeforeMs: all ? laterMs : 0,
+      unacknowledgedFromMs: 0,
+      keysBeforeMs: 0,
+      keysAfterMs: laterMs,
+      sessionsBeforeMs: 0,
+      nowMs: Date.now(),
+    })
+}
+
+const rules: [name: string, limits: typeof LIMITS, body: string, refusal: string][] = [
+  ['of an inbox', { inboxLimit: 10, inboxBytes: 1e6, senderLimit: 100 }, 'x', 'inbox_full'],
+  ['of its size', { inboxLimit: 100, inboxBytes: 1_000, senderLimit: 100 }, 'x'.repeat(100), 'inbox_full'],
+  ['of a sender', { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 10 }, 'x', 'too_many_unread'],
+]
+
+describe('the last free place', () => {
+  for (const [name, limits, body, refusal] of rules) {
+    it(`${name} goes to one of 64 that come at once, at two nodes where there are several`, async (t) => {
+      const { database, stores, send } = await openFilled(t, limits, body)
+
+      const outcomes = await whileLocked(database, stores.length, () =>
+        Promise.all(range(1, 64).map((number) => send(stores[number % stores.length] as Database))),
+      )
+
+      assert.deepEqual(outcomes.sort(), ['appended', ...Array(63).fill(refusal)].sort())
+    })
+  }
+})
+
+/** Two stores where there may be two, and an inbox with one place left, in part acknowledged. */
+async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
+  const database = await newDatabase(t)
+  const stores: Database[] = []
+  for (const _ of onPostgres ? [1, 2] : [1]) stores.push(await openStore(database, limits))
+  atTheEnd(t, async () => {
+    for (const store of stores) await store.close()
+  })
+  const [first] = stores as [Database]
+  const [ada, bob] = [await addAccount(first, 'ada'), await addAccount(first, 'bob')]
+  const messages = (count: number) => batchOf(range(1, count).map(() => newMessage(bob, 'ada', body)))
+  await first.commit(messages(7))
+  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: 7 }]
+  await first.commit({ ...messages(9), acknowledgements })
+  /** In a commit of its own. */
+  const send = async (store: Database) =>
+    (await decide(store, batchOf([newMessage(bob, 'ada', body)])))[0]?.kind
+  return { database, stores, send }
+}
+
+/**
+ * Runs commits so that on PostgreSQL those of all nodes begin before the first can end: it is held up until
+ * each node waits for the row of the inbox.
+ */
+async function whileLocked<T>(database: string, nodes: number, run: () => Promise<T>): Promise<T> {
+  if (!onPostgres) return run()
+  const client = new pg.Client(database)
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query('SELECT FROM account FOR UPDATE')
+  const result = run()
+  const waiting = `SELECT count(*)::int AS waiting FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  await eventually('commits of all nodes wait', async () => {
+    // Of a transaction's own, statistics are those of its first look.
+    await client.query('SELECT pg_stat_clear_snapshot()')
+    return (await client.query(waiting)).rows[0].waiting > nodes
+  })
+  await client.query('COMMIT')
+  await client.end()
+  return result
+}
+
+describe('a send to an inbox that is far from its limits', () => {
+  const limits = { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 50 }
+
+  it('reads no message: nothing is counted', async (t) => {
+    const { ada, bob, run } = await openCounted(t, limits)
+    await run(batchOf([newMessage(bob, ada, 'the first')]))
+
+    const { outcomes, reads } = await run(batchOf([newMessage(bob, ada, 'the second')]))
+
+    assert.deepEqual(outcomes, ['appended'])
+    assert.deepEqual(reads, [])
+  })
+
+  it('does so where a limit is near', async (t) => {
+    const { ada, bob, run } = await openCounted(t, { ...limits, senderLimit: 1 })
+    await run(batchOf([newMessage(bob, ada, 'the first')]))
+
+    const { outcomes, reads } = await run(batchOf([newMessage(bob, ada, 'one too many')]))
+
+    assert.deepEqual(outcomes, ['too_many_unread'])
+    assert.notDeepEqual(reads, [])
+  })
+})
+
+itOnSqlite(
+  'a sender who is at the limit costs no reading of the inbox, however often he sends',
+  async (t) => {
+    const { ada, bob, run } = await openCounted(t, { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 3 })
+    await run(batchOf(range(1, 4).map(() => newMessage(bob, ada, 'text'))))
+
+    const { outcomes, reads } = await run(batchOf(range(1, 20).map(() => newMessage(bob, ada, 'text'))))
+
+    assert.deepEqual(new Set(outcomes), new Set(['too_many_unread']))
+    assert.deepEqual(
+      reads.filter((statement) => statement.includes('sender_id')),
+      [],
+    )
+  },
+)
+
+/** Two people, and a store that tells which of its statements, or of their parts, have read messages. */
+async function openCounted(t: TestContext, limits: typeof LIMITS) {
+  const database = await newDatabase(t)
+  const store = await openStore(database, limits)
+  const ada = 'ada'
+  await addAccount(store, ada)
+  const bob = await addAccount(store, 'bob')
+  await store.close()
+  const run = onPostgres ? await explained(t, database, limits) : watched(t, database, limits)
+  return { ada, bob, run }
+}
+
+type Counted = (batch: Batch) => Promise<{ outcomes: string[]; reads: string[] }>
+
+function watched(t: TestContext, database: string, limits: typeof LIMITS): Counted {
+  let statements: string[] = []
+  const connection = new SqliteFile(fileOf(database), { verbose: (sql) => statements.push(String(sql)) })
+  atTheEnd(t, () => connection.close())
+  const { commit } = sqliteCommit(connection, new Recipients(connection), limits)
+  return async (batch) => {
+    statements = []
+    const outcomes = await commit(batch)
+    const reads = statements.filter((sql) => /FROM message/.test(sql))
+    return { outcomes: outcomes.map(({ kind }) => kind), reads }
+  }
+}
+
+interface PlanNode {
+  'Node Type': string
+  'Relation Name'?: string
+  'Actual Loops': number
+  Plans?: PlanNode[]
+}
+
+async function explained(t: TestContext, database: string, limits: typeof LIMITS): Promise<Counted> {
+  const client = new pg.Client(database)
+  await client.connect()
+  atTheEnd(t, () => client.end())
+  const reads: string[] = []
+  const query = async ({ text, values }: { text: string; values: unknown[] }) => {
+    // Rolled back, and then as it is.
+    await client.query('BEGIN')
+    const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
+    await client.query('ROLLBACK')
+    for (const node of nodesOf(rows[0]['QUERY PLAN'][0].Plan)) {
+      const isRead = node['Relation Name'] === 'message' && node['Node Type'] !== 'ModifyTable'
+      if (isRead && node['Actual Loops'] > 0) reads.push(node['Node Type'])
+    }
+    return client.query(text, values)
+  }
+  const { commit } = postgresCommit({ query } as unknown as pg.Pool, 'node', 'channel', limits)
+  return async (batch) => {
+    reads.length = 0
+    const outcomes = await commit(batch)
+    return { outcomes: outcomes.map(({ kind }) => kind), reads: [...reads] }
+  }
+}
+
+const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { Append, Database, StoreLimits } from '../../src/database/database.ts'
+import { openPostgres } from '../../src/database/postgres/open.ts'
+import { openReader } from '../../src/database/sqlite/reader.ts'
+import { openWriter } from '../../src/database/sqlite/writer.ts'
+import { fileOf, onPostgres } from './databases.ts'
+
+/** A store without a server before it. */
+export async function openStore(database: string, limits: StoreLimits): Promise<Database> {
+  if (onPostgres) return openPostgres(database, limits, { warn: assert.fail })
+  const writer = await openWriter(fileOf(database), limits)
+  const reader = openReader(fileOf(database))
+  const close = async () => {
+    await reader.verbs.close()
+    await writer.verbs.close()
+  }
+  return { ...reader.verbs, ...writer.verbs, close }
+}
+
+export const newMessage = (senderId: number, to: string, body: string): Append => ({
+  senderId,
+  from: `sender ${senderId}`,
+  to,
+  id: randomUUID(),
+  body,
+  sentAtMs: Date.now(),
+  live: false,
+  idempotency: undefined,
+})
+
+/** Adds an account with a session. Resolves with its id, which the session has too. */
+export async function addAccount(store: Database, username: string): Promise<number> {
+  const nowMs = Date.now()
+  const passwordHash = 'not to be checked'
+  await store.createAccount({ username, displayName: username, passwordHash, createdAtMs: nowMs })
+  const id = (await store.findAccount(username))?.id ?? assert.fail(`${username} is not there.`)
+  await store.openSession(
+    { id, passwordHash },
+    {
+      id: sessionIdOf(id),
+      accountId: id,
+      createdAtMs: nowMs,
+      expiresAtMs: nowMs + 86_400_000,
+      acknowledgedSeq: 0,
+      offeredSeq: 0,
+    },
+    1,
+  )
+  return id
+}
+
+export const sessionIdOf = (accountId: number) => `session ${accountId}`
