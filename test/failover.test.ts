@@ -4,7 +4,7 @@ import { Client, range } from './support/client.ts'
 import { DatabaseWay } from './support/database-way.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
-import { park } from './support/parked.ts'
+import { orAgain, park } from './support/parked.ts'
 import { startCluster } from './support/postgres.ts'
 import { startServer } from './support/servers.ts'
 
@@ -32,6 +32,6 @@ it('a node follows to the new primary, though the old one is back at the address
 
   way.leadTo(primary.port)
   await eventually('a message is accepted', async () => (await bob.send(ada, 'hello')).status === 201)
-  const { body } = await poll.answer()
+  const body = await orAgain(poll, ada, 'wait=55')
   assert.deepEqual([body.messages[0].seq, body.messages[0].body], [1, 'hello'])
 })

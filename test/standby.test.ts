@@ -1,11 +1,11 @@
 /** Another PostgreSQL server takes over, with less in it than the old one had accepted. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { accepted, laggingStandby, orAgain, takeOver } from './standby/standby.ts'
+import { accepted, laggingStandby, takeOver } from './standby/standby.ts'
 import { Client, type Message, seqsOf } from './support/client.ts'
 import { atTheEnd } from './support/endings.ts'
 import { at } from './support/nodes.ts'
-import { park } from './support/parked.ts'
+import { orAgain, park } from './support/parked.ts'
 import { startCluster } from './support/postgres.ts'
 import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'

@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { Client, type Person, range, seqsOf } from '../support/client.ts'
-import type { Answer } from '../support/contract-check.ts'
 import { DatabaseWay } from '../support/database-way.ts'
 import { atTheEnd } from '../support/endings.ts'
 import { eventually } from '../support/eventually.ts'
-import type { ParkedPoll } from '../support/parked.ts'
 import { type Cluster, startCluster } from '../support/postgres.ts'
 import { startServer } from '../support/servers.ts'
 import { withSql } from '../support/sql.ts'
@@ -53,17 +51,6 @@ export async function takeOver({ primary, standby, way }: Awaited<ReturnType<typ
   await standby.promote()
   way.leadTo(standby.port)
   way.drop()
-}
-
-/** What a poll is answered, or the next one of a client that was told to come back. */
-export async function orAgain(poll: ParkedPoll, person: Person, query: string): Promise<Answer['body']> {
-  let answer = await poll.answer()
-  await eventually('a poll is answered', async () => {
-    if (answer.status === 503) answer = await person.request('GET', `/v1/inbox?${query}`)
-    return answer.status !== 503
-  })
-  assert.equal(answer.status, 200)
-  return answer.body
 }
 
 export const accepted = (sender: Person, to: Person, body: string) =>

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -43,7 +44,12 @@ export async function park(
   await eventually('the poll waits', async () => (await person.user(person.username)).body.online)
   // The poll's own look came first. SQLite answers in turn; on PostgreSQL this one takes several statements.
   await person.user(person.username)
-  return { socket, answered, answer: () => readAnswer(path, answered) }
+  let read: Promise<Answer> | undefined
+  const answer = () => {
+    read ??= readAnswer(path, answered)
+    return read
+  }
+  return { socket, answered, answer }
 }
 
 async function readAnswer(path: string, answered: Promise<IncomingMessage>): Promise<Answer> {
@@ -52,4 +58,18 @@ async function readAnswer(path: string, answered: Promise<IncomingMessage>): Pro
   const answer = { status: response.statusCode ?? 0, headers, body: JSON.parse(await text(response)) }
   assertInContract('GET', path, answer)
   return answer
+}
+
+/**
+ * What a poll is answered, or the next one of a client that is told to come back: a database that has just come
+ * back may fail once more.
+ */
+export async function orAgain(poll: ParkedPoll, person: Person, query: string): Promise<Answer['body']> {
+  let answer = await poll.answer()
+  await eventually('a poll is answered', async () => {
+    if (answer.status === 503) answer = await person.request('GET', `/v1/inbox?${query}`)
+    return answer.status !== 503
+  })
+  assert.equal(answer.status, 200, JSON.stringify(answer.body))
+  return answer.body
 }
