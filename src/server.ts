@@ -136,7 +136,7 @@ async function openDatabase(
   return { database: shared, shared }
 }
 
-/** Of PostgreSQL the disk is elsewhere. */
+/** PostgreSQL's disk is on another machine, as far as this server knows. */
 async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Promise<DiskSpace | undefined> {
   if (isPostgres(databaseUrl) || diskFreeMin === 0) return undefined
   const disk = new DiskSpace(diskFreeMin, () => freeSpace(databaseFile(databaseUrl)), log)

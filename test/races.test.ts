@@ -400,6 +400,7 @@ const readerOf = (id: string): TestReader => ({
   accountId: 1,
   acknowledgedSeq: 0,
   offeredSeq: 0,
+  handedSeq: 0,
 })
 
 /** Something that is held up until the test lets it go on. */

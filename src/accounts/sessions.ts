@@ -26,6 +26,8 @@ export interface Session {
   /** No token of it is good for longer, however often it is renewed. */
   readonly endsAtMs: number
   acknowledgedSeq: number
+  /** How far messages were read from the store for it. */
+  handedSeq: number
   ended: boolean
   /** It had to make room in memory: who shows its token is looked up again. */
   forgotten: boolean
@@ -238,6 +240,7 @@ export class Sessions {
       offeredSeq,
       endsAtMs: this.#tokens.endOf(found.createdAtMs),
       acknowledgedSeq,
+      handedSeq: 0,
       ended: false,
       forgotten: false,
     }

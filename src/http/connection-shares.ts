@@ -7,6 +7,9 @@ const SHARE = 8
 /** Between two searches for the address with the most connections: each visits every address. */
 const SEARCH_EVERY_MS = 1_000
 
+/** After a search that found none. */
+const RETRY_MS = 50
+
 /** The connections of one address, or of one IPv6 network of 64 bits. */
 interface Holder {
   open: number
@@ -73,7 +76,12 @@ export class ConnectionShares {
 
   #findHeaviest(): Holder | undefined {
     const nowMs = performance.now()
-    if (nowMs - this.#searchedAtMs < SEARCH_EVERY_MS) return this.#heaviest
+    const knownForMs = nowMs - this.#searchedAtMs
+    // One without a quiet connection makes room for nobody: then another may have become the heaviest.
+    if (
+      this.#heaviest ? this.#heaviest.quiet.size > 0 && knownForMs < SEARCH_EVERY_MS : knownForMs < RETRY_MS
+    )
+      return this.#heaviest
     this.#searchedAtMs = nowMs
     this.#heaviest = undefined
     for (const holder of this.#holders.values())

@@ -10,7 +10,7 @@ type Level = 'warn' | 'error'
 
 /**
  * Writes each kind of fault at most once a second: the first at once, the others of that second as one line
- * with their count. A database that does not answer would fill the disk with the log else.
+ * with their count. Otherwise a database that is down would fill the disk with log lines.
  */
 export class FaultLog {
   readonly #log: Pick<FastifyBaseLogger, Level>

@@ -1,14 +1,14 @@
-import type { Database, Page, ReadFrom } from '../database/database.ts'
+import type { Database, Page, ReadFrom, StoredMessage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
 import { pageSize } from './page.ts'
-import type { Poll } from './poll.ts'
+import type { Poll, Reader } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
 import { refuseAhead } from './reading.ts'
 import { isNext, type Response } from './response.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
-/** What a page costs besides its texts, in bytes: to find its place in the index, and to read each row. */
+/** What a page costs besides the characters of its texts: to find its place in the index, and to read each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
@@ -16,7 +16,7 @@ const MESSAGE_COST = 256
 export interface ReadBudget {
   /** For how many ms an account may not read what is there; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
-  chargePage: (accountId: number, bytes: number) => void
+  chargePage: (accountId: number, cost: number) => void
   /** For how many ms a session may not ask for nothing; 0 when it may. */
   idlePollsOwedMs: (sessionId: string) => number
   chargeIdlePoll: (sessionId: string) => void
@@ -56,14 +56,13 @@ export class PageReads {
     })
   }
 
-  /** The first page behind what an account has acknowledged. */
+  /**
+   * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands in
+   * no line: clients that hold the places of the account must not keep its owner from taking over.
+   */
   async first(accountId: number, limit: number, response: Response, connection: Connection): Promise<Page> {
     if (!response.socket) await isNext(response, connection)
-    return this.#turns.read(accountId, response, async () => {
-      const page = await this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
-      this.#budget.chargePage(accountId, costOf(page))
-      return page
-    })
+    return this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
   }
 
   /**
@@ -89,11 +88,19 @@ export class PageReads {
   }
 
   #charge(poll: Poll, page: Page) {
-    if (page.after < page.newestSeq) this.#budget.chargePage(poll.poller.accountId, costOf(page))
+    if (page.after < page.newestSeq) this.#chargePage(poll.poller, page)
     // One that is ahead is refused, however long it would wait.
     else if (!poll.waits || page.after > page.newestSeq) this.chargeIdle(poll)
   }
+
+  #chargePage(poller: Reader, { messages }: Page) {
+    this.#budget.chargePage(poller.accountId, costOfAgain(messages, poller.handedSeq))
+    poller.handedSeq = Math.max(poller.handedSeq, messages.at(-1)?.seq ?? 0)
+  }
 }
 
-const costOf = ({ messages }: Page) =>
-  messages.reduce((sum, { body }) => sum + body.length + MESSAGE_COST, PAGE_COST)
+/** What it costs to read messages that a session was given before; the first time costs it nothing. */
+const costOfAgain = (messages: StoredMessage[], handedSeq: number) =>
+  messages
+    .filter(({ seq }) => seq <= handedSeq)
+    .reduce((sum, { body }) => sum + body.length + MESSAGE_COST, PAGE_COST)

@@ -14,6 +14,8 @@ export interface Reader extends Poller {
   acknowledgedSeq: number
   /** The cursor of the login response, acknowledged by the first request to the inbox made with its token. */
   readonly offeredSeq: number
+  /** How far messages were read from the store for it; to read them again counts against a budget. */
+  handedSeq: number
 }
 
 export interface PollRequest {

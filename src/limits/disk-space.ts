@@ -18,6 +18,7 @@ export class DiskSpace {
   readonly #log: DiskLog
   #isShort = false
   #cannotRead = false
+  #stopped = false
   #timer: NodeJS.Timeout | undefined
 
   /**
@@ -38,10 +39,12 @@ export class DiskSpace {
   /** Looks now, and then once a second. */
   async watch(): Promise<void> {
     await this.look()
+    if (this.#stopped) return
     this.#timer = setTimeout(() => void this.watch(), LOOK_EVERY_MS).unref()
   }
 
   stop(): void {
+    this.#stopped = true
     clearTimeout(this.#timer)
   }
 

@@ -3,8 +3,8 @@ import { type Rate, TokenBuckets } from './token-buckets.ts'
 const KIB = 1_024
 
 /**
- * In KiB, for an account. A full inbox (`INBOX_BYTES`, 64 MiB) may be read twice at full speed; from then on
- * an account that reads without waiting gets 2 MiB a second.
+ * In KiB, for an account that reads the same messages again. It may do so with 128 MiB at once; from then on it
+ * gets 2 MiB a second.
  */
 const PAGES: Rate = { burst: 128 * KIB, everyMs: 1_000 / (2 * KIB) }
 
@@ -31,9 +31,9 @@ export class ReadBudget {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param bytes what a page has cost */
-  chargePage(accountId: number, bytes: number): void {
-    this.#pages?.charge(accountId, bytes / KIB)
+  /** @param cost of a page, in characters and what is counted beside them */
+  chargePage(accountId: number, cost: number): void {
+    this.#pages?.charge(accountId, cost / KIB)
   }
 
   /** For how many ms a session may not ask for nothing; 0 when it may. */

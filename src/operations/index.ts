@@ -30,7 +30,7 @@ export interface Parts {
   accounts: Accounts
   knownAddresses: KnownAddresses
   blocks: Blocks
-  /** Undefined where the disk is not this machine's affair. */
+  /** Undefined on PostgreSQL, and where it is switched off. */
   disk: DiskSpace | undefined
   sessions: Sessions
   inbox: Inbox
