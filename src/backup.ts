@@ -1,10 +1,10 @@
 import { ConfigurationError, databaseFile, isPostgres, readConfig } from './config.ts'
 import { backUp } from './database/sqlite/backup.ts'
 import { endWith } from './operator/mistakes.ts'
+import { makeFilesPrivate } from './private-files.ts'
 import { secretFile } from './secrets.ts'
 
-// What it makes is for its user alone, whatever makes it.
-process.umask(0o077)
+makeFilesPrivate()
 
 /** With the environment of the server, which may be running. */
 try {

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { ConfigurationError, readConfig } from './config.ts'
 import { DatabaseUnusable } from './database/database.ts'
 import { endWith } from './operator/mistakes.ts'
+import { makeFilesPrivate } from './private-files.ts'
 import { createServer } from './server.ts'
 
 /**
@@ -18,8 +19,7 @@ const NODE_MIN = [20, 19] as const
 // collection finds them, and a send takes up to a third more processor time: bench/README.md.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-// What it makes is for its user alone, whatever makes it.
-process.umask(0o077)
+makeFilesPrivate()
 
 try {
   refuseOldNode()

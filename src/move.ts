@@ -1,9 +1,9 @@
 import { ConfigurationError, isPostgres, readConfig } from './config.ts'
 import { moveToPostgres } from './database/move.ts'
 import { endWith } from './operator/mistakes.ts'
+import { makeFilesPrivate } from './private-files.ts'
 
-// What it makes is for its user alone, whatever makes it.
-process.umask(0o077)
+makeFilesPrivate()
 
 /** With the environment that the nodes will have, so that what they would refuse is refused here. */
 try {

@@ -19,6 +19,11 @@ const OTHERS = 0o077
 
 const ROOT = 0
 
+/** Has the process make files and folders that its user alone can use, whatever code makes them. */
+export function makeFilesPrivate(): void {
+  process.umask(OTHERS)
+}
+
 /** There is a file that somebody else may have prepared, where there should be one of ours. */
 export class UnsafeFile extends Error {
   override readonly name = 'UnsafeFile'
@@ -45,13 +50,13 @@ export function makePrivateFile(path: string, owner?: Pick<Stats, 'uid' | 'gid'>
 }
 
 /**
- * Reads a file that nobody else should be able to read. One that others can read is closed to them.
+ * Reads a file that nobody else should be able to read. One of ours that others can read is closed to them.
  *
- * @param onOpen called when others could read it
+ * @param onOpen called when others could read it, with false when it is not ours and they still can
  * @returns undefined when there is none
  * @throws UnsafeFile when it is a link, or of somebody else
  */
-export function readPrivateFile(path: string, onOpen: () => void): string | undefined {
+export function readPrivateFile(path: string, onOpen: (closed: boolean) => void): string | undefined {
   if (!checkPrivateFile(path)) return undefined
   const { O_RDONLY, O_NOFOLLOW = 0 } = constants
   const opened = openSync(path, O_RDONLY | O_NOFOLLOW)
@@ -59,8 +64,9 @@ export function readPrivateFile(path: string, onOpen: () => void): string | unde
     const found = fstatSync(opened)
     refuseForeign(path, found)
     if (isOpen(found)) {
-      fchmodSync(opened, PRIVATE)
-      onOpen()
+      const ours = found.uid === ownUid()
+      if (ours) fchmodSync(opened, PRIVATE)
+      onOpen(ours)
     }
     return readFileSync(opened, 'utf8')
   } finally {

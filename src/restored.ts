@@ -1,8 +1,8 @@
 import { ConfigurationError, databaseFile, isPostgres, readConfig } from './config.ts'
 import { endWith } from './operator/mistakes.ts'
+import { makeFilesPrivate } from './private-files.ts'
 
-// What it makes is for its user alone, whatever makes it.
-process.umask(0o077)
+makeFilesPrivate()
 
 /** After a restore that the server cannot notice by itself, with the server's environment. */
 try {

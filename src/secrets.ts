@@ -48,8 +48,12 @@ export function readSecrets(
 }
 
 function ownSecret(file: string, warn: (message: string) => void): string {
-  const known = readPrivateFile(file, () =>
-    warn(`Others could read ${file}, which signs tokens. If anybody did, remove it and start again.`),
+  const known = readPrivateFile(file, (closed) =>
+    warn(
+      closed
+        ? `Others could read ${file}, which signs tokens. If anybody did, remove it and start again.`
+        : `Others may read ${file}, which signs tokens, and it belongs to another user. Close it to them.`,
+    ),
   )
   if (known !== undefined) return known.trim()
   const secret = randomBytes(SECRET_BYTES).toString('base64url')

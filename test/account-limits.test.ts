@@ -15,6 +15,8 @@ const RIGHT_OF_ACCOUNT = { burst: 100, everySeconds: 10 }
 const RIGHT_FROM_ADDRESS = 5_000
 const REGISTRATIONS = { burst: 20, everySeconds: 360 }
 const NETWORK_FACTOR = 10
+/** As src/limits/token-buckets.ts has it. */
+const UNDER_WAY_SECONDS = 2
 
 const ADDRESS = '192.0.2.1'
 
@@ -40,7 +42,7 @@ describe('an attempt with a password', () => {
   })
 
   const login = (name: string, address: string, known: boolean, tryPassword: () => Promise<unknown>) =>
-    outcomeOf(limits.login(name, at(address), known, tryPassword))
+    outcomeOf(limits.login(name, at(address), async () => ({ known }), tryPassword))
   const guess = (name: string, address = ADDRESS, known = false) => login(name, address, known, () => wrong())
   const enter = (name: string, address = ADDRESS, known = false) =>
     login(name, address, known, async () => 'right')
@@ -173,6 +175,37 @@ describe('an attempt with a password', () => {
     assert.equal(outcomes.filter((outcome) => outcome === 'tried').length, OF_PAIR.burst)
   })
 
+  it('that is right waits 2 s while sixty are under way at its address, and that makes no debt', async (t) => {
+    stillClock(t)
+    const whole = range(1, 200)
+    const [first, again] = [await Promise.all(whole.map((i) => enter(`name${i}`))), [] as unknown[]]
+    for (const i of whole) if (first[i - 1] !== 'tried') again.push(await enter(`name${i}`))
+
+    assert.deepEqual(new Set(first), new Set(['tried', UNDER_WAY_SECONDS]))
+    assert.equal(first.filter((outcome) => outcome === 'tried').length, FROM_ADDRESS.burst)
+    assert.deepEqual(again, Array(200 - FROM_ADDRESS.burst).fill('tried'))
+  })
+
+  it('asks whether its address is known only where that matters', async (t) => {
+    stillClock(t)
+    let asked = 0
+    const ask = async () => {
+      asked += 1
+      return { known: false }
+    }
+    for (const _ of range(1, OF_PAIR.burst + 100))
+      await outcomeOf(limits.login('ada', at(ADDRESS), ask, () => wrong()))
+
+    assert.equal(asked, OF_PAIR.burst)
+  })
+
+  it('that is wrong at a known address holds up nobody else there', async (t) => {
+    stillClock(t)
+    for (const i of range(1, 100)) assert.equal(await guess(`name${i}`, ADDRESS, true), 'tried')
+
+    assert.equal(await enter('ada'), 'tried')
+  })
+
   it('does not count when the fault was not the password', async () => {
     for (const _ of range(1, 200)) await login('ada', ADDRESS, false, () => wrong('overloaded'))
 
@@ -225,13 +258,13 @@ describe('an attempt with a password', () => {
     limits = new AccountLimits(false)
 
     for (const _ of range(1, 2_000)) assert.equal(await guess('ada'), 'tried')
-    for (const _ of range(1, 100)) limits.register(at(ADDRESS))
+    for (const _ of range(1, 100)) await limits.register(at(ADDRESS), async () => {})
   })
 })
 
 describe('registrations from one address', () => {
-  const register = (limits: AccountLimits, address: string) =>
-    outcomeOf(Promise.resolve().then(() => limits.register(at(address))))
+  const register = (limits: AccountLimits, address: string, make: () => Promise<unknown> = async () => {}) =>
+    outcomeOf(limits.register(at(address), make))
 
   it('are twenty at once, then ten an hour; ten times as many from an IPv6 network', async (t) => {
     const clock = stillClock(t)
@@ -251,5 +284,20 @@ describe('registrations from one address', () => {
       outcomes.filter((outcome) => outcome === 'tried').length,
       REGISTRATIONS.burst * NETWORK_FACTOR,
     )
+  })
+
+  it('count only when the account was made, or its name is taken', async (t) => {
+    stillClock(t)
+    const limits = new AccountLimits(true)
+    const fail = (code: 'overloaded' | 'invalid_request' | 'username_taken') => () =>
+      Promise.reject(new Problem(code, 'No.'))
+    for (const _ of range(1, 100)) {
+      await register(limits, ADDRESS, fail('overloaded'))
+      await register(limits, ADDRESS, fail('invalid_request'))
+    }
+
+    for (const _ of range(1, REGISTRATIONS.burst))
+      assert.equal(await register(limits, ADDRESS, fail('username_taken')), 'tried')
+    assert.equal(await register(limits, ADDRESS), REGISTRATIONS.everySeconds)
   })
 })

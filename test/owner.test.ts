@@ -118,14 +118,13 @@ describe('a guess', () => {
 
     for (const name of [ada, newName('nobody')]) {
       const names = [name, name.toUpperCase()]
-      const guesses = await Promise.all(
-        range(1, 15).map((i) => login(client, names[i % 2] as string, '192.0.2.21', 'guess')),
-      )
+      const guess = (i: number) => login(client, names[i % 2] as string, '192.0.2.21', 'guess')
+      const guesses = await Promise.all(range(1, 15).map(guess))
       const statuses = guesses.map(({ status }) => status).sort()
       assert.deepEqual(statuses, [...Array(10).fill(401), ...Array(5).fill(429)])
-      const refused = guesses.find(({ status }) => status === 429)
-      assert.equal(refused?.body.code, 'too_many_attempts')
-      const seconds = Number(refused?.headers.get('retry-after'))
+      const refused = await guess(16)
+      assert.deepEqual([refused.status, refused.body.code], [429, 'too_many_attempts'])
+      const seconds = Number(refused.headers.get('retry-after'))
       assert.ok(seconds > 290 && seconds <= 300, `Retry-After is ${seconds}`)
     }
     const right = await login(client, ada, '192.0.2.21')

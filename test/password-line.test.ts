@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
+import { Passwords } from '../src/accounts/passwords.ts'
 import { readAddress } from '../src/limits/address.ts'
 import type { Problem } from '../src/problems.ts'
 import { range } from './support/client.ts'
@@ -176,5 +177,21 @@ describe('the line in front of the password hashes', () => {
 
     assert.equal(await enter('gone', callerFrom('192.0.2.1', false, gone)), 'overloaded')
     assert.deepEqual(begun, [])
+  })
+})
+
+describe('a password whose client goes while it is checked', () => {
+  it('is told apart when it is wrong, so that it counts, and refused when it is right', async () => {
+    const passwords = new Passwords({ memoryCost: 8, timeCost: 1, parallelism: 1 })
+    const known = await passwords.hash('right', callerFrom('192.0.2.1'))
+    const check = (password: string) => {
+      const client = new FakeClient()
+      const checking = passwords.matches(password, known, callerFrom('192.0.2.1', false, client))
+      client.leave()
+      return checking
+    }
+
+    assert.equal(await check('wrong'), false)
+    await assert.rejects(check('right'), { code: 'invalid_request' })
   })
 })

@@ -158,6 +158,22 @@ describe('the secret of its own', () => {
     assert.ok(!JSON.stringify(server.logs).includes(SECRET))
   })
 
+  it('is read, with a warning, when it is given to the group and belongs to root or the owner of the folder', (t) => {
+    const { file } = openFolder(t)
+    writeFileSync(`${file}.jwt-secret`, SECRET)
+    chmodSync(`${file}.jwt-secret`, 0o640)
+    // For another user the file would not be ours, and could not be closed.
+    t.mock.method(process as Required<typeof process>, 'getuid', () => 54_321)
+    const warnings: string[] = []
+
+    const { jwt } = readSecrets({}, `${file}.jwt-secret`, (warning) => warnings.push(warning))
+
+    assert.equal(jwt[0], SECRET)
+    assert.equal(modeOf(`${file}.jwt-secret`), '640', 'it was touched')
+    assert.equal(warnings.length, 1)
+    assert.match(warnings[0] ?? '', /belongs to another user/)
+  })
+
   it('is refused when it belongs to another user', (t) => {
     const { file } = openFolder(t)
     writeFileSync(`${file}.jwt-secret`, SECRET, { mode: 0o600 })

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
+import type { JWT } from '@fastify/jwt'
+import { type Session, Sessions } from '../src/accounts/sessions.ts'
+import { Tokens } from '../src/accounts/tokens.ts'
+import type { Database } from '../src/database/database.ts'
 import { adaAndBob, Client, newName, Person, passwordOf, range, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { asAfterCrash, onPostgres } from './support/databases.ts'
@@ -536,6 +540,21 @@ describe('a token', () => {
     const after = await newer.request('POST', '/v1/token')
     assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
     assert.equal((await client.login('ada')).status, 200)
+  })
+
+  it('is not renewed in the second in which its session ends: the new one would have expired', async () => {
+    const nowMs = 1_800_000_000_900
+    const jwt = { sign: () => 'signed' } as unknown as JWT
+    const lifetimes = { tokenTtlMs: 60_000, sessionMaxMs: 90_000 }
+    const tokens = new Tokens(jwt, ['secret'], lifetimes, () => nowMs)
+    const database = { extendSession: async () => true } as unknown as Database
+    const presence = { isOnline: async () => false, endSession: () => {} }
+    const rules = { sessionPolicy: 'multi' as const }
+    const sessions = new Sessions(database, tokens, presence, rules, () => nowMs)
+    const renew = (endsAtMs: number) => sessions.renew({ id: 'id', username: 'ada', endsAtMs } as Session)
+
+    await assert.rejects(renew(nowMs + 99), { code: 'invalid_token' })
+    assert.equal((await renew(nowMs + 100)).expiresAtMs, nowMs + 100)
   })
 
   it('ends with its session, also when SESSION_MAX was longer before', async (t) => {

@@ -31,7 +31,7 @@ interface Entry {
   readonly refuse: (problem: Problem) => void
 }
 
-/** Nobody hears this answer. */
+/** @throws Problem invalid_request when the client has gone, so that nothing more is done for it */
 export function refuseGone(client: Client): void {
   if (client.destroyed) throw new Problem('invalid_request', 'The client has gone.')
 }
@@ -60,16 +60,14 @@ export class PasswordLine {
    * Runs the work when it is its turn. Nothing is done for a client that has given up: it would not learn of
    * it.
    *
-   * @throws Problem overloaded when too many wait already; any, when the client has gone meanwhile
+   * @throws Problem overloaded when too many wait already, and when the client goes before its turn
    */
   async run<T>(work: () => Promise<T>, caller: Caller): Promise<T> {
     if (caller.client.destroyed) throw leftTheLine()
     if (this.#free > 0) this.#free -= 1
     else await this.#wait(caller)
     try {
-      const result = await work()
-      refuseGone(caller.client)
-      return result
+      return await work()
     } finally {
       const next = this.#next()
       if (next) next.start()

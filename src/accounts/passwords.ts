@@ -1,5 +1,5 @@
 import { hash, verify } from '@node-rs/argon2'
-import { type Caller, PasswordLine } from './password-line.ts'
+import { type Caller, PasswordLine, refuseGone } from './password-line.ts'
 
 /**
  * OWASP Password Storage Cheat Sheet: the least that is recommended for Argon2id, which is the library's
@@ -22,17 +22,23 @@ export class Passwords {
     this.#nobodys = hash('nobody knows this one', cost)
   }
 
-  /** @throws Problem overloaded when too many wait already; any, when the client has gone meanwhile */
-  hash(password: string, caller: Caller): Promise<string> {
-    return this.#line.run(() => hash(password, this.#cost), caller)
+  /** @throws Problem overloaded when too many wait; that or invalid_request when the client goes */
+  async hash(password: string, caller: Caller): Promise<string> {
+    const passwordHash = await this.#line.run(() => hash(password, this.#cost), caller)
+    refuseGone(caller.client)
+    return passwordHash
   }
 
   /**
    * @param passwordHash undefined when there is no such account: then it takes the same time and is false
-   * @throws Problem overloaded when too many wait already; any, when the client has gone meanwhile
+   * @throws Problem overloaded when too many wait already, and when the client goes before its turn;
+   * invalid_request when it goes later and the password is right: a wrong one is false, so that it counts
    */
   async matches(password: string, passwordHash: string | undefined, caller: Caller): Promise<boolean> {
     const against = passwordHash ?? (await this.#nobodys)
-    return (await this.#line.run(() => verify(against, password), caller)) && passwordHash !== undefined
+    const right =
+      (await this.#line.run(() => verify(against, password), caller)) && passwordHash !== undefined
+    if (right) refuseGone(caller.client)
+    return right
   }
 }

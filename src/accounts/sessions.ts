@@ -161,6 +161,8 @@ export class Sessions {
   /** A token of the same session that lasts longer, but not beyond the session's end. */
   async renew(session: Session): Promise<IssuedToken> {
     const issued = this.#tokens.issue(session.username, session.id, session.endsAtMs)
+    // A token ends with a whole second, up to one before its session.
+    if (issued.expiresAtMs <= this.#clock()) throw tokenExpired()
     const extended = await this.#database.extendSession(session.id, issued.expiresAtMs)
     if (!extended) throw sessionEnded()
     return issued

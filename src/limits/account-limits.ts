@@ -15,16 +15,11 @@ const GUESSES_OF_PAIR: Rate = { burst: 10, everyMs: 5 * MINUTE_MS }
 const GUESSES_OF_NAME: Rate = { burst: 1_000, everyMs: 2_000 }
 
 /**
- * Wrong passwords from one address, whatever the names. Refused logins count as well, so that those who go on
- * asking get no further; but others at that address wait for a minute at the most, once they stop.
+ * Wrong passwords from one address, whatever the names. Logins that are refused for them count as well, so
+ * that those who go on asking get no further; but others at that address wait for a minute at the most, once
+ * they stop.
  */
 const GUESSES_FROM_ADDRESS: Rate = { burst: 60, everyMs: 2_000, debtMsMax: MINUTE_MS }
-
-/**
- * What a login counts for its address when it is refused for the pair. An app that repeats its old password
- * once a second takes less than the address gets, and keeps nobody else there out.
- */
-const REPEATED_GUESS = 1 / 5
 
 /** Right passwords: much for people, little for a script that logs in for each message. */
 const LOGINS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
@@ -37,14 +32,21 @@ const CONFIRMATIONS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 /** New accounts from one address, and names that were taken: 20, and then 10 an hour. */
 const REGISTRATIONS_FROM_ADDRESS: Rate = { burst: 20, everyMs: 6 * MINUTE_MS }
 
-/** What a wrong password is answered with; the last where the client has gone before it could be. */
-const GUESSES: ProblemCode[] = ['invalid_credentials', 'wrong_password', 'invalid_request']
+/** What a wrong password is answered with. */
+const WRONG: ProblemCode[] = ['invalid_credentials', 'wrong_password']
+
+/** A bucket that an attempt counts in, as it turns out. */
+interface Counter {
+  begin: () => number
+  end: (counts: boolean) => void
+}
 
 /**
  * How often passwords may be tried and accounts made. Counts in the memory of this process; a restart
  * forgets.
  *
- * Each refuses with the Problem too_many_attempts, before a password is looked at.
+ * Each refuses with the Problem too_many_attempts, before a password is looked at. Attempts side by side are
+ * never more than may count: when there are as many under way, one more is refused for a moment.
  */
 export class AccountLimits {
   readonly #enabled: boolean
@@ -62,27 +64,42 @@ export class AccountLimits {
     this.#enabled = enabled
   }
 
-  /** Counts a registration, whatever comes of it. */
-  register(address: Address): void {
-    if (this.#enabled) refuse(this.#registrationsFromAddress.take(address))
+  /** Makes an account. It counts when it was made, and when its name is taken. */
+  async register<T>(address: Address, make: () => Promise<T>): Promise<T> {
+    if (!this.#enabled) return make()
+    const counter = ofAddress(this.#registrationsFromAddress, address)
+    return attempt([counter], make, (code) => code === undefined || code === 'username_taken')
   }
 
   /**
    * Lets a login try its password.
    *
-   * @param known whether the account has logged in from this address before. Then nothing that others do at
-   * other addresses keeps it out, nor guesses at other names from its own.
+   * @param findOrigin whether the account has logged in from this address before. Then nothing that others do
+   * at other addresses keeps it out, nor guesses at other names from its own. Not asked when the login is
+   * refused either way.
    */
-  async login<T>(
+  async login<O extends { known: boolean }, T>(
     username: string,
     address: Address,
-    known: boolean,
-    tryPassword: () => Promise<T>,
+    findOrigin: () => Promise<O>,
+    tryPassword: (origin: O) => Promise<T>,
   ): Promise<T> {
-    if (!this.#enabled) return tryPassword()
-    refuse(Math.max(this.#loginsOfAccount.waitMs(username), this.#loginsFromAddress.waitMs(address)))
-    const giveBack = known ? this.#takeKnown(username, address) : this.#takeUnknown(username, address)
-    const result = await countWrong(tryPassword, giveBack)
+    if (!this.#enabled) return tryPassword(await findOrigin())
+    const of = ` ${username}`
+    // The network of one that is known has other addresses.
+    const alone = { key: address.key, network: undefined }
+    refuse(this.#loginsOfAccount.waitMs(username))
+    refuse(this.#loginsFromAddress.waitMs(address))
+    refuse(this.#guessesOfPair.waitMs(alone, of))
+    const origin = await findOrigin()
+    const counters = origin.known
+      ? [ofAddress(this.#guessesOfPair, alone, of)]
+      : [
+          ofAddress(this.#guessesOfPair, address, of),
+          ofAddress(this.#guessesFromAddress, address),
+          ofKey(this.#guessesOfName, username),
+        ]
+    const result = await attempt(counters, () => tryPassword(origin), isWrong)
     this.#loginsOfAccount.take(username)
     this.#loginsFromAddress.take(address)
     return result
@@ -95,51 +112,54 @@ export class AccountLimits {
   ): Promise<T> {
     if (!this.#enabled) return tryPassword()
     refuse(this.#confirmationsOfAccount.waitMs(username))
-    refuse(this.#guessesOfSession.take(id))
-    const result = await countWrong(tryPassword, () => this.#guessesOfSession.giveBack(id))
+    const result = await attempt([ofKey(this.#guessesOfSession, id)], tryPassword, isWrong)
     this.#confirmationsOfAccount.take(username)
     return result
   }
-
-  /** @returns how to give back what was taken */
-  #takeKnown(username: string, { key }: Address): () => void {
-    // Its network has other addresses.
-    const alone = { key, network: undefined }
-    refuse(this.#guessesOfPair.take(alone, ` ${username}`))
-    return () => this.#guessesOfPair.giveBack(alone, ` ${username}`)
-  }
-
-  /** @returns how to give back what was taken */
-  #takeUnknown(username: string, address: Address): () => void {
-    const pairWaitMs = this.#guessesOfPair.waitMs(address, ` ${username}`)
-    const cost = pairWaitMs > 0 ? REPEATED_GUESS : 1
-    refuse(Math.max(pairWaitMs, this.#guessesFromAddress.take(address, '', cost)))
-    this.#guessesOfPair.take(address, ` ${username}`)
-    const nameWaitMs = this.#guessesOfName.take(username)
-    if (nameWaitMs > 0) this.#guessesOfPair.giveBack(address, ` ${username}`)
-    refuse(nameWaitMs)
-    return () => {
-      this.#guessesFromAddress.giveBack(address)
-      this.#guessesOfPair.giveBack(address, ` ${username}`)
-      this.#guessesOfName.giveBack(username)
-    }
-  }
 }
+
+const ofAddress = (buckets: AddressBuckets, address: Address, of = ''): Counter => ({
+  begin: () => buckets.begin(address, of),
+  end: (counts) => buckets.end(address, of, counts),
+})
+
+const ofKey = (buckets: TokenBuckets, key: string): Counter => ({
+  begin: () => buckets.begin(key),
+  end: (counts) => buckets.end(key, counts),
+})
+
+const isWrong = (code: ProblemCode | undefined) => code !== undefined && WRONG.includes(code)
 
 /** @throws Problem too_many_attempts when there is something to wait for */
 function refuse(waitMs: number) {
   if (waitMs > 0) throw tooEarly('too_many_attempts', waitMs)
 }
 
-/** Counted first and given back, so that guesses that run side by side do not slip through. */
-async function countWrong<T>(tryPassword: () => Promise<T>, giveBack: () => void): Promise<T> {
-  let wrong = false
+/**
+ * Makes an attempt where each counter has room for it.
+ *
+ * @param counts whether it counts: with the code of its problem, undefined when it succeeded
+ * @throws Problem too_many_attempts; whatever the attempt throws
+ */
+async function attempt<T>(
+  counters: readonly Counter[],
+  make: () => Promise<T>,
+  counts: (code: ProblemCode | undefined) => boolean,
+): Promise<T> {
+  const begun: Counter[] = []
+  let counted = false
   try {
-    return await tryPassword()
+    for (const counter of counters) {
+      refuse(counter.begin())
+      begun.push(counter)
+    }
+    const result = await make()
+    counted = counts(undefined)
+    return result
   } catch (error) {
-    wrong = error instanceof Problem && GUESSES.includes(error.code)
+    counted = error instanceof Problem && counts(error.code)
     throw error
   } finally {
-    if (!wrong) giveBack()
+    for (const counter of begun) counter.end(counted)
   }
 }

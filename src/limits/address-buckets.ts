@@ -26,28 +26,41 @@ export class AddressBuckets {
   /**
    * Takes a token of the address, and of its network.
    *
-   * @param of what else the buckets are for, a name perhaps
-   * @param cost how many tokens
    * @returns 0, or how many ms to wait until there is one again
    */
-  take({ key, network }: Address, of = '', cost = 1): number {
+  take({ key, network }: Address): number {
     const nowMs = monotonicMs()
-    const waitMs = this.#byAddress.take(key + of, nowMs, cost)
+    const waitMs = this.#byAddress.take(key, nowMs)
     if (waitMs > 0 || network === undefined) return waitMs
-    const networkWaitMs = this.#byNetwork.take(network + of, nowMs, cost)
-    if (networkWaitMs > 0) this.#byAddress.giveBack(key + of, cost)
+    const networkWaitMs = this.#byNetwork.take(network, nowMs)
+    if (networkWaitMs > 0) this.#byAddress.giveBack(key)
     return networkWaitMs
+  }
+
+  /**
+   * Begins an attempt that may turn out to count, as that of TokenBuckets does.
+   *
+   * @param of what else the buckets are for, a name perhaps
+   * @returns 0, and then `end` must follow; or how many ms to wait
+   */
+  begin({ key, network }: Address, of: string): number {
+    const nowMs = monotonicMs()
+    const waitMs = this.#byAddress.begin(key + of, nowMs)
+    if (waitMs > 0 || network === undefined) return waitMs
+    const networkWaitMs = this.#byNetwork.begin(network + of, nowMs)
+    if (networkWaitMs > 0) this.#byAddress.end(key + of, false)
+    return networkWaitMs
+  }
+
+  /** @param counts whether the attempt takes its token */
+  end({ key, network }: Address, of: string, counts: boolean): void {
+    this.#byAddress.end(key + of, counts)
+    if (network !== undefined) this.#byNetwork.end(network + of, counts)
   }
 
   /** @returns how many ms to wait until there is a token; 0 when there is one now. Takes nothing. */
   waitMs({ key, network }: Address, of = ''): number {
     const networkWaitMs = network === undefined ? 0 : this.#byNetwork.waitMs(network + of)
     return Math.max(this.#byAddress.waitMs(key + of), networkWaitMs)
-  }
-
-  /** Puts a token back, for what turned out not to count. */
-  giveBack({ key, network }: Address, of = ''): void {
-    this.#byAddress.giveBack(key + of)
-    if (network !== undefined) this.#byNetwork.giveBack(network + of)
   }
 }

@@ -11,6 +11,12 @@ export interface Rate {
   debtMsMax?: number
 }
 
+/**
+ * How long to wait for attempts that are under way: a few, in front of the password hashes, take about as
+ * long.
+ */
+const UNDER_WAY_MS = 2_000
+
 /** Keys remembered at once. When one more comes, the key that was used least recently makes room. */
 const KEYS_MAX = 100_000
 
@@ -23,6 +29,8 @@ export class TokenBuckets {
   readonly #rate: Rate
   /** In the order in which the keys were last used. */
   readonly #fullAtMs = new Map<string | number, number>()
+  /** How many attempts are under way, by key. */
+  readonly #underWay = new Map<string | number, number>()
   /** Stands before the first key. A new one would go through the places of all that were deleted since. */
   #leastRecent = this.#fullAtMs.keys()
 
@@ -66,10 +74,34 @@ export class TokenBuckets {
     return this.owedMs(key, nowMs - this.#rate.everyMs)
   }
 
-  /** Puts a token back, or a part of one, for what turned out not to count. */
-  giveBack(key: string | number, cost = 1): void {
+  /**
+   * Begins an attempt that may turn out to count, if there is a token for it beside those that are under way.
+   * Where it may not begin because of those alone, that makes no debt.
+   *
+   * @returns 0, and then `end` must follow; or how many ms to wait
+   */
+  begin(key: string | number, nowMs = monotonicMs()): number {
+    if (this.waitMs(key, nowMs) > 0) return this.take(key, nowMs)
+    const underWay = this.#underWay.get(key) ?? 0
+    const { burst, everyMs } = this.#rate
+    const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? 0, nowMs)
+    if (fullAtMs + (underWay + 1) * everyMs > nowMs + burst * everyMs) return UNDER_WAY_MS
+    this.#underWay.set(key, underWay + 1)
+    return 0
+  }
+
+  /** @param counts whether the attempt takes its token */
+  end(key: string | number, counts: boolean): void {
+    const underWay = (this.#underWay.get(key) ?? 1) - 1
+    if (underWay > 0) this.#underWay.set(key, underWay)
+    else this.#underWay.delete(key)
+    if (counts) this.charge(key, 1)
+  }
+
+  /** Puts a token back, for what turned out not to count. */
+  giveBack(key: string | number): void {
     const fullAtMs = this.#fullAtMs.get(key)
-    if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - cost * this.#rate.everyMs)
+    if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)
   }
 
   #remember(key: string | number, fullAtMs: number) {

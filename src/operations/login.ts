@@ -27,10 +27,14 @@ export const login =
     const { password, takeover } = request.body
 
     const address = addressOf(request)
-    const { known, toRemember } = await knownAddresses.find(username, address)
-    const caller = { client, address, trusted: known }
-    const account = await limits.login(username, address, known, () =>
-      accounts.identify(username, password, caller),
+    const { account, toRemember } = await limits.login(
+      username,
+      address,
+      () => knownAddresses.find(username, address),
+      async ({ known, toRemember }) => {
+        const caller = { client, address, trusted: known }
+        return { account: await accounts.identify(username, password, caller), toRemember }
+      },
     )
     if (!takeover) await sessions.refuseSecond(username)
     const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX, reply.raw, client)

@@ -12,10 +12,10 @@ export const register =
     const username = request.body.username.toLowerCase()
     const { password, displayName = username } = request.body
     const address = addressOf(request)
-    limits.register(address)
-
     const caller = { client: connectionOf(request, reply), address, trusted: false }
-    const createdAtMs = await accounts.register({ username, password, displayName }, caller)
+    const createdAtMs = await limits.register(address, () =>
+      accounts.register({ username, password, displayName }, caller),
+    )
 
     reply.code(201).header('Location', `/v1/users/${username}`)
     return { username, displayName, createdAt: timestamp(createdAtMs) }

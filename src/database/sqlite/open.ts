@@ -63,5 +63,5 @@ const verbOf =
 function warnOfOthers(path: string, log: DatabaseLog) {
   const real = realpathSync(path)
   const open = [real, `${real}-wal`, `${real}-shm`].filter(isOpenToOthers)
-  if (open.length > 0) log.warn(`Others may read the messages. Close them out: chmod 600 ${open.join(' ')}`)
+  if (open.length > 0) log.warn(`Other users can read the messages. Run: chmod 600 ${open.join(' ')}`)
 }
