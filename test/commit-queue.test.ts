@@ -352,6 +352,45 @@ describe('what rides along with a commit', () => {
     await Promise.all([...appends, settling])
   })
 
+  for (const outcome of [{ kind: 'undecided' }, { kind: 'too_many_unread' }] as const) {
+    it(`has settled only with the messages that are tried again, after ${outcome.kind}`, async () => {
+      const { queue, store } = openQueue()
+      // It goes with the second commit, and may make room for what was in the first.
+      queue.acknowledge(acknowledgement('phone', 3))
+      const appends = range(1, 32).map((number) => queue.append(message(String(number))))
+      appends.push(...range(33, 63).map((number) => queue.append(message(String(number)))))
+      let isSettled = false
+      const settling = queue.flushed().then(() => {
+        isSettled = true
+      })
+      appends.push(queue.append(message('64')))
+      assert.deepEqual(sizes(store), [32, 32], 'and the second commit carries the flush')
+
+      store.succeed([
+        outcome,
+        ...range(2, 32).map((seq) => ({ kind: 'appended', seq, live: false }) as const),
+      ])
+      store.succeed()
+      await store.commits(3)
+      await turns()
+      assert.deepEqual([store.bodies()[2], isSettled], [['1'], false])
+
+      store.succeed()
+      await Promise.all([...appends, settling])
+    })
+  }
+
+  it('has not settled when a commit fails that was under way before', async () => {
+    const { queue, store } = openQueue()
+    const failing = [queue.append(message('a'))]
+    await store.commits(1)
+    const settling = queue.flushed()
+
+    store.fail(new DatabaseUnavailable('The disk is full.'))
+
+    for (const promise of [...failing, settling]) await assert.rejects(promise, DatabaseUnavailable)
+  })
+
   it('has not settled when the commit that carried it fails, though the next one succeeds', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))

@@ -6,7 +6,8 @@ import pg from 'pg'
 import type { Append, AppendOutcome, Batch, Database } from '../src/database/database.ts'
 import { commitVerb as postgresCommit } from '../src/database/postgres/commit-verb.ts'
 import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit-verb.ts'
-import { Recipients } from '../src/database/sqlite/recipients.ts'
+import { type Recipient, Recipients } from '../src/database/sqlite/recipients.ts'
+import { UnreadBySender } from '../src/database/sqlite/unread-by-sender.ts'
 import { range } from './support/client.ts'
 import { fileOf, itOnSqlite, newDatabase, onPostgres } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
@@ -164,6 +165,26 @@ describe('the last free place', () => {
   }
 })
 
+test('a sender with room in a crowded inbox has each message in it once, though two nodes write to it at once', async (t) => {
+  const limits = { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 9 }
+  const { database, stores, ada } = await openFilled(t, limits, 'x')
+  const cleo = await addAccount(stores[0] as Database, 'cleo')
+  const messages = range(1, 8).map((number) => newMessage(cleo, 'ada', String(number)))
+
+  const outcomes = await whileLocked(database, stores.length, () =>
+    Promise.all(
+      messages.map((message, index) => decide(stores[index % stores.length] as Database, batchOf([message]))),
+    ),
+  )
+
+  assert.deepEqual(new Set(outcomes.map(([outcome]) => outcome?.kind)), new Set(['appended']))
+  const page = await stores[0]?.readInbox(ada, 'acknowledged', { messages: 100, bytes: 1e6 })
+  assert.deepEqual(
+    page?.messages.flatMap(({ from, id }) => (from === 'cleo' ? [id] : [])).sort(),
+    messages.map(({ id }) => id).sort(),
+  )
+})
+
 /** Two stores where there may be two, and an inbox with one place left, in part acknowledged. */
 async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
   const database = await newDatabase(t)
@@ -181,7 +202,7 @@ async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
   /** In a commit of its own. */
   const send = async (store: Database) =>
     (await decide(store, batchOf([newMessage(bob, 'ada', body)])))[0]?.kind
-  return { database, stores, send }
+  return { database, stores, ada, send }
 }
 
 /**
@@ -244,6 +265,62 @@ itOnSqlite(
       reads.filter((statement) => statement.includes('sender_id')),
       [],
     )
+  },
+)
+
+itOnSqlite(
+  'crowded inboxes are counted in memory, and those that nobody sends to go when it is full',
+  async (t) => {
+    const database = await newDatabase(t)
+    const store = await openStore(database, { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 50 })
+    const names = ['ada', 'bob', 'cleo']
+    const ids: number[] = []
+    for (const name of names) ids.push(await addAccount(store, name))
+    const senderId = ids[0] as number
+    await store.commit(
+      batchOf(names.flatMap((name) => range(1, 4).map(() => newMessage(senderId, name, 'text')))),
+    )
+    await store.close()
+    let reads = 0
+    const connection = new SqliteFile(fileOf(database), {
+      verbose: () => {
+        reads += 1
+      },
+    })
+    atTheEnd(t, () => connection.close())
+    const unread = new UnreadBySender(connection, 10)
+    const recipients = new Recipients(connection)
+    const [ada, bob, cleo] = names.map((name) => recipients.find(name) as Recipient) as [
+      Recipient,
+      Recipient,
+      Recipient,
+    ]
+    const count = (recipient: Recipient) => {
+      reads = 0
+      return { messages: unread.count(recipient, senderId), reads }
+    }
+
+    assert.deepEqual([ada, bob, ada].map(count), [
+      { messages: 4, reads: 1 },
+      { messages: 4, reads: 1 },
+      { messages: 4, reads: 0 },
+    ])
+    assert.deepEqual(count(cleo), { messages: 4, reads: 1 })
+    assert.deepEqual(count(ada), { messages: 4, reads: 0 }, 'it was counted after the one that went')
+    // Twelve were read of it and three came: no more are remembered than are unread.
+    for (const _ of range(1, 3)) {
+      ada.newest += 4
+      ada.readSeq += 4
+      unread.added(ada, senderId)
+    }
+    assert.deepEqual(count(ada), { messages: 1, reads: 0 })
+    assert.deepEqual(count(cleo), { messages: 4, reads: 0 })
+    for (const _ of range(1, 6)) {
+      cleo.newest += 1
+      unread.added(cleo, senderId)
+    }
+    assert.deepEqual(count(cleo), { messages: 10, reads: 0 })
+    assert.deepEqual(count(ada), { messages: 0, reads: 1 }, 'it went for the messages that came')
   },
 )
 

@@ -14,8 +14,8 @@
  *
  * An inbox that has no room may have been read since, by an acknowledgement that is deferred: the commit that
  * takes it along tries those messages once more. So does the next commit those that the store left undecided.
- * A batch that fails was not written at all: those who wait
- * for it, or for what came after it, get the error, and what was deferred is kept for the next one.
+ * A batch that fails adds no message: those who wait for it, or for what came after it, get the error, and what
+ * was deferred is kept for the next one.
  */
 import {
   type Acknowledgement,
@@ -30,9 +30,7 @@ import { type Flush, type Going, waitIn } from './going.ts'
 import { HeldBack, type Riders } from './held-back.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
-/**
- * Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it.
- */
+/** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it. */
 const BATCH_APPENDS_MAX = 512
 
 /**
@@ -42,9 +40,7 @@ const BATCH_APPENDS_MAX = 512
 const WORTH_A_COMMIT = 32
 const COMMITS_UNDER_WAY_MAX = 2
 
-/**
- * Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds.
- */
+/** Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds. */
 const WAITING_APPENDS_MAX = 10_000
 
 /** How long what nobody waits for is held back. */
@@ -221,6 +217,9 @@ export class CommitQueue {
     const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
     if (undecided.length + unknown.length > 0) this.#appends.unshift(...undecided, ...unknown)
     const answered = mayFindRoom ? this.#tryFullAgain(written) : written
+    // A flush waits for those that are tried again, too, also one that waits behind them.
+    if (answered.length < appends.length || unknown.length > 0)
+      this.#flushes.unshift(...[going, ...this.#underWay].flatMap((each) => each.flushes.splice(0)))
     // Start the next commit first, so that the disk is busy while the senders are answered.
     this.#commitWhatWaits()
     this.#onCommit(answered)
@@ -232,7 +231,8 @@ export class CommitQueue {
     const { riders, appends, repeats, acknowledged } = going
     for (const { reject } of [...appends, ...repeats, ...acknowledged]) reject(error)
     // What this batch carried is not in the store, so nothing is flushed for those who wait behind it.
-    for (const { flushes } of this.#underWay) for (const { reject } of flushes.splice(0)) reject(error)
+    for (const { flushes } of [...this.#underWay, { flushes: this.#flushes }])
+      for (const { reject } of flushes.splice(0)) reject(error)
     this.#underWay.delete(going)
     this.#held.putBack(riders)
     if (this.#held.size > 0) this.#startSoon()

@@ -59,10 +59,13 @@ export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome):
     case 'too_many_unread':
       throw new Problem(
         'too_many_unread',
-        `The inbox of ${to} takes no more of this account until its owner has read some of it.`,
+        `The inbox of ${to} accepts no more messages from this account until its owner has acknowledged some.`,
       )
     case 'inbox_full':
-      throw new Problem('inbox_full', `The inbox of ${to} takes no more until its owner has read some of it.`)
+      throw new Problem(
+        'inbox_full',
+        `The inbox of ${to} accepts no more messages until its owner has acknowledged some.`,
+      )
     case 'idempotency_key_reused':
       throw new Problem(
         'idempotency_key_reused',

@@ -21,9 +21,9 @@ const HINTS_MAX = 150
  * by one. Only a small message behind one for which there was no room is left undecided.
  *
  * What another node wrote while this statement waited is not seen by it, but for the rows that it locks.
- * Where it must know, it stops, and is tried again by a transaction that locks those rows first: where an
- * idempotency key was written meanwhile, by the unique index; where an inbox must be counted that another
- * node has added to, by a division by zero.
+ * Where it must know, it is tried again by a transaction that locks those rows first: where an idempotency key
+ * was written meanwhile, the unique index stops it; where an inbox must be counted that another node has added
+ * to, it is stale, and adds no message. Acknowledgements and sightings may be written twice.
  */
 export const COMMIT = `
 WITH
@@ -121,7 +121,8 @@ placed AS MATERIALIZED (
         FROM (
           SELECT asked.*, newest_seq, text_bytes, unread, places, bytes_left,
                  NOT blocked AND coalesce(messages, 0)
-                   + row_number() OVER (PARTITION BY recipient_id, sender_id ORDER BY n) <= $9 AS allowed
+                   + row_number() OVER (PARTITION BY recipient_id, sender_id ORDER BY n) <= $9
+                   AND NOT EXISTS (SELECT FROM room WHERE stale) AS allowed
             FROM asked
             JOIN room ON room.id = recipient_id
             LEFT JOIN by_sender USING (recipient_id, sender_id)
@@ -179,6 +180,6 @@ hints AS MATERIALIZED (
 SELECT CASE WHEN fits THEN seq END AS seq, placed.live OR online AS live, refusal,
        known.n IS NOT NULL AS known, same, message_id, known.sent_at_ms, known.live AS was_live,
        (SELECT count(pg_notify($7, payload)) FROM hints) AS notified,
-       1 / (SELECT CASE WHEN bool_or(stale) THEN 0 ELSE 1 END FROM room) AS current
+       EXISTS (SELECT FROM room WHERE stale) AS stale
   FROM sent LEFT JOIN placed USING (n) LEFT JOIN refused USING (n) LEFT JOIN known USING (n)
  ORDER BY sent.n`

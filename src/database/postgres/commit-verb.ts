@@ -14,6 +14,8 @@ interface OutcomeRow {
   message_id: Buffer
   sent_at_ms: number
   was_live: boolean
+  /** The same in all rows: whether no message was added, because another node had added some. */
+  stale: boolean
 }
 
 /** Keys that have expired and were not purged yet stand in the way of new ones. */
@@ -32,11 +34,8 @@ SELECT FROM account
  ORDER BY id
    FOR NO KEY UPDATE`
 
-/**
- * Another node wrote the same idempotency key at the same time, two batches waited for each other, or the
- * statement stopped itself.
- */
-const WORTH_ANOTHER_TRY = new Set(['23505', '40P01', '40001', '22012'])
+/** Another node wrote the same idempotency key at the same time, or two batches waited for each other. */
+const WORTH_ANOTHER_TRY = new Set(['23505', '40P01', '40001'])
 const TRIES_MAX = 5
 
 /**
@@ -68,7 +67,9 @@ export function commitVerb(
     ]
     for (let tries = 1; ; tries += 1) {
       try {
-        return tries === 1 ? await run(pool, values) : await runLocked(values)
+        const rows = tries === 1 ? await run(pool, values) : await runLocked(values)
+        // With the locks it never is.
+        if (!rows[0]?.stale) return rows.map(asOutcome)
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined
         if (!code || !WORTH_ANOTHER_TRY.has(code) || tries === TRIES_MAX) throw error
@@ -77,21 +78,21 @@ export function commitVerb(
     }
   }
 
-  async function run(client: pg.Pool | pg.PoolClient, values: unknown[]): Promise<CommitOutcome[]> {
+  async function run(client: pg.Pool | pg.PoolClient, values: unknown[]): Promise<OutcomeRow[]> {
     const { rows } = await client.query<OutcomeRow>({ name: 'commit', text: COMMIT, values })
-    return rows.map(asOutcome)
+    return rows
   }
 
   /** The statement sees all that was written before it got the locks. */
-  async function runLocked(values: unknown[]): Promise<CommitOutcome[]> {
+  async function runLocked(values: unknown[]): Promise<OutcomeRow[]> {
     const client = await pool.connect()
     let fault: Error | undefined
     try {
       await client.query('BEGIN')
       await client.query({ name: 'lock', text: LOCK, values: values.slice(0, 3) })
-      const outcomes = await run(client, values)
+      const rows = await run(client, values)
       await client.query('COMMIT')
-      return outcomes
+      return rows
     } catch (error) {
       await client.query('ROLLBACK').catch((failed: Error) => {
         fault = failed
