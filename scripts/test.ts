@@ -7,7 +7,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -26,6 +26,7 @@ const ONCE: Record<string, string> = {
   'account-limits': 'has no database',
   addresses: 'is about what a process keeps in memory',
   announcements: 'has no database',
+  attacks: 'is about the process',
   backup: 'is about SQLite files',
   bench: 'measures both databases itself',
   'chat-example': 'is about a shell script',
@@ -39,6 +40,7 @@ const ONCE: Record<string, string> = {
   failover: 'has clusters of its own',
   'fault-checker': 'has no database',
   faults: 'is about the locks of SQLite, and its disk',
+  fuzz: 'is about HTTP; test/long has it on both databases',
   hearing: 'has no database',
   limits: 'is about what a process keeps in memory',
   migrations: 'has both databases itself',
@@ -104,6 +106,8 @@ function filesOf(suite: string, names: string[]): string[] {
 async function runOnSqlite() {
   const template = join(scratch, 'template.db')
   await migrate(new SqliteAdapter(template))
+  // As a server makes it.
+  chmodSync(template, 0o600)
   return run('SQLite', files, { TEST_SQLITE: template, ...env }, 'inherit')
 }
 

@@ -113,13 +113,14 @@ test('README and .env.example name every variable with its default', () => {
 })
 
 test('every file that README and the documents point to is there', () => {
-  const pages = ['README.md', 'CONTRIBUTING.md', 'docs/durability.md', 'docs/operating.md', 'bench/README.md']
+  const documents = ['durability', 'operating', 'security'].map((name) => `docs/${name}.md`)
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...documents, 'bench/README.md']
   const links = pages.flatMap((page) =>
     [...root(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(
       ([, target = '']) => page.replace(/[^/]*$/, '') + target,
     ),
   )
-  const proofs = [...root('docs/durability.md').matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)]
+  const proofs = documents.flatMap((page) => [...root(page).matchAll(/(?<=`)(test|src)\/[\w/.-]+(?=`)/g)])
   assert.ok(links.length > 0 && proofs.length > 0)
 
   for (const path of [...links, ...proofs.map(([path]) => path)]) assert.doesNotThrow(() => root(path), path)

@@ -134,6 +134,21 @@ describe('a page', () => {
     assert.deepEqual(seqsOf((await answer).messages()), [1, 2, 3])
   })
 
+  it('follows another one no sooner than everything else has had its turn', async (t) => {
+    const { ada, poll } = openInbox(t, { messages: 3 })
+    let turnsOfOthers = 0
+    const takeTurn = () => {
+      turnsOfOthers += 1
+      immediate = setImmediate(takeTurn)
+    }
+    let immediate = setImmediate(takeTurn)
+
+    await Promise.all(range(1, 20).map(() => poll(ada, { after: 0 })))
+    clearImmediate(immediate)
+
+    assert.ok(turnsOfOthers >= 10, `Two pages at a time, and ${turnsOfOthers} turns of others.`)
+  })
+
   it('is not made for a poll that waits behind another when a message comes', async (t) => {
     const { store, ada, poll, send } = openInbox(t)
     await poll(ada, { after: 0 })

@@ -44,6 +44,7 @@ export class PageReads {
     const { poller, connection, response, after, limit, cursor, accepted } = poll
     if (!response.socket && !(await isNext(response, connection))) return undefined
     return this.#turns.read(poller.accountId, response, async () => {
+      await turnOfEventLoop()
       if (connection.destroyed) return undefined
       // Others may have read meanwhile.
       if (!accepted) await this.refuseDebtor(poll)
@@ -98,6 +99,9 @@ export class PageReads {
     poller.handedSeq = Math.max(poller.handedSeq, messages.at(-1)?.seq ?? 0)
   }
 }
+
+/** Resolves when what has come in meanwhile was taken: page after page would keep it waiting. */
+const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** What it costs to read messages that a session was given before; the first time costs it nothing. */
 const costOfAgain = (messages: StoredMessage[], handedSeq: number) =>

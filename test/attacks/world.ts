@@ -1,0 +1,105 @@
+import { statSync } from 'node:fs'
+import { PASSWORD, passwordHash } from '../../bench/support/password.ts'
+import { JWT_SECRET, people, sessionIdOf } from '../../bench/support/people.ts'
+import { COLLECTING } from '../../bench/support/processes.ts'
+import { Client, newName, type Person, passwordOf, range } from '../support/client.ts'
+import { fileOf, newDatabase } from '../support/databases.ts'
+import type { Ending } from '../support/endings.ts'
+import { type Env, type ServerProcess, spawnServer } from '../support/servers.ts'
+import { withSql } from '../support/sql.ts'
+import type { Target } from './attacks.ts'
+
+/** The attacker's accounts: those that do something, and those that only log in. */
+const ACCOUNTS = 21
+const LOGINS = 18
+
+const YEAR_MS = 365 * 86_400_000
+
+/** A server as people run it, with its limits, and those who use it. */
+export interface World {
+  server: ServerProcess
+  client: Client
+  /** They send and poll as people do. */
+  ada: Person
+  bob: Person
+  /** Registered, and logged in once from {@link HOME}: the owner of the name that is attacked. */
+  victim: string
+  pagesFilled: boolean
+  target: (connections: number, own?: boolean) => Target
+}
+
+/** Where the victim has logged in before, and where not; both say so through the trusted proxy. */
+export const HOME = '203.0.113.7'
+export const AWAY = '192.0.2.7'
+
+/** The attacker has an address of its own where the system has several that lead to itself. */
+export const ATTACKER = process.platform === 'linux' ? '127.0.0.2' : undefined
+
+/** A request that the trusted proxy passes on for this address. */
+const from = (address: string) => ({ 'x-forwarded-for': address })
+
+export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
+  // The proxy and the normal clients are at 127.0.0.1, the attacker is not.
+  const trusted = { TRUST_PROXY: '127.0.0.1', RATE_LIMITS: 'on', JWT_SECRET, ...env }
+  const program = [
+    process.execPath,
+    ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof2'] : []),
+    ...COLLECTING,
+    'dist/main.js',
+  ]
+  const server = await spawnServer(t, trusted, await newDatabase(t), program)
+  await addAttackers(server.database)
+  const client = new Client(server)
+  const [ada, bob, victim] = [
+    await client.join(newName('ada')),
+    await client.join(newName('bob')),
+    newName('eve'),
+  ]
+  await client.register(victim)
+  await loginFrom({ client, victim }, HOME)
+
+  const target = (connections: number, own = true): Target => ({
+    port: Number(new URL(server.url).port),
+    from: own ? ATTACKER : undefined,
+    accounts: people(0, ACCOUNTS),
+    logins: people(ACCOUNTS, LOGINS),
+    password: PASSWORD,
+    victim,
+    connections,
+  })
+  return { server, client, ada, bob, victim, pagesFilled: false, target }
+}
+
+/** Accounts with a session each, straight into the store: one address may not register as many at once. */
+async function addAttackers(database: string) {
+  const hash = await passwordHash()
+  const now = new Date()
+  await withSql(database, async (sql) => {
+    for (const [index, { username }] of people(0, ACCOUNTS + LOGINS).entries()) {
+      await sql.run(
+        'INSERT INTO account (username, display_name, password_hash, created_at) VALUES (?, ?, ?, ?)',
+        ...[username, username, hash, now],
+      )
+      await sql.run(
+        `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
+         SELECT ?, id, ?, ?, 0, 0 FROM account WHERE username = ?`,
+        ...[sessionIdOf(index), now, new Date(now.getTime() + YEAR_MS), username],
+      )
+    }
+  })
+}
+
+/** Once, more than a page of long messages into the inbox of the attacker's first account. */
+export async function fillPages(world: World) {
+  const [{ username } = { username: '' }] = world.target(1).accounts
+  for (const _ of range(1, world.pagesFilled ? 0 : 150)) await world.bob.send(username, 'x'.repeat(16_384))
+  world.pagesFilled = true
+}
+
+/** The victim logs in, and gives the right password. */
+export const loginFrom = ({ client, victim }: Pick<World, 'client' | 'victim'>, address: string) =>
+  client.post('/v1/login', { username: victim, password: passwordOf(victim) }, { headers: from(address) })
+
+/** What the database takes on the disk. */
+export const diskBytes = ({ server }: World) =>
+  ['', '-wal'].reduce((sum, suffix) => sum + statSync(fileOf(server.database) + suffix).size, 0)

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fuzz, seedOfRun } from './fuzz/fuzz.ts'
+
+test('whatever is sent, the answer is in the contract, is no 5xx, and leaves the store consistent', async (t) => {
+  const seed = seedOfRun()
+  t.diagnostic(`FUZZ_SEED=${seed}`)
+  const { answers } = await fuzz(t, seed, 5_000)
+
+  const counts = new Map<string, number>()
+  for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
+  t.diagnostic(
+    [...counts]
+      .map(([answer, count]) => `${answer}: ${count}`)
+      .sort()
+      .join(', '),
+  )
+})
+
+test('the same seed sends the same requests', async (t) => {
+  const [first, second] = [await fuzz(t, 7, 150), await fuzz(t, 7, 150)]
+  assert.deepEqual(first.answers, second.answers)
+})

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { type Operation, readContract } from '../../src/contract/document.ts'
+import { assertInContract } from '../support/contract-check.ts'
+import type { Ending } from '../support/endings.ts'
+import { exchange } from '../support/http.ts'
+import { randomFrom } from '../support/random.ts'
+import { startServer } from '../support/servers.ts'
+import { People } from './people.ts'
+import { type Draft, spoil, validDraft } from './requests.ts'
+import { assertConsistent } from './stored.ts'
+import { Chance } from './values.ts'
+
+/** Short, so that the bounds of a message are reached with little. */
+const MESSAGE_LENGTH_MAX = 300
+
+const PEOPLE_MIN = 6
+
+/** Given by FUZZ_SEED, to repeat a run; otherwise another one each time. */
+export const seedOfRun = (): number => Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
+
+/** What a run did. */
+export interface Fuzzed {
+  /** In order, such as `sendMessage 201`. */
+  answers: string[]
+}
+
+/**
+ * Sends requests that the contract allows, almost allows and does not know, one after the other, and holds
+ * every answer against it. Then looks into the store.
+ *
+ * @param seed the same gives the same requests, as far as the server gives the same answers
+ */
+export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzzed> {
+  const server = await startServer(t, {
+    MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX),
+    // So that nothing depends on the time that a run takes.
+    PRESENCE_GRACE: '0',
+    RETENTION: 'never',
+    SESSION_POLICY: seed % 2 === 0 ? 'single' : 'multi',
+  })
+  const chance = new Chance(randomFrom(seed))
+  const people = new People()
+  const { operations } = readContract(MESSAGE_LENGTH_MAX)
+  const answers: string[] = []
+
+  for (let number = 1; number <= count; number += 1) {
+    const draft = draftFor(operations, people, chance)
+    const told = () => `FUZZ_SEED=${seed}, request ${number}: ${JSON.stringify(draft)}`
+    const { answer, path } = await send(server.url, draft).catch((error) => assert.fail(`${told()} ${error}`))
+    answers.push(`${draft.operationId} ${answer.status}`)
+    assert.ok(answer.status < 500, `${told()} ${answer.status} ${JSON.stringify(answer.body)}`)
+    try {
+      if (draft.method === 'HEAD') assert.equal(answer.body, '')
+      else assertInContract(draft.method, path, answer)
+    } catch (error) {
+      assert.fail(`${told()} ${error}`)
+    }
+    const reached = operations.find((operation) => reaches(draft, operation))
+    if (reached && answer.status < 300 && draft.method !== 'HEAD')
+      people.learn(reached.operationId, draft.actor, sentBody(draft), answer.body)
+  }
+
+  const health = await exchange(`${server.url}/healthz`, 'GET', {}, undefined, undefined)
+  assert.equal(health.status, 200, 'The server lives.')
+  await server.stop()
+  assert.deepEqual(
+    server.logs.filter(({ level }) => level >= LEVEL_WARN).map(({ msg }) => msg),
+    [],
+    'The server has nothing to complain of.',
+  )
+  await assertConsistent(server.database, people.all)
+  return { answers }
+}
+
+const LEVEL_WARN = 40
+
+/** Chosen less often than the others: they need no parameters, or undo what was built up. */
+const RARE = ['getHealth', 'getReadiness', 'changePassword', 'deleteAccount', 'logout']
+const RARE_TIMES = 5
+
+function draftFor(operations: Operation[], people: People, chance: Chance): Draft {
+  const wanted = people.all.length < PEOPLE_MIN ? 'register' : undefined
+  const needsLogin = people.all.filter(({ token }) => token === undefined).length > people.all.length / 2
+  const name = wanted ?? (needsLogin && chance.once(2) ? 'login' : undefined)
+  const chosen = operations.filter(
+    ({ operationId }) => !RARE.includes(operationId) || chance.once(RARE_TIMES),
+  )
+  const operation = operations.find(({ operationId }) => operationId === name) ?? chance.of(chosen)
+  assert.ok(operation)
+  const making = { operation, people, chance }
+  const draft = validDraft(making)
+  if (!chance.once(2)) spoil(draft, making)
+  if (chance.once(4)) spoil(draft, making)
+  if (draft.operationId === 'readInbox') doNotWait(draft)
+  return draft
+}
+
+/** A poll that waits holds up the run. */
+function doNotWait(draft: Draft) {
+  const seconds = (value: string) => Number(new URLSearchParams(`wait=${value}`).get('wait'))
+  draft.query = draft.query.map(([name, value]) =>
+    name === 'wait' && seconds(value) > 0 && seconds(value) <= 55 ? [name, '0'] : [name, value],
+  )
+  const preferred = draft.headers['Prefer'] === 'wait=0'
+  if (!preferred && !draft.query.some(([name]) => name === 'wait')) draft.query.push(['wait', '0'])
+}
+
+const reaches = ({ method, path }: Draft, operation: Operation) =>
+  method === operation.method && new RegExp(`^${operation.path.replace(/\{\w+\}/, '[^/]+')}$`).test(path)
+
+const sentBody = ({ rawBody, body }: Draft) =>
+  rawBody === undefined ? body : JSON.parse(String(rawBody).trim())
+
+async function send(url: string, { method, path, query, headers, body, rawBody }: Draft) {
+  const search = query.map(([name, value]) => `${name}=${value}`).join('&')
+  const target = search === '' ? path : `${path}?${search}`
+  const content = rawBody ?? (body === undefined ? undefined : JSON.stringify(body))
+  const all = { ...(content !== undefined && { 'content-type': 'application/json' }), ...headers }
+  const {
+    status,
+    headers: received,
+    text,
+  } = await exchange(`${url}${target}`, method, all, content, undefined)
+  const json = /json/.test(received.get('content-type') ?? '') && text !== ''
+  return { path, answer: { status, headers: received, body: json ? JSON.parse(text) : text } }
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { isPostgres } from '../support/built.ts'
+import { type Sql, withSql } from '../support/sql.ts'
+import type { Somebody } from './people.ts'
+
+/** What must have no rows, and what those would be. */
+const NEVER: Record<string, string> = {
+  'an inbox with numbers that are missing or twice': `
+    SELECT account.id FROM account
+      JOIN (SELECT recipient_id, count(*) AS stored, min(seq) AS oldest, max(seq) AS newest
+              FROM message GROUP BY recipient_id) AS inbox ON inbox.recipient_id = account.id
+     WHERE stored <> newest - oldest + 1 OR oldest <> purged_seq + 1`,
+  'counters in the wrong order': `
+    SELECT account.id FROM account
+      LEFT JOIN (SELECT recipient_id, max(seq) AS newest FROM message GROUP BY recipient_id) AS inbox
+        ON inbox.recipient_id = account.id
+     WHERE acknowledged_seq > coalesce(newest, newest_seq) OR purged_seq > acknowledged_seq
+        OR newest_seq > coalesce(newest, newest_seq)`,
+  // The inbox of a deleted account goes when there is time.
+  'a message of nobody, or for nobody': `
+    SELECT message.id FROM message
+      LEFT JOIN account AS sender ON sender.id = sender_id
+      LEFT JOIN account AS recipient ON recipient.id = recipient_id
+     WHERE sender.id IS NULL OR recipient.id IS NULL`,
+  'a session of nobody': `
+    SELECT session.id FROM session LEFT JOIN account ON account.id = account_id
+     WHERE account.id IS NULL OR deleted_at IS NOT NULL`,
+  'a session that is further than its inbox': `
+    SELECT session.id FROM session JOIN account ON account.id = account_id
+     WHERE session.acknowledged_seq > (SELECT coalesce(max(seq), newest_seq) FROM message WHERE recipient_id = account_id)`,
+  'a size that is not that of the texts': `
+    SELECT message.id FROM message
+      JOIN message AS last ON last.recipient_id = message.recipient_id AND last.seq = message.seq - 1
+     WHERE message.bytes_before <> last.bytes_before + octet_length(last.body)`,
+  'a known address of nobody': `
+    SELECT account_id FROM known_address JOIN account ON account.id = account_id
+     WHERE deleted_at IS NOT NULL`,
+  'a key of nobody': `
+    SELECT key FROM idempotency_key LEFT JOIN account ON account.id = sender_id WHERE account.id IS NULL`,
+  'a deleted account with a password': `
+    SELECT id FROM account WHERE (deleted_at IS NULL) <> (password_hash IS NOT NULL)`,
+}
+
+/** Holds the store of a stopped server against itself, and against what its answers said. */
+export async function assertConsistent(database: string, people: Somebody[]): Promise<void> {
+  await withSql(database, async (sql) => {
+    if (!isPostgres(database)) await assertWhole(sql)
+    for (const [what, statement] of Object.entries(NEVER))
+      assert.deepEqual(await sql.run(statement), [], `There is ${what}.`)
+
+    const living = await sql.run('SELECT username FROM account WHERE deleted_at IS NULL ORDER BY username')
+    assert.deepEqual(
+      living.map(({ username }) => username),
+      people.map(({ username }) => username).sort(),
+      'The accounts are those that were registered and not deleted.',
+    )
+    for (const { username, accepted } of people) {
+      const [{ stored } = { stored: 0 }] = await sql.run(
+        'SELECT count(*) AS stored FROM message JOIN account ON account.id = recipient_id WHERE username = ?',
+        username,
+      )
+      assert.equal(Number(stored), accepted, `Messages of ${username}`)
+    }
+  })
+}
+
+async function assertWhole(sql: Sql) {
+  assert.deepEqual(await sql.run('PRAGMA integrity_check'), [{ integrity_check: 'ok' }])
+  assert.deepEqual(await sql.run('PRAGMA foreign_key_check'), [])
+}
