@@ -14,8 +14,8 @@
  *
  * An inbox that has no room may have been read since, by an acknowledgement that is deferred: the commit that
  * takes it along tries those messages once more. So does the next commit those that the store left undecided.
- * A batch that fails adds no message: those who wait for it, or for what came after it, get the error, and what
- * was deferred is kept for the next one.
+ * A batch that fails adds no message: those who wait for it, or for what came after it, get the error, and
+ * what was deferred is kept for the next one.
  */
 import {
   type Acknowledgement,
@@ -30,7 +30,7 @@ import { type Flush, type Going, waitIn } from './going.ts'
 import { HeldBack, type Riders } from './held-back.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
-/** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, which is what the others wait for it. */
+/** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, for which the others wait. */
 const BATCH_APPENDS_MAX = 512
 
 /**
@@ -40,7 +40,7 @@ const BATCH_APPENDS_MAX = 512
 const WORTH_A_COMMIT = 32
 const COMMITS_UNDER_WAY_MAX = 2
 
-/** Appends that may wait for a commit; above it a sender is sent away rather than kept waiting for seconds. */
+/** Appends that may wait for a commit; above it a sender is sent away rather than kept for seconds. */
 const WAITING_APPENDS_MAX = 10_000
 
 /** How long what nobody waits for is held back. */

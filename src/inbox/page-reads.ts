@@ -8,7 +8,7 @@ import { isNext, type Response } from './response.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
-/** What a page costs besides the characters of its texts: to find its place in the index, and to read each row. */
+/** What a page costs besides the characters of its texts: to find its place, and to read each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
@@ -58,8 +58,8 @@ export class PageReads {
   }
 
   /**
-   * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands in
-   * no line: clients that hold the places of the account must not keep its owner from taking over.
+   * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands
+   * in no line: clients that hold the places of the account must not keep its owner from taking over.
    */
   async first(accountId: number, limit: number, response: Response, connection: Connection): Promise<Page> {
     if (!response.socket) await isNext(response, connection)

@@ -3,8 +3,8 @@ import { type Rate, TokenBuckets } from './token-buckets.ts'
 const KIB = 1_024
 
 /**
- * In KiB, for an account that reads the same messages again. It may do so with 128 MiB at once; from then on it
- * gets 2 MiB a second.
+ * In KiB, for an account that reads the same messages again. It may do so with 128 MiB at once; from then on
+ * it gets 2 MiB a second.
  */
 const PAGES: Rate = { burst: 128 * KIB, everyMs: 1_000 / (2 * KIB) }
 

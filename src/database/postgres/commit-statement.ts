@@ -21,9 +21,9 @@ const HINTS_MAX = 150
  * by one. Only a small message behind one for which there was no room is left undecided.
  *
  * What another node wrote while this statement waited is not seen by it, but for the rows that it locks.
- * Where it must know, it is tried again by a transaction that locks those rows first: where an idempotency key
- * was written meanwhile, the unique index stops it; where an inbox must be counted that another node has added
- * to, it is stale, and adds no message. Acknowledgements and sightings may be written twice.
+ * Where it must know, it is tried again by a transaction that locks those rows first: where an idempotency
+ * key was written meanwhile, the unique index stops it; where an inbox must be counted that another node has
+ * added to, it is stale, and adds no message. Acknowledgements and sightings may be written twice.
  */
 export const COMMIT = `
 WITH
