@@ -15,6 +15,9 @@ const MIB = 1_048_576
 /** Beside an attack of a second the memory of a process that was idle goes up and down by itself. */
 const MEMORY_SLACK_BYTES = 160 * MIB
 
+/** A connection whose reading is paused ends when its next answer cannot be written. */
+const BACK_MS_MAX = 120_000
+
 const SHORT = { connections: 'short', aloneMs: 200, attackMs: 400, backMsMax: 0 } as const
 
 describe('beside an attacker', () => {
@@ -49,7 +52,7 @@ describe('beside an attacker', () => {
       await shape.assertBounded?.(outcome, others.world)
       if (!canSeeHoldings) return
       assert.ok(peak.memoryBytes < before.memoryBytes + MEMORY_SLACK_BYTES, 'It takes little memory.')
-      await eventually('the descriptors come back', () => areBack(holdingsOf(pid), before))
+      await eventually('the descriptors come back', () => areBack(holdingsOf(pid), before), BACK_MS_MAX)
     })
   }
 })

@@ -52,6 +52,32 @@ describe('a client that does not wait for its answers', () => {
     })
   }
 
+  it('takes turns with the others, though each of its requests is answered at once', async (t) => {
+    const perTurn: number[] = []
+    let isCounted = false
+    const client = await connectTo(t, {}, (incoming, response) => {
+      if (!isCounted) {
+        isCounted = true
+        perTurn.push(0)
+        setImmediate(() => {
+          isCounted = false
+        })
+      }
+      perTurn.push((perTurn.pop() ?? 0) + 1)
+      response.end(incoming.url)
+    })
+
+    client.socket.write(
+      range(1, 3_000)
+        .map((i) => get(`/${i}`))
+        .join(''),
+    )
+
+    assert.equal((await client.answers(3_000)).length, 3_000)
+    // One more may stand right before the place where the parser stops.
+    assert.ok(Math.max(...perTurn) <= UNANSWERED_MAX + 1, `${Math.max(...perTurn)} in one turn`)
+  })
+
   it('is read no further until an answer is sent, wherever its bytes are split', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))

@@ -17,6 +17,7 @@ import { Waiters } from '../src/inbox/waiters.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
 import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
 import { connection, response } from './support/connection.ts'
+import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer } from './support/servers.ts'
 
@@ -112,10 +113,10 @@ describe('a poll, while its look into the store is held up', () => {
 
 describe('a poll, while a commit is held up', () => {
   it('hears of the message after the commit and not before', async (t) => {
-    const { store, ada, poll, send } = openInbox(t)
+    const { store, waiters, ada, poll, send } = openInbox(t)
     const commit = store.holdNextCommit()
     const parked = poll(ada, { after: 0, waitMs: 60_000 })
-    await nextTurn()
+    await eventually('the poll waits', () => waiters.isOnline('ada'))
     const sent = send('hello')
     await commit.begun
 

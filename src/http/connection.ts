@@ -27,12 +27,29 @@ const [CR, LF] = [13, 10]
 /** How long a client may go on sending after its refusal; a reset at once could take the refusal with it. */
 const LINGER_MS = 1_000
 
+/** The turns of the event loop in which requests have come, counted. */
+const turns = { now: 0, isCounted: false }
+
+function currentTurn(): number {
+  if (!turns.isCounted) {
+    turns.isCounted = true
+    setImmediate(() => {
+      turns.now += 1
+      turns.isCounted = false
+    })
+  }
+  return turns.now
+}
+
 /**
  * A connection and its unanswered requests. Node parses and dispatches all requests of a chunk of 64 KiB,
  * some 2 400, in one go. Here the parser stops behind the head that makes the unanswered requests too many.
  * From then on it gets one message at a time, each when an answer has been sent; the rest stays in the
  * socket, whose reading is paused. An ordinary client never reaches the limit, and its bytes take Node's own
  * way.
+ *
+ * No more than so many requests are begun in one turn of the event loop either: answers that need no wait
+ * would let one connection go on for ever, and the others wait.
  */
 export class Connection {
   readonly socket: Socket
@@ -42,13 +59,16 @@ export class Connection {
   onQuiet: ((quiet: boolean) => void) | undefined
 
   #unanswered = 0
+  /** The turn in which a request was last begun, and how many were begun in it. */
+  #turn = -1
+  #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */
   #newest: ServerResponse | undefined
   /** Hands bytes to the parser. Undefined as long as Node does that. */
   #parse: ((bytes: Buffer) => void) | undefined
   /** Bytes that are missing from a body whose length is known. */
   #bodyLeft = 0
-  /** Reading waits for an answer; Node pauses it for reasons of its own, too. */
+  /** Reading waits for an answer, or for the next turn; Node pauses it for reasons of its own, too. */
   #waits = false
   #refusal: string | undefined
   /** The bytes that the client has taken, when that last changed, or when something was left to take. */
@@ -66,7 +86,7 @@ export class Connection {
     this.#parser.onIncoming = (request, keepAlive) => {
       const treatment = onIncoming(request, keepAlive)
       if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
-      else if (treatment === 0 && this.#unanswered >= unansweredMax) return PAUSE
+      else if (treatment === 0 && !this.#mayBegin()) return PAUSE
       return treatment
     }
   }
@@ -74,6 +94,8 @@ export class Connection {
   /** A request has been dispatched. */
   begin(response: ServerResponse) {
     this.#unanswered += 1
+    this.#begunInTurn = this.#turn === currentTurn() ? this.#begunInTurn + 1 : 1
+    this.#turn = currentTurn()
     this.#newest = response
     response.on('finish', this.#onAnswered)
     if (this.#unanswered === 1) this.onQuiet?.(false)
@@ -86,10 +108,23 @@ export class Connection {
       this.onQuiet?.(true)
     }
     if (this.#refusal !== undefined) this.#refuseInTurn(this.#refusal)
-    else if (this.#waits) {
-      this.#waits = false
-      this.socket.resume()
+    else this.#goOn()
+  }
+
+  /** Reads on when it waits for an answer or for its turn, and need not any more. */
+  readonly #goOn = () => {
+    if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
+    if (!this.#mayBegin()) {
+      setImmediate(this.#goOn)
+      return
     }
+    this.#waits = false
+    this.socket.resume()
+  }
+
+  #mayBegin(): boolean {
+    const hasTurn = this.#turn !== currentTurn() || this.#begunInTurn < this.#unansweredMax
+    return hasTurn && this.#unanswered < this.#unansweredMax
   }
 
   /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
@@ -123,6 +158,8 @@ export class Connection {
       this.socket.pause()
     }
     this.socket.unshift(chunk.subarray(at))
+    // When all are answered, no answer lets it go on.
+    if (this.#unanswered < this.#unansweredMax) setImmediate(this.#goOn)
   }
 
   /** A slice has at most the end of one message, or of one head. */
@@ -136,7 +173,7 @@ export class Connection {
 
   #mayParse(): boolean {
     if (this.socket.isPaused() || this.#isOver()) return false
-    return this.#isArriving() || this.#unanswered < this.#unansweredMax
+    return this.#isArriving() || this.#mayBegin()
   }
 
   /** Part of the newest request is still to come. */

@@ -7,7 +7,7 @@ const RUNS = 10
 const REQUESTS = 10_000
 
 describe('whatever is sent, the answer is in the contract, is no 5xx, and leaves the store consistent', () => {
-  const first = seedOfRun()
+  const first = seedOfRun(Date.now() % 2 ** 31)
   for (const seed of range(first, first + RUNS - 1)) {
     it(`${REQUESTS} requests of FUZZ_SEED=${seed}`, async (t) => {
       await fuzz(t, seed, REQUESTS)
