@@ -100,9 +100,10 @@ const trustProxy: Variable<false | string> = {
 
 function isAddressOrNetwork(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
-  const [address = '', bits = '0', ...rest] = text.split('/')
+  // No network is everybody: then anybody's header would be believed.
+  const [address = '', bits = '1', ...rest] = text.split('/')
   const bitsMax = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
-  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax
+  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax
 }
 
 const corsOrigin: Variable<string[]> = {

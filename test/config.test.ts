@@ -134,7 +134,17 @@ const VARIABLES: Record<string, Variable> = {
     key: 'trustProxy',
     initial: false,
     good: { off: false, loopback: 'loopback', '10.0.0.1,192.168.0.0/16,::1': '10.0.0.1,192.168.0.0/16,::1' },
-    bad: ['on', 'true', '1', 'proxy.example', 'loopback,', '10.0.0.0/33', '300.0.0.1', 'loopback,,10.0.0.1'],
+    bad: [
+      'on',
+      'true',
+      '1',
+      'proxy.example',
+      'loopback,',
+      '10.0.0.0/33',
+      '0.0.0.0/0',
+      '300.0.0.1',
+      'loopback,,10.0.0.1',
+    ],
   },
   CORS_ORIGIN: {
     key: 'corsOrigin',

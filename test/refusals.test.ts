@@ -469,6 +469,7 @@ function badTokens(ada: Person): Refusal[] {
     'that has expired': forged({ claims: { ...claims, exp: now - 1 } }),
     'that never expires': forged({ claims: { ...claims, exp: undefined } }),
     'that expires at no time': forged({ claims: { ...claims, exp: 'never' } }),
+    'that was issued at no time': forged({ claims: { ...claims, iat: 'x' } }),
     'of another secret': forged({ secret: `${SECRET}!` }),
     'of an empty secret': forged({ secret: '' }),
     'with another name in it': `${header}.${forged({ claims: { ...claims, sub: 'grace' } }).split('.')[1]}.${signature}`,

@@ -86,8 +86,9 @@ const EXP_MAX = 253_402_300_799
 
 /** Signed with our secret, but not by us perhaps. */
 function asClaims(payload: unknown): Claims | undefined {
-  const { sub, sid, exp } = (payload ?? {}) as Record<keyof Claims, unknown>
+  const { sub, sid, exp, iat } = (payload ?? {}) as Record<keyof Claims | 'iat', unknown>
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') return undefined
+  if (iat !== undefined && typeof iat !== 'number') return undefined
   return SESSION_ID.test(sid) && Number.isInteger(exp) && exp > 0 && exp <= EXP_MAX
     ? { sub, sid, exp }
     : undefined
