@@ -92,6 +92,9 @@ export function tooEarly(code: 'rate_limited' | 'too_many_attempts', waitMs: num
   return new Problem(code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
 }
 
+export const userNotFound = (username: string) =>
+  new Problem('user_not_found', `There is nobody by the name of ${username}.`)
+
 /** Said of an unknown name, of a wrong password, and of one that has just been changed. */
 export const invalidCredentials = () =>
   new Problem('invalid_credentials', 'The name or the password is wrong.')

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Block, BlockOutcome, Database, Owner } from '../database/database.ts'
-import { Problem } from '../problems.ts'
+import { Problem, userNotFound } from '../problems.ts'
 
 type BlockDatabase = Pick<Database, 'listBlocks' | 'block' | 'unblock' | 'isBlocked'>
 
@@ -46,9 +46,6 @@ export class Blocks {
     return this.#database.isBlocked(accountId, blockedId)
   }
 }
-
-const userNotFound = (username: string) =>
-  new Problem('user_not_found', `There is nobody by the name of ${username}.`)
 
 const problems: Record<BlockOutcome, ((username: string) => Problem) | undefined> = {
   blocked: undefined,

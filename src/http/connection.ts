@@ -94,8 +94,9 @@ export class Connection {
   /** A request has been dispatched. */
   begin(response: ServerResponse) {
     this.#unanswered += 1
-    this.#begunInTurn = this.#turn === currentTurn() ? this.#begunInTurn + 1 : 1
-    this.#turn = currentTurn()
+    const turn = currentTurn()
+    this.#begunInTurn = this.#turn === turn ? this.#begunInTurn + 1 : 1
+    this.#turn = turn
     this.#newest = response
     response.on('finish', this.#onAnswered)
     if (this.#unanswered === 1) this.onQuiet?.(false)

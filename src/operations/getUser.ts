@@ -5,7 +5,7 @@ import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Presence } from '../inbox/presence.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
-import { Problem } from '../problems.ts'
+import { userNotFound } from '../problems.ts'
 
 /** GET /v1/users/{username} */
 export const getUser =
@@ -23,7 +23,7 @@ export const getUser =
     const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)
 
-    if (!account) throw new Problem('user_not_found', `There is nobody by the name of ${username}.`)
+    if (!account) throw userNotFound(username)
     const { displayName } = account
     if (await blocks.has(account.id, request.identity.session.accountId)) return { username, displayName }
     const knownMs = Math.max(beforeMs, inbox.lastSeenAtMs(username), account.lastSeenAtMs ?? 0)
