@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { Attacker } from './attacks/attacker.ts'
 import { areBack, canSeeHoldings, Gauges, holdingsOf } from './attacks/gauges.ts'
 import { NormalClient } from './attacks/normal-client.ts'
@@ -31,14 +31,9 @@ describe('beside an attacker', () => {
       Attacker.start(ending),
     ])
     const pid = world.server.process.pid ?? 0
-    const normal = new NormalClient(world.ada, world.bob)
-    return { world, attacker, normal, gauges: new Gauges(world.server.url, pid), pid }
+    const normal = new NormalClient(ending, world.ada, world.bob)
+    return { world, attacker, normal, gauges: new Gauges(ending, world.server), pid }
   }
-
-  after(async () => {
-    const { normal, gauges } = await scene
-    await Promise.all([normal.end(), gauges.end()])
-  })
 
   for (const shape of shapes) {
     it(`nobody normal is refused, and what it took comes back: ${shape.title}`, async (t) => {

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import { atTheEnd, type Ending } from '../support/endings.ts'
+import type { ServerProcess } from '../support/servers.ts'
 
 /** Between two looks; far less often than would be felt. */
 const EVERY_MS = 200
@@ -61,11 +63,15 @@ export class Gauges {
   #going = true
   readonly #ended: Promise<unknown>
 
-  /** Begins at once. */
-  constructor(url: string, pid: number) {
+  /** Begins at once, and ends before the server does. */
+  constructor(t: Ending, { url, process }: ServerProcess) {
     this.#url = url
-    this.#pid = pid
+    this.#pid = process.pid ?? 0
     this.#ended = Promise.all([this.#repeat(() => this.#measure()), this.#repeat(() => this.#ask())])
+    atTheEnd(t, () => {
+      this.#going = false
+      return this.#ended
+    })
   }
 
   /** What was seen since the last time. */
@@ -73,11 +79,6 @@ export class Gauges {
     const taken = this.#now
     this.#now = nothingSeen()
     return taken
-  }
-
-  async end(): Promise<void> {
-    this.#going = false
-    await this.#ended
   }
 
   async #repeat(look: () => unknown) {

@@ -1,5 +1,6 @@
 import type { Person } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
+import { atTheEnd, type Ending } from '../support/endings.ts'
 
 const EVERY_MS = 100
 
@@ -26,12 +27,16 @@ export class NormalClient {
   readonly #rounds = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
 
-  /** Begins at once. */
-  constructor(sender: Person, reader: Person) {
+  /** Begins at once, and ends before the server does. */
+  constructor(t: Ending, sender: Person, reader: Person) {
     this.#sender = sender
     this.#reader = reader
     this.#cursor = reader.cursor
     this.#timer = setInterval(() => this.#begin(), EVERY_MS)
+    atTheEnd(t, async () => {
+      clearInterval(this.#timer)
+      await Promise.all(this.#rounds)
+    })
   }
 
   /** What it has met since the last time; resolves when all of that is answered. */
@@ -40,11 +45,6 @@ export class NormalClient {
     this.#now = { latenciesMs: [], failures: [] }
     await Promise.all(this.#rounds)
     return taken
-  }
-
-  async end(): Promise<void> {
-    clearInterval(this.#timer)
-    await Promise.all(this.#rounds)
   }
 
   #begin() {

@@ -23,10 +23,9 @@ describe('beside an attacker a normal client is as well off as alone, and all co
   for (const shape of shapes.filter(({ name }) => chosen?.includes(name) ?? true)) {
     it(shape.title, async (t) => {
       const [world, attacker] = await Promise.all([createWorld(t, shape.env), Attacker.start(t)])
-      const normal = new NormalClient(world.ada, world.bob)
-      const gauges = new Gauges(world.server.url, world.server.process.pid ?? 0)
+      const normal = new NormalClient(t, world.ada, world.bob)
+      const gauges = new Gauges(t, world.server)
       const outcome = await run({ world, attacker, normal, gauges }, shape, LONG)
-      await Promise.all([normal.end(), gauges.end()])
       outcomes.push(outcome)
       t.diagnostic(summaryOf(outcome))
 
