@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { Append, StoredMessage } from '../src/database/database.ts'
+import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
 import { messageId } from '../src/inbox/message-id.ts'
@@ -173,6 +174,7 @@ async function openInbox(t: TestContext) {
       await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })
       return appends.map(({ id }) => id)
     },
-    read: (after: number, limit: number) => reader.verbs.readInbox(accountId, after, pageSize(limit)),
+    read: async (after: number, limit: number) =>
+      unpack(await reader.verbs.readInbox(accountId, after, pageSize(limit))),
   }
 }

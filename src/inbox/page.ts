@@ -28,9 +28,9 @@ export function pageOf(messages: StoredMessage[]): MessageList {
   return { elements: texts.slice(0, count).join(), lastSeq: messages[count - 1]?.seq }
 }
 
-/** openapi.yaml, `Message`. */
+/** openapi.yaml, `Message`. Only the text may have what JSON escapes, and the rest is quicker as it is. */
 const asJson = ({ seq, id, from, body, sentAtMs }: StoredMessage): string =>
-  JSON.stringify({ seq, id, from, body, sentAt: timestamp(sentAtMs) })
+  `{"seq":${seq},"id":"${id}","from":"${from}","body":${JSON.stringify(body)},"sentAt":"${timestamp(sentAtMs)}"}`
 
 function countFitting(messages: string[]): number {
   // Each with the comma, or the bracket at the end.

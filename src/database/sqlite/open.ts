@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs'
 import { isOpenToOthers } from '../../private-files.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { type DatabaseLog, restoredLine } from '../restores.ts'
+import { type PackedPage, unpack } from './packed-page.ts'
 import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function openSqlite(
     unblock: write('unblock'),
     commit: write('commit'),
     purge: write('purge'),
-    readInbox: read('readInbox'),
+    readInbox: async (...args) => unpack((await reader.call('readInbox', args)) as PackedPage),
     newestSeq: read('newestSeq'),
     findAccount: read('findAccount'),
     findSession: read('findSession'),

@@ -1,22 +1,21 @@
 import type SqliteFile from 'better-sqlite3'
+import { LRUCache } from 'lru-cache'
 import type {
   Account,
   Block,
   Database,
   MessageRecord,
   OwnedSession,
-  Page,
   PageSize,
   ReadFrom,
-  StoredMessage,
 } from '../database.ts'
-import { bytesToUuid, uuidToBytes } from '../uuid.ts'
+import { uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
+import type { PackedPage } from './packed-page.ts'
 
-export type ReadVerbs = Pick<
+type RowVerbs = Pick<
   Database,
-  | 'readInbox'
   | 'newestSeq'
   | 'findMessage'
   | 'findSession'
@@ -27,10 +26,14 @@ export type ReadVerbs = Pick<
   | 'ping'
 >
 
-interface MessageRow extends Omit<StoredMessage, 'id'> {
-  id: Buffer
-  bytes: number
+export type ReadVerbs = RowVerbs & {
+  readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
 }
+
+/** Senders whose names are remembered, because to look for each takes a third of the time of a page. */
+const SENDERS_MAX = 10_000
+
+type MessageRow = [seq: number, id: Buffer, senderId: number, body: string, sentAtMs: number, bytes: number]
 
 /** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
 export function openReader(path: string) {
@@ -47,26 +50,32 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   const acknowledgedBy = connection
     .prepare<[sessionId: string], number>('SELECT acknowledged_seq FROM session WHERE id = ?')
     .pluck()
-  const messagesAfter = connection.prepare<[accountId: number, after: number], MessageRow>(
-    `SELECT seq, message.id, username AS "from", body, sent_at AS sentAtMs,
-            octet_length(body) AS bytes
-       FROM message JOIN account ON account.id = sender_id
-      WHERE recipient_id = ? AND seq > ? ORDER BY seq`,
-  )
+  // As arrays: SQLite's rows take half as long as they do as objects.
+  const messagesAfter = connection
+    .prepare<[accountId: number, after: number], MessageRow>(
+      `SELECT seq, id, sender_id, body, sent_at, octet_length(body)
+         FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq`,
+    )
+    .raw()
+  const senderNames = new LRUCache<number, string>({ max: SENDERS_MAX })
+  const findName = connection
+    .prepare<[accountId: number], string>('SELECT username FROM account WHERE id = ?')
+    .pluck()
   const restoredAfter = connection
     .prepare<[accountId: number, after: number], number>(
       'SELECT min(from_seq) FROM restored_range WHERE account_id = ? AND to_seq > ?',
     )
     .pluck()
 
-  const readInbox = connection.transaction((accountId: number, from: ReadFrom, size: PageSize): Page => {
-    const counters = countersOf.get(accountId)
-    if (!counters) throw new Error(`There is no account ${accountId}.`)
-    const after = startOf(from, counters.acknowledged)
-    const messages = messagesBehind(accountId, after, size)
-    const restoredFrom = restoredAfter.get(accountId, after) ?? undefined
-    return { after, messages, newestSeq: counters.newest, restoredFrom }
-  })
+  const readInbox = connection.transaction(
+    (accountId: number, from: ReadFrom, size: PageSize): PackedPage => {
+      const counters = countersOf.get(accountId)
+      if (!counters) throw new Error(`There is no account ${accountId}.`)
+      const after = startOf(from, counters.acknowledged)
+      const restoredFrom = restoredAfter.get(accountId, after) ?? undefined
+      return { after, ...messagesBehind(accountId, after, size), newestSeq: counters.newest, restoredFrom }
+    },
+  )
 
   function startOf(from: ReadFrom, acknowledged: number): number {
     if (typeof from === 'number') return from
@@ -75,15 +84,32 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
       : Math.max(from.atLeast, acknowledgedBy.get(from.sessionId) ?? 0)
   }
 
-  function messagesBehind(accountId: number, after: number, size: PageSize): StoredMessage[] {
-    const messages: StoredMessage[] = []
+  function messagesBehind(accountId: number, after: number, size: PageSize) {
+    const seqs: number[] = []
+    const ids: Buffer[] = []
+    const senders: string[] = []
+    const bodies: string[] = []
+    const sentAtMs: number[] = []
     let bytesRead = 0
-    for (const { seq, id, from, body, sentAtMs, bytes } of messagesAfter.iterate(accountId, after)) {
-      messages.push({ seq, id: bytesToUuid(id), from, body, sentAtMs })
+    for (const [seq, id, senderId, body, sentMs, bytes] of messagesAfter.iterate(accountId, after)) {
+      seqs.push(seq)
+      ids.push(id)
+      senders.push(nameOf(senderId))
+      bodies.push(body)
+      sentAtMs.push(sentMs)
       bytesRead += bytes
-      if (messages.length >= size.messages || bytesRead >= size.bytes) break
+      if (seqs.length >= size.messages || bytesRead >= size.bytes) break
     }
-    return messages
+    return { seqs, ids: Buffer.concat(ids), senders, bodies, sentAtMs }
+  }
+
+  /** It stays the same for ever, also when the account is gone. */
+  function nameOf(accountId: number): string {
+    const known = senderNames.get(accountId)
+    if (known !== undefined) return known
+    const name = findName.get(accountId) as string
+    senderNames.set(accountId, name)
+    return name
   }
 
   const messageById = connection.prepare<

@@ -12,7 +12,7 @@ if (parentPort) await serve(parentPort, workerData as ThreadData)
 
 /** One of the two ends of the store. */
 interface End {
-  verbs: Partial<Database>
+  verbs: Partial<Record<keyof Database, unknown>>
   before: () => void
   after: () => void
   restored?: number | undefined
