@@ -55,11 +55,11 @@ describe('a page', () => {
       const inbox = range(1, 300).map((seq) => message(seq, letter.repeat(1 + ((seq * 7_919) % 16_384))))
       const seen: number[] = []
       while (seen.length < inbox.length) {
-        const { elements, lastSeq } = pageOf(inbox.slice(seen.length))
-        seen.push(...seqsOf(JSON.parse(`[${elements}]`) as Message[]))
-        const bytes = Buffer.byteLength(`[${elements}]`)
+        const { json, lastSeq } = pageOf(inbox.slice(seen.length))
+        seen.push(...seqsOf(JSON.parse(json) as Message[]))
+        const bytes = Buffer.byteLength(json)
         const next = inbox[seen.length]
-        const bytesWithNext = bytes + (next ? Buffer.byteLength(`,${pageOf([next]).elements}`) : 0)
+        const bytesWithNext = bytes + (next ? Buffer.byteLength(pageOf([next]).json) - 1 : 0)
 
         assert.ok(bytes <= PAGE_BYTES_MAX, `a page of ${bytes} bytes`)
         assert.ok(!next || bytesWithNext > PAGE_BYTES_MAX, `${bytesWithNext} bytes would have done`)
@@ -70,7 +70,7 @@ describe('a page', () => {
   }
 
   it('may have 1 MiB to the byte', () => {
-    const fixed = Buffer.byteLength(pageOf([message(1, '')]).elements)
+    const fixed = Buffer.byteLength(pageOf([message(1, '')]).json) - '[]'.length
     const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
     const half = PAGE_BYTES_MAX / 2
 
@@ -78,7 +78,7 @@ describe('a page', () => {
     const full = pageOf([ofLength(1, half), ofLength(2, half - 3)])
     const tooLong = pageOf([ofLength(1, half), ofLength(2, half - 2)])
 
-    assert.deepEqual([full.lastSeq, Buffer.byteLength(`[${full.elements}]`)], [2, PAGE_BYTES_MAX])
+    assert.deepEqual([full.lastSeq, Buffer.byteLength(full.json)], [2, PAGE_BYTES_MAX])
     assert.equal(tooLong.lastSeq, 1)
   })
 
@@ -96,7 +96,7 @@ describe('a number that is missing', () => {
   const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
     const messages = seqs.map((seq) => message(seq, 'text'))
     const { messages: list, ...rest } = asReading({ after, messages, newestSeq, restoredFrom })
-    return { ...rest, seqs: seqsOf(JSON.parse(`[${list.elements}]`) as Message[]) }
+    return { ...rest, seqs: seqsOf(JSON.parse(list.json) as Message[]) }
   }
 
   it('stands in a gap before the messages', () => {

@@ -387,7 +387,7 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
       inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
-    return { ...answer, messages: JSON.parse(`[${answer.messages.elements}]`) as Message[] }
+    return { ...answer, messages: JSON.parse(answer.messages.json) as Message[] }
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: 2, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })

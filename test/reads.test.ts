@@ -499,7 +499,7 @@ function openInbox(t: TestContext, { messages = 0, length = 10, graceMs = 10_000
     })
     ;(whole.response as TestResponse).end()
     const { cursor, hasMore, messages } = answer
-    return { cursor, hasMore, messages: () => JSON.parse(`[${messages.elements}]`) as Message[] }
+    return { cursor, hasMore, messages: () => JSON.parse(messages.json) as Message[] }
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })

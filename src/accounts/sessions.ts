@@ -10,8 +10,7 @@ const SESSIONS_MAX = { single: 1, multi: 10 }
 
 /**
  * Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store.
- * Above it the least recently used makes room. Counted by size: with `max` an lru-cache fills arrays of that
- * length at once, 20 ms of each start.
+ * Above it the least recently used makes room. With `max` lru-cache fills such arrays at once, for 20 ms.
  */
 const REMEMBERED = { maxSize: 100_000, sizeCalculation: () => 1 }
 

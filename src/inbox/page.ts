@@ -9,11 +9,8 @@ export const pageSize = (messages: number): PageSize => ({ messages, bytes: PAGE
 
 /** Messages in order, as they go to the client. */
 export interface MessageList {
-  /**
-   * Of a JSON array of openapi.yaml's `Message`, without the brackets: with them a page would be copied once
-   * more.
-   */
-  elements: string
+  /** A JSON array of openapi.yaml's `Message`. */
+  json: string
   /** The `seq` of the last one; undefined when there is none. */
   lastSeq: number | undefined
 }
@@ -23,23 +20,30 @@ const BYTES_PER_UNIT_MAX = 3
 
 /** The first of these that make a page: as many as fit, and one at least. */
 export function pageOf(messages: StoredMessage[]): MessageList {
-  const texts = messages.map(asJson)
-  const count = Math.max(countFitting(texts), Math.min(texts.length, 1))
-  return { elements: texts.slice(0, count).join(), lastSeq: messages[count - 1]?.seq }
+  const json = asJson(messages)
+  // To count bytes takes as long as half of the rest of a read.
+  if (json.length * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return { json, lastSeq: messages.at(-1)?.seq }
+  const first = messages.slice(0, Math.max(countFitting(messages), 1))
+  return { json: asJson(first), lastSeq: first.at(-1)?.seq }
 }
 
-/** openapi.yaml, `Message`. Only the text may have what JSON escapes, and the rest is quicker as it is. */
-const asJson = ({ seq, id, from, body, sentAtMs }: StoredMessage): string =>
-  `{"seq":${seq},"id":"${id}","from":"${from}","body":${JSON.stringify(body)},"sentAt":"${timestamp(sentAtMs)}"}`
+/** openapi.yaml, `Message`. All at once, which takes half as long as one by one. */
+const asJson = (messages: StoredMessage[]): string =>
+  JSON.stringify(
+    messages.map(({ seq, id, from, body, sentAtMs }) => ({
+      seq,
+      id,
+      from,
+      body,
+      sentAt: timestamp(sentAtMs),
+    })),
+  )
 
-function countFitting(messages: string[]): number {
-  // Each with the comma, or the bracket at the end.
-  const units = messages.reduce((sum, { length }) => sum + length + 1, '['.length)
-  // To count bytes takes as long as half of the rest of a read.
-  if (units * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return messages.length
+function countFitting(messages: StoredMessage[]): number {
   let bytes = '['.length
   const beyond = messages.findIndex((message) => {
-    bytes += Buffer.byteLength(message) + 1
+    // With the brackets of its own there is room for the comma, or the bracket at the end.
+    bytes += Buffer.byteLength(asJson([message])) - '['.length
     return bytes > PAGE_BYTES_MAX
   })
   return beyond === -1 ? messages.length : beyond

@@ -51,7 +51,7 @@ export const login =
       expiresAt: timestamp(expiresAtMs),
       username,
       displayName: account.displayName,
-      offlineMessages: JSON.parse(`[${messages.elements}]`),
+      offlineMessages: JSON.parse(messages.json),
       cursor,
       hasMore,
       ...(gap && { gap }),

@@ -38,7 +38,7 @@ export const readInbox =
 /** The messages are JSON already: to parse a page and write it again takes longer than to read it. */
 function asJson({ messages, cursor, hasMore, gap }: Reading): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
-  return `{"messages":[${messages.elements}],${rest.slice('{'.length)}`
+  return `{"messages":${messages.json},${rest.slice('{'.length)}`
 }
 
 /** RFC 7240 §4.3: `Prefer: wait=N`, one preference among others. */
