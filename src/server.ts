@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
 import { Blocks } from './accounts/blocks.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
+import { OwnSessions } from './accounts/own-sessions.ts'
 import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
@@ -72,7 +73,7 @@ export async function createServer(
   const clock = history.now
   const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
     onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs) => inbox.see(username, atMs),
+    onOffline: (username, atMs, sessionId) => inbox.see(username, atMs, sessionId),
   })
   const presence = new Presence(waiters, clock, shared)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
@@ -84,6 +85,7 @@ export async function createServer(
   const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
+  const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const limits = new RateLimits(config.rateLimits === 'on')
   const accountLimits = new AccountLimits(config.rateLimits === 'on')
@@ -96,6 +98,7 @@ export async function createServer(
     blocks,
     disk,
     sessions,
+    ownSessions,
     inbox,
     presence,
     limits,

@@ -185,7 +185,7 @@ describe('a page', () => {
     const commit = store.holdCommits()
     const sent = send('on its way')
     await turns()
-    assert.equal((await first()).cursor, 3)
+    assert.equal((await first())?.cursor, 3)
 
     const acknowledged = inbox.acknowledge(ada, 3)
     await turns()
@@ -193,7 +193,7 @@ describe('a page', () => {
     commit.release()
     await Promise.all([sent, acknowledged])
 
-    assert.equal((await page).after, 3)
+    assert.equal((await page)?.after, 3)
   })
 
   describe('over HTTP', () => {
@@ -488,6 +488,7 @@ function openInbox(t: TestContext, { messages = 0, length = 10, graceMs = 10_000
     const whole = {
       after: undefined,
       limit: 100,
+      away: false,
       waitMs: 0,
       tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
       connection: connection(),

@@ -378,6 +378,8 @@ interface TestPoller {
   id: string
   username: string
   ended: boolean
+  /** Its polls do not make it online. */
+  away: boolean
 }
 
 /**
@@ -390,28 +392,31 @@ function openWaiters(t: TestContext, newestSeq?: number) {
   let steppedMs = 0
   t.mock.method(performance, 'now', () => Date.now() - 1_000_000)
   const offline: [username: string, lastSeenAtMs: number][] = []
+  const sessionsOffline: [id: string, lastSeenAtMs: number][] = []
   const waiters = new Waiters(GRACE_MS, () => Date.now() + steppedMs, {
     onEnter: () => {},
-    onOffline: (username, atMs) => offline.push([username, atMs]),
+    onOffline: (username, atMs, sessionId) =>
+      sessionId === undefined ? offline.push([username, atMs]) : sessionsOffline.push([sessionId, atMs]),
   })
   t.after(() => waiters.close())
 
-  const poller = (id = 'phone', username = 'ada'): TestPoller => {
-    const entered = { id, username, ended: false }
+  const poller = (id = 'phone', username = 'ada', away = false): TestPoller => {
+    const entered = { id, username, ended: false, away }
     waiters.enter(entered)
-    waiters.accept(entered)
+    if (!away) waiters.accept(entered)
     if (newestSeq !== undefined) waiters.learn(username, newestSeq)
     return entered
   }
   const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, client: Connection = connection()) =>
     new Promise<WaitEnd>((wake) => {
       const tokenExpiresAtMs = TOKEN_EXPIRES_AT_MS
-      waiters.park({ poller: entered, cursor, tokenExpiresAtMs, connection: client, wake }, waitMs)
+      const { away } = entered
+      waiters.park({ poller: entered, cursor, tokenExpiresAtMs, connection: client, away, wake }, waitMs)
     })
   const stepClock = (byMs: number) => {
     steppedMs += byMs
   }
-  return { waiters, offline, poller, park, stepClock }
+  return { waiters, offline, sessionsOffline, poller, park, stepClock }
 }
 
 /** What a promise has settled with, or undefined when it has not. */

@@ -33,6 +33,7 @@ export async function openSqlite(
     endSession: write('endSession'),
     block: write('block'),
     unblock: write('unblock'),
+    updateAccount: write('updateAccount'),
     commit: write('commit'),
     purge: write('purge'),
     readInbox: read('readInbox'),
@@ -43,6 +44,8 @@ export async function openSqlite(
     findMessage: read('findMessage'),
     isBlocked: read('isBlocked'),
     listBlocks: read('listBlocks'),
+    countInbox: read('countInbox'),
+    listSessions: read('listSessions'),
     ping: async () => {
       await Promise.all([write('ping')(), read('ping')()])
     },
