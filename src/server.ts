@@ -8,7 +8,7 @@ import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
-import { type Config, databaseFile, isPostgres } from './config.ts'
+import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
 import type { Database } from './database/database.ts'
@@ -59,6 +59,7 @@ export async function createServer(
   { env, logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
 ): Promise<FastifyInstance> {
   const app = createApp(config, logTo, connectionLimits)
+  for (const doubt of doubtsAbout(config)) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),

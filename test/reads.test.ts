@@ -134,6 +134,18 @@ describe('a page', () => {
     assert.deepEqual(seqsOf((await answer).messages()), [1, 2, 3])
   })
 
+  it('of a login is not read for a client that has gone while its answer stood behind others', async (t) => {
+    const { store, inbox } = openInbox(t, { messages: 3 })
+    const [socket, behind] = [connection(), response({ isNext: false })]
+    const page = inbox.firstPage(ADA, 100, behind, socket)
+    await turns()
+
+    socket.destroy()
+
+    assert.deepEqual([await page, store.reads], [undefined, 0])
+    assert.deepEqual([socket.listenerCount('close'), behind.listenerCount('socket')], [0, 0])
+  })
+
   it('follows another one no sooner than everything else has had its turn', async (t) => {
     const { ada, poll } = openInbox(t, { messages: 3 })
     let turnsOfOthers = 0
