@@ -1,4 +1,4 @@
-/** What an account sees and changes of itself: its name, its presence, how full its inbox is, its sessions. */
+/** What an account sees and changes of itself: name, presence, how full its inbox is, sessions. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { adaAndBob, Client, type Person, seqsOf } from './support/client.ts'

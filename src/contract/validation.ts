@@ -34,8 +34,9 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
 }
 
 /**
- * Query, path and headers are text, so `"7"` is a number there and `"true"` a boolean; in a JSON body they are
- * not. Digits alone: Ajv's own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of the last.
+ * Query, path and headers are text, so `"7"` is a number there and `"true"` a boolean; in a JSON body they
+ * are not. Digits alone: Ajv's own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of
+ * the last.
  */
 function textReader({ properties }: Schema): (input: Record<string, unknown>) => void {
   const values = Object.entries(properties as Record<string, Schema>).flatMap(([name, { type }]) =>

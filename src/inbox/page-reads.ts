@@ -59,8 +59,8 @@ export class PageReads {
 
   /**
    * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands
-   * in no line: clients that hold the places of the account must not keep its owner from taking over. Undefined
-   * when the client has gone away.
+   * in no line: clients that hold the places of the account must not keep its owner from taking over.
+   * Undefined when the client has gone away.
    */
   async first(
     accountId: number,

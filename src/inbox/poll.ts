@@ -67,7 +67,10 @@ export class Poll implements Waiting {
   readonly response: Response
   /** Where it stands: behind this it looks for messages. */
   cursor: number
-  /** Whether it has acknowledged, and makes its account online unless it is away. What is refused does neither. */
+  /**
+   * Whether it has acknowledged, and makes its account online unless it is away. One that is refused does
+   * neither.
+   */
   accepted = false
   readonly #events: PollEvents
   readonly #onAnswer: OnAnswer
