@@ -177,6 +177,23 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return Object.freeze(Object.fromEntries(config)) as Config
 }
 
+/** A character outside the basic plane, in UTF-8. */
+const CHARACTER_BYTES_MAX = 4
+
+/** What the server can do, and is hardly meant: one sentence each. */
+export function doubtsAbout({ inboxBytes, messageLengthMax, sessionMaxMs, tokenTtlMs }: Config): string[] {
+  const messageBytesMax = messageLengthMax * CHARACTER_BYTES_MAX
+  const smallInbox =
+    `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message has (${messageBytesMax}), ` +
+    'so an inbox takes such a message only while it is empty.'
+  return [
+    ...(inboxBytes < messageBytesMax ? [smallInbox] : []),
+    ...(sessionMaxMs < tokenTtlMs
+      ? ['SESSION_MAX: It is shorter than TOKEN_TTL, so tokens end with their session.']
+      : []),
+  ]
+}
+
 /** RFC 7518 §3.2: a key for HS256 has at least the 256 bits of the hash. */
 const SECRET_BYTES_MIN = 32
 

@@ -3,11 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
 import { Blocks } from './accounts/blocks.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
+import { OwnSessions } from './accounts/own-sessions.ts'
 import { type PasswordCost, Passwords } from './accounts/passwords.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
-import { type Config, databaseFile, isPostgres } from './config.ts'
+import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
 import type { Database } from './database/database.ts'
@@ -58,6 +59,7 @@ export async function createServer(
   { env, logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
 ): Promise<FastifyInstance> {
   const app = createApp(config, logTo, connectionLimits)
+  for (const doubt of doubtsAbout(config)) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
@@ -72,7 +74,7 @@ export async function createServer(
   const clock = history.now
   const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
     onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs) => inbox.see(username, atMs),
+    onOffline: (username, atMs, sessionId) => inbox.see(username, atMs, sessionId),
   })
   const presence = new Presence(waiters, clock, shared)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
@@ -84,6 +86,7 @@ export async function createServer(
   const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
+  const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const limits = new RateLimits(config.rateLimits === 'on')
   const accountLimits = new AccountLimits(config.rateLimits === 'on')
@@ -96,6 +99,7 @@ export async function createServer(
     blocks,
     disk,
     sessions,
+    ownSessions,
     inbox,
     presence,
     limits,

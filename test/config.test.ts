@@ -349,6 +349,23 @@ test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t
   )
 })
 
+test('what is allowed but hardly meant is told at the start, in a sentence each', async (t) => {
+  const warnings = async (env: Env) => {
+    const { logs, stop } = await startServer(t, env)
+    await stop()
+    return logs.filter(({ level }) => level >= 40).map(({ msg }) => msg)
+  }
+
+  const told = await warnings({ INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' })
+
+  assert.deepEqual(
+    told.map((sentence) => sentence.split(':')[0]),
+    ['INBOX_BYTES', 'SESSION_MAX'],
+  )
+  for (const sentence of told) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
+  assert.deepEqual(await warnings({ INBOX_BYTES: '65536', TOKEN_TTL: '1d', SESSION_MAX: '1d' }), [])
+})
+
 test('TOKEN_TTL is how long a token lives', async (t) => {
   const client = new Client(await startServer(t, { TOKEN_TTL: '1h' }))
   await client.register('ada')

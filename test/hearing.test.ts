@@ -310,7 +310,10 @@ function startNode(t: TestContext) {
       waiters.learn(username, 0)
       return new Promise<WaitEnd>((wake) => {
         const tokenExpiresAtMs = Number.MAX_SAFE_INTEGER
-        waiters.park({ poller, cursor: 0, tokenExpiresAtMs, connection: connection(), wake }, 60_000)
+        waiters.park(
+          { poller, cursor: 0, tokenExpiresAtMs, connection: connection(), away: false, wake },
+          60_000,
+        )
       })
     },
   }

@@ -38,6 +38,19 @@ test('what an account sends is limited, and nobody else is', async (t) => {
   assert.equal(body.messages.length, 500, 'what was accepted is there')
 })
 
+test('looking at the own account and changing it are limited, each by itself', async (t) => {
+  const client = new Client(await startServer(t, ON))
+  const ada = await client.join('ada')
+  stillClock(t)
+
+  const changes = await Promise.all(range(1, 101).map(() => ada.update({})))
+  assert.equal(count(changes, 200), 100)
+  assertLimited(await ada.endSession('of-nobody'), 'rate_limited', 1)
+  const looks = await Promise.all(range(1, 601).map((i) => (i % 2 ? ada.me() : ada.sessions())))
+  assert.equal(count(looks, 200), 600)
+  assertLimited(looks.find(({ status }) => status === 429) as Answer, 'rate_limited', 1)
+})
+
 test('polls that show the same cursor again without waiting are limited, those that wait are not', async (t) => {
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]

@@ -82,6 +82,8 @@ describe('two nodes', () => {
 
   const endings: Record<string, (person: Person) => Promise<unknown>> = {
     'a logout': (ada) => at(other, ada).logout(),
+    'the end of a session by its id': async (ada) =>
+      at(other, ada).endSession((await at(other, ada).sessions()).body.sessions[0].id),
     'a takeover': (ada) => new Client(other).enter(ada.username, { takeover: true }),
     'the end of the account': (ada) =>
       at(other, ada).request('POST', '/v1/me/delete', {
@@ -156,6 +158,9 @@ describe('two nodes', () => {
 
     const { lastSeenAt } = (await bob.user(ada)).body
     assert.ok(Math.abs(Date.parse(lastSeenAt) - Date.now()) < AT_ONCE_MS, lastSeenAt)
+    const sessionSeenMs = async () =>
+      Date.parse((await at(other, ada).sessions()).body.sessions[0].lastSeenAt ?? 0)
+    assert.ok(Math.abs((await sessionSeenMs()) - Date.now()) < AT_ONCE_MS, 'of its session')
 
     const goneMs = Date.now()
     poll.socket.destroy()
@@ -166,6 +171,45 @@ describe('two nodes', () => {
       const atMs = Date.parse((await bob.user(ada)).body.lastSeenAt)
       return Math.abs(atMs - goneMs) < AT_ONCE_MS
     })
+    await eventually('and of its session', async () => {
+      const beforeGoneMs = goneMs - (await sessionSeenMs())
+      return Math.abs(beforeGoneMs) < AT_ONCE_MS
+    })
+  })
+
+  it('a poll that is away at one makes the account online at neither', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    await bob.send(ada, 'hello')
+    const beforeMs = Date.now()
+    const poll = await park(t, ada, 'after=1&wait=55&away=true')
+    assert.equal((await bob.user(ada)).body.online, false)
+    assert.equal((await bob.send(ada, 'wake up')).body.delivery, 'stored')
+    assert.equal((await poll.answer()).body.cursor, 2)
+    const { lastSeenAt } = (await at(one, bob).user(ada)).body
+    assert.ok(Date.parse(lastSeenAt) <= beforeMs, 'at the login')
+    assert.equal((await new Client(other).login(ada.username)).status, 200)
+  })
+
+  it('a presence that is hidden at one is hidden at the other at once, and a new name is shown', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    const poll = await park(t, ada, 'after=0&wait=55')
+    await seen(ada, other)
+
+    await ada.update({ presence: 'nobody', displayName: 'Ada' })
+
+    const hidden = { username: ada.username, displayName: 'Ada' }
+    assert.deepEqual((await bob.user(ada)).body, hidden)
+    const answers = await Promise.all([one, other].map((node) => at(node, bob).send(ada, 'hello')))
+    assert.deepEqual(
+      answers.map(({ body }) => body.delivery),
+      ['stored', 'stored'],
+    )
+    assert.ok((await poll.answer()).body.cursor >= 1)
+    await at(other, ada).update({ presence: 'everyone' })
+    assert.equal((await bob.user(ada)).body.online, true)
+    assert.deepEqual((await at(other, ada).me()).body.inbox, { newest: 2, acknowledged: 0, unread: 2 })
+    await ada.acknowledge(1)
+    assert.deepEqual((await at(other, ada).me()).body.inbox, { newest: 2, acknowledged: 1, unread: 1 })
   })
 
   it('delivery is live for who polls the other node, and stored for who does not', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { adaAndBob, newName } from './support/client.ts'
+import { adaAndBob, newName, seqsOf } from './support/client.ts'
 import { AT_ONCE_MS, eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer, startServer } from './support/servers.ts'
@@ -172,6 +172,92 @@ describe('being online', () => {
     await look()
     await newer.logout()
     for (const untilMs = Date.now() + 1_500; Date.now() < untilMs; ) await look()
+  })
+
+  describe('with polls that are away', () => {
+    it('does not begin: a login is not refused, senders learn "stored", and nobody is seen', async (t) => {
+      const { client, ada, bob } = await adaAndBob(await server())
+      await bob.send(ada, 'hello')
+      const before = (await bob.user(ada)).body
+      const poll = await park(t, ada, 'after=1&wait=55&away=true')
+
+      assert.deepEqual((await bob.user(ada)).body, before)
+      assert.equal((await bob.send(ada, 'a hint')).body.delivery, 'stored')
+      const { status, body } = await poll.answer()
+      assert.deepEqual([status, seqsOf(body.messages)], [200, [2]], 'it is served like any other')
+
+      await ada.poll({ after: 2, wait: 0, away: true })
+      assert.deepEqual((await bob.user(ada)).body, before, 'no grace time follows')
+      assert.equal((await ada.me()).body.inbox.acknowledged, 2, 'it acknowledges')
+      assert.equal((await client.login(ada.username)).status, 200)
+    })
+
+    it('is as without them: other polls of the same session make it online, before and after', async (t) => {
+      const { client, ada, bob } = await adaAndBob(await server())
+      const online = async () => (await bob.user(ada)).body.online
+      await bob.send(ada, 'hello')
+      const away = await park(t, ada, 'after=1&wait=55&away=true')
+      await ada.poll({ wait: 0, away: false })
+      assert.equal(await online(), true, 'within the grace time')
+      assert.equal((await client.login(ada.username)).body.code, 'already_online')
+
+      const here = await park(t, ada, 'after=1&wait=55')
+      assert.equal((await bob.send(ada, 'to both')).body.delivery, 'live')
+      for (const poll of [away, here]) assert.deepEqual(seqsOf((await poll.answer()).body.messages), [2])
+    })
+
+    it('ends after the grace time, and the date of the last other poll stays', async (t) => {
+      const { client, ada, bob } = await adaAndBob(await withoutGrace())
+      const seen = async () => Date.parse((await bob.user(ada)).body.lastSeenAt)
+      await bob.send(ada, 'hello')
+      const here = await park(t, ada, 'after=1&wait=55')
+      await ada.poll({ after: 1, wait: 0, away: true })
+      const away = ada.poll({ after: 1, wait: 3, away: true })
+      here.socket.destroy()
+      await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
+      const offlineAtMs = Date.now()
+
+      await eventually('the sweep has come', async () => Date.now() > offlineAtMs + 1_500)
+
+      assert.ok((await seen()) <= offlineAtMs)
+      assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
+      await away
+      assert.equal((await client.login(ada.username)).status, 200)
+    })
+
+    it('says so in the query as true or false, and nothing else', async () => {
+      const { ada } = await adaAndBob(await server())
+      for (const away of ['1', 'yes', 'TRUE', '']) {
+        const { status, body } = await ada.request('GET', `/v1/inbox?wait=0&away=${away}`)
+        assert.deepEqual([status, body.errors[0].pointer], [400, '/query/away'], away)
+      }
+    })
+  })
+
+  describe('shown to nobody', () => {
+    it('is hidden from others, and from senders, at once, until it is shown again', async (t) => {
+      const { client, ada, bob } = await adaAndBob(await server())
+      await park(t, ada, 'wait=55')
+      const hidden = { username: ada.username, displayName: ada.username }
+      assert.equal((await bob.user(ada)).body.online, true)
+      assert.equal((await bob.send(ada, 'hello')).body.delivery, 'live')
+
+      assert.equal((await ada.update({ presence: 'nobody' })).body.presence, 'nobody')
+      assert.deepEqual((await bob.user(ada)).body, hidden)
+      const poll = ada.poll({ after: 1, wait: 55 })
+      assert.equal((await bob.send(ada, 'hello', 'key-1')).body.delivery, 'stored')
+      assert.deepEqual(seqsOf((await poll).body.messages), [2], 'the message comes at once')
+      assert.equal((await client.login(ada.username)).body.code, 'already_online', 'its owner learns it')
+
+      await ada.update({ presence: 'everyone' })
+      assert.equal((await bob.user(ada)).body.online, true)
+      assert.equal((await bob.send(ada, 'hello')).body.delivery, 'live')
+      assert.equal(
+        (await bob.send(ada, 'hello', 'key-1')).body.delivery,
+        'stored',
+        'as it was answered first',
+      )
+    })
   })
 
   it('is remembered over a restart as a date, and not as being there', async (t) => {

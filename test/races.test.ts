@@ -380,6 +380,7 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
     const whole = {
       after: undefined,
       limit: 100,
+      away: false,
       waitMs: WAIT_MS,
       tokenExpiresAtMs: Number.MAX_SAFE_INTEGER,
       connection: connection(),

@@ -243,6 +243,60 @@ describe('presence', () => {
     assert.deepEqual([waiters.hasMailbox('ada'), offline], [false, []])
   })
 
+  it('does not come of polls that are away, which are woken like any other', async (t) => {
+    const { waiters, offline, poller, park } = openWaiters(t, 0)
+    const ada = poller('phone', 'ada', true)
+    const wait = park(ada, 0)
+    assert.deepEqual([waiters.isOnline('ada'), waiters.isPresent(ada)], [false, false])
+
+    waiters.deliver('ada', messages(1, 1))
+
+    assert.deepEqual(await settled(wait), { kind: 'messages', messages: messages(1, 1) })
+    waiters.leave(ada, false)
+    assert.deepEqual([waiters.isOnline('ada'), waiters.isPresent(ada)], [false, false])
+    t.mock.timers.tick(GRACE_MS)
+    assert.deepEqual([waiters.hasMailbox('ada'), offline], [false, []])
+  })
+
+  it('ends with the grace time, and is told so, while polls go on that are away', (t) => {
+    const { waiters, offline, sessionsOffline, poller, park } = openWaiters(t, 0)
+    const ada = poller('phone')
+    const away = poller('phone', 'ada', true)
+    void park(away, 0, 10 * GRACE_MS)
+    t.mock.timers.tick(2 * GRACE_MS)
+    assert.deepEqual([waiters.isOnline('ada'), waiters.isPresent(ada)], [true, true])
+
+    waiters.leave(ada, true)
+    const endedAtMs = Date.now()
+    waiters.endSession({ id: 'laptop', username: 'ada' })
+    assert.equal(waiters.isOnline('ada'), true, 'the grace time')
+    t.mock.timers.tick(GRACE_MS + 1_000)
+
+    assert.equal(waiters.isOnline('ada'), false)
+    assert.deepEqual(offline, [['ada', endedAtMs]])
+    assert.deepEqual(sessionsOffline, [['phone', endedAtMs]])
+    t.mock.timers.tick(GRACE_MS)
+    assert.equal(offline.length, 1, 'told once')
+    assert.equal(waiters.hasMailbox('ada'), true, 'the poll that is away still hears of messages')
+  })
+
+  it('of each session ends by itself, and is told with its own date', (t) => {
+    const { waiters, offline, sessionsOffline, poller, park } = openWaiters(t, 0)
+    const [phone, laptop] = [poller('phone'), poller('laptop')]
+    void park(laptop, 0, 10 * GRACE_MS)
+    waiters.leave(phone, true)
+    const endedAtMs = Date.now()
+    assert.equal(waiters.lastSeenAtMs('ada', 'phone'), endedAtMs)
+
+    t.mock.timers.tick(GRACE_MS + 1_000)
+
+    assert.deepEqual(sessionsOffline, [['phone', endedAtMs]])
+    assert.deepEqual(offline, [], 'the account is online')
+    assert.equal(waiters.lastSeenAtMs('ada', 'laptop'), Date.now())
+    waiters.close()
+    assert.deepEqual(sessionsOffline.slice(1), [['laptop', Date.now()]])
+  })
+
   it('lasts until the last of several polls', (t) => {
     const { waiters, poller } = openWaiters(t)
     const ada = poller()
@@ -378,6 +432,8 @@ interface TestPoller {
   id: string
   username: string
   ended: boolean
+  /** Its polls do not make it online. */
+  away: boolean
 }
 
 /**
@@ -390,28 +446,31 @@ function openWaiters(t: TestContext, newestSeq?: number) {
   let steppedMs = 0
   t.mock.method(performance, 'now', () => Date.now() - 1_000_000)
   const offline: [username: string, lastSeenAtMs: number][] = []
+  const sessionsOffline: [id: string, lastSeenAtMs: number][] = []
   const waiters = new Waiters(GRACE_MS, () => Date.now() + steppedMs, {
     onEnter: () => {},
-    onOffline: (username, atMs) => offline.push([username, atMs]),
+    onOffline: (username, atMs, sessionId) =>
+      sessionId === undefined ? offline.push([username, atMs]) : sessionsOffline.push([sessionId, atMs]),
   })
   t.after(() => waiters.close())
 
-  const poller = (id = 'phone', username = 'ada'): TestPoller => {
-    const entered = { id, username, ended: false }
+  const poller = (id = 'phone', username = 'ada', away = false): TestPoller => {
+    const entered = { id, username, ended: false, away }
     waiters.enter(entered)
-    waiters.accept(entered)
+    if (!away) waiters.accept(entered)
     if (newestSeq !== undefined) waiters.learn(username, newestSeq)
     return entered
   }
   const park = (entered: TestPoller, cursor: number, waitMs = WAIT_MS, client: Connection = connection()) =>
     new Promise<WaitEnd>((wake) => {
       const tokenExpiresAtMs = TOKEN_EXPIRES_AT_MS
-      waiters.park({ poller: entered, cursor, tokenExpiresAtMs, connection: client, wake }, waitMs)
+      const { away } = entered
+      waiters.park({ poller: entered, cursor, tokenExpiresAtMs, connection: client, away, wake }, waitMs)
     })
   const stepClock = (byMs: number) => {
     steppedMs += byMs
   }
-  return { waiters, offline, poller, park, stepClock }
+  return { waiters, offline, sessionsOffline, poller, park, stepClock }
 }
 
 /** What a promise has settled with, or undefined when it has not. */

@@ -6,6 +6,9 @@ UPDATE "message" SET "bytes_before" = "counted"."up_to" - octet_length("body")
  WHERE "message"."id" = "counted"."id";
 ALTER TABLE "message" ALTER COLUMN "bytes_before" SET NOT NULL;
 ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE "session" ADD COLUMN "label" TEXT;
+ALTER TABLE "session" ADD COLUMN "last_seen_at" TIMESTAMP(3);
 UPDATE "account" SET "text_bytes" = "counted"."bytes"
   FROM (SELECT "recipient_id", sum(octet_length("body")) AS "bytes" FROM "message" GROUP BY "recipient_id") AS "counted"
  WHERE "account"."id" = "counted"."recipient_id";

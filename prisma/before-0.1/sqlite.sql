@@ -24,6 +24,9 @@ CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 ALTER TABLE "account" ADD COLUMN "newest_seq" BIGINT NOT NULL DEFAULT 0;
 UPDATE "account" SET "newest_seq" = "purged_seq";
 ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE "session" ADD COLUMN "label" TEXT;
+ALTER TABLE "session" ADD COLUMN "last_seen_at" DATETIME;
 
 CREATE TABLE "block" (
     "account_id" INTEGER NOT NULL,

@@ -1,16 +1,24 @@
 import type { Clock } from '../clock.ts'
 import type { Account, Database } from '../database/database.ts'
+import type { AccountChanges, InboxCounters } from '../database/own-account.ts'
 import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
 import type { Caller } from './password-line.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
-type AccountDatabase = Pick<Database, 'createAccount' | 'findAccount' | 'changePassword' | 'deleteAccount'>
+type AccountDatabase = Pick<
+  Database,
+  'createAccount' | 'findAccount' | 'countInbox' | 'updateAccount' | 'changePassword' | 'deleteAccount'
+>
 
 export interface Registration {
   username: string
   password: string
   displayName: string
+}
+
+export interface OwnAccount extends Account {
+  inbox: InboxCounters
 }
 
 /** People: who they are, and how they prove it. */
@@ -41,6 +49,31 @@ export class Accounts {
 
   find(username: string): Promise<Account | undefined> {
     return this.#database.findAccount(username)
+  }
+
+  /**
+   * The account of a session, and what its inbox holds for that session.
+   *
+   * @throws Problem session_ended when it was deleted meanwhile
+   */
+  async own({ id, accountId, username, acknowledgedSeq }: Session): Promise<OwnAccount> {
+    const [account, inbox] = await Promise.all([
+      this.#database.findAccount(username),
+      // What was just acknowledged may still be on its way to the store.
+      this.#database.countInbox(accountId, { sessionId: id, atLeast: acknowledgedSeq }),
+    ])
+    if (!account) throw sessionEnded()
+    return { ...account, inbox }
+  }
+
+  /**
+   * Changes what is not undefined, at every node.
+   *
+   * @throws Problem session_ended
+   */
+  async update(session: Session, changes: AccountChanges): Promise<void> {
+    if (Object.values(changes).every((value) => value === undefined)) return
+    if (!(await this.#database.updateAccount(session, changes))) throw sessionEnded()
   }
 
   /**

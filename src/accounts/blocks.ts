@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
-import type { Block, BlockOutcome, Database, Owner } from '../database/database.ts'
+import type { Database, Owner } from '../database/database.ts'
+import type { Block, BlockOutcome } from '../database/own-account.ts'
 import { Problem, userNotFound } from '../problems.ts'
 
 type BlockDatabase = Pick<Database, 'listBlocks' | 'block' | 'unblock' | 'isBlocked'>

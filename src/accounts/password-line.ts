@@ -33,8 +33,11 @@ interface Entry {
 
 /** @throws Problem invalid_request when the client has gone, so that nothing more is done for it */
 export function refuseGone(client: Client): void {
-  if (client.destroyed) throw new Problem('invalid_request', 'The client has gone.')
+  if (client.destroyed) throw clientGone()
 }
+
+/** Nobody gets it. */
+export const clientGone = () => new Problem('invalid_request', 'The client has gone.')
 
 /** It has waited in vain, and no password was looked at. */
 const leftTheLine = () => overloaded('The client has gone.', RETRY_SECONDS)

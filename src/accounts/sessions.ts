@@ -98,19 +98,19 @@ export class Sessions {
    * Opens a session and ends those that it takes the place of.
    *
    * @param account whose password was right
-   * @param cursors how far the account has acknowledged, and the cursor of the messages that the login hands
-   * over
+   * @param opened how far the account has acknowledged, the cursor of the messages that the login hands over,
+   * and what its owner calls it
    * @param openedFrom the address to remember, if any
    */
   async open(
     account: Account,
-    cursors: { acknowledgedSeq: number; offeredSeq: number },
+    opened: { acknowledgedSeq: number; offeredSeq: number; label: string | undefined },
     openedFrom?: KnownAddress,
   ): Promise<IssuedToken> {
     const id = randomBytes(16).toString('base64url')
     const createdAtMs = this.#clock()
     const issued = this.#tokens.issue(account.username, id, this.#tokens.endOf(createdAtMs))
-    const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...cursors }
+    const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...opened }
     const sessionsMax = SESSIONS_MAX[this.#rules.sessionPolicy]
     const ended = await this.#database.openSession(account, session, sessionsMax, openedFrom)
     if (!ended) throw invalidCredentials()
@@ -174,7 +174,7 @@ export class Sessions {
   }
 
   /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
-  async end(session: Session): Promise<void> {
+  async end(session: Pick<Session, 'id' | 'username'>): Promise<void> {
     await this.#database.endSession(session.id)
     this.forget(session.username, [session.id])
   }

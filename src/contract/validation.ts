@@ -25,26 +25,29 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
   const ajv = new Ajv2020(OPTIONS)
   return ({ schema, httpPart = '' }) => {
     const validate = ajv.compile(schema)
-    const readNumbers = httpPart === 'body' ? () => {} : numberReader(schema)
+    const readTexts = httpPart === 'body' ? () => {} : textReader(schema)
     return (input: unknown) => {
-      readNumbers(input as Record<string, unknown>)
+      readTexts(input as Record<string, unknown>)
       return validate(input) ? { value: input } : { error: invalid(validate, httpPart) }
     }
   }
 }
 
 /**
- * Query, path and headers are text, so `"7"` is a number there; in a JSON body it is not. Digits alone: Ajv's
- * own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of the last.
+ * Query, path and headers are text, so `"7"` is a number there and `"true"` a boolean; in a JSON body they
+ * are not. Digits alone: Ajv's own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of
+ * the last.
  */
-function numberReader({ properties }: Schema): (input: Record<string, unknown>) => void {
-  const names = Object.entries(properties as Record<string, Schema>)
-    .filter(([, { type }]) => type === 'integer')
-    .map(([name]) => name)
+function textReader({ properties }: Schema): (input: Record<string, unknown>) => void {
+  const values = Object.entries(properties as Record<string, Schema>).flatMap(([name, { type }]) =>
+    type === 'integer' || type === 'boolean' ? [{ name, type }] : [],
+  )
   return (input) => {
-    for (const name of names) {
+    for (const { name, type } of values) {
       const value = input[name]
-      if (typeof value === 'string' && /^-?\d+$/.test(value)) input[name] = Number(value)
+      if (typeof value !== 'string') continue
+      if (type === 'integer' && /^-?\d+$/.test(value)) input[name] = Number(value)
+      if (type === 'boolean' && /^(true|false)$/.test(value)) input[name] = value === 'true'
     }
   }
 }

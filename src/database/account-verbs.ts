@@ -1,14 +1,6 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type {
-  Account,
-  BlockOutcome,
-  Database,
-  KnownAddress,
-  NewAccount,
-  Owner,
-  Proven,
-  Session,
-} from './database.ts'
+import type { Account, Database, KnownAddress, NewAccount, Owner, Proven, Session } from './database.ts'
+import type { AccountChanges, BlockOutcome } from './own-account.ts'
 
 /** Accounts that one account may block. */
 const BLOCKS_MAX = 1_000
@@ -24,6 +16,7 @@ type AccountVerbs = Pick<
   | 'endSession'
   | 'block'
   | 'unblock'
+  | 'updateAccount'
 >
 
 /** Addresses that are known of an account. One more, and that of the oldest login is forgotten. */
@@ -57,6 +50,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         passwordHash: row.passwordHash,
         createdAtMs: row.createdAt.getTime(),
         lastSeenAtMs: row.lastSeenAt?.getTime(),
+        hidesPresence: row.hidesPresence,
       }
     },
 
@@ -84,7 +78,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
 
     openSession(
       { id, passwordHash }: Proven,
-      { createdAtMs, expiresAtMs, ...session }: Session,
+      { createdAtMs, expiresAtMs, label, ...session }: Session,
       sessionsMax: number,
       openedFrom?: KnownAddress,
     ) {
@@ -99,7 +93,12 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
           select: { id: true },
         })
         const ended = await endSessions(tx, { id: { in: others.map(({ id }) => id) } })
-        const data = { ...session, createdAt: new Date(createdAtMs), expiresAt: new Date(expiresAtMs) }
+        const data = {
+          ...session,
+          label: label ?? null,
+          createdAt: new Date(createdAtMs),
+          expiresAt: new Date(expiresAtMs),
+        }
         await tx.session.create({ data })
         if (openedFrom) await rememberAddress(tx, session.accountId, openedFrom)
         return ended
@@ -131,6 +130,17 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         await tx.block.create({ data: { ...key, createdAt: new Date(createdAtMs) } })
         return 'blocked'
       })
+    },
+
+    async updateAccount({ accountId }: Owner, { displayName, hidesPresence }: AccountChanges) {
+      const { count } = await prisma.account.updateMany({
+        where: { id: accountId, deletedAt: null },
+        data: {
+          ...(displayName !== undefined && { displayName }),
+          ...(hidesPresence !== undefined && { hidesPresence }),
+        },
+      })
+      return count === 1
     },
 
     async unblock({ accountId }: Owner, username: string): Promise<boolean> {

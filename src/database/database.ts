@@ -1,3 +1,4 @@
+import type { OwnAccountDatabase } from './own-account.ts'
 import type { PurgePortion } from './purge-portion.ts'
 
 /**
@@ -5,7 +6,7 @@ import type { PurgePortion } from './purge-portion.ts'
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
  * when the store cannot do now what it may do later.
  */
-export interface Database {
+export interface Database extends OwnAccountDatabase {
   /** Adds an account; false when the name is taken, by a deleted account too. */
   createAccount(account: NewAccount): Promise<boolean>
   /** The account of that name, unless it was deleted. */
@@ -37,15 +38,6 @@ export interface Database {
   /** Lets a session live longer; false when it is not there any more. */
   extendSession(sessionId: string, expiresAtMs: number): Promise<boolean>
   endSession(sessionId: string): Promise<void>
-
-  /** Whether an account has blocked another one. */
-  isBlocked(accountId: number, blockedId: number): Promise<boolean>
-  /** The accounts that an account has blocked, in the order of their names. */
-  listBlocks(accountId: number): Promise<Block[]>
-  /** Refuses messages of that name from now on, at every node; does nothing when they are refused already. */
-  block(owner: Owner, username: string, createdAtMs: number): Promise<BlockOutcome>
-  /** Takes messages of that name again; false when nobody has it. */
-  unblock(owner: Owner, username: string): Promise<boolean>
 
   /**
    * Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. A sender and
@@ -95,6 +87,8 @@ export interface NewAccount {
 export interface Account extends NewAccount {
   id: number
   lastSeenAtMs: number | undefined
+  /** Whether others do not see when it is online. */
+  hidesPresence: boolean
 }
 
 /**
@@ -109,16 +103,11 @@ export interface Owner {
   username: string
 }
 
-export interface Block {
-  username: string
-  createdAtMs: number
-}
-
-export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
-
 export interface Session {
   id: string
   accountId: number
+  /** What its owner calls it. */
+  label?: string | undefined
   createdAtMs: number
   expiresAtMs: number
   /** How far this client has acknowledged the inbox. */
@@ -196,9 +185,10 @@ export interface Batch {
   appends: Append[]
 }
 
-/** When an account was last online. */
+/** When an account was last online, or one of its sessions. */
 export interface Sighting {
   username: string
+  sessionId?: string | undefined
   atMs: number
   /** What the clock says now. A later date in the store is from a clock that was ahead, and is replaced. */
   nowMs: number

@@ -134,9 +134,9 @@ export class CommitQueue {
     this.#startSoon()
   }
 
-  /** When an account was last online, where the store does not know it yet. */
-  lastSeenAtMs(username: string): number | undefined {
-    return this.#held.lastSeenAtMs(username)
+  /** When an account or a session was last online, where the store does not know it yet. */
+  lastSeenAtMs(username: string, sessionId?: string): number | undefined {
+    return this.#held.lastSeenAtMs({ username, sessionId })
   }
 
   /** @throws DatabaseUnavailable when it could not be written */

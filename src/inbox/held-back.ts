@@ -7,7 +7,7 @@ export type Riders = Pick<Batch, 'acknowledgements' | 'sightings'>
 export class HeldBack {
   #acknowledgements = new Map<string, Acknowledgement>()
   #sightings = new Map<string, Sighting>()
-  /** What a commit that is under way took along, and its sightings by account. */
+  /** What a commit that is under way took along, and its sightings by account and session. */
   readonly #taken = new Map<Riders, Map<string, Sighting>>()
 
   get size(): number {
@@ -27,15 +27,16 @@ export class HeldBack {
     return false
   }
 
-  /** Holds the latest sighting of each account. */
+  /** Holds the latest sighting of each account and session. */
   see(sighting: Sighting): void {
-    this.#sightings.set(sighting.username, latestOf(this.#sightings.get(sighting.username), sighting))
+    const key = keyOf(sighting)
+    this.#sightings.set(key, latestOf(this.#sightings.get(key), sighting))
   }
 
-  /** When an account was last online, where the store does not know it yet. */
-  lastSeenAtMs(username: string): number | undefined {
+  /** When an account or a session was last online, where the store does not know it yet. */
+  lastSeenAtMs(seen: Pick<Sighting, 'username' | 'sessionId'>): number | undefined {
     const held = [...this.#taken.values(), this.#sightings]
-    const dates = held.flatMap((sightings) => sightings.get(username)?.atMs ?? [])
+    const dates = held.flatMap((sightings) => sightings.get(keyOf(seen))?.atMs ?? [])
     return dates.length > 0 ? Math.max(...dates) : undefined
   }
 
@@ -60,10 +61,16 @@ export class HeldBack {
     this.#taken.delete(riders)
     const { acknowledgements, sightings } = riders
     for (const acknowledgement of acknowledgements) this.acknowledge(acknowledgement)
-    for (const sighting of sightings)
-      this.#sightings.set(sighting.username, latestOf(sighting, this.#sightings.get(sighting.username)))
+    for (const sighting of sightings) {
+      const key = keyOf(sighting)
+      this.#sightings.set(key, latestOf(sighting, this.#sightings.get(key)))
+    }
   }
 }
+
+/** No name has a space in it. */
+const keyOf = ({ username, sessionId }: Pick<Sighting, 'username' | 'sessionId'>) =>
+  sessionId === undefined ? username : `${username} ${sessionId}`
 
 /** The one with the later date, unless the clock was ahead when the earlier word was said. */
 function latestOf(before: Sighting | undefined, since: Sighting | undefined): Sighting {

@@ -42,7 +42,7 @@ export class Inbox {
   readonly #pollEvents: PollEvents = {
     onLook: (poll) => void this.#look(poll),
     onDisplaced: (poll) => this.#pages.chargeIdle(poll),
-    onOver: ({ poller, accepted }) => this.#waiters.leave(poller, accepted),
+    onOver: ({ poller, accepted, away }) => this.#waiters.leave(poller, accepted && !away),
   }
 
   /** @param others the nodes that write to the same store; undefined when this is the only one */
@@ -123,14 +123,14 @@ export class Inbox {
     }
   }
 
-  /** A poll that is not refused acknowledges, and makes its account online. */
+  /** A poll that is not refused acknowledges, and makes its account online unless it is away. */
   async #accept(poll: Poll): Promise<void> {
     const { poller, after = 0 } = poll
     this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
     // Another node must not hand out again what was acknowledged here.
     if (this.#others) await this.#commits.acknowledged(ofSession(poller))
     poll.accepted = true
-    this.#waiters.accept(poller)
+    if (!poll.away) this.#waiters.accept(poller)
   }
 
   /**
@@ -157,7 +157,7 @@ export class Inbox {
   }
 
   /**
-   * The first page behind what the account has acknowledged, for a login.
+   * The first page behind what the account has acknowledged, for a login; undefined when its client has gone.
    *
    * @param limit at most this many messages
    * @param response what will carry it, over `connection`
@@ -167,11 +167,11 @@ export class Inbox {
     limit: number,
     response: Response,
     connection: Connection,
-  ): Promise<Reading & { after: number }> {
+  ): Promise<(Reading & { after: number }) | undefined> {
     // What an older session acknowledged may still be on its way to the store.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
     const page = await this.#pages.first(accountId, limit, response, connection)
-    return { ...asReading(page), after: page.after }
+    return page && { ...asReading(page), after: page.after }
   }
 
   /** The message of that id, to its sender and its recipient. */
@@ -187,18 +187,18 @@ export class Inbox {
     return message && [message.from, message.to].includes(username) ? message : undefined
   }
 
-  /** When an account was last online, as far as this process remembers; 0 where it does not. */
-  lastSeenAtMs(username: string): number {
+  /** When an account or a session was last online, as far as this process remembers; 0 where it does not. */
+  lastSeenAtMs(username: string, sessionId?: string): number {
     const [hereMs = 0, notedMs = 0] = [this.#waiters, this.#commits].map((memory) =>
-      memory.lastSeenAtMs(username),
+      memory.lastSeenAtMs(username, sessionId),
     )
     return Math.max(hereMs, notedMs)
   }
 
-  /** Notes when an account was last online. */
-  see(username: string, atMs?: number): void {
+  /** Notes when an account was last online, or one of its sessions. */
+  see(username: string, atMs?: number, sessionId?: string): void {
     const nowMs = this.#history.now()
-    this.#commits.see({ username, atMs: atMs ?? nowMs, nowMs })
+    this.#commits.see({ username, sessionId, atMs: atMs ?? nowMs, nowMs })
   }
 
   /** Resolves when everything that came before is in the store. */

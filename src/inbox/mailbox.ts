@@ -14,15 +14,19 @@ export interface Mailbox extends Queue {
   newestSeq: number | undefined
   /** Polls between `enter` and `leave`. */
   polls: number
-  /** Of these the accepted ones, parked ones among them. */
+  /** Of these the accepted ones that make the account online, parked ones among them. */
   accepted: number
-  /**
-   * When the last accepted poll of each session ended, by its id, on the monotonic clock; undefined until one
-   * has.
-   */
-  pollEndsMs: Map<string, number> | undefined
-  /** When the last poll of all ended, as a date. */
+  /** When the last of these ended, by the id of the session; undefined until one has. */
+  pollEnds: Map<string, PollEnd> | undefined
+  /** When the last of all ended, as a date. */
   lastSeenAtMs: number | undefined
+}
+
+interface PollEnd {
+  /** On the monotonic clock. */
+  atMs: number
+  /** As a date. */
+  dateMs: number
 }
 
 /** The polls of a session that wait. */
@@ -39,5 +43,14 @@ export function makeRoom(mailbox: Mailbox, poller: Poller) {
 }
 
 /** When a poll last ended, of the sessions that are alive, on the monotonic clock. */
-export const lastEndMs = ({ pollEndsMs }: Mailbox): number | undefined =>
-  pollEndsMs && pollEndsMs.size > 0 ? Math.max(...pollEndsMs.values()) : undefined
+export function lastEndMs({ pollEnds }: Mailbox): number | undefined {
+  let lastMs: number | undefined
+  pollEnds?.forEach(({ atMs }) => {
+    lastMs = Math.max(lastMs ?? atMs, atMs)
+  })
+  return lastMs
+}
+
+/** The sessions whose polls wait and make the account online; one with several polls comes several times. */
+export const presentIds = ({ waiters }: Mailbox): string[] =>
+  waiters.flatMap(({ waiting }) => (waiting.away ? [] : waiting.poller.id))

@@ -60,9 +60,15 @@ export class PageReads {
   /**
    * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands
    * in no line: clients that hold the places of the account must not keep its owner from taking over.
+   * Undefined when the client has gone away.
    */
-  async first(accountId: number, limit: number, response: Response, connection: Connection): Promise<Page> {
-    if (!response.socket) await isNext(response, connection)
+  async first(
+    accountId: number,
+    limit: number,
+    response: Response,
+    connection: Connection,
+  ): Promise<Page | undefined> {
+    if (!(await isNext(response, connection))) return undefined
     return this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
   }
 

@@ -22,6 +22,8 @@ export interface PollRequest {
   /** Everything up to here was processed; undefined to read on behind the last acknowledged message. */
   after: number | undefined
   limit: number
+  /** It does not make the account online. */
+  away: boolean
   /** How long to wait for a message when there is none, in ms. */
   waitMs: number
   /** When the token ends by the wall clock, and the wait with it. */
@@ -57,6 +59,7 @@ export class Poll implements Waiting {
   readonly poller: Reader
   readonly after: number | undefined
   readonly limit: number
+  readonly away: boolean
   /** When its wait is over, on the monotonic clock. */
   readonly untilMs: number
   readonly tokenExpiresAtMs: number
@@ -64,20 +67,24 @@ export class Poll implements Waiting {
   readonly response: Response
   /** Where it stands: behind this it looks for messages. */
   cursor: number
-  /** Whether it has acknowledged, and makes its account online. What is refused before does neither. */
+  /**
+   * Whether it has acknowledged, and makes its account online unless it is away. One that is refused does
+   * neither.
+   */
   accepted = false
   readonly #events: PollEvents
   readonly #onAnswer: OnAnswer
 
   constructor(
     reader: Reader,
-    { after, limit, waitMs, tokenExpiresAtMs, connection, response }: PollRequest,
+    { after, limit, away, waitMs, tokenExpiresAtMs, connection, response }: PollRequest,
     events: PollEvents,
     onAnswer: OnAnswer,
   ) {
     this.poller = reader
     this.after = after
     this.limit = limit
+    this.away = away
     this.untilMs = monotonicMs() + waitMs
     this.tokenExpiresAtMs = tokenExpiresAtMs
     this.connection = connection

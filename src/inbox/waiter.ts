@@ -48,6 +48,8 @@ export interface Waiting {
   /** When its token expires, by the wall clock. */
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
+  /** It does not make its account online. */
+  readonly away: boolean
   /** Called once for each time that it was parked. */
   wake: (end: WaitEnd) => void
 }

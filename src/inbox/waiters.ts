@@ -2,7 +2,7 @@
  * Who waits for what, and who is online. One mailbox for each account that somebody polls, in memory alone.
  *
  *   enter    A poll begins. From now on the mailbox is kept, and every message committed for it is noted.
- *   accept   It is not refused: from now on its account is online.
+ *   accept   It is not refused: from now on its account is online. A poll that is `away` is never accepted.
  *   learn    The poll has read the store, and tells the newest `seq` that it saw there.
  *   park     The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it
  *            compares its cursor with the newest `seq` known, and waits only when there is nothing newer.
@@ -19,7 +19,7 @@
 import { type Clock, monotonicMs } from '../clock.ts'
 import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
-import { isCrowded, lastEndMs, type Mailbox, makeRoom, ofSession } from './mailbox.ts'
+import { isCrowded, lastEndMs, type Mailbox, makeRoom, ofSession, presentIds } from './mailbox.ts'
 import { type Poller, Waiter, type Waiting } from './waiter.ts'
 
 /** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
@@ -28,8 +28,8 @@ const SWEEP_MS = 1_000
 export interface WaitersEvents {
   /** A poll is accepted. */
   onEnter: (poller: Poller) => void
-  /** Within a second after an account is no longer online. */
-  onOffline: (username: string, lastSeenAtMs: number) => void
+  /** Within a second after an account is no longer online, or one of its sessions, if that is given. */
+  onOffline: (username: string, lastSeenAtMs: number, sessionId?: string) => void
 }
 
 export class Waiters {
@@ -49,7 +49,7 @@ export class Waiters {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
-  /** Whether a poll of this account is under way, or ended less than the grace time ago. */
+  /** Whether a poll of this account is under way that is not away, or ended less than the grace time ago. */
   isOnline(username: string): boolean {
     const mailbox = this.#mailboxes.get(username)
     return mailbox !== undefined && this.#isOnline(mailbox)
@@ -60,10 +60,12 @@ export class Waiters {
     return this.#mailboxes.has(username)
   }
 
-  /** When a poll of this account was last under way, where this process remembers. */
-  lastSeenAtMs(username: string): number | undefined {
+  /** When a poll of this account, or session, was last under way, where this process remembers. */
+  lastSeenAtMs(username: string, sessionId?: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
-    return mailbox && (mailbox.accepted > 0 ? this.#clock() : mailbox.lastSeenAtMs)
+    if (!mailbox) return undefined
+    if (sessionId === undefined) return mailbox.accepted > 0 ? this.#clock() : mailbox.lastSeenAtMs
+    return presentIds(mailbox).includes(sessionId) ? this.#clock() : mailbox.pollEnds?.get(sessionId)?.dateMs
   }
 
   /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
@@ -85,7 +87,7 @@ export class Waiters {
         waiters: [],
         polls: 0,
         accepted: 0,
-        pollEndsMs: undefined,
+        pollEnds: undefined,
         lastSeenAtMs: undefined,
       }
       this.#mailboxes.set(username, mailbox)
@@ -123,16 +125,18 @@ export class Waiters {
     }
   }
 
+  /** @param accepted whether it was said to be */
   leave({ id, username, ended }: Poller, accepted: boolean): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.polls -= 1
     if (!accepted) return
     mailbox.accepted -= 1
-    mailbox.lastSeenAtMs = this.#clock()
+    const dateMs = this.#clock()
+    mailbox.lastSeenAtMs = dateMs
     if (ended) return
-    mailbox.pollEndsMs ??= new Map()
-    mailbox.pollEndsMs.set(id, monotonicMs())
+    mailbox.pollEnds ??= new Map()
+    mailbox.pollEnds.set(id, { atMs: monotonicMs(), dateMs })
   }
 
   /**
@@ -176,15 +180,14 @@ export class Waiters {
     )
   }
 
-  /** Whether a poll of this session is under way, or ended less than the grace time ago. */
+  /** Whether a poll of this session is under way that is not away, or ended less than the grace time ago. */
   isPresent({ id, username }: Poller): boolean {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return false
-    const { accepted, waiters, pollEndsMs } = mailbox
+    const waiting = presentIds(mailbox)
     // One that does not wait just now reads the store; it may be of this session.
-    return (
-      accepted > waiters.length || ofSession(mailbox, id).length > 0 || this.#isRecent(pollEndsMs?.get(id))
-    )
+    if (mailbox.accepted > waiting.length || waiting.includes(id)) return true
+    return this.#isRecent(mailbox.pollEnds?.get(id)?.atMs)
   }
 
   /** Answers the polls of a session that was ended; the account is not online through it any more. */
@@ -192,7 +195,7 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     for (const waiter of ofSession(mailbox, id)) waiter.settle({ kind: 'ended' })
-    mailbox.pollEndsMs?.delete(id)
+    mailbox.pollEnds?.delete(id)
   }
 
   /** Answers all polls, and every later one at once. */
@@ -200,8 +203,11 @@ export class Waiters {
     this.#closing = true
     clearInterval(this.#sweeper)
     for (const [username, mailbox] of this.#mailboxes) {
-      const lastSeenAtMs = this.lastSeenAtMs(username)
-      if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
+      const sessionIds = new Set([...presentIds(mailbox), ...(mailbox.pollEnds?.keys() ?? [])])
+      for (const id of [undefined, ...sessionIds]) {
+        const lastSeenAtMs = this.lastSeenAtMs(username, id)
+        if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs, id)
+      }
       for (const waiter of mailbox.waiters) waiter.settle({ kind: 'closing' })
     }
   }
@@ -221,10 +227,18 @@ export class Waiters {
       // Not by a timer, which would not notice that the clock was set.
       for (const waiter of mailbox.waiters)
         if (waiter.waiting.tokenExpiresAtMs <= nowMs) waiter.settle({ kind: 'expired' })
-      if (mailbox.polls > 0 || this.#isOnline(mailbox)) return
-      this.#mailboxes.delete(username)
+      mailbox.pollEnds?.forEach(({ atMs, dateMs }, id) => {
+        if (this.#isRecent(atMs) || presentIds(mailbox).includes(id)) return
+        mailbox.pollEnds?.delete(id)
+        this.#events.onOffline(username, dateMs, id)
+      })
+      if (this.#isOnline(mailbox)) return
+      if (mailbox.polls === 0) this.#mailboxes.delete(username)
       const { lastSeenAtMs } = mailbox
-      if (lastSeenAtMs !== undefined) this.#events.onOffline(username, lastSeenAtMs)
+      if (lastSeenAtMs === undefined) return
+      // From now on others remember it, also while polls go on that are away.
+      mailbox.lastSeenAtMs = undefined
+      this.#events.onOffline(username, lastSeenAtMs)
     })
   }
 }

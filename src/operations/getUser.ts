@@ -24,8 +24,9 @@ export const getUser =
     const account = await accounts.find(username)
 
     if (!account) throw userNotFound(username)
-    const { displayName } = account
-    if (await blocks.has(account.id, request.identity.session.accountId)) return { username, displayName }
+    const { displayName, hidesPresence } = account
+    if (hidesPresence || (await blocks.has(account.id, request.identity.session.accountId)))
+      return { username, displayName }
     const knownMs = Math.max(beforeMs, inbox.lastSeenAtMs(username), account.lastSeenAtMs ?? 0)
     const { online, lastSeenAtMs } = await presence.of(username, knownMs)
     return {

@@ -1,6 +1,7 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Blocks } from '../accounts/blocks.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
+import type { OwnSessions } from '../accounts/own-sessions.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
@@ -13,11 +14,14 @@ import { acknowledge } from './acknowledge.ts'
 import { block } from './block.ts'
 import { changePassword } from './changePassword.ts'
 import { deleteAccount } from './deleteAccount.ts'
+import { endSession } from './endSession.ts'
 import { getHealth } from './getHealth.ts'
+import { getMe } from './getMe.ts'
 import { getMessageStatus } from './getMessageStatus.ts'
 import { getReadiness } from './getReadiness.ts'
 import { getUser } from './getUser.ts'
 import { listBlocks } from './listBlocks.ts'
+import { listSessions } from './listSessions.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { readInbox } from './readInbox.ts'
@@ -25,6 +29,7 @@ import { register } from './register.ts'
 import { renewToken } from './renewToken.ts'
 import { sendMessage } from './sendMessage.ts'
 import { unblock } from './unblock.ts'
+import { updateMe } from './updateMe.ts'
 
 export interface Parts {
   accounts: Accounts
@@ -33,6 +38,7 @@ export interface Parts {
   /** Undefined on PostgreSQL, and where it is switched off. */
   disk: DiskSpace | undefined
   sessions: Sessions
+  ownSessions: OwnSessions
   inbox: Inbox
   presence: Presence
   limits: RateLimits
@@ -47,6 +53,7 @@ export const handlers = ({
   blocks,
   disk,
   sessions,
+  ownSessions,
   inbox,
   presence,
   limits,
@@ -62,6 +69,10 @@ export const handlers = ({
   readInbox: readInbox(inbox),
   acknowledge: acknowledge(inbox, limits),
   getUser: getUser(accounts, blocks, inbox, presence, limits),
+  getMe: getMe(accounts, limits),
+  updateMe: updateMe(accounts, limits),
+  listSessions: listSessions(ownSessions, limits),
+  endSession: endSession(ownSessions, inbox, limits),
   changePassword: changePassword(accounts, accountLimits),
   deleteAccount: deleteAccount(accounts, accountLimits),
   listBlocks: listBlocks(blocks, limits),

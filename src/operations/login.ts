@@ -1,6 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
-import { refuseGone } from '../accounts/password-line.ts'
+import { clientGone } from '../accounts/password-line.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
@@ -24,7 +24,7 @@ export const login =
   async (request, reply) => {
     const client = connectionOf(request, reply)
     const username = request.body.username.toLowerCase()
-    const { password, takeover } = request.body
+    const { password, takeover, label } = request.body
 
     const address = addressOf(request)
     const { account, toRemember } = await limits.login(
@@ -39,9 +39,9 @@ export const login =
     if (!takeover) await sessions.refuseSecond(username)
     const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX, reply.raw, client)
     // It would end a newer session, and nobody would have this one.
-    refuseGone(client)
-    const cursors = { acknowledgedSeq: page.after, offeredSeq: page.cursor }
-    const { token, expiresAtMs } = await sessions.open(account, cursors, toRemember)
+    if (!page || client.destroyed) throw clientGone()
+    const opened = { acknowledgedSeq: page.after, offeredSeq: page.cursor, label }
+    const { token, expiresAtMs } = await sessions.open(account, opened, toRemember)
     inbox.see(username)
 
     const { messages, cursor, hasMore, gap } = page

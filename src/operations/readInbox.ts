@@ -16,13 +16,13 @@ export const readInbox =
   (inbox: Inbox): LateHandler<'readInbox'> =>
   (request, reply) => {
     const { session, tokenExpiresAtMs } = request.identity
-    const { after, wait, limit = 100 } = request.query
+    const { after, wait, limit = 100, away = false } = request.query
     const preferred = wait === undefined ? preferredWait(request.headers['prefer']) : undefined
     if (preferred !== undefined) reply.header('Preference-Applied', `wait=${preferred}`)
     const waitMs = (wait ?? preferred ?? WAIT_SECONDS_DEFAULT) * 1_000
     const connection = connectionOf(request, reply)
 
-    const poll = { after, limit, waitMs, tokenExpiresAtMs, connection, response: reply.raw }
+    const poll = { after, limit, away, waitMs, tokenExpiresAtMs, connection, response: reply.raw }
     inbox.read(session, poll, (answer) => {
       try {
         if (answer instanceof Error) throw answer

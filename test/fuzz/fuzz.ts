@@ -60,7 +60,7 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     } catch (error) {
       assert.fail(`${told()} ${error}`)
     }
-    const reached = operations.find((operation) => reaches(draft, operation))
+    const reached = operations.find((operation) => reaches({ ...draft, path }, operation))
     if (reached && answer.status < 300 && draft.method !== 'HEAD')
       people.learn(reached.operationId, draft.actor, sentBody(draft), answer.body)
   }
@@ -127,5 +127,9 @@ async function send(url: string, { method, path, query, headers, body, rawBody }
     text,
   } = await exchange(`${url}${target}`, method, all, content, undefined)
   const json = /json/.test(received.get('content-type') ?? '') && text !== ''
-  return { path, answer: { status, headers: received, body: json ? JSON.parse(text) : text } }
+  // As it was sent: the client resolves dots.
+  return {
+    path: new URL(`${url}${path}`).pathname,
+    answer: { status, headers: received, body: json ? JSON.parse(text) : text },
+  }
 }

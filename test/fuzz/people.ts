@@ -47,6 +47,11 @@ export class People {
       logout: () => this.#change(actor?.username, { token: undefined }),
       deleteAccount: () => this.#known.delete(actor?.username ?? ''),
       changePassword: () => this.#change(actor?.username, { password: String(body['new']) }),
+      listSessions: () => {
+        for (const { id } of answer['sessions'] as { id: string }[]) this.#learnId(id)
+      },
+      // It may have been another one of the account.
+      endSession: () => this.#change(actor?.username, { token: undefined }),
       readInbox: () => this.#change(actor?.username, { cursor: Number(answer['cursor']) }),
       sendMessage: () => this.#sent(String(answer['to']), String(answer['id'])),
     }
@@ -65,6 +70,10 @@ export class People {
   #sent(to: string, id: string) {
     const recipient = this.#known.get(to)
     if (recipient) recipient.accepted += 1
+    this.#learnId(id)
+  }
+
+  #learnId(id: string) {
     this.#ids.push(id)
     if (this.#ids.length > IDS_MAX) this.#ids.splice(IDS_OF_NOBODY.length, 1)
   }

@@ -53,7 +53,7 @@ export class Client {
     return this.post('/v1/register', { username, password })
   }
 
-  login(username: string, options: { password?: string; takeover?: boolean } = {}) {
+  login(username: string, options: { password?: string; takeover?: boolean; label?: string } = {}) {
     return this.post('/v1/login', { username, password: passwordOf(username), ...options })
   }
 
@@ -64,7 +64,7 @@ export class Client {
   }
 
   /** Logs somebody in who is registered. */
-  async enter(username: string, options: { takeover?: boolean } = {}): Promise<Person> {
+  async enter(username: string, options: { takeover?: boolean; label?: string } = {}): Promise<Person> {
     const { status, body } = await this.login(username, options)
     if (status !== 200) throw new Error(`${username} cannot log in: ${JSON.stringify(body)}`)
     return new Person(this, username, body.token, body.cursor)
@@ -75,6 +75,7 @@ export interface PollOptions {
   after?: number
   wait?: number
   limit?: number
+  away?: boolean
   signal?: AbortSignal
   headers?: Record<string, string>
 }
@@ -128,6 +129,22 @@ export class Person {
 
   user(username: string | Person) {
     return this.request('GET', `/v1/users/${nameOf(username)}`)
+  }
+
+  me() {
+    return this.request('GET', '/v1/me')
+  }
+
+  update(changes: { displayName?: string; presence?: 'everyone' | 'nobody' }) {
+    return this.request('PATCH', '/v1/me', { body: changes })
+  }
+
+  sessions() {
+    return this.request('GET', '/v1/me/sessions')
+  }
+
+  endSession(id: string) {
+    return this.request('DELETE', `/v1/me/sessions/${id}`)
   }
 
   blocks() {

@@ -41,7 +41,13 @@ export async function park(
 
   const [socket] = (await once(request, 'socket')) as [Socket]
   if (socket.connecting) await once(socket, 'connect')
-  await eventually('the poll waits', async () => (await person.user(person.username)).body.online)
+  // One that is away shows itself by what it acknowledges, and tests give it something to.
+  const [, after] = /after=(\d+).*away=true/.exec(query) ?? []
+  await eventually('the poll waits', async () =>
+    after === undefined
+      ? (await person.user(person.username)).body.online
+      : (await person.me()).body.inbox.acknowledged >= Number(after),
+  )
   // The poll's own look came first. SQLite answers in turn; on PostgreSQL this one takes several statements.
   await person.user(person.username)
   let read: Promise<Answer> | undefined

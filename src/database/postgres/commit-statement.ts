@@ -42,7 +42,7 @@ sent AS MATERIALIZED (
                                      "sentAtMs" bigint, live boolean, key text, fingerprint text)
 ),
 touched AS MATERIALIZED (
-  SELECT id, username, deleted_at, newest_seq, acknowledged_seq, purged_seq, text_bytes
+  SELECT id, username, deleted_at, hides_presence, newest_seq, acknowledged_seq, purged_seq, text_bytes
     FROM account
    WHERE id = ANY (ARRAY(SELECT "accountId" FROM acknowledged))
       OR username = ANY (ARRAY(SELECT recipient FROM sent UNION SELECT username FROM seen))
@@ -57,7 +57,7 @@ session_moved AS (
   RETURNING "accountId", seq
 ),
 inbox AS MATERIALIZED (
-  SELECT id, username, deleted_at, newest_seq, purged_seq, text_bytes, at, noted_at,
+  SELECT id, username, deleted_at, hides_presence, newest_seq, purged_seq, text_bytes, at, noted_at,
          greatest(acknowledged_seq, least(newest_seq, coalesce(furthest.seq, 0))) AS acknowledged_seq,
          ${onlineElsewhere('touched.id', '$6::text')} AS online
     FROM touched
@@ -73,7 +73,7 @@ known AS MATERIALIZED (
    WHERE stored.sent_at > ${timestampOf('$4::bigint')}
 ),
 asked AS MATERIALIZED (
-  SELECT sent.*, inbox.id AS recipient_id, online,
+  SELECT sent.*, inbox.id AS recipient_id, NOT hides_presence AND (live OR online) AS is_live,
          EXISTS (SELECT FROM block WHERE account_id = inbox.id AND blocked_id = sender_id) AS blocked
     FROM sent JOIN inbox ON username = recipient AND deleted_at IS NULL
    WHERE n NOT IN (SELECT n FROM known)
@@ -154,7 +154,7 @@ message_added AS (
 ),
 key_added AS (
   INSERT INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
-  SELECT sender_id, key, fingerprint, id, sent_at, live OR online FROM placed WHERE fits AND key IS NOT NULL
+  SELECT sender_id, key, fingerprint, id, sent_at, is_live FROM placed WHERE fits AND key IS NOT NULL
    ORDER BY sender_id, key
 ),
 account_moved AS (
@@ -177,7 +177,7 @@ hints AS MATERIALIZED (
     FROM (SELECT *, row_number() OVER () / ${HINTS_MAX} AS part FROM newest) AS numbered
    GROUP BY part
 )
-SELECT CASE WHEN fits THEN seq END AS seq, placed.live OR online AS live, refusal,
+SELECT CASE WHEN fits THEN seq END AS seq, is_live AS live, refusal,
        known.n IS NOT NULL AS known, same, message_id, known.sent_at_ms, known.live AS was_live,
        (SELECT count(pg_notify($7, payload)) FROM hints) AS notified,
        EXISTS (SELECT FROM room WHERE stale) AS stale

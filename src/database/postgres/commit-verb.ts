@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Append, Batch, CommitOutcome, Database, StoreLimits } from '../database.ts'
+import type { Append, Batch, CommitOutcome, Database, Sighting, StoreLimits } from '../database.ts'
 import { bytesToUuid } from '../uuid.ts'
 import { COMMIT } from './commit-statement.ts'
 import { timestampOf } from './fragments.ts'
@@ -34,6 +34,17 @@ SELECT FROM account
  ORDER BY id
    FOR NO KEY UPDATE`
 
+/** A row that is locked is passed by: the session ends, or is in use and will be seen again. */
+const SEE_SESSIONS = `
+UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
+  FROM json_to_recordset($1) AS _ ("sessionId" text, "atMs" bigint, "nowMs" bigint)
+ WHERE id = "sessionId"
+   AND id IN (SELECT id FROM session
+               WHERE id = ANY (ARRAY(SELECT "sessionId" FROM json_to_recordset($1) AS _ ("sessionId" text)))
+                 FOR NO KEY UPDATE SKIP LOCKED)
+   AND (last_seen_at IS NULL OR last_seen_at < ${timestampOf('"atMs"')}
+        OR last_seen_at > ${timestampOf('"nowMs"')})`
+
 /** Another node wrote the same idempotency key at the same time, or two batches waited for each other. */
 const WORTH_ANOTHER_TRY = new Set(['23505', '40P01', '40001'])
 const TRIES_MAX = 5
@@ -54,9 +65,11 @@ export function commitVerb(
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
+    const [ofAccounts, ofSessions] = apart(batch.sightings)
+    if (ofSessions.length > 0) await pool.query(SEE_SESSIONS, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),
-      JSON.stringify(batch.sightings),
+      JSON.stringify(ofAccounts),
       sent,
       expiredBeforeMs,
       inboxLimit,
@@ -106,6 +119,12 @@ export function commitVerb(
 
   return { commit }
 }
+
+/** Those of accounts and those of sessions. */
+const apart = (sightings: Sighting[]) =>
+  [false, true].map((ofSession) =>
+    sightings.filter(({ sessionId }) => (sessionId !== undefined) === ofSession),
+  ) as [Sighting[], Sighting[]]
 
 const asSent = ({ senderId, to, id, body, sentAtMs, live, idempotency }: Append, n: number) => ({
   n,

@@ -10,13 +10,22 @@ export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
 export const ALIVE = `interval '${ALIVE_MS} milliseconds'`
 
 /**
- * Whether an account polls another node that is alive, or did a moment ago. No node promises to be alive for
- * longer: one that seems to has died before the database's clock was set back.
+ * Whether a node is another one and alive. No node promises to be alive for longer: one that seems to has
+ * died before the database's clock was set back.
  */
+const isOther = (nodeId: string) => `
+  node.id <> ${nodeId} AND node.alive_until > ${NOW} AND node.alive_until <= ${NOW} + ${ALIVE}`
+
+/** Whether an account polls another node, or did a moment ago. */
 export const onlineElsewhere = (accountId: string, nodeId: string) => `
   EXISTS (
     SELECT FROM session
       JOIN presence ON presence.session_id = session.id
       JOIN node ON node.id = presence.node_id
-     WHERE session.account_id = ${accountId} AND node.id <> ${nodeId} AND node.alive_until > ${NOW}
-       AND node.alive_until <= ${NOW} + ${ALIVE})`
+     WHERE session.account_id = ${accountId} AND ${isOther(nodeId)})`
+
+/** Whether a session polls another node, or did a moment ago. */
+export const polledElsewhere = (sessionId: string, nodeId: string) => `
+  EXISTS (
+    SELECT FROM presence JOIN node ON node.id = presence.node_id
+     WHERE presence.session_id = ${sessionId} AND ${isOther(nodeId)})`

@@ -60,7 +60,7 @@ export async function openPostgres(
       ...accounts,
       ...endEverywhere(accounts, barrier),
       ...commitVerb(pool, nodeId, channel, limits),
-      ...readVerbs(pool),
+      ...readVerbs(pool, nodeId),
       ...purgeVerb(pool),
       ...verbs,
     }),

@@ -1,7 +1,8 @@
 import type pg from 'pg'
-import type { Block, Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type { Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type { Block, InboxCounters, ListedSession } from '../own-account.ts'
 import { bytesToUuid } from '../uuid.ts'
-import { msOf } from './fragments.ts'
+import { msOf, polledElsewhere, timestampOf } from './fragments.ts'
 
 /**
  * Counters and messages in one statement, so that they are of the same moment. The sum keeps long messages
@@ -69,6 +70,29 @@ SELECT username, ${msOf('block.created_at')} AS "createdAtMs"
   FROM block JOIN account ON account.id = blocked_id
  WHERE account_id = $1 AND deleted_at IS NULL ORDER BY username COLLATE "C"`
 
+const COUNT_INBOX = `
+SELECT newest_seq AS newest, own.acknowledged_seq AS acknowledged,
+       newest_seq - read - (
+         SELECT coalesce(sum(to_seq - greatest(from_seq - 1, read)), 0)::bigint
+           FROM restored_range WHERE account_id = account.id AND to_seq > read) AS unread
+  FROM account
+ CROSS JOIN LATERAL (
+   SELECT greatest($3, (SELECT acknowledged_seq FROM session WHERE session.id = $2)) AS acknowledged_seq
+ ) AS own
+ CROSS JOIN LATERAL (SELECT greatest(own.acknowledged_seq, purged_seq) AS read) AS reading
+ WHERE id = $1`
+
+const LIST_SESSIONS = `
+SELECT id, label, ${msOf('created_at')} AS "createdAtMs", ${msOf('expires_at')} AS "expiresAtMs",
+       ${msOf('last_seen_at')} AS "lastSeenAtMs", ${polledElsewhere('session.id', '$3')} AS "isElsewhere"
+  FROM session WHERE account_id = $1 AND expires_at > ${timestampOf('$2::bigint')}
+ ORDER BY created_at DESC, id`
+
+interface SessionRow extends Omit<ListedSession, 'label' | 'lastSeenAtMs'> {
+  label: string | null
+  lastSeenAtMs: number | null
+}
+
 type ReadVerbs = Pick<
   Database,
   | 'readInbox'
@@ -78,11 +102,17 @@ type ReadVerbs = Pick<
   | 'lastLoginFrom'
   | 'isBlocked'
   | 'listBlocks'
+  | 'countInbox'
+  | 'listSessions'
   | 'ping'
 >
 
-/** What is read on the path of a message, by statements that are parsed once a connection. */
-export function readVerbs(pool: pg.Pool): ReadVerbs {
+/**
+ * What is read on the path of a message, by statements that are parsed once a connection.
+ *
+ * @param nodeId this node: its own polls are known here
+ */
+export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
   const run = async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]) =>
     (await pool.query<Row>({ name, text, values })).rows
 
@@ -123,6 +153,19 @@ export function readVerbs(pool: pg.Pool): ReadVerbs {
     isBlocked: async (accountId, blockedId) =>
       (await run('is_blocked', IS_BLOCKED, [accountId, blockedId])).length > 0,
     listBlocks: (accountId) => run<Block>('list_blocks', LIST_BLOCKS, [accountId]),
+    countInbox: async (accountId, { sessionId, atLeast }) => {
+      const [row] = await run<InboxCounters>('count_inbox', COUNT_INBOX, [accountId, sessionId, atLeast])
+      if (!row) throw new Error(`There is no account ${accountId}.`)
+      return row
+    },
+    listSessions: async (accountId, nowMs) => {
+      const rows = await run<SessionRow>('list_sessions', LIST_SESSIONS, [accountId, nowMs, nodeId])
+      return rows.map((row) => ({
+        ...row,
+        label: row.label ?? undefined,
+        lastSeenAtMs: row.lastSeenAtMs ?? undefined,
+      }))
+    },
     ping: async () => {
       await run('ping', 'SELECT FROM account LIMIT 1', [])
     },

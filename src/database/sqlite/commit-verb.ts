@@ -45,6 +45,10 @@ export function commitVerb(
     `UPDATE account SET last_seen_at = @atMs
       WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
+  const seeSession = connection.prepare<Sighting>(
+    `UPDATE session SET last_seen_at = @atMs
+      WHERE id = @sessionId AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
+  )
   const findKey = connection.prepare<[senderId: number, key: string], StoredKey>(
     `SELECT fingerprint, message_id AS messageId, sent_at AS sentAt, live
        FROM idempotency_key WHERE sender_id = ? AND key = ?`,
@@ -67,13 +71,13 @@ export function commitVerb(
       acknowledgeSession.run(acknowledgement)
       acknowledgeAccount.run(acknowledgement)
     }
-    for (const sighting of batch.sightings) see.run(sighting)
+    for (const sighting of batch.sightings) (sighting.sessionId ? seeSession : see).run(sighting)
     return batch.appends.map(appendOne)
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
   function appendOne(append: Append): AppendOutcome {
-    const { senderId, to, body, sentAtMs, live, idempotency } = append
+    const { senderId, to, body, sentAtMs, idempotency } = append
     const known = idempotency && findKey.get(senderId, idempotency.key)
     if (known && known.sentAt > idempotency.expiredBeforeMs) {
       if (!known.fingerprint.equals(idempotency.fingerprint)) return { kind: 'idempotency_key_reused' }
@@ -95,6 +99,7 @@ export function commitVerb(
       if (kind) return { kind }
     }
 
+    const live = append.live && !recipient.hidesPresence
     recipient.newest += 1
     const id = uuidToBytes(append.id)
     insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs, recipient.bytes)

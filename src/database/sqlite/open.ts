@@ -34,6 +34,7 @@ export async function openSqlite(
     endSession: write('endSession'),
     block: write('block'),
     unblock: write('unblock'),
+    updateAccount: write('updateAccount'),
     commit: write('commit'),
     purge: write('purge'),
     readInbox: async (...args) => unpack((await reader.call('readInbox', args)) as PackedPage),
@@ -44,6 +45,8 @@ export async function openSqlite(
     findMessage: read('findMessage'),
     isBlocked: read('isBlocked'),
     listBlocks: read('listBlocks'),
+    countInbox: read('countInbox'),
+    listSessions: read('listSessions'),
     ping: async () => {
       await Promise.all([write('ping')(), read('ping')()])
     },

@@ -1,13 +1,6 @@
 import type SqliteFile from 'better-sqlite3'
-import type {
-  Account,
-  Block,
-  Database,
-  MessageRecord,
-  OwnedSession,
-  PageSize,
-  ReadFrom,
-} from '../database.ts'
+import type { Account, Database, MessageRecord, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type { Block, ListedSession } from '../own-account.ts'
 import { uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
@@ -22,6 +15,8 @@ type RowVerbs = Pick<
   | 'lastLoginFrom'
   | 'isBlocked'
   | 'listBlocks'
+  | 'countInbox'
+  | 'listSessions'
   | 'ping'
 >
 
@@ -32,6 +27,16 @@ export type ReadVerbs = RowVerbs & {
 const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '' }
 
 type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs'>
+
+interface AccountRow extends Omit<Account, 'lastSeenAtMs' | 'hidesPresence'> {
+  lastSeenAtMs: number | null
+  hidesPresence: number
+}
+
+interface SessionRow extends Omit<ListedSession, 'label' | 'lastSeenAtMs' | 'isElsewhere'> {
+  label: string | null
+  lastSeenAtMs: number | null
+}
 
 /** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
 export function openReader(path: string) {
@@ -121,9 +126,9 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
             expires_at AS expiresAtMs, session.acknowledged_seq AS acknowledgedSeq, offered_seq AS offeredSeq
        FROM session JOIN account ON account.id = account_id WHERE session.id = ?`,
   )
-  const accountByName = connection.prepare<[username: string], Account & { lastSeenAtMs: number | null }>(
+  const accountByName = connection.prepare<[username: string], AccountRow>(
     `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
-            created_at AS createdAtMs, last_seen_at AS lastSeenAtMs
+            created_at AS createdAtMs, last_seen_at AS lastSeenAtMs, hides_presence AS hidesPresence
        FROM account WHERE username = ? AND deleted_at IS NULL`,
   )
   const lastLogin = connection
@@ -140,6 +145,24 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
        FROM block JOIN account ON account.id = blocked_id
       WHERE account_id = ? AND deleted_at IS NULL ORDER BY username`,
   )
+  const inboxOf = connection.prepare<
+    { accountId: number; sessionId: string; atLeast: number },
+    { newest: number; acknowledged: number; unread: number }
+  >(
+    `SELECT ${NEWEST_SEQ} AS newest, own.acknowledged, ${NEWEST_SEQ} - own.read - coalesce((
+              SELECT sum(to_seq - max(from_seq - 1, own.read)) FROM restored_range
+               WHERE account_id = account.id AND to_seq > own.read), 0) AS unread
+       FROM account
+       JOIN (SELECT acknowledged, max(acknowledged, purged_seq) AS read
+               FROM (SELECT purged_seq, max(@atLeast, coalesce((
+                              SELECT acknowledged_seq FROM session WHERE id = @sessionId), 0)) AS acknowledged
+                       FROM account WHERE id = @accountId)) AS own
+      WHERE id = @accountId`,
+  )
+  const sessionsOf = connection.prepare<[accountId: number, nowMs: number], SessionRow>(
+    `SELECT id, label, created_at AS createdAtMs, expires_at AS expiresAtMs, last_seen_at AS lastSeenAtMs
+       FROM session WHERE account_id = ? AND expires_at > ? ORDER BY created_at DESC, id`,
+  )
   const anyAccount = connection.prepare('SELECT 1 FROM account LIMIT 1')
 
   return {
@@ -152,7 +175,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     findSession: async (sessionId) => sessionById.get(sessionId),
     findAccount: async (username) => {
       const row = accountByName.get(username)
-      return row && { ...row, lastSeenAtMs: row.lastSeenAtMs ?? undefined }
+      const { lastSeenAtMs, hidesPresence } = row ?? {}
+      return row && { ...row, lastSeenAtMs: lastSeenAtMs ?? undefined, hidesPresence: hidesPresence === 1 }
     },
     lastLoginFrom: async (username, addresses) => {
       const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
@@ -160,6 +184,18 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     },
     isBlocked: async (accountId, blockedId) => blockOf.get(accountId, blockedId) !== undefined,
     listBlocks: async (accountId) => blocksOf.all(accountId),
+    countInbox: async (accountId, session) => {
+      const counters = inboxOf.get({ accountId, ...session })
+      if (!counters) throw new Error(`There is no account ${accountId}.`)
+      return counters
+    },
+    listSessions: async (accountId, nowMs) =>
+      sessionsOf.all(accountId, nowMs).map(({ label, lastSeenAtMs, ...session }) => ({
+        ...session,
+        label: label ?? undefined,
+        lastSeenAtMs: lastSeenAtMs ?? undefined,
+        isElsewhere: false,
+      })),
     ping: async () => void anyAccount.get(),
   }
 }

@@ -53,6 +53,8 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
     block: (owner, blocked, createdAtMs) =>
       accounts.block(owner, blocked, createdAtMs).finally(() => recipients.forgetOne(owner.username)),
+    updateAccount: (owner, changes) =>
+      accounts.updateAccount(owner, changes).finally(() => recipients.forgetOne(owner.username)),
     unblock: (owner, blocked) =>
       accounts.unblock(owner, blocked).finally(() => recipients.forgetOne(owner.username)),
     ...commitVerb(statements, recipients, limits),

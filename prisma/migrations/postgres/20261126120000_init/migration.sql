@@ -7,6 +7,7 @@ CREATE TABLE "account" (
     "created_at" TIMESTAMP(3) NOT NULL,
     "deleted_at" TIMESTAMP(3),
     "last_seen_at" TIMESTAMP(3),
+    "hides_presence" BOOLEAN NOT NULL DEFAULT false,
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
     "purged_seq" BIGINT NOT NULL DEFAULT 0,
@@ -28,8 +29,10 @@ CREATE TABLE "known_address" (
 CREATE TABLE "session" (
     "id" TEXT NOT NULL,
     "account_id" INTEGER NOT NULL,
+    "label" TEXT,
     "created_at" TIMESTAMP(3) NOT NULL,
     "expires_at" TIMESTAMP(3) NOT NULL,
+    "last_seen_at" TIMESTAMP(3),
     "acknowledged_seq" BIGINT NOT NULL,
     "offered_seq" BIGINT NOT NULL,
 

@@ -7,6 +7,7 @@ CREATE TABLE "account" (
     "created_at" DATETIME NOT NULL,
     "deleted_at" DATETIME,
     "last_seen_at" DATETIME,
+    "hides_presence" BOOLEAN NOT NULL DEFAULT false,
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
     "purged_seq" BIGINT NOT NULL DEFAULT 0,
@@ -27,8 +28,10 @@ CREATE TABLE "known_address" (
 CREATE TABLE "session" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "account_id" INTEGER NOT NULL,
+    "label" TEXT,
     "created_at" DATETIME NOT NULL,
     "expires_at" DATETIME NOT NULL,
+    "last_seen_at" DATETIME,
     "acknowledged_seq" BIGINT NOT NULL,
     "offered_seq" BIGINT NOT NULL,
     CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE

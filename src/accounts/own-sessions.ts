@@ -1,0 +1,54 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../database/database.ts'
+import type { ListedSession } from '../database/own-account.ts'
+import { Problem } from '../problems.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+interface LastSeen {
+  /** When a session was last online, as far as this process remembers; 0 where it does not. */
+  lastSeenAtMs: (username: string, sessionId: string) => number
+}
+
+/** The sessions of an account, as their owner sees and ends them. */
+export class OwnSessions {
+  readonly #database: Pick<Database, 'listSessions'>
+  readonly #sessions: Pick<Sessions, 'end'>
+  readonly #lastSeen: LastSeen
+  readonly #clock: Clock
+
+  constructor(
+    database: Pick<Database, 'listSessions'>,
+    sessions: Pick<Sessions, 'end'>,
+    lastSeen: LastSeen,
+    clock: Clock,
+  ) {
+    this.#database = database
+    this.#sessions = sessions
+    this.#lastSeen = lastSeen
+    this.#clock = clock
+  }
+
+  /** The newest first. */
+  async list({ accountId, username }: Session): Promise<ListedSession[]> {
+    const listed = await this.#database.listSessions(accountId, this.#clock())
+    const nowMs = this.#clock()
+    return listed.map((session) => {
+      const { id, isElsewhere, lastSeenAtMs = 0 } = session
+      const knownMs = Math.max(lastSeenAtMs, this.#lastSeen.lastSeenAtMs(username, id))
+      // No later than now, whatever the clock said then.
+      return { ...session, lastSeenAtMs: (isElsewhere ? nowMs : Math.min(knownMs, nowMs)) || undefined }
+    })
+  }
+
+  /**
+   * Ends a session of this account everywhere, and answers its polls. It acknowledges nothing.
+   *
+   * @throws Problem not_found
+   */
+  async end({ accountId, username }: Session, id: string): Promise<void> {
+    const listed = await this.#database.listSessions(accountId, this.#clock())
+    if (!listed.some((session) => session.id === id))
+      throw new Problem('not_found', 'This account has no such session, or not any more.')
+    await this.#sessions.end({ id, username })
+  }
+}
