@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 interface ParsedSocket extends Socket {
   parser: {
     /** Called for each request head, in the middle of parsing; dispatches the request. */
-    onIncoming: (request: IncomingMessage, keepAlive: boolean) => number
+    onIncoming: (request: IncomingMessage & { upgrade: boolean }, keepAlive: boolean) => number
     resume: () => void
   }
 }
@@ -23,6 +23,18 @@ const PAUSE = 21
 const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
 const [CR, LF] = [13, 10]
+
+/**
+ * How long the answers of a half-closed connection may take until the client is probed; twice as long before
+ * each further probe.
+ */
+const PROBE_MS = 250
+
+/** HTTP/1.0 has no interim response, so such a client counts as gone after this time. */
+const PROBELESS_MS = 2_000
+
+/** Clients skip it, asked for or not (RFC 9110 §15.2). Other interim responses are known to fewer. */
+const PROBE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /** How long a client may go on sending after its refusal; a reset at once could take the refusal with it. */
 const LINGER_MS = 1_000
@@ -84,9 +96,11 @@ export class Connection {
 
     const { onIncoming } = this.#parser
     this.#parser.onIncoming = (request, keepAlive) => {
+      // Node makes a plain request of it, and drops all that came with it behind it.
+      const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
       if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
-      else if (treatment === 0 && !this.#mayBegin()) return PAUSE
+      else if (treatment === 0 && (upgrade || !this.#mayBegin())) return PAUSE
       return treatment
     }
   }
@@ -184,6 +198,28 @@ export class Connection {
   #isOver(): boolean {
     const last = this.#newest !== undefined && !this.#newest.shouldKeepAlive && !this.#isArriving()
     return last || this.#refusal !== undefined || !this.socket.writable
+  }
+
+  /**
+   * Called when the client sends nothing more. It may have closed its writing side only, and wait for its
+   * answers (RFC 9112 §9.6), or be gone: TCP tells the difference when something is written, by a reset. So
+   * an interim response goes to one that has waited for a while, and further ones in growing intervals: the
+   * first brings the reset about, the next one meets it.
+   */
+  onHalfClosed() {
+    const { socket } = this
+    if (this.#unanswered === 0) return
+    const isOld = this.#newest?.req.httpVersion === '1.0'
+    let afterMs = isOld ? PROBELESS_MS : PROBE_MS
+    const probe = () => {
+      if (isOld) socket.destroy()
+      // Between two answers; behind a part of one it would be taken for content.
+      else if (this.#unanswered === 1 && !this.#newest?.headersSent) socket.write(PROBE)
+      afterMs *= 2
+      timer = setTimeout(probe, afterMs)
+    }
+    let timer = setTimeout(probe, afterMs)
+    socket.once('close', () => clearTimeout(timer))
   }
 
   /**
