@@ -1,40 +1,11 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
-/** What Node's HTTP server puts on a socket. No documentation has it; Node 20 to 26 are alike in it. */
-interface ParsedSocket extends Socket {
-  parser: {
-    /** Called for each request head, in the middle of parsing; dispatches the request. */
-    onIncoming: (request: IncomingMessage & { upgrade: boolean }, keepAlive: boolean) => number
-    resume: () => void
-  }
-}
-
-/** What the parser raises when it was paused in the middle of what it was given. */
-export interface Paused extends NodeJS.ErrnoException {
-  code: 'HPE_PAUSED'
-  bytesParsed: number
-  rawPacket: Buffer
-}
-
-/** llhttp's `HPE_PAUSED`: returned for a request head, it stops the parser behind that head. */
-const PAUSE = 21
+import { probeUntilClosed } from './half-closed.ts'
+import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
 const [CR, LF] = [13, 10]
-
-/**
- * How long the answers of a half-closed connection may take until the client is probed; twice as long before
- * each further probe.
- */
-const PROBE_MS = 250
-
-/** HTTP/1.0 has no interim response, so such a client counts as gone after this time. */
-const PROBELESS_MS = 2_000
-
-/** Clients skip it, asked for or not (RFC 9110 §15.2). Other interim responses are known to fewer. */
-const PROBE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /** How long a client may go on sending after its refusal; a reset at once could take the refusal with it. */
 const LINGER_MS = 1_000
@@ -96,11 +67,14 @@ export class Connection {
 
     const { onIncoming } = this.#parser
     this.#parser.onIncoming = (request, keepAlive) => {
-      // Node makes a plain request of it, and drops all that came with it behind it.
       const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
+      if (upgrade && treatment === 0 && !this.#parse)
+        saveRestBehind(this.#parser, request, (rest) => {
+          if (!this.#parse) this.#take(rest, this.#takeParser())
+        })
       if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
-      else if (treatment === 0 && (upgrade || !this.#mayBegin())) return PAUSE
+      else if (treatment === 0 && !this.#mayBegin()) return PAUSE
       return treatment
     }
   }
@@ -142,13 +116,18 @@ export class Connection {
     return hasTurn && this.#unanswered < this.#unansweredMax
   }
 
-  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
-  takeOver({ rawPacket, bytesParsed }: Paused) {
+  #takeParser(): (bytes: Buffer) => void {
     const [parse] = this.socket.listeners('data') as [(bytes: Buffer) => void]
     this.socket.off('data', parse)
     this.#parse = parse
     this.#parser.resume()
     this.socket.on('data', (chunk: Buffer) => this.#take(chunk, parse))
+    return parse
+  }
+
+  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
+  takeOver({ rawPacket, bytesParsed }: Paused) {
+    const parse = this.#takeParser()
     const rest = rawPacket.subarray(bytesParsed)
     const { headers = {} } = this.#newest?.req ?? {}
     this.#bodyLeft = lengthOf(headers)
@@ -200,26 +179,13 @@ export class Connection {
     return last || this.#refusal !== undefined || !this.socket.writable
   }
 
-  /**
-   * Called when the client sends nothing more. It may have closed its writing side only, and wait for its
-   * answers (RFC 9112 §9.6), or be gone: TCP tells the difference when something is written, by a reset. So
-   * an interim response goes to one that has waited for a while, and further ones in growing intervals: the
-   * first brings the reset about, the next one meets it.
-   */
+  /** Called when the client sends nothing more. */
   onHalfClosed() {
-    const { socket } = this
-    if (this.#unanswered === 0) return
-    const isOld = this.#newest?.req.httpVersion === '1.0'
-    let afterMs = isOld ? PROBELESS_MS : PROBE_MS
-    const probe = () => {
-      if (isOld) socket.destroy()
-      // Between two answers; behind a part of one it would be taken for content.
-      else if (this.#unanswered === 1 && !this.#newest?.headersSent) socket.write(PROBE)
-      afterMs *= 2
-      timer = setTimeout(probe, afterMs)
-    }
-    let timer = setTimeout(probe, afterMs)
-    socket.once('close', () => clearTimeout(timer))
+    const newest = this.#newest
+    if (this.#unanswered === 0 || !newest) return
+    // Between two answers; behind a part of one a probe would be taken for content.
+    const mayProbe = () => this.#unanswered === 1 && !newest.headersSent
+    probeUntilClosed(this.socket, newest.req.httpVersion, mayProbe)
   }
 
   /**

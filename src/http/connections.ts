@@ -2,8 +2,9 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../config.ts'
 import { trustedProxies } from '../limits/address.ts'
-import { Connection, type Paused } from './connection.ts'
+import { Connection } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
+import type { Paused } from './node-parser.ts'
 
 /** What a connection may do, and for how long. */
 export interface ConnectionLimits {
