@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import { trustedProxies } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
-import { originHeaders } from './cors.ts'
+import { originHeaders, originIn } from './cors.ts'
 import { refusalOfUnreadable, sendProblem } from './problem-replies.ts'
 
 /**
@@ -41,7 +41,10 @@ export function createApp(
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
       connections.onClientError(error, socket, () =>
-        refusalOfUnreadable(error, { ...headersOfAll(nextRequestId()), ...originHeaders(corsOrigin) }),
+        refusalOfUnreadable(error, {
+          ...headersOfAll(nextRequestId()),
+          ...originHeaders(corsOrigin, originIn(error)),
+        }),
       ),
     // No hook runs before this one.
     frameworkErrors: (error, request, reply) => {
@@ -58,7 +61,10 @@ export function createApp(
     // By the route too: a path may come with escapes, or with a host before it.
     if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
       reply.header('Cache-Control', 'no-store')
-    done(problemWithHost(request.raw))
+    const problem = problemWithHost(request.raw)
+    // The plugin's hook does not run then.
+    if (problem) reply.headers(originHeaders(corsOrigin, request.headers.origin))
+    done(problem)
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {

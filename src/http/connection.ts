@@ -181,11 +181,10 @@ export class Connection {
 
   /** Called when the client sends nothing more. */
   onHalfClosed() {
-    const newest = this.#newest
-    if (this.#unanswered === 0 || !newest) return
+    const socket = this.socket as ParsedSocket
     // Between two answers; behind a part of one a probe would be taken for content.
-    const mayProbe = () => this.#unanswered === 1 && !newest.headersSent
-    probeUntilClosed(this.socket, newest.req.httpVersion, mayProbe)
+    const mayProbe = () => socket._httpMessage?.headersSent === false
+    if (this.#newest && this.#unanswered > 0) probeUntilClosed(socket, this.#newest.req.httpVersion, mayProbe)
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** `HTTPParser.kOnExecute`, which no module exports. */
@@ -6,6 +6,8 @@ const ON_EXECUTE = 5
 
 /** What Node's HTTP server puts on a socket. No documentation has it; Node 20 to 26 are alike in it. */
 export interface ParsedSocket extends Socket {
+  /** The response that is written to it now, or next. */
+  _httpMessage: ServerResponse | null
   parser: {
     /** Called for each request head, in the middle of parsing; dispatches the request. */
     onIncoming: (request: IncomingMessage & { upgrade: boolean }, keepAlive: boolean) => number
