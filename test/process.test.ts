@@ -174,6 +174,17 @@ describe('the log', () => {
     assert.ok(server.logs.every(isLogLine))
   })
 
+  it('says once that fewer connections fit into the files that it may open', async (t) => {
+    const server = await spawnServer(t, {}, undefined, [
+      ...['sh', '-c', 'ulimit -n 200 && exec "$0" "$@"'],
+      ...[process.execPath, 'dist/main.js'],
+    ])
+
+    const lines = server.logs.filter(({ msg }) => msg.includes('CONNECTIONS_MAX'))
+    assert.equal(lines.length, 1)
+    assert.match(lines[0]?.msg ?? '', /from 50000 to 136\b/)
+  })
+
   it('tells of a fault with the id of the request that met it', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')

@@ -6,6 +6,7 @@ import { trustedProxies } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import { originHeaders, originIn } from './cors.ts'
+import { connectionsThatFit } from './open-files.ts'
 import { refusalOfUnreadable, sendProblem } from './problem-replies.ts'
 
 /**
@@ -20,7 +21,8 @@ export function createApp(
   connectionLimits?: Partial<ConnectionLimits>,
 ): FastifyInstance {
   const { trustProxy, corsOrigin, logLevel } = config
-  const connections = new Connections(config, connectionLimits)
+  const connectionsMax = Math.min(config.connectionsMax, connectionsThatFit())
+  const connections = new Connections({ ...config, connectionsMax }, connectionLimits)
   const boot = randomBytes(4).toString('hex')
   let requests = 0
   const nextRequestId = () => `${boot}-${(requests++).toString(36)}`
@@ -53,6 +55,11 @@ export function createApp(
       void sendProblem(reply, new Problem('invalid_request', error.message))
     },
   })
+
+  if (connectionsMax < config.connectionsMax)
+    app.log.warn(
+      `CONNECTIONS_MAX is lowered from ${config.connectionsMax} to ${connectionsMax}: this process may not open more files (ulimit -n, LimitNOFILE).`,
+    )
 
   app.addHook('onRequest', (request, reply, done) => {
     // One by one, which takes less time than an object of them.
