@@ -80,11 +80,11 @@ test('logging in', async (t) => {
   })
 
   await t.test('takes the password exactly as it was set', async () => {
-    const password = ' Zoë’s pass🔑word\n'
+    const password = ' Zoë’s ﬁne pass🔑word\n'
     await client.register('zoe', password)
 
     assert.equal((await client.login('zoe', { password })).status, 200)
-    for (const other of [password.trim(), password.toLowerCase(), password.normalize('NFKD'), `${password} `])
+    for (const other of [password.trim(), password.toLowerCase(), password.normalize('NFKC'), `${password} `])
       assert.equal((await client.login('zoe', { password: other })).status, 401, JSON.stringify(other))
   })
 

@@ -514,11 +514,11 @@ function contractHeaders() {
     (operation) => Object.values(operation.responses) as { headers?: object }[],
   )
   const parameters = operations.flatMap((operation) => operation.parameters)
-  // Without being asked, pages may read Cache-Control (Fetch §3.3.6, the safelist).
+  // Pages may read Cache-Control anyway, and Connection is not for them (Fetch §2.2.6).
   const names = responses.flatMap(({ headers = {} }) => Object.keys(headers))
   return {
     methods: [...new Set(operations.flatMap(({ methods }) => methods))],
     parameters: parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name),
-    responses: [...new Set(names)].filter((name) => name !== 'Cache-Control'),
+    responses: [...new Set(names)].filter((name) => !['Cache-Control', 'Connection'].includes(name)),
   }
 }

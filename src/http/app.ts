@@ -57,9 +57,12 @@ export function createApp(
   })
 
   if (connectionsMax < config.connectionsMax)
-    app.log.warn(
-      `CONNECTIONS_MAX is lowered from ${config.connectionsMax} to ${connectionsMax}: this process may not open more files (ulimit -n, LimitNOFILE).`,
-    )
+    app.addHook('onListen', async () => {
+      const numbers = `from ${config.connectionsMax} to ${connectionsMax}`
+      app.log.warn(
+        `CONNECTIONS_MAX is lowered ${numbers}: no more files may be open (ulimit -n, LimitNOFILE).`,
+      )
+    })
 
   app.addHook('onRequest', (request, reply, done) => {
     // One by one, which takes less time than an object of them.
