@@ -200,13 +200,15 @@ describe('time limits', () => {
       else response.end('.')
     })
     const { port } = new URL(client.url)
-    const deaf = connect(Number(port), '127.0.0.1').pause()
-    deaf.on('error', () => {})
-    t.after(() => deaf.destroy())
+    for (const ask of ['write', 'end'] as const) {
+      const deaf = connect(Number(port), '127.0.0.1').pause()
+      deaf.on('error', () => {})
+      t.after(() => deaf.destroy())
 
-    deaf.write(get('/long'))
-    await eventually('it is connected', async () => (await client.openConnections()) === 2)
-    await eventually('it is cut off', async () => (await client.openConnections()) === 1)
+      deaf[ask](get('/long'))
+      await eventually('it is connected', async () => (await client.openConnections()) === 2)
+      await eventually('it is cut off', async () => (await client.openConnections()) === 1)
+    }
 
     client.socket.write(get('/'))
     await client.answers(1)

@@ -10,7 +10,7 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 /** What a hash costs, in the terms of Argon2. */
 export type PasswordCost = typeof COST
 
-/** The same letters on every keyboard: some systems type é as one character, others as two (RFC 8265 §4.2). */
+/** Some keyboards type é as one character, others as two; to their owner it is one letter (RFC 8265 §4.2). */
 const composed = (password: string) => password.normalize('NFC')
 
 /** Hashes of older versions are of the password as it was typed. */

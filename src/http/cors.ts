@@ -1,7 +1,9 @@
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
-/** The longest that Chrome takes. An origin that is no longer allowed can send for so long, and read nothing. */
+/**
+ * The longest that Chrome takes. For so long an origin that is no longer allowed can send, and read nothing.
+ */
 const PREFLIGHT_SECONDS_MAX = 7_200
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
