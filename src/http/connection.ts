@@ -69,7 +69,8 @@ export class Connection {
     this.#parser.onIncoming = (request, keepAlive) => {
       const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
-      if (upgrade && treatment === 0 && !this.#parse)
+      // Node leaves it set when it hands the connection over, as for CONNECT.
+      if (upgrade && !request.upgrade && !this.#parse)
         saveRestBehind(this.#parser, request, (rest) => {
           if (!this.#parse) this.#take(rest, this.#takeParser())
         })
