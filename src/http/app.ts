@@ -59,7 +59,7 @@ export function createApp(
   if (connectionsMax < config.connectionsMax)
     app.addHook('onListen', async () => {
       const numbers = `from ${config.connectionsMax} to ${connectionsMax}`
-      app.log.warn(
+      app.log.info(
         `CONNECTIONS_MAX is lowered ${numbers}: no more files may be open (ulimit -n, LimitNOFILE).`,
       )
     })
