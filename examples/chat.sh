@@ -2,14 +2,15 @@
 # A chat in the terminal, and a client to learn from: all that a program has to do so that no message is lost
 # and none is sent twice, in bash with curl and jq (1.6 or newer).
 #
-#   examples/chat.sh [--takeover] ME FRIEND
+#   examples/chat.sh [--register] [--takeover] ME FRIEND
 #
 # Each line that is typed goes to FRIEND; one that ends in a backslash goes on in the next. What anybody
-# writes to ME is shown on stdout, remarks go to stderr. Ctrl-D ends the chat. An account that does not exist
-# is opened.
+# writes to ME is shown on stdout, remarks go to stderr. Ctrl-D ends the chat. It exits with 0 when all that
+# was typed was sent.
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
+#   --register          open the account ME first, unless it is there
 #   --takeover          end the login that is in use elsewhere
 set -euo pipefail
 umask 077
@@ -18,6 +19,12 @@ umask 077
 WAIT_SECONDS=25
 ANSWER_SECONDS_MAX=35
 PAUSE_SECONDS_MAX=30
+
+# curl's numbers for a server that has another name, speaks no TLS, or has a certificate that does not hold:
+# to ask again is in vain. A name that is not found may be a network that is lost, once a server has answered.
+CURL_MISTAKES=' 1 3 35 51 53 54 58 59 60 64 66 77 80 82 83 90 91 '
+CURL_NO_NAME=' 5 6 '
+NO_NAME_TRIES_MAX=10
 
 # A paragraph a message, with the time in UTC. Control characters would be commands to the terminal, and no
 # stranger shall give any.
@@ -37,14 +44,31 @@ give_up() {
   exit 1
 }
 
+NAMES='Names have 3 to 32 letters from a to z, digits, dots, dashes and underscores, and begin with a letter or a digit.'
+PASSWORDS='Passwords have 8 to 256 characters.'
+
+is_name() {
+  local LC_ALL=C
+  [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$ ]]
+}
+
+usage() { give_up "Usage: $0 [--register] [--takeover] ME FRIEND"; }
+
 main() {
-  takeover=false
-  if [[ ${1-} == --takeover ]]; then
-    takeover=true
+  takeover=false register=false
+  while [[ ${1-} == --* ]]; do
+    case $1 in
+      --takeover) takeover=true ;;
+      --register) register=true ;;
+      *) usage ;;
+    esac
     shift
-  fi
-  [[ $# -eq 2 ]] || give_up "Usage: $0 [--takeover] ME FRIEND"
+  done
+  [[ $# -eq 2 ]] || usage
   me=$1 friend=$2
+  for name in "$me" "$friend"; do
+    is_name "$name" || give_up "$name is no name. $NAMES"
+  done
   url=${RESTANTE_URL:-http://127.0.0.1:3000}
   for tool in curl jq; do
     [[ -n $(command -v "$tool") ]] || give_up "This needs $tool."
@@ -69,26 +93,27 @@ main() {
 
 # --- The session --------------------------------------------------------------------------------------------
 
-# Logs in, after opening the account where there is none, and shows what came in the meantime.
+# Logs in, after opening the account where that is wanted, and shows what came in the meantime.
 enter() {
   local secret credentials
-  secret=$(password)
+  secret=$(password "Password of $me: ")
   credentials=$(printf '%s' "$secret" | jq -Rs --arg username "$me" --argjson takeover "$takeover" \
     '{username: $username, password: ., takeover: $takeover}')
+  if $register; then open_account; fi
   persist POST /v1/login "$credentials"
-  if [[ $status == 401 ]]; then
-    persist POST /v1/register "$(jq 'del(.takeover)' <<<"$credentials")"
-    case $status in
-      201) say "Opened the account $me." ;;
-      # Somebody else has the name; or we do, and the answer to our first try was lost. The login tells.
-      409) ;;
-      *) give_up "$(answer .detail)" ;;
-    esac
-    persist POST /v1/login "$credentials"
+  # The server does not tell a wrong password from a name that nobody has, so a person decides.
+  if [[ $status == 401 && -t 0 ]] && ! $register; then
+    say "$(answer .detail)"
+    if confirm "Open a new account with the name $me? [y/N] "; then
+      [[ $(password 'The password once more: ') == "$secret" ]] || give_up 'The passwords differ.'
+      open_account
+      persist POST /v1/login "$credentials"
+    fi
   fi
   case $status in
     200) ;;
     409) give_up "$me is online elsewhere. --takeover ends that session." ;;
+    401) give_up "$(answer .detail) Is $me your name? --register opens an account." ;;
     *) give_up "$(answer .detail)" ;;
   esac
 
@@ -98,14 +123,32 @@ enter() {
   say "You are $me, and write to $friend. Ctrl-D ends the chat."
 }
 
+open_account() {
+  persist POST /v1/register "$(jq 'del(.takeover)' <<<"$credentials")"
+  case $status in
+    201) say "Opened the account $me." ;;
+    # Somebody else has the name; or we do, and the answer to our first try was lost. The login tells.
+    409) ;;
+    400) give_up "The account cannot be opened. $NAMES $PASSWORDS" ;;
+    *) give_up "$(answer .detail)" ;;
+  esac
+}
+
+# The password that is set, or typed.
 password() {
   local typed=${RESTANTE_PASSWORD-}
   if [[ -z $typed ]]; then
     [[ -t 0 ]] || give_up 'Set RESTANTE_PASSWORD, or start this in a terminal.'
-    read -rsp "Password of $me: " typed
+    read -rsp "$1" typed
     echo >&2
   fi
   printf '%s' "$typed"
+}
+
+confirm() {
+  local answered
+  read -rp "$1" answered
+  [[ $answered == [yY]* ]]
 }
 
 # Acknowledges what was shown last and logs out. If that fails, those messages are shown again next time.
@@ -170,11 +213,13 @@ keep_cursor() {
 
 talk() {
   local line message
+  all_sent=true
   while next_line; do
     message=$line
     while [[ $message == *\\ ]] && next_line; do message=${message%\\}$'\n'$line; done
     [[ -z $message ]] || send "$message"
   done
+  $all_sent
 }
 
 # The last line may have no end.
@@ -191,7 +236,10 @@ send() {
   case $status in
     201) [[ $(answer .delivery) == live ]] || say "$friend is away, and gets it later." ;;
     401) give_up "$(answer .detail)" ;;
-    *) say "Not sent. $(answer .detail)" ;;
+    *)
+      all_sent=false
+      say "Not sent. $(answer .detail)"
+      ;;
   esac
 }
 
@@ -201,13 +249,14 @@ send() {
 # same request goes out again after a pause, as long as the server asks for, or else growing. It does no harm:
 # a poll shows the same cursor again, and a message has its key.
 persist() {
-  local pause=1 asked
+  local pause=1 asked tries=0
   while true; do
     request "$@"
     # The listener does not outlive a chat that was killed.
     kill -0 $$ 2>/dev/null || exit
     case $status in
-      000 | 408 | 429 | 5*) ;;
+      000) give_up_if_in_vain $((tries += 1)) ;;
+      408 | 429 | 5*) ;;
       *) break ;;
     esac
     asked=$(retry_after)
@@ -217,6 +266,16 @@ persist() {
     pause=$((pause * 2 < PAUSE_SECONDS_MAX ? pause * 2 : PAUSE_SECONDS_MAX))
   done
   [[ $pause -eq 1 ]] || say 'The server is back.'
+  has_answered=true
+}
+
+# There was no answer, for so many times.
+has_answered=false
+give_up_if_in_vain() {
+  if [[ $CURL_MISTAKES == *" $curl_exit "* ]]; then give_up "$(trouble)"; fi
+  if [[ $CURL_NO_NAME == *" $curl_exit "* ]] && { ! $has_answered || (($1 >= NO_NAME_TRIES_MAX)); }; then
+    give_up "$(trouble)"
+  fi
 }
 
 # Asks once: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 when there was no answer. The answer's
@@ -229,8 +288,10 @@ request() {
   if [[ -f $desk/token ]]; then set -- -H "@$desk/token" "$@"; fi
   : >"$desk/$pen.head"
   : >"$desk/$pen.body"
-  status=$(printf '%s' "$body" | curl -s -X "$method" -m "$ANSWER_SECONDS_MAX" -D "$desk/$pen.head" \
-    -o "$desk/$pen.body" -w '%{http_code}' "$@" "$url$path") || status=000
+  curl_exit=0
+  status=$(printf '%s' "$body" | curl -sS -X "$method" -m "$ANSWER_SECONDS_MAX" -D "$desk/$pen.head" \
+    -o "$desk/$pen.body" -w '%{http_code}' "$@" "$url$path" 2>"$desk/$pen.error") || curl_exit=$?
+  [[ $curl_exit -eq 0 ]] || status=000
 }
 
 # What a jq program finds in the answer.
@@ -241,7 +302,7 @@ retry_after() { grep -i '^retry-after:' "$desk/$pen.head" | tr -cd '0-9' || true
 
 trouble() {
   if [[ $status == 000 ]]; then
-    echo "No answer from $url."
+    echo "No answer from $url. $(head -n 1 "$desk/$pen.error")"
   else
     answer .detail 2>/dev/null || echo "The answer is $status."
   fi

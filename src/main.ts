@@ -23,6 +23,7 @@ makeFilesPrivate()
 
 try {
   refuseOldNode()
+  refuseArguments(process.argv.slice(2))
   const config = readConfig(process.env)
   let log: FastifyBaseLogger | undefined
   const server = await createServer(config, {
@@ -55,4 +56,15 @@ function refuseOldNode() {
   throw new ConfigurationError([
     `Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
   ])
+}
+
+/** An option that is ignored in silence would be believed to hold. */
+function refuseArguments(given: string[]) {
+  if (given.length === 0) return
+  throw new ConfigurationError(
+    given.map(
+      (argument) =>
+        `${JSON.stringify(argument)} is not known: the server takes no arguments, but environment variables (README.md, "Configuration").`,
+    ),
+  )
 }

@@ -80,12 +80,32 @@ test('logging in', async (t) => {
   })
 
   await t.test('takes the password exactly as it was set', async () => {
-    const password = ' Zoë’s pass🔑word\n'
+    const password = ' Zoë’s ﬁne pass🔑word\n'
     await client.register('zoe', password)
 
     assert.equal((await client.login('zoe', { password })).status, 200)
-    for (const other of [password.trim(), password.toLowerCase(), password.normalize('NFD'), `${password} `])
+    for (const other of [password.trim(), password.toLowerCase(), password.normalize('NFKC'), `${password} `])
       assert.equal((await client.login('zoe', { password: other })).status, 401, JSON.stringify(other))
+  })
+
+  await t.test('takes a password however its letters are composed', async () => {
+    const [composed, decomposed] = ['Zo\u00eb’s password', 'Zoe\u0308’s password']
+    for (const [username, password] of [
+      ['composed', composed],
+      ['decomposed', decomposed],
+    ] as const) {
+      await client.register(username, password)
+      for (const typed of [composed, decomposed])
+        assert.equal((await client.login(username, { password: typed })).status, 200, username)
+    }
+  })
+
+  await t.test('folds no letters of a name but those of ASCII', async () => {
+    await client.register('kate')
+
+    assert.equal((await client.login('KATE', { password: passwordOf('kate') })).status, 200)
+    for (const name of ['\u212aate', 'kat\u00c9', '\uff2bate'])
+      assert.equal((await client.login(name, { password: passwordOf('kate') })).status, 401, name)
   })
 
   await t.test('tells passwords apart to their last character', async () => {

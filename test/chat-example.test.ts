@@ -152,6 +152,52 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.match(chat.remarks(), /password is wrong/)
   })
 
+  it('opens no account for a name that was mistyped', async (t) => {
+    const { url } = await server()
+    const watcher = await new Client({ url }).join('watcher-of-typos')
+
+    const chat = await startChat(t, url, 'ada-mistypd', 'watcher-of-typos', { register: false })
+
+    assert.equal(await chat.exited, 1)
+    assert.match(chat.remarks(), /--register opens an account/)
+    assert.equal((await watcher.user('ada-mistypd')).status, 404)
+  })
+
+  it('explains what a name and a password may be, and shows no patterns', async (t) => {
+    const { url } = await server()
+
+    const noName = await startChat(t, url, 'a!', 'grace')
+    const noPassword = await startChat(t, url, 'ada-shortly', 'grace', { password: 'short' })
+
+    assert.equal(await noName.exited, 1)
+    assert.match(noName.remarks(), /a! is no name\. Names have 3 to 32 letters/)
+    assert.equal(await noPassword.exited, 1)
+    assert.match(noPassword.remarks(), /Passwords have 8 to 256 characters/)
+    for (const { remarks } of [noName, noPassword]) assert.doesNotMatch(remarks(), /[\^[\]{}]/)
+  })
+
+  it('ends with 1 when a message that was piped into it was not sent', async (t) => {
+    const { url } = await server()
+    const chat = await startChat(t, url, 'ada-of-pipes', 'nobody-at-all')
+
+    chat.type('Backup failed')
+
+    assert.equal(await chat.end(), 1)
+    assert.match(chat.remarks(), /Not sent\./)
+  })
+
+  it('gives up where to ask again is in vain: another protocol, a name that is not found', async (t) => {
+    const { url } = await server()
+    for (const [wrong, reason] of [
+      [url.replace('http:', 'https:'), /SSL|TLS/],
+      ['http://restante.invalid', /resolve|ENOTFOUND|EAI_AGAIN/],
+    ] as const) {
+      const chat = await startChat(t, wrong, 'ada-elsewhere', 'grace')
+      assert.equal(await chat.exited, 1)
+      assert.match(chat.remarks(), reason)
+    }
+  })
+
   it('lets no message give commands to the terminal', async (t) => {
     const { url } = await server()
     const bob = await new Client({ url }).join('bob-of-escapes')

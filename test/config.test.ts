@@ -4,9 +4,11 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { readContract } from '../src/contract/document.ts'
 import { ConfigurationError, readConfig } from './support/built.ts'
 import { Client, Person } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
+import { sendRaw } from './support/raw-http.ts'
 import { type Env, spawnServer, startServer } from './support/servers.ts'
 
 type Config = ReturnType<typeof readConfig>
@@ -435,6 +437,7 @@ test('pages of other origins', async (t) => {
         'access-control-request-headers': 'authorization,content-type,idempotency-key',
       },
     })
+  const listIn = (headers: Headers, name: string) => headers.get(`access-control-${name}`)?.split(/, ?/) ?? []
 
   await t.test('may not use the API by default', async (t) => {
     const { url } = await startServer(t)
@@ -451,9 +454,11 @@ test('pages of other origins', async (t) => {
       const { status, headers } = await preflight(url, origin)
       assert.equal(status, 204)
       assert.equal(headers.get('access-control-allow-origin'), origin)
-      assert.match(headers.get('access-control-allow-methods') ?? '', /POST/)
-      for (const name of ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer'])
-        assert.ok(headers.get('access-control-allow-headers')?.includes(name), name)
+      const { methods, parameters } = contractHeaders()
+      for (const method of methods) assert.ok(listIn(headers, 'allow-methods').includes(method), method)
+      for (const name of ['Authorization', 'Content-Type', ...parameters])
+        assert.ok(listIn(headers, 'allow-headers').includes(name), name)
+      assert.equal(headers.get('access-control-max-age'), '7200')
       assert.equal(headers.get('access-control-allow-credentials'), null)
     }
     const stranger = await preflight(url, 'https://evil.example')
@@ -466,8 +471,36 @@ test('pages of other origins', async (t) => {
     for (const path of ['/healthz', '/v1/inbox', '/v1/nothing']) {
       const { headers } = await fetch(`${url}${path}`, { headers: { origin: 'https://chat.example' } })
       assert.equal(headers.get('access-control-allow-origin'), 'https://chat.example', path)
-      for (const name of ['Retry-After', 'Location', 'X-Request-Id'])
-        assert.ok(headers.get('access-control-expose-headers')?.includes(name), `${path}: ${name}`)
+      for (const name of ['Date', 'ETag', ...contractHeaders().responses])
+        assert.ok(listIn(headers, 'expose-headers').includes(name), `${path}: ${name}`)
+    }
+  })
+
+  await t.test('can read refusals of what is no readable request', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
+    const ask = (line: string, origin: string, header = '') =>
+      sendRaw(url, `${line} HTTP/1.1\r\nOrigin: ${origin}\r\n${header}Connection: close\r\n\r\n`)
+
+    for (const [line, header] of [
+      ['GET /healthz', ''],
+      ['GET /healthz', 'Host: a\r\nHost: b\r\n'],
+      ['GET /healthz', 'Host: test\r\nX Y: z\r\n'],
+      ['GET /healthz', `Host: test\r\nX: ${'x'.repeat(9_000)}\r\n`],
+      ['GET /v1/users/%zz', 'Host: test\r\n'],
+      ['CONNECT test:443', 'Host: test\r\n'],
+    ] as const) {
+      const { status, headers } = await ask(line, 'https://other.example', header)
+      const title = `${line} ${header.slice(0, 40)}: ${status}`
+      assert.ok(status >= 400, title)
+      // What a tunnel is asked for with is not kept: no page can ask for one.
+      const expected = line.startsWith('CONNECT') ? null : 'https://other.example'
+      assert.equal(headers.get('access-control-allow-origin'), expected, title)
+      assert.match(headers.get('vary') ?? '', /Origin/, title)
+      if (expected) assert.ok(listIn(headers, 'expose-headers').includes('Date'), title)
+      assert.equal(
+        (await ask(line, 'https://evil.example', header)).headers.get('access-control-allow-origin'),
+        null,
+      )
     }
   })
 
@@ -490,3 +523,19 @@ test('pages of other origins', async (t) => {
     assert.equal((await client.request('OPTIONS', '/v1/nothing')).status, 404)
   })
 })
+
+/** The methods, the headers of requests and those of answers that the contract has. */
+function contractHeaders() {
+  const { operations } = readContract(16_384)
+  const responses = operations.flatMap(
+    (operation) => Object.values(operation.responses) as { headers?: object }[],
+  )
+  const parameters = operations.flatMap((operation) => operation.parameters)
+  // Pages may read Cache-Control anyway, and Connection is not for them (Fetch §2.2.6).
+  const names = responses.flatMap(({ headers = {} }) => Object.keys(headers))
+  return {
+    methods: [...new Set(operations.flatMap(({ methods }) => methods))],
+    parameters: parameters.filter((parameter) => parameter.in === 'header').map(({ name }) => name),
+    responses: [...new Set(names)].filter((name) => !['Cache-Control', 'Connection'].includes(name)),
+  }
+}

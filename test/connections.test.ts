@@ -200,13 +200,15 @@ describe('time limits', () => {
       else response.end('.')
     })
     const { port } = new URL(client.url)
-    const deaf = connect(Number(port), '127.0.0.1').pause()
-    deaf.on('error', () => {})
-    t.after(() => deaf.destroy())
+    for (const ask of ['write', 'end'] as const) {
+      const deaf = connect(Number(port), '127.0.0.1').pause()
+      deaf.on('error', () => {})
+      t.after(() => deaf.destroy())
 
-    deaf.write(get('/long'))
-    await eventually('it is connected', async () => (await client.openConnections()) === 2)
-    await eventually('it is cut off', async () => (await client.openConnections()) === 1)
+      deaf[ask](get('/long'))
+      await eventually('it is connected', async () => (await client.openConnections()) === 2)
+      await eventually('it is cut off', async () => (await client.openConnections()) === 1)
+    }
 
     client.socket.write(get('/'))
     await client.answers(1)
@@ -398,3 +400,105 @@ const residentBytes = ({ process }: ServerProcess) => {
 }
 
 const openDescriptors = ({ process }: ServerProcess) => readdirSync(`/proc/${process.pid}/fd`).length
+
+describe('a client that closes its writing side behind its request', () => {
+  const halfClose = (socket: Socket, request: string) =>
+    new Promise<void>((resolve) => socket.end(request, resolve))
+
+  it('gets all answers that it is owed, and then the connection closes', async (t) => {
+    const held: ServerResponse[] = []
+    const client = await connectTo(t, {}, (_request, response) => held.push(response))
+
+    await halfClose(client.socket, get('/').repeat(40))
+    for (const answered of range(1, 40)) {
+      await eventually('it is dispatched', () => held.length >= answered)
+      held[answered - 1]?.end(String(answered))
+    }
+    await once(client.socket, 'close')
+
+    assert.deepEqual(client.bodies(), range(1, 40).map(String))
+  })
+
+  it('gets an answer that takes its time, behind interim responses', async (t) => {
+    const held: ServerResponse[] = []
+    const client = await connectTo(t, {}, (_request, response) => held.push(response))
+
+    await halfClose(client.socket, get('/'))
+    await eventually('it is probed', () => client.received().includes('100 Continue\r\n\r\nHTTP/1.1 100'))
+    assert.equal(held[0]?.destroyed, false)
+    held[0]?.end('late')
+    await once(client.socket, 'close')
+
+    assert.match(client.received(), /^(HTTP\/1\.1 100 Continue\r\n\r\n){2,}HTTP\/1\.1 200 OK\r\n/)
+    assert.deepEqual(client.bodies(), ['late'])
+  })
+
+  for (const [how, leave] of Object.entries({
+    'has closed all of it': (socket: Socket) => socket.destroy(),
+    'resets the connection': (socket: Socket) => socket.resetAndDestroy(),
+    'speaks HTTP/1.0, which has no interim responses': (socket: Socket) => socket.end(),
+  }))
+    it(`counts as gone soon when it ${how}`, async (t) => {
+      const held: ServerResponse[] = []
+      const client = await connectTo(t, {}, (_request, response) => held.push(response))
+
+      client.socket.write(how.includes('1.0') ? 'GET / HTTP/1.0\r\n\r\n' : get('/'))
+      await eventually('it is dispatched', () => held.length === 1)
+      leave(client.socket)
+
+      await eventually('it is gone', () => held[0]?.destroyed === true, 5_000)
+      assert.equal(await client.openConnections(), 0)
+    })
+
+  it('gets a refusal where it breaks off in the middle of a request', async (t) => {
+    const client = await connectTo(t, {}, (_request, response) => response.end('.'))
+
+    client.socket.end(get('/') + get('/').slice(0, 10))
+    await once(client.socket, 'close')
+
+    assert.match(client.received(), /^HTTP\/1\.1 200 OK[\s\S]*HTTP\/1\.1 400 /)
+  })
+
+  it('is closed at once when it is owed nothing', async (t) => {
+    const client = await connectTo(t, {}, (_request, response) => response.end('.'))
+
+    client.socket.end()
+
+    await once(client.socket, 'close')
+    assert.equal(client.received(), '')
+  })
+})
+
+describe('another protocol', () => {
+  for (const [kind, upgrade] of Object.entries({
+    'without a body': get('/up', 'Connection: upgrade\r\nUpgrade: h2c\r\n'),
+    'with a body': post('/up', 'GET /', 'Connection: upgrade\r\nUpgrade: h2c\r\n'),
+    'with a body in chunks': postChunked('/up', 'GET /').replace(
+      '\r\n',
+      '\r\nConnection: upgrade\r\nUpgrade: h2c\r\n',
+    ),
+  }))
+    it(`that is asked for keeps no request behind it from its answer: ${kind}`, async (t) => {
+      const client = await connectTo(t, {}, (request, response) => {
+        request.resume()
+        request.on('end', () => response.end(request.url))
+      })
+
+      client.socket.write(get('/1') + upgrade + get('/2') + upgrade + post('/3', 'x') + get('/4'))
+
+      assert.deepEqual(await client.answers(6), ['/1', '/up', '/2', '/up', '/3', '/4'])
+    })
+
+  it('through a tunnel is refused, behind the answers that are owed', async (t) => {
+    const held: ServerResponse[] = []
+    const client = await connectTo(t, {}, (_request, response) => held.push(response))
+
+    client.socket.write(`${get('/') + get('/')}CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\n\r\n`)
+    await eventually('both are dispatched', () => held.length === 2)
+    for (const response of held) response.end('.')
+    await once(client.socket, 'close')
+
+    const statuses = [...client.received().matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
+    assert.deepEqual(statuses, ['200', '200', '400'])
+  })
+})

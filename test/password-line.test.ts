@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { hash, verify } from '@node-rs/argon2'
 import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
 import { Passwords } from '../src/accounts/passwords.ts'
 import { readAddress } from '../src/limits/address.ts'
@@ -193,5 +194,22 @@ describe('a password whose client goes while it is checked', () => {
 
     assert.equal(await check('wrong'), false)
     await assert.rejects(check('right'), { code: 'invalid_request' })
+  })
+})
+
+describe('the hash of a password', () => {
+  const COST = { memoryCost: 8, timeCost: 1, parallelism: 1 }
+  const [composed, decomposed] = ['Zo\u00eb’s password', 'Zoe\u0308’s password']
+  const caller = callerFrom('192.0.2.1')
+
+  it('is that of its composed form, and one of an older version holds for what was typed', async () => {
+    const passwords = new Passwords(COST)
+    const [ofComposed, ofDecomposed] = [await hash(composed, COST), await hash(decomposed, COST)]
+
+    assert.ok(await verify(await passwords.hash(decomposed, caller), composed))
+    for (const typed of [composed, decomposed]) assert.ok(await passwords.matches(typed, ofComposed, caller))
+    assert.ok(await passwords.matches(decomposed, ofDecomposed, caller))
+    for (const known of [ofComposed, ofDecomposed, undefined])
+      assert.equal(await passwords.matches('Zoe\u0301’s password', known, caller), false)
   })
 })

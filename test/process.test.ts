@@ -23,7 +23,8 @@ const START_MS_MAX = 20_000
 describe('a start', () => {
   it('says where it listens and nothing else, and makes the folder and the database', async (t) => {
     const file = join(scratchFolder(t), 'data', 'deeper', 'restante.db')
-    const server = await spawnServer(t, {}, `file:${file}`)
+    // More than the machine allows would be told.
+    const server = await spawnServer(t, { CONNECTIONS_MAX: '100' }, `file:${file}`)
 
     assert.equal((await new Client(server).get('/readyz')).status, 200)
     assert.equal(await stop(server), 0)
@@ -91,6 +92,12 @@ describe('a start', () => {
     await first.exited
     const second = await startServer(t, {}, first.database)
     assert.equal((await new Client(second).get('/readyz')).status, 200)
+  })
+
+  it('is refused in a sentence with an argument, which would be ignored', async (t) => {
+    const command = [process.execPath, 'dist/main.js', '--port=80']
+
+    assert.match(await refusal(t, noDatabaseYet(t), {}, command), /^"--port=80" is not known: .*README/)
   })
 
   it('is refused in a sentence when the port is taken', async (t) => {
@@ -172,6 +179,19 @@ describe('the log', () => {
       assert.ok(!everything.includes(secret), secret)
     }
     assert.ok(server.logs.every(isLogLine))
+  })
+
+  it('says once that fewer connections fit into the files that it may open', async (t) => {
+    const server = await spawnServer(t, {}, undefined, [
+      ...['sh', '-c', 'ulimit -n 200 && exec "$0" "$@"'],
+      ...[process.execPath, 'dist/main.js'],
+    ])
+
+    await server.logged('CONNECTIONS_MAX')
+    assert.equal(await stop(server), 0)
+    const lines = server.logs.filter(({ msg }) => msg.includes('CONNECTIONS_MAX'))
+    assert.equal(lines.length, 1)
+    assert.match(lines[0]?.msg ?? '', /from 50000 to 136\b/)
   })
 
   it('tells of a fault with the id of the request that met it', async (t) => {

@@ -93,6 +93,17 @@ async function walkThrough(t: TestContext, standIns: string[]) {
   await eventually('the loop shows it', async () => lines.includes('witness: and so on'))
 }
 
+test('the loop of README is that of examples/receive.sh, and has nothing that zsh does not take', () => {
+  const shown = block('How a client receives', 'sh')
+  const parts = [
+    ...root('examples/receive.sh').matchAll(/(?<=# README.md has what follows.\n)[\s\S]*?(?=# Until here.)/g),
+  ]
+
+  assert.equal(shown.slice(shown.indexOf('SHOW=')), parts.join(''))
+  // Typed into zsh, a comment is a command.
+  assert.doesNotMatch(shown, /#|<<</)
+})
+
 test('README and .env.example name every variable with its default', () => {
   const inTable = [...README.matchAll(/^\| `([A-Z_]+)` +\| (?:`([^`]+)`|made[^|]+?) +\|/gm)]
   const table = inTable.map(([, name, value]) => [name, value ?? ''])

@@ -10,6 +10,15 @@ const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 /** What a hash costs, in the terms of Argon2. */
 export type PasswordCost = typeof COST
 
+/** Some keyboards type é as one character, others as two; to their owner it is one letter (RFC 8265 §4.2). */
+const composed = (password: string) => password.normalize('NFC')
+
+/** Hashes of older versions are of the password as it was typed. */
+async function isHashOf(passwordHash: string, password: string): Promise<boolean> {
+  if (await verify(passwordHash, composed(password))) return true
+  return composed(password) !== password && verify(passwordHash, password)
+}
+
 /** Hashes and checks passwords in the thread pool. */
 export class Passwords {
   readonly #line = new PasswordLine()
@@ -24,7 +33,7 @@ export class Passwords {
 
   /** @throws Problem overloaded when too many wait; that or invalid_request when the client goes */
   async hash(password: string, caller: Caller): Promise<string> {
-    const passwordHash = await this.#line.run(() => hash(password, this.#cost), caller)
+    const passwordHash = await this.#line.run(() => hash(composed(password), this.#cost), caller)
     refuseGone(caller.client)
     return passwordHash
   }
@@ -37,7 +46,7 @@ export class Passwords {
   async matches(password: string, passwordHash: string | undefined, caller: Caller): Promise<boolean> {
     const against = passwordHash ?? (await this.#nobodys)
     const right =
-      (await this.#line.run(() => verify(against, password), caller)) && passwordHash !== undefined
+      (await this.#line.run(() => isHashOf(against, password), caller)) && passwordHash !== undefined
     if (right) refuseGone(caller.client)
     return right
   }

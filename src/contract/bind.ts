@@ -24,7 +24,7 @@ export function bind(
     if (!handler) throw new Error(`The operation ${operation.operationId} has no handler.`)
     unbound.delete(operation.operationId)
     app.route({
-      method: operation.method,
+      method: operation.methods,
       url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
       ...(operation.authenticated && { onRequest: authenticate }),
       ...(operation.body && { bodyLimit: bytesMax(operation.body) }),
@@ -58,9 +58,21 @@ function parameterSchemas(parameters: Operation['parameters']): Record<string, S
     const inPlace = parameters.filter((parameter) => parameter.in === place)
     return [name, inPlace] as const
   })
-  const used = schemas.filter(([, inPlace]) => inPlace.length > 0)
-  return Object.fromEntries(used.map(([name, inPlace]) => [name, objectOf(inPlace)]))
+  const used = schemas.filter(([name, inPlace]) => inPlace.length > 0 || name === 'querystring')
+  return Object.fromEntries(
+    used.map(([name, inPlace]) => [
+      name,
+      name === 'querystring' ? closed(objectOf(inPlace)) : objectOf(inPlace),
+    ]),
+  )
 }
+
+/** A misspelt parameter would be ignored in silence. Some HTTP libraries append `_` against caches. */
+const closed = ({ properties, ...schema }: Schema): Schema => ({
+  ...schema,
+  properties: { ...(properties as Schema), _: {} },
+  additionalProperties: false,
+})
 
 /** One schema for the parameters of a kind. Header names are compared in lower case, as Node gives them. */
 function objectOf(parameters: Operation['parameters']): Schema {

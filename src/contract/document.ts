@@ -19,6 +19,8 @@ interface Response {
 export interface Operation {
   operationId: string
   method: string
+  /** That method, and `HEAD` where it may stand for `GET` (RFC 9110 §9.3.2). */
+  methods: string[]
   /** As in the contract: `/v1/users/{username}`. */
   path: string
   authenticated: boolean
@@ -69,6 +71,7 @@ export function readContract(messageLengthMax: number): Contract {
     Object.entries(methods).map(([method, operation]) => ({
       operationId: operation.operationId,
       method: method.toUpperCase(),
+      methods: methodsOf(method.toUpperCase(), operation.operationId),
       path,
       authenticated: (operation.security ?? security).length > 0,
       parameters: operation.parameters ?? [],
@@ -78,6 +81,10 @@ export function readContract(messageLengthMax: number): Contract {
   )
   return { text, document, operations }
 }
+
+/** Reading the inbox acknowledges and waits, so a `HEAD` of it would not be safe. */
+const methodsOf = (method: string, operationId: string) =>
+  method === 'GET' && operationId !== 'readInbox' ? ['GET', 'HEAD'] : [method]
 
 /** A copy of a part of the document in which what is referred to stands in the place of each reference. */
 function withoutRefs(part: unknown, document: unknown): unknown {

@@ -2,6 +2,7 @@ import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from '
 import type { FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { Schema } from './document.ts'
+import { nearest } from './nearest.ts'
 
 /** Where the pointers of `errors` begin for what is not in the body. */
 const POINTER_PREFIX: Record<string, string> = {
@@ -11,6 +12,8 @@ const POINTER_PREFIX: Record<string, string> = {
 }
 
 const OPTIONS: Options = {
+  // The schema around what is unknown has the names that are known.
+  verbose: true,
   useDefaults: true,
   // Whether the schemas themselves are valid is asked by the linter, and not at every start: 90 ms.
   meta: false,
@@ -73,9 +76,12 @@ function pointerOf({ instancePath, params }: ErrorObject): string {
     : instancePath
 }
 
-function sentence({ keyword, message, params }: ErrorObject): string {
+function sentence({ keyword, message, params, parentSchema }: ErrorObject): string {
   if (keyword === 'required') return 'is required'
-  if (keyword === 'additionalProperties') return 'is not known here'
+  if (keyword === 'additionalProperties') {
+    const meant = nearest(params['additionalProperty'], Object.keys(parentSchema?.['properties'] ?? {}))
+    return meant === undefined ? 'is not known here' : `is not known here: is ${meant} meant?`
+  }
   if (params['type'] === 'object') return 'must be a JSON object'
   if (keyword === 'pattern' && /Cs/.test(String(params['pattern']))) {
     return 'must be well-formed Unicode without U+0000'

@@ -5,7 +5,8 @@ import type { Config } from '../config.ts'
 import { trustedProxies } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
-import { originHeaders } from './cors.ts'
+import { originHeaders, originIn } from './cors.ts'
+import { connectionsThatFit } from './open-files.ts'
 import { refusalOfUnreadable, sendProblem } from './problem-replies.ts'
 
 /**
@@ -20,7 +21,8 @@ export function createApp(
   connectionLimits?: Partial<ConnectionLimits>,
 ): FastifyInstance {
   const { trustProxy, corsOrigin, logLevel } = config
-  const connections = new Connections(config, connectionLimits)
+  const connectionsMax = Math.min(config.connectionsMax, connectionsThatFit())
+  const connections = new Connections({ ...config, connectionsMax }, connectionLimits)
   const boot = randomBytes(4).toString('hex')
   let requests = 0
   const nextRequestId = () => `${boot}-${(requests++).toString(36)}`
@@ -41,7 +43,10 @@ export function createApp(
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
       connections.onClientError(error, socket, () =>
-        refusalOfUnreadable(error, { ...headersOfAll(nextRequestId()), ...originHeaders(corsOrigin) }),
+        refusalOfUnreadable(error, {
+          ...headersOfAll(nextRequestId()),
+          ...originHeaders(corsOrigin, originIn(error)),
+        }),
       ),
     // No hook runs before this one.
     frameworkErrors: (error, request, reply) => {
@@ -51,6 +56,14 @@ export function createApp(
     },
   })
 
+  if (connectionsMax < config.connectionsMax)
+    app.addHook('onListen', async () => {
+      const numbers = `from ${config.connectionsMax} to ${connectionsMax}`
+      app.log.info(
+        `CONNECTIONS_MAX is lowered ${numbers}: no more files may be open (ulimit -n, LimitNOFILE).`,
+      )
+    })
+
   app.addHook('onRequest', (request, reply, done) => {
     // One by one, which takes less time than an object of them.
     reply.header('X-Request-Id', request.id)
@@ -58,7 +71,10 @@ export function createApp(
     // By the route too: a path may come with escapes, or with a host before it.
     if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
       reply.header('Cache-Control', 'no-store')
-    done(problemWithHost(request.raw))
+    const problem = problemWithHost(request.raw)
+    // The plugin's hook does not run then.
+    if (problem) reply.headers(originHeaders(corsOrigin, request.headers.origin))
+    done(problem)
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {

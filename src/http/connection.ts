@@ -1,24 +1,7 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-
-/** What Node's HTTP server puts on a socket. No documentation has it; Node 20 to 26 are alike in it. */
-interface ParsedSocket extends Socket {
-  parser: {
-    /** Called for each request head, in the middle of parsing; dispatches the request. */
-    onIncoming: (request: IncomingMessage, keepAlive: boolean) => number
-    resume: () => void
-  }
-}
-
-/** What the parser raises when it was paused in the middle of what it was given. */
-export interface Paused extends NodeJS.ErrnoException {
-  code: 'HPE_PAUSED'
-  bytesParsed: number
-  rawPacket: Buffer
-}
-
-/** llhttp's `HPE_PAUSED`: returned for a request head, it stops the parser behind that head. */
-const PAUSE = 21
+import { probeUntilClosed } from './half-closed.ts'
+import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
@@ -84,7 +67,13 @@ export class Connection {
 
     const { onIncoming } = this.#parser
     this.#parser.onIncoming = (request, keepAlive) => {
+      const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
+      // Node leaves it set when it hands the connection over, as for CONNECT.
+      if (upgrade && !request.upgrade && !this.#parse)
+        saveRestBehind(this.#parser, request, (rest) => {
+          if (!this.#parse) this.#take(rest, this.#takeParser())
+        })
       if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
       else if (treatment === 0 && !this.#mayBegin()) return PAUSE
       return treatment
@@ -128,13 +117,18 @@ export class Connection {
     return hasTurn && this.#unanswered < this.#unansweredMax
   }
 
-  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
-  takeOver({ rawPacket, bytesParsed }: Paused) {
+  #takeParser(): (bytes: Buffer) => void {
     const [parse] = this.socket.listeners('data') as [(bytes: Buffer) => void]
     this.socket.off('data', parse)
     this.#parse = parse
     this.#parser.resume()
     this.socket.on('data', (chunk: Buffer) => this.#take(chunk, parse))
+    return parse
+  }
+
+  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
+  takeOver({ rawPacket, bytesParsed }: Paused) {
+    const parse = this.#takeParser()
     const rest = rawPacket.subarray(bytesParsed)
     const { headers = {} } = this.#newest?.req ?? {}
     this.#bodyLeft = lengthOf(headers)
@@ -184,6 +178,14 @@ export class Connection {
   #isOver(): boolean {
     const last = this.#newest !== undefined && !this.#newest.shouldKeepAlive && !this.#isArriving()
     return last || this.#refusal !== undefined || !this.socket.writable
+  }
+
+  /** Called when the client sends nothing more. */
+  onHalfClosed() {
+    const socket = this.socket as ParsedSocket
+    // Between two answers; behind a part of one a probe would be taken for content.
+    const mayProbe = () => socket._httpMessage?.headersSent === false
+    if (this.#newest && this.#unanswered > 0) probeUntilClosed(socket, this.#newest.req.httpVersion, mayProbe)
   }
 
   /**

@@ -2,8 +2,9 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../config.ts'
 import { trustedProxies } from '../limits/address.ts'
-import { Connection, type Paused } from './connection.ts'
+import { Connection } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
+import type { Paused } from './node-parser.ts'
 
 /** What a connection may do, and for how long. */
 export interface ConnectionLimits {
@@ -40,11 +41,16 @@ export class Connections {
   readonly #limits: ConnectionLimits
   readonly #shares: ConnectionShares
   readonly #open = new Map<Socket, Connection>()
+  readonly #onHalfClosed: (this: Socket) => void
 
   /** @param limits to shorten those of production in a test */
   constructor({ connectionsMax, trustProxy }: Config, limits: Partial<ConnectionLimits> = {}) {
     this.#limits = { ...LIMITS, ...limits }
     const isTrusted = trustProxy === false ? () => false : trustedProxies(trustProxy)
+    const open = this.#open
+    this.#onHalfClosed = function () {
+      open.get(this)?.onHalfClosed()
+    }
     this.#shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address))
   }
 
@@ -59,12 +65,19 @@ export class Connections {
       keepAliveTimeout: IDLE_MS,
       requireHostHeader: false,
     })
+    // No documentation has it; Node 20 to 26 have it. Otherwise a client that sends nothing more is cut off.
+    Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
     server.on('connection', (socket) => this.#accept(socket))
     server.on('request', (request, response) => this.#open.get(request.socket)?.begin(response))
     server.on('request', handler)
     // RFC 9110 §10.1.1: an expectation that is unknown may be ignored. Node would refuse it without a word.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
+    // Node has taken its listeners off the socket.
+    server.on('connect', (_request, socket) => {
+      socket.on('error', () => {}).resume()
+      server.emit('clientError', Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket)
+    })
     const check = setInterval(() => this.#cutSlow(), checkEveryMs).unref()
     server.on('close', () => clearInterval(check))
     return server
@@ -77,6 +90,8 @@ export class Connections {
       return
     }
     this.#open.set(socket, connection)
+    // One listener for all sockets: there may be tens of thousands.
+    socket.on('end', this.#onHalfClosed)
     socket.once('close', () => this.#open.delete(socket))
   }
 

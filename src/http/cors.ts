@@ -1,15 +1,28 @@
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
-/** A day: what is allowed does not change while the server runs. */
-const PREFLIGHT_SECONDS_MAX = 86_400
+/**
+ * The longest that Chrome takes. For so long an origin that is no longer allowed can send, and read nothing.
+ */
+const PREFLIGHT_SECONDS_MAX = 7_200
 
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+const REQUEST_HEADERS = ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer']
+
+/** All that answers may have, as far as a page is not allowed to read it anyway. */
 const EXPOSED_HEADERS = [
-  'Location',
-  'Retry-After',
-  'X-Request-Id',
+  'Accept-Encoding',
+  'Allow',
+  'Date',
+  'Deprecation',
+  'ETag',
   'Idempotent-Replayed',
+  'Location',
   'Preference-Applied',
+  'Retry-After',
+  'Sunset',
+  'WWW-Authenticate',
+  'X-Request-Id',
 ]
 
 /**
@@ -26,8 +39,8 @@ export async function allowOrigins(app: FastifyInstance, origins: string[]) {
   })
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : origins,
-    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer'],
+    methods: METHODS,
+    allowedHeaders: REQUEST_HEADERS,
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_SECONDS_MAX,
   })
@@ -45,3 +58,9 @@ export function originHeaders(allowed: string[], origin = allowed[1] === undefin
   const isAllowed = origin !== undefined && allowed.includes(origin)
   return { Vary: 'Origin', ...(isAllowed && { 'Access-Control-Allow-Origin': origin, ...exposed }) }
 }
+
+/** The origin of a request that cannot be read as one, where the bytes at hand have it. */
+export const originIn = ({ rawPacket }: { rawPacket?: unknown }): string | undefined =>
+  Buffer.isBuffer(rawPacket)
+    ? /^origin:[ \t]*(\S+)[ \t]*\r?$/im.exec(rawPacket.toString('latin1'))?.[1]
+    : undefined

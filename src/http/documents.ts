@@ -23,11 +23,15 @@ export function serveDocument(app: FastifyInstance, path: string, document: Docu
     ETag: etag,
     'Cache-Control': freshSeconds === undefined ? 'no-cache' : `public, max-age=${freshSeconds}`,
   }
-  app.get(path, (request, reply) => {
-    reply.headers(all)
-    return has(request.headers['if-none-match'], etag)
-      ? reply.code(304).send()
-      : reply.type(type).send(content)
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: path,
+    handler: (request, reply) => {
+      reply.headers(all)
+      return has(request.headers['if-none-match'], etag)
+        ? reply.code(304).send()
+        : reply.type(type).send(content)
+    },
   })
 }
 

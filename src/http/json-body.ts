@@ -1,6 +1,10 @@
 import { isUtf8 } from 'node:buffer'
-import type { FastifyInstance } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
+
+/** Some editors and programs put it before a text. RFC 8259 §8.1 allows to ignore it. */
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 /**
  * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would put U+FFFD in their place, and a
@@ -12,11 +16,53 @@ export function acceptJson(app: FastifyInstance) {
     if (bytes.length === 0) return done(null, undefined)
     if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     try {
-      done(null, JSON.parse(bytes.toString()))
+      done(null, JSON.parse(withoutMark(bytes).toString()))
     } catch {
       done(invalidBody('is not JSON'))
     }
   })
+  app.addContentTypeParser('*', refuseContent)
+
+  // After the token was looked at, and before any of the body is.
+  app.addHook('preParsing', ({ headers }, reply, _payload, done) => {
+    // Many clients name a type even when they send nothing: it is the type of nothing.
+    if (isWithoutContent(headers)) delete headers['content-type']
+    else if (isCoded(headers['content-encoding'])) {
+      reply.header('Accept-Encoding', 'identity')
+      return done(new Problem('unsupported_media_type', 'The body must be sent without Content-Encoding.'))
+    }
+    done()
+  })
+}
+
+const isWithoutContent = (headers: IncomingHttpHeaders) =>
+  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
+
+const isCoded = (codings: string | undefined) =>
+  codings?.split(',').some((coding) => !/^\s*(identity)?\s*$/i.test(coding)) ?? false
+
+const withoutMark = (bytes: Buffer) =>
+  bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+    ? bytes.subarray(BYTE_ORDER_MARK.length)
+    : bytes
+
+/** Refuses content of any other type; of a body in chunks nobody knows before its end that it has none. */
+function refuseContent(
+  { headers }: FastifyRequest,
+  body: NodeJS.ReadableStream,
+  done: (error: Error | null) => void,
+) {
+  const refuse = () => {
+    body.off('end', onEnd)
+    done(new Problem('unsupported_media_type', 'The body must be sent as application/json.'))
+  }
+  const onEnd = () => {
+    body.off('data', refuse)
+    done(null)
+  }
+  if (headers['content-length'] !== undefined) return refuse()
+  body.once('data', refuse)
+  body.once('end', onEnd)
 }
 
 const invalidBody = (detail: string) =>

@@ -69,15 +69,16 @@ function asProblem(error: FastifyError): Problem {
 
 /** Which methods a concrete path has. */
 function methodFinder({ operations }: Contract): (path: string) => string[] {
-  const routes = operations.map(({ method, path }) => ({
-    method,
+  const routes = operations.map(({ methods, path }) => ({
+    methods,
     pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
   }))
-  return (path) => routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+  return (path) => routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)
 }
 
 /** Statuses of what is not HTTP at all, by Node's error code. */
 const UNREADABLE: Record<string, [status: number, detail: string]> = {
+  CONNECT: [400, 'This server is no proxy.'],
   HPE_HEADER_OVERFLOW: [431, 'The request has longer headers than are taken here.'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
 }

@@ -1,5 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Blocks } from '../accounts/blocks.ts'
+import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
@@ -18,7 +19,7 @@ export const getUser =
   ): Handler<'getUser'> =>
   async (request) => {
     limits.take('lookups', request.identity.session.accountId)
-    const username = request.params.username.toLowerCase()
+    const username = toUsername(request.params.username)
     // Once more before the store is read, because the date may be on its way there meanwhile.
     const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)

@@ -2,6 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
 import { clientGone } from '../accounts/password-line.ts'
 import type { Sessions } from '../accounts/sessions.ts'
+import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
@@ -23,7 +24,7 @@ export const login =
   ): Handler<'login'> =>
   async (request, reply) => {
     const client = connectionOf(request, reply)
-    const username = request.body.username.toLowerCase()
+    const username = toUsername(request.body.username)
     const { password, takeover, label } = request.body
 
     const address = addressOf(request)

@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
@@ -9,7 +10,7 @@ import { connectionOf } from './connection.ts'
 export const register =
   (accounts: Accounts, limits: AccountLimits): Handler<'register'> =>
   async (request, reply) => {
-    const username = request.body.username.toLowerCase()
+    const username = toUsername(request.body.username)
     const { password, displayName = username } = request.body
     const address = addressOf(request)
     const caller = { client: connectionOf(request, reply), address, trusted: false }

@@ -1,3 +1,4 @@
+import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
@@ -10,7 +11,7 @@ export const sendMessage =
   async (request, reply) => {
     const { session } = request.identity
     const { body } = request.body
-    const to = request.body.to.toLowerCase()
+    const to = toUsername(request.body.to)
     limits.take('sends', session.accountId)
     limits.take('sentBytes', session.accountId, Buffer.byteLength(body))
     disk?.refuseWhenShort()

@@ -1,4 +1,5 @@
 import type { Blocks } from '../accounts/blocks.ts'
+import { toUsername } from '../accounts/username.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
@@ -8,7 +9,7 @@ export const unblock =
   async (request, reply) => {
     const { session } = request.identity
     limits.take('blocks', session.accountId)
-    await blocks.remove(session, request.params.username.toLowerCase())
+    await blocks.remove(session, toUsername(request.params.username))
 
     reply.code(204)
   }

@@ -12,6 +12,8 @@ const PATIENCE_MS = 120_000
 
 export interface ChatOptions {
   takeover?: boolean
+  /** Without it, no account is opened. */
+  register?: boolean
   password?: string
   /** Commands that are replaced by our own; by default those that this machine does not have. */
   standIns?: string[]
@@ -39,15 +41,24 @@ export async function startChat(
   url: string,
   me: string,
   friend: string,
-  { takeover = false, password = passwordOf(me), standIns = missingCommands() }: ChatOptions = {},
+  {
+    takeover = false,
+    register = true,
+    password = passwordOf(me),
+    standIns = missingCommands(),
+  }: ChatOptions = {},
 ): Promise<Chat> {
-  const child = spawn(SCRIPT, [...(takeover ? ['--takeover'] : []), me, friend], {
-    env: {
-      PATH: pathWith(t, standIns),
-      RESTANTE_URL: url,
-      RESTANTE_PASSWORD: password,
+  const child = spawn(
+    SCRIPT,
+    [...(register ? ['--register'] : []), ...(takeover ? ['--takeover'] : []), me, friend],
+    {
+      env: {
+        PATH: pathWith(t, standIns),
+        RESTANTE_URL: url,
+        RESTANTE_PASSWORD: password,
+      },
     },
-  })
+  )
   const exited = once(child, 'close').then(([code]) => code as number)
   t.after(async () => {
     child.kill()

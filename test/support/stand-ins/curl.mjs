@@ -1,4 +1,4 @@
-/** curl for a machine that has none, with the options that examples/chat.sh and README.md use. */
+/** curl for a machine that has none, with the options that the examples and README.md use. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
@@ -6,6 +6,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     silent: { type: 'boolean', short: 's' },
+    'show-error': { type: 'boolean', short: 'S' },
     request: { type: 'string', short: 'X' },
     'max-time': { type: 'string', short: 'm' },
     'dump-header': { type: 'string', short: 'D' },
@@ -41,7 +42,9 @@ try {
   else process.stdout.write(bytes)
   const after = (values['write-out'] ?? '').replace('%{http_code}', String(response.status))
   process.stdout.write(after.replaceAll('\\n', '\n'))
-} catch {
-  // curl's own number for a server that cannot be reached.
-  process.exitCode = 7
+} catch (error) {
+  const { code = '', message = '' } = error.cause ?? error
+  // curl's own numbers: a name that is not found, no TLS, a server that cannot be reached.
+  process.exitCode = /ENOTFOUND|EAI_AGAIN/.test(code) ? 6 : /SSL/.test(code) ? 35 : 7
+  if (values['show-error']) console.error(`curl: (${process.exitCode}) ${code} ${message}`)
 }

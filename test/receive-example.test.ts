@@ -1,0 +1,134 @@
+/** examples/receive.sh, which README shows in part, in each shell that this machine has. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Client, newName, passwordOf } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { startLossyWay } from './support/lossy-way.ts'
+import { shareServer, spawnServer } from './support/servers.ts'
+import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+
+const SCRIPT = fileURLToPath(new URL('../examples/receive.sh', import.meta.url))
+
+describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
+  const server = shareServer()
+
+  for (const shell of ['sh', 'dash', 'bash', 'zsh', 'busybox'])
+    it(`prints what comes, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
+      if (spawnSync('sh', ['-c', `command -v ${shell}`]).status !== 0) {
+        t.diagnostic(`Not tried: this machine has no ${shell}.`)
+        return
+      }
+      await receiveUntilLogout(t, (await server()).url, {
+        shell: shell === 'busybox' ? ['busybox', 'sh'] : [shell],
+      })
+    })
+
+  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
+    await receiveUntilLogout(t, (await server()).url, { standIns: ['curl', 'jq'] })
+  })
+
+  it('prints each message once when the server is killed, restarted, and out of reach meanwhile', async (t) => {
+    const before = await spawnServer(t)
+    const client = new Client(before)
+    const bob = await client.join('bob')
+    await client.register('ada')
+    const way = await startLossyWay(t, before.url)
+    const receiver = startReceiver(t, way.url, 'ada')
+    await eventually('it waits', async () => (await bob.user('ada')).body.online)
+    await bob.send('ada', 'before')
+    await receiver.shown('bob: before')
+
+    before.process.kill('SIGKILL')
+    await before.exited
+    const asked = way.requests.length
+    await eventually('it is asked again in vain', () => way.requests.length > asked)
+    const after = await spawnServer(t, {}, before.database)
+    way.to = after.url
+    const again = await new Client(after).enter('bob')
+    const { body: last } = await again.send('ada', 'after')
+    await receiver.shown('bob: after')
+    await eventually(
+      'it is acknowledged',
+      async () => (await again.status(last.id)).body.state === 'delivered',
+    )
+
+    receiver.interrupt()
+    assert.equal(await receiver.exited, 130)
+    assert.deepEqual(receiver.lines(), ['bob: before', 'bob: after'])
+    assert.deepEqual((await new Client(after).login('ada')).body.offlineMessages, [], 'It has acknowledged.')
+  })
+
+  it('says why it cannot begin', async (t) => {
+    const { url } = await server()
+    const wrong = startReceiver(t, url, newName('nobody'))
+    assert.equal(await wrong.exited, 1)
+    assert.match(wrong.remarks(), /password is wrong/)
+
+    const unreachable = startReceiver(t, 'http://127.0.0.1:1', 'ada')
+    assert.equal(await unreachable.exited, 1)
+    assert.match(unreachable.remarks(), /No answer from http:\/\/127\.0\.0\.1:1/)
+  })
+})
+
+async function receiveUntilLogout(t: TestContext, url: string, options: Options) {
+  const client = new Client({ url })
+  const [ada, bob] = [newName('ada'), await client.join(newName('bob'))]
+  await client.register(ada)
+  const { body: first } = await bob.send(
+    ada,
+    'red \u001b[31m, bell \u0007, C1 \u009b1m, over\rwritten, two\nlines',
+  )
+  const receiver = startReceiver(t, url, ada, options)
+  await receiver.shown(`${bob.username}: red  [31m, bell  , C1  1m, over written, two lines`)
+  await eventually('it is acknowledged', async () => (await bob.status(first.id)).body.state === 'delivered')
+  await bob.send(ada, 'She said "hi", it\'s $HOME, `date`, %s and \\n 👩🏽‍🚀')
+  await receiver.shown(`${bob.username}: She said "hi", it's $HOME, \`date\`, %s and \\n 👩🏽‍🚀`)
+
+  const { body } = await client.login(ada, { takeover: true })
+
+  assert.equal(await receiver.exited, 1)
+  assert.match(receiver.remarks(), /session has ended/i)
+  assert.equal((await client.request('POST', '/v1/logout', { token: body.token })).status, 204)
+}
+
+interface Options {
+  shell?: string[]
+  standIns?: string[]
+}
+
+/** Starts the script in a process group of its own, as a terminal does. */
+function startReceiver(
+  t: TestContext,
+  url: string,
+  me: string,
+  { shell = ['sh'], standIns = missingCommands() }: Options = {},
+) {
+  const [command = '', ...args] = [...shell, SCRIPT, me]
+  const env = { PATH: pathWith(t, standIns), RESTANTE_URL: url, RESTANTE_PASSWORD: passwordOf(me) }
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const exited = once(child, 'close').then(([code]) => code as number)
+  const signal = (name: NodeJS.Signals) => {
+    if (child.exitCode === null) process.kill(-(child.pid as number), name)
+  }
+  t.after(async () => {
+    signal('SIGKILL')
+    await exited
+  })
+  const lines: string[] = []
+  createInterface(child.stdout).on('line', (line) => lines.push(line))
+  let remarks = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    remarks += chunk.toString()
+  })
+  return {
+    lines: () => lines,
+    remarks: () => remarks,
+    exited,
+    interrupt: () => signal('SIGINT'),
+    shown: (line: string) => eventually(`it shows ${line}: ${remarks}`, () => lines.includes(line), 60_000),
+  }
+}
