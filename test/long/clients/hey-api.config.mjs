@@ -1,0 +1,6 @@
+/** Requests and responses are checked with zod: a client of this kind breaks first when a response is closed. */
+export default {
+  input: './openapi.yaml',
+  output: './generated/hey-api',
+  plugins: ['@hey-api/client-fetch', '@hey-api/typescript', 'zod', { name: '@hey-api/sdk', validator: true }],
+}
