@@ -106,7 +106,7 @@ test('the contract is handed out by the server', async (t) => {
   const withItsLimits = (file: string) =>
     file
       .replaceAll('16 384', '1 000')
-      .replaceAll('maxLength: 16384', 'maxLength: 1000')
+      .replaceAll('16384', '1000')
       .replaceAll(/7 days(,? \(?`TOKEN_TTL`)/g, '36 hours$1')
       .replaceAll('24 hours, `RETENTION`', 'never, `RETENTION`')
 

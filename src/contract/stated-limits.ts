@@ -54,7 +54,7 @@ export const statedNames = [...defaults.keys()]
 
 /**
  * Puts the settings of a server in the place of the defaults. A text states them as "24 hours (`RETENTION`)"
- * or "(24 hours, `RETENTION`)"; a schema as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
+ * or "(24 hours, `RETENTION`)"; a value as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
  */
 export function withOwnLimits(text: string, config: Config): string {
   const prose = statedBy(config).reduce(
@@ -62,7 +62,10 @@ export function withOwnLimits(text: string, config: Config): string {
       result.replaceAll(statement(name), (_, __, between) => `${value}${between}\`${name}\``),
     text,
   )
-  return prose.replaceAll(/\d+ # MESSAGE_LENGTH_MAX$/gm, `${config.messageLengthMax} # MESSAGE_LENGTH_MAX`)
+  return prose.replaceAll(
+    /\d+(\D* # MESSAGE_LENGTH_MAX)$/gm,
+    (_, after) => `${config.messageLengthMax}${after}`,
+  )
 }
 
 /** Matches the default of a setting with its name behind it, also where a line ends in between. */
