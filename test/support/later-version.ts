@@ -7,14 +7,14 @@ import { exchange } from './http.ts'
 
 /** What stands in the place of each value that may get new ones; test/long/clients/life.ts expects it. */
 const LATER = 'of_a_later_version'
-/** Members that may get new values within v1, but for `tokenType`, without which nobody can send the token. */
+/** Members that may get new values within v1. A client that did not know `tokenType` could send no token. */
 const OPEN_MEMBERS = ['code', 'delivery', 'state', 'reason']
 /** About the connection, or about the content before it is changed. */
 const NOT_PASSED_ON = ['connection', 'content-length', 'host', 'keep-alive', 'transfer-encoding']
 
 /**
- * Stands before a server and makes its responses those of a later version within v1: every object has a member
- * that nobody knows, every open member a value that nobody knows, and every page of an inbox a gap.
+ * Stands before a server and makes its responses those of a later version within v1: every object has a
+ * member that nobody knows, every open member a value that nobody knows, and every page of an inbox a gap.
  *
  * @param url of the server
  * @returns the URL of the later version

@@ -1,4 +1,4 @@
-/** Requests and responses are checked with zod: a client of this kind breaks first when a response is closed. */
+/** Checks requests and responses with zod: such a client breaks first when a response is closed. */
 export default {
   input: './openapi.yaml',
   output: './generated/hey-api',

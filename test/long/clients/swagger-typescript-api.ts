@@ -1,7 +1,7 @@
 import { Api, type HttpResponse, type Problem } from './generated/swagger-typescript-api'
 import type { Answer, Connect } from './life.ts'
 
-/** The client throws a response that is a refusal; it reads the problem of one that has content when it succeeds. */
+/** The client throws refusals, and reads the problem of an operation that has content when it succeeds. */
 const answer = async <T>(result: Promise<HttpResponse<T, Problem>>): Promise<Answer<T>> => {
   const response = await result.catch((refusal: HttpResponse<T, Problem>) => refusal)
   if (!(response instanceof Response)) throw response
