@@ -4,7 +4,13 @@
  */
 import { main, run } from './run.mjs'
 
-const CHECKS = ['biome ci --error-on-warnings --colors=off', 'tsc', 'redocly lint', 'knip --no-progress']
+const CHECKS = [
+  'biome ci --error-on-warnings --colors=off',
+  'tsc',
+  'redocly lint',
+  'spectral lint openapi.yaml --fail-severity=hint --quiet',
+  'knip --no-progress',
+]
 
 await main(async () => {
   await run('node scripts/generate.mjs --if-stale')

@@ -150,7 +150,7 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
 
 /** What answers every request before and after the operations. */
 async function prepareHttp(app: FastifyInstance, config: Config) {
-  const contract = readContract(config.messageLengthMax)
+  const contract = readContract(config)
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
   replyWithProblems(app, contract)

@@ -526,7 +526,7 @@ test('pages of other origins', async (t) => {
 
 /** The methods, the headers of requests and those of answers that the contract has. */
 function contractHeaders() {
-  const { operations } = readContract(16_384)
+  const { operations } = readContract(readConfig({}))
   const responses = operations.flatMap(
     (operation) => Object.values(operation.responses) as { headers?: object }[],
   )

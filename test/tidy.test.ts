@@ -33,8 +33,8 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },
   contract: {
-    may: ['accounts/sessions.ts', 'problems.ts', 'generated/openapi.d.ts'],
-    packages: /^(type fastify|ajv\/dist\/2020\.js|js-yaml)$/,
+    may: ['accounts/sessions.ts', 'config.ts', 'problems.ts', 'generated/openapi.d.ts'],
+    packages: /^(type fastify|(type )?ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
     may: [

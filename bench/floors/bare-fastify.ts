@@ -19,7 +19,7 @@ interface Claims {
   exp: number
 }
 
-const schemas = schemasOf(readContract(16_384).operations)
+const schemas = schemasOf(readContract().operations)
 const app = Fastify()
 await app.register(jwt, {
   secret: JWT_SECRET,

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { load } from 'js-yaml'
+import { type Config, readConfig } from '../config.ts'
+import { withOwnLimits } from './stated-limits.ts'
 
 /** JSON Schema, as far as it is passed on to the libraries that understand it. */
-export type Schema = Record<string, unknown>
+export type Schema = Record<string, unknown> & { properties?: Record<string, Schema> }
 
 interface Parameter {
   name: string
@@ -30,9 +32,10 @@ export interface Operation {
   responses: Record<string, Response>
 }
 
-/** openapi.yaml: the bytes that are served, and the operations that are in it. */
+/** openapi.yaml and the manual for it as they are served, and the operations of the contract. */
 export interface Contract {
-  text: Buffer
+  text: string
+  manual: string
   document: OpenApiDocument
   operations: Operation[]
 }
@@ -42,7 +45,6 @@ interface OpenApiDocument {
   info: { title: string; version: string }
   security: Record<string, string[]>[]
   paths: Record<string, Record<string, OpenApiOperation>>
-  components: { schemas: { MessageBody: { maxLength: number } } }
 }
 
 interface OpenApiOperation {
@@ -54,17 +56,16 @@ interface OpenApiOperation {
 }
 
 /** src/contract/ and dist/contract/ lie equally deep below the package's root. */
-const FILE = new URL('../../openapi.yaml', import.meta.url)
+const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
 
 /**
  * Reads the contract, which is the only place where a request or a response is described.
  *
- * @param messageLengthMax takes the place of the default that is written there
+ * @param config takes the place of the defaults that are written there
  */
-export function readContract(messageLengthMax: number): Contract {
-  const text = readFileSync(FILE)
-  const document = load(text.toString()) as OpenApiDocument
-  document.components.schemas.MessageBody.maxLength = messageLengthMax
+export function readContract(config: Config = readConfig({})): Contract {
+  const text = withOwnLimits(read('openapi.yaml'), config)
+  const document = load(text) as OpenApiDocument
   const { paths, security } = withoutRefs(document, document) as OpenApiDocument
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -79,7 +80,8 @@ export function readContract(messageLengthMax: number): Contract {
       responses: operation.responses,
     })),
   )
-  return { text, document, operations }
+  const manual = withOwnLimits(read('docs/clients.md'), config)
+  return { text, manual, document, operations }
 }
 
 /** Reading the inbox acknowledges and waits, so a `HEAD` of it would not be safe. */

@@ -1,8 +1,8 @@
-import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
+import { Ajv2020, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { Schema } from './document.ts'
-import { nearest } from './nearest.ts'
+import { type Fault, faultsOf } from './faults.ts'
 
 /** Where the pointers of `errors` begin for what is not in the body. */
 const POINTER_PREFIX: Record<string, string> = {
@@ -12,27 +12,53 @@ const POINTER_PREFIX: Record<string, string> = {
 }
 
 const OPTIONS: Options = {
-  // The schema around what is unknown has the names that are known.
-  verbose: true,
   useDefaults: true,
   // Whether the schemas themselves are valid is asked by the linter, and not at every start: 90 ms.
   meta: false,
   validateSchema: false,
-  // OpenAPI's own words beside JSON Schema's; formats are spelt out as patterns in the contract.
-  keywords: ['example'],
-  formats: { uuid: true, 'date-time': true },
+  // OpenAPI's own words beside JSON Schema's, and those of openapi.yaml.
+  keywords: ['example', 'x-rule', 'x-extensible-enum'],
+  formats: {
+    uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
+    'date-time': true,
+    int64: true,
+  },
 }
+
+/** No U+0000, and no half of a surrogate pair. Not in the contract: it takes the `u` flag. */
+const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
 /** Compiles the contract's schemas for Fastify. */
 export function validatorCompiler(): FastifySchemaCompiler<Schema> {
   const ajv = new Ajv2020(OPTIONS)
-  return ({ schema, httpPart = '' }) => {
+  return ({ schema: given, httpPart = '' }) => {
+    const isBody = httpPart === 'body'
+    const schema = isBody ? wellFormed(given) : given
     const validate = ajv.compile(schema)
-    const readTexts = httpPart === 'body' ? () => {} : textReader(schema)
+    const readTexts = isBody ? () => {} : textReader(schema)
+    const find = faultFinder(schema)
     return (input: unknown) => {
       readTexts(input as Record<string, unknown>)
-      return validate(input) ? { value: input } : { error: invalid(validate, httpPart) }
+      return validate(input) ? { value: input } : { error: invalid(find(input), httpPart) }
     }
+  }
+}
+
+/** A body's schema in which every text without a pattern has to be well-formed. */
+function wellFormed(schema: Schema): Schema {
+  if (schema['type'] === 'string' && !schema['pattern']) return { ...schema, pattern: WELL_FORMED }
+  const { properties } = schema
+  if (!properties) return schema
+  const checked = Object.entries(properties).map(([name, property]) => [name, wellFormed(property)])
+  return { ...schema, properties: Object.fromEntries(checked) }
+}
+
+/** Finds all faults of an input, by a slower validator that is compiled when it is needed first. */
+function faultFinder(schema: Schema): (input: unknown) => Fault[] {
+  let validate: ValidateFunction | undefined
+  return (input) => {
+    validate ??= new Ajv2020({ ...OPTIONS, allErrors: true, verbose: true }).compile(schema)
+    return faultsOf(validate, schema, input)
   }
 }
 
@@ -55,36 +81,15 @@ function textReader({ properties }: Schema): (input: Record<string, unknown>) =>
   }
 }
 
-function invalid({ errors }: ValidateFunction, httpPart: string): Problem {
-  const [first] = errors ?? []
-  if (!first) return new Problem('invalid_request', 'The request is not valid.')
-  const pointer = pointerOf(first)
-  if (httpPart === 'body')
-    return refusal(pointer, sentence(first), `${pointer || 'The body'} ${sentence(first)}.`)
-  const detail = `${pointer.slice(1)} ${sentence(first)}`
-  return refusal(`${POINTER_PREFIX[httpPart]}${pointer}`, detail, `${detail}.`)
-}
+/** What names a fault's place at the beginning of a sentence: `password`, or `The body`. */
+const placeOf = (pointer: string) => pointer.slice(1) || 'The body'
 
-const refusal = (pointer: string, fault: string, detail: string) =>
-  new Problem('invalid_request', detail, { errors: [{ pointer, detail: fault }] })
-
-/** What is missing or should not be there is pointed at itself, not at the object around it. */
-function pointerOf({ instancePath, params }: ErrorObject): string {
-  const property: unknown = params['missingProperty'] ?? params['additionalProperty']
-  return typeof property === 'string'
-    ? `${instancePath}/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`
-    : instancePath
-}
-
-function sentence({ keyword, message, params, parentSchema }: ErrorObject): string {
-  if (keyword === 'required') return 'is required'
-  if (keyword === 'additionalProperties') {
-    const meant = nearest(params['additionalProperty'], Object.keys(parentSchema?.['properties'] ?? {}))
-    return meant === undefined ? 'is not known here' : `is not known here: is ${meant} meant?`
-  }
-  if (params['type'] === 'object') return 'must be a JSON object'
-  if (keyword === 'pattern' && /Cs/.test(String(params['pattern']))) {
-    return 'must be well-formed Unicode without U+0000'
-  }
-  return message ?? 'is not valid'
+function invalid(faults: Fault[], httpPart: string): Problem {
+  const sentences = faults.map(({ pointer, detail }) => `${placeOf(pointer)} ${detail}`)
+  const errors = faults.map(({ pointer, detail }) =>
+    httpPart === 'body'
+      ? { pointer, detail }
+      : { pointer: `${POINTER_PREFIX[httpPart]}${pointer}`, detail: `${placeOf(pointer)} ${detail}` },
+  )
+  return new Problem('invalid_request', `${sentences.join('; ')}.`, { errors })
 }

@@ -25,8 +25,8 @@ const ASSET_FRESH_SECONDS = 3_600
 
 const assetsFolder = new URL('static/', import.meta.resolve('@fastify/swagger-ui'))
 
-/** Serves from memory: the contract byte for byte, and a page at /docs that shows it and can try it out. */
-export async function serveApiReference(app: FastifyInstance, { text, document }: Contract) {
+/** Serves from memory: the contract, its manual, and a page at /docs that shows it and can try it out. */
+export async function serveApiReference(app: FastifyInstance, { text, manual, document }: Contract) {
   const serve = (path: string, type: string, content: string | Buffer, freshSeconds?: number) =>
     serveDocument(app, path, {
       type,
@@ -35,13 +35,12 @@ export async function serveApiReference(app: FastifyInstance, { text, document }
       freshSeconds,
     })
 
-  serveDocument(app, '/openapi.yaml', { type: 'application/yaml', content: text })
+  serveDocument(app, '/openapi.yaml', { type: 'application/yaml', content: Buffer.from(text) })
   // Another name of the same, from which other tools may import it.
   serve('/docs/yaml', 'application/yaml', text)
-  // What is tried out goes to the server that shows the page, wherever that is: the policy above allows no
-  // other.
-  const hereAsServer = { ...document, servers: [{ url: '/', description: 'This server.' }] }
-  serve('/docs/json', 'application/json; charset=utf-8', JSON.stringify(hereAsServer))
+  // As plain text, which every browser shows.
+  serve('/docs/clients.md', 'text/plain; charset=utf-8', manual)
+  serve('/docs/json', 'application/json; charset=utf-8', JSON.stringify(document))
   serve('/docs', HTML, pageWith('/docs/static'))
   serve('/docs/', HTML, pageWith('./static'))
   serve('/docs/static/swagger-initializer.js', JAVASCRIPT, INITIALIZER)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readConfig } from '../../src/config.ts'
 import { type Operation, readContract } from '../../src/contract/document.ts'
 import { assertInContract } from '../support/contract-check.ts'
 import type { Ending } from '../support/endings.ts'
@@ -43,7 +44,7 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
   })
   const chance = new Chance(randomFrom(seed))
   const people = new People()
-  const { operations } = readContract(MESSAGE_LENGTH_MAX)
+  const { operations } = readContract(readConfig({ MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX) }))
   const answers: string[] = []
 
   for (let number = 1; number <= count; number += 1) {

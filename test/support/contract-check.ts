@@ -17,10 +17,49 @@ type Part = Record<string, unknown>
 const document = load(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as Part
 // Redocly checks the schemas themselves, once and not in every file of tests.
 const TRUSTED = { strict: false, meta: false, validateSchema: false } as const
-const OPTIONS = { ...TRUSTED, formats: { uuid: true, 'date-time': true } } as const
-const ajv = new Ajv2020(OPTIONS).addSchema(document, 'contract')
+/** What the server promises of a text whose schema leaves it open, so that it may change within v1. */
+const FORMATS = {
+  uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+  uri: /^urn:restante:problem:[a-z_]+$/,
+  int64: true,
+} as const
+const HEADERS: Record<string, RegExp> = {
+  'Cache-Control': /^no-store$/,
+  Location: /^\/v1\/(users\/[a-z0-9][a-z0-9._-]{2,31}|messages\/[0-9a-f-]{36})$/,
+  'Idempotent-Replayed': /^true$/,
+  'Preference-Applied': /^wait=[0-9]{1,2}$/,
+  'WWW-Authenticate': /^Bearer( |$)/,
+}
+/** HTTP itself, before or instead of an operation: not readable, too slow, no such path, no such method. */
+const WITHOUT_OPERATION: Record<number, string> = {
+  400: 'invalid_request',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'invalid_request',
+  431: 'invalid_request',
+  503: 'overloaded',
+}
+const OPTIONS = { ...TRUSTED, formats: FORMATS } as const
+const ajv = new Ajv2020(OPTIONS).addSchema(closed(document) as Part, 'contract')
 /** Headers are text, which the contract may call a number. */
 const headerAjv = new Ajv2020({ ...OPTIONS, coerceTypes: true }).addSchema(document, 'contract')
+
+/**
+ * Responses are open for what comes within v1. Those of this server have nothing that is not described: no
+ * other members, and no other values where the known ones are listed.
+ */
+function closed(part: unknown): unknown {
+  if (Array.isArray(part)) return part.map(closed)
+  if (typeof part !== 'object' || part === null) return part
+  const copy: Part = Object.fromEntries(Object.entries(part).map(([key, value]) => [key, closed(value)]))
+  const known = copy['x-extensible-enum']
+  return {
+    ...copy,
+    ...(copy['type'] === 'object' && { additionalProperties: false }),
+    ...(Array.isArray(known) && { enum: known }),
+  }
+}
 
 /**
  * Holds a response against openapi.yaml: the operation may answer so, with these headers and this body. Every
@@ -29,20 +68,19 @@ const headerAjv = new Ajv2020({ ...OPTIONS, coerceTypes: true }).addSchema(docum
 export function assertInContract(method: string, path: string, answer: Answer): void {
   const where = `${method} ${path} → ${answer.status} ${JSON.stringify(answer.body)}`
   const operation = operationOf(method, path)
-  // An unknown path or method is no operation; what every other operation says of it holds.
-  const { responses } = (operation ?? operationOf('GET', '/v1/inbox')) as { responses: Part }
-  const [response, pointer] = follow(
-    responses[operation ? String(answer.status) : 'default'] ?? responses['default'],
-  )
-  assert.ok(response, `${where} is not in the contract`)
+  const [response, pointer] = follow((operation?.['responses'] as Part | undefined)?.[answer.status])
+  if (!response) {
+    assertRefusedByHttp(where, operation, answer)
+    return
+  }
 
   for (const [name, header] of Object.entries((response['headers'] ?? {}) as Part)) {
     const [{ required, schema }] = follow(header) as [{ required?: boolean; schema: Part }, string]
     const value = answer.headers.get(name)
-    const outside = name === 'Cache-Control' && !path.startsWith('/v1')
-    assert.ok(value !== null || !required || outside, `${where} has no ${name}`)
+    assert.ok(value !== null || !required, `${where} has no ${name}`)
     if (value === null) continue
     assert.ok(headerAjv.validate(schema, value), `${where}: ${name}: ${value} ${headerAjv.errorsText()}`)
+    assert.match(value, HEADERS[name] ?? /./, `${where}: ${name}`)
   }
 
   const [[mediaType, content] = ['', undefined]] = Object.entries((response['content'] ?? {}) as Part)
@@ -52,8 +90,23 @@ export function assertInContract(method: string, path: string, answer: Answer): 
     assert.equal(answer.body, '', where)
     return
   }
+  const { body } = answer
+  const { code } = body
   const validate = validatorOf(`${mediaType} ${pointer}`, (content as { schema: Part }).schema)
-  assert.ok(validate(answer.body), `${where}: ${ajv.errorsText(validate.errors)}`)
+  assert.ok(validate(body), `${where}: ${ajv.errorsText(validate.errors)}`)
+  const codes = response['x-codes'] as string[] | undefined
+  if (codes) assert.ok(codes.includes(code), `${where}: its x-codes are ${codes}`)
+}
+
+/** Holds a response against docs/clients.md, which says what any request can get. */
+function assertRefusedByHttp(where: string, operation: Part | undefined, answer: Answer) {
+  assert.ok(!operation || [408, 431].includes(answer.status), `${where} is not in the contract`)
+  const { body } = answer
+  const { code } = body
+  const validate = validatorOf('problem', { $ref: '#/components/schemas/Problem' })
+  assert.ok(validate(body), `${where}: ${ajv.errorsText(validate.errors)}`)
+  assert.equal(code, WITHOUT_OPERATION[answer.status], where)
+  assert.ok(answer.headers.get('x-request-id'), `${where} has no X-Request-Id`)
 }
 
 const pathsOf = () => document['paths'] as Record<string, Record<string, Part>>

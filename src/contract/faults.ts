@@ -1,0 +1,90 @@
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import type { Schema } from './document.ts'
+import { nearest } from './nearest.ts'
+
+/** A fault of an input: where it is (RFC 6901), and what the value there must be. */
+export interface Fault {
+  pointer: string
+  detail: string
+}
+
+/** Of members that a schema does not know, so many are reported; a body of 200 kB can have 40 000 of them. */
+const UNKNOWN_MAX = 10
+const FAULTS_MAX = 50
+
+/**
+ * All faults of an input, one for each place, in words for people.
+ *
+ * @param validate of the schema, with Ajv's options `allErrors` and `verbose`
+ */
+export function faultsOf(validate: ValidateFunction, schema: Schema, input: unknown): Fault[] {
+  validate(withFewUnknown(schema, input))
+  const faults = new Map<string, Fault>()
+  for (const error of (validate.errors ?? []).slice(0, FAULTS_MAX)) {
+    const pointer = pointerOf(error)
+    // Of two at one place the first says it: a text of a wrong type has no length.
+    if (!faults.has(pointer)) faults.set(pointer, { pointer, detail: wordsOf(error) })
+  }
+  return [...faults.values()]
+}
+
+/** A copy with all members that the schema knows, and a few of the others. */
+function withFewUnknown({ properties }: Schema, input: unknown): unknown {
+  if (!properties || typeof input !== 'object' || input === null || Array.isArray(input)) return input
+  const known = Object.entries(input).filter(([name]) => Object.hasOwn(properties, name))
+  const unknown = Object.entries(input).filter(([name]) => !Object.hasOwn(properties, name))
+  return Object.fromEntries([
+    ...known.map(([name, value]) => [name, withFewUnknown(properties[name] ?? {}, value)] as const),
+    ...unknown.slice(0, UNKNOWN_MAX),
+  ])
+}
+
+/** What is missing or should not be there is pointed at itself, not at the object around it. */
+function pointerOf({ instancePath, params }: ErrorObject): string {
+  const property: unknown = params['missingProperty'] ?? params['additionalProperty']
+  return typeof property === 'string'
+    ? `${instancePath}/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    : instancePath
+}
+
+function wordsOf({ keyword, message = 'is not valid', params, parentSchema = {} }: ErrorObject): string {
+  const { minLength, maxLength, minimum, maximum } = parentSchema as Record<string, number | undefined>
+  switch (keyword) {
+    case 'required':
+      return 'is required'
+    case 'additionalProperties':
+      return unknown(String(params['additionalProperty']), parentSchema)
+    case 'minProperties':
+      return 'must have at least one member'
+    case 'minLength':
+    case 'maxLength':
+    case 'pattern':
+      if (parentSchema['x-rule']) return String(parentSchema['x-rule'])
+      if (keyword === 'pattern') return 'must be well-formed Unicode without U+0000'
+      return `must be ${minLength ? `${minLength} to` : 'at most'} ${maxLength} characters`
+    case 'format':
+      return params['format'] === 'uuid' ? 'must be a UUID' : message
+    case 'enum':
+      return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`
+    case 'minimum':
+    case 'maximum':
+      return `must be a whole number from ${minimum} to ${maximum}`
+    case 'type':
+      if (params['type'] === 'integer') return `must be a whole number from ${minimum} to ${maximum}`
+      return TYPES[String(params['type'])] ?? message
+    default:
+      return message
+  }
+}
+
+const TYPES: Record<string, string> = {
+  object: 'must be a JSON object',
+  array: 'must be an array',
+  string: 'must be a string',
+  boolean: 'must be true or false',
+}
+
+function unknown(name: string, { properties = {} }: Schema): string {
+  const meant = nearest(name, Object.keys(properties))
+  return meant === undefined ? 'is not known here' : `is not known here: is ${meant} meant?`
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import Fastify from 'fastify'
+import { load } from 'js-yaml'
+import { readContract } from '../src/contract/document.ts'
+import { DatabaseUnavailable } from '../src/database/database.ts'
+import { replyWithProblems } from '../src/http/problem-replies.ts'
+import { Client, passwordOf } from './support/client.ts'
+import { eventually } from './support/eventually.ts'
+import { sendRaw } from './support/raw-http.ts'
+import { startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+
+interface ProblemDocument {
+  code: string
+  detail: string
+  errors?: { pointer: string; detail: string }[]
+}
+
+const { components } = load(readFileSync(new URL('../openapi.yaml', import.meta.url), 'utf8')) as {
+  components: { examples: Record<string, { value: ProblemDocument }> }
+}
+
+const NONE: ProblemDocument = { code: '', detail: 'The contract has no such example.' }
+
+/** How long somebody has to wait is another number each time. */
+const withoutWait = (problem: ProblemDocument) => ({
+  ...problem,
+  detail: problem.detail.replace(/Try again in \d+ s/, 'Try again in N s'),
+})
+
+test('each problem that the contract shows as an example is word for word one of the server', async (t) => {
+  const server = await startServer(t, { RATE_LIMITS: 'on', SENDER_LIMIT: '42', INBOX_LIMIT: '43' })
+  const client = new Client(server)
+  const [ada, grace, bob] = [await client.join('ada'), await client.join('grace'), await client.join('bob')]
+  const body = async (answer: Promise<{ body: ProblemDocument }>) => (await answer).body
+  /** The last of many answers. */
+  const times = async (count: number, ask: () => Promise<{ body: ProblemDocument }>) => {
+    for (let done = 1; done < count; done += 1) await ask()
+    return body(ask())
+  }
+  const message = { to: 'ada', body: 'Hello' }
+  const wrong = { current: 'not this one', new: passwordOf('bob') }
+
+  const provoked: Record<string, () => Promise<ProblemDocument>> = {
+    invalid_request_body: () =>
+      body(client.post('/v1/register', { username: 'Ada', password: 'short', nickname: 'x' })),
+    invalid_request_json: () => body(client.post('/v1/register', '{')),
+    invalid_request_message: () => body(grace.send('ada', 'x'.repeat(16_385))),
+    invalid_request_header: () => body(grace.send('ada', 'x', 'two words')),
+    invalid_request_query: () => body(ada.request('GET', '/v1/inbox?wait=56')),
+    invalid_request_path: () => body(ada.request('GET', '/v1/messages/42')),
+    invalid_request_http: () => body(sendRaw(server.url, 'HELO\r\n\r\n')),
+    invalid_request_own_name: () => body(ada.block('ada')),
+    invalid_credentials: () => body(client.login('ada', { password: 'not this one' })),
+    invalid_token: () => body(client.get('/v1/inbox')),
+    session_ended: async () => {
+      const alan = await client.join('carol')
+      await alan.logout()
+      return body(alan.poll())
+    },
+    blocked: async () => {
+      await ada.block('bob')
+      const problem = await body(bob.send('ada', 'Hello'))
+      await ada.unblock('bob')
+      return problem
+    },
+    wrong_password: () => body(bob.request('PUT', '/v1/me/password', { body: wrong })),
+    not_found: () => body(ada.status('01a20779-7500-71c9-b0a4-e83d57f2094b')),
+    recipient_not_found: () => body(ada.send('alan', 'Hello')),
+    user_not_found: () => body(ada.user('alan')),
+    already_online: async () => {
+      const poll = ada.poll({ wait: 55 })
+      await eventually('ada is online', async () => (await grace.user('ada')).body.online === true)
+      const problem = await body(client.login('ada'))
+      await grace.sendMany('ada', 1)
+      await poll
+      return problem
+    },
+    cursor_ahead: async () => {
+      await grace.sendMany('ada', 41)
+      return body(ada.poll({ after: 43 }))
+    },
+    too_many_unread: () => body(grace.send('ada', 'Hello')),
+    inbox_full: () => times(2, () => bob.send('ada', 'Hello')),
+    too_many_blocks: async () => {
+      await fillBlocks(server.database)
+      return body(ada.block('grace'))
+    },
+    username_taken: () => body(client.register('ada')),
+    body_too_large: () => body(client.post('/v1/login', ' '.repeat(1_000_000))),
+    unsupported_media_type: () =>
+      body(
+        grace.request('POST', '/v1/messages', { body: 'Hello', headers: { 'content-type': 'text/html' } }),
+      ),
+    idempotency_key_reused: async () => {
+      await ada.request('POST', '/v1/messages', { body: { ...message, to: 'bob' }, headers: KEY })
+      return body(ada.request('POST', '/v1/messages', { body: { to: 'bob', body: 'Other' }, headers: KEY }))
+    },
+    rate_limited: () => times(80, () => ada.unblock('grace')),
+    too_many_attempts: () => times(12, () => client.login('bob', { password: 'not this one' })),
+    internal_error: () => problemOf(new Error('Nobody has foreseen this.')),
+    overloaded: () => problemOf(new DatabaseUnavailable('It is gone.')),
+  }
+
+  // In this order, because some need what others have done.
+  for (const [name, provoke] of Object.entries(provoked))
+    await t.test(name, async () => {
+      assert.deepEqual(withoutWait(await provoke()), withoutWait(components.examples[name]?.value ?? NONE))
+    })
+  await t.test('and there is no other example', () => {
+    assert.deepEqual(Object.keys(components.examples).sort(), Object.keys(provoked).sort())
+  })
+})
+
+const KEY = { 'Idempotency-Key': '8e03978e-40d5-43dd-bc93-6894a57f9324' }
+
+/** As many accounts as Ada may block, and all blocked by her. */
+const fillBlocks = (database: string) =>
+  withSql(database, async ({ run }) => {
+    const numbers = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)'
+    await run(
+      `INSERT INTO account (username, display_name, password_hash, created_at)
+       ${numbers} SELECT 'crowd-' || i, '', '', account.created_at FROM n, account WHERE username = 'ada'`,
+    )
+    await run(
+      `INSERT INTO block (account_id, blocked_id, created_at)
+       SELECT ada.id, crowd.id, ada.created_at FROM account AS ada, account AS crowd
+        WHERE ada.username = 'ada' AND crowd.username LIKE 'crowd-%'`,
+    )
+  })
+
+/** What the server answers when a handler fails so. */
+async function problemOf(fault: Error): Promise<ProblemDocument> {
+  const app = Fastify()
+  replyWithProblems(app, readContract())
+  app.get('/fault', () => Promise.reject(fault))
+  const answer = await app.inject('/fault')
+  await app.close()
+  return answer.json()
+}
