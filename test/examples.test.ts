@@ -68,6 +68,7 @@ test('each problem that the contract shows as an example is word for word one of
     },
     wrong_password: () => body(bob.request('PUT', '/v1/me/password', { body: wrong })),
     not_found: () => body(ada.status('01a20779-7500-71c9-b0a4-e83d57f2094b')),
+    session_not_found: () => body(ada.endSession('q5Wq2oJH0sN1mXc7rT9uKA')),
     recipient_not_found: () => body(ada.send('alan', 'Hello')),
     user_not_found: () => body(ada.user('alan')),
     already_online: async () => {
