@@ -9,6 +9,7 @@ import type {
   Proven,
   Session,
 } from './database.ts'
+import { endTokens } from './token-verbs.ts'
 
 /** Accounts that one account may block. */
 const BLOCKS_MAX = 1_000
@@ -78,7 +79,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         if (count === 0) return undefined
         await tx.knownAddress.deleteMany({ where: { accountId: id } })
         await tx.block.deleteMany({ where: { accountId: id } })
-        return endSessions(tx, { accountId: id })
+        return [...(await endTokens(tx, id)), ...(await endSessions(tx, { accountId: id }))]
       })
     },
 

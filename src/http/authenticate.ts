@@ -1,33 +1,54 @@
 import type { onRequestHookHandler } from 'fastify'
+import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Identity, Sessions } from '../accounts/sessions.ts'
+import type { Authenticate } from '../contract/bind.ts'
+import { addressOf } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 
 /** A JWT in compact form, so that nothing else is kept or verified. */
-const BEARER = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
+const SESSION_TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
+
+const APPLICATION_TOKEN = /^Bearer +(rst_\w+)$/i
 
 /**
- * Finds out who shows the token of a request, before anything else of it is looked at. A session that is
- * known is found without waiting, which is why this is no async function: nearly every request takes that
- * way.
+ * Finds out who shows the token of a request, before anything else of it is looked at. A session or a token
+ * that is known is found without waiting, which is why this is no async function: nearly every request takes
+ * that way.
  */
-export function authenticate(sessions: Sessions): onRequestHookHandler {
-  return (request, _reply, done) => {
-    const accept = (identity: Identity) => {
+export const authenticate =
+  (sessions: Sessions, applicationTokens: ApplicationTokens): Authenticate =>
+  ({ takesApplicationTokens }): onRequestHookHandler =>
+  (request, _reply, done) => {
+    const acceptSession = (identity: Identity) => {
       request.identity = identity
+      request.account = identity.session
       done()
     }
+    const acceptToken = (account: typeof request.account) => {
+      request.account = account
+      done(takesApplicationTokens ? undefined : insufficientScope())
+    }
+    const { authorization = '' } = request.headers
     try {
-      const identity = sessions.identify(tokenOf(request.headers.authorization))
-      if (identity instanceof Promise) identity.then(accept).catch(done)
-      else accept(identity)
+      const [, sessionToken] = SESSION_TOKEN.exec(authorization) ?? []
+      if (sessionToken) return whenKnown(sessions.identify(sessionToken), acceptSession, done)
+      const [, applicationToken] = APPLICATION_TOKEN.exec(authorization) ?? []
+      if (!applicationToken)
+        throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
+      const owner = applicationTokens.identify(applicationToken, () => addressOf(request))
+      whenKnown(owner, acceptToken, done)
     } catch (error) {
       done(error as Error)
     }
   }
+
+function whenKnown<T>(value: T | Promise<T>, accept: (value: T) => void, done: (error: Error) => void): void {
+  if (value instanceof Promise) value.then(accept).catch(done)
+  else accept(value)
 }
 
-function tokenOf(authorization: string | undefined): string {
-  const [, token] = BEARER.exec(authorization ?? '') ?? []
-  if (!token) throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
-  return token
-}
+const insufficientScope = () =>
+  new Problem(
+    'insufficient_scope',
+    'An application token sends messages and asks for their state. For everything else log in.',
+  )

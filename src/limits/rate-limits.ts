@@ -17,6 +17,8 @@ const limits = {
   renewals: { burst: 100, everyMs: 1_000, code: 'rate_limited' },
   /** Looking at or changing the block list. */
   blocks: { burst: 60, everyMs: 500, code: 'rate_limited' },
+  /** Looking at, making or revoking application tokens. */
+  tokens: { burst: 200, everyMs: 500, code: 'rate_limited' },
 } as const satisfies Record<string, Rate & { code: ProblemCode }>
 
 type Limit = keyof typeof limits

@@ -31,6 +31,9 @@ export async function openSqlite(
     openSession: write('openSession'),
     extendSession: write('extendSession'),
     endSession: write('endSession'),
+    createToken: write('createToken'),
+    revokeToken: write('revokeToken'),
+    noteTokenUse: write('noteTokenUse'),
     block: write('block'),
     unblock: write('unblock'),
     commit: write('commit'),
@@ -41,6 +44,8 @@ export async function openSqlite(
     findSession: read('findSession'),
     lastLoginFrom: read('lastLoginFrom'),
     findMessage: read('findMessage'),
+    listTokens: read('listTokens'),
+    findToken: read('findToken'),
     isBlocked: read('isBlocked'),
     listBlocks: read('listBlocks'),
     ping: async () => {

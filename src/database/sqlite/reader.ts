@@ -1,15 +1,18 @@
 import type SqliteFile from 'better-sqlite3'
 import type {
   Account,
+  ApplicationToken,
   Block,
   Database,
   MessageRecord,
   OwnedSession,
+  OwnedToken,
   Page,
   PageSize,
   ReadFrom,
   StoredMessage,
 } from '../database.ts'
+import { type NullableDates, withoutNulls } from '../token-dates.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
@@ -22,6 +25,8 @@ export type ReadVerbs = Pick<
   | 'findSession'
   | 'findAccount'
   | 'lastLoginFrom'
+  | 'listTokens'
+  | 'findToken'
   | 'isBlocked'
   | 'listBlocks'
   | 'ping'
@@ -102,6 +107,16 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
             expires_at AS expiresAtMs, session.acknowledged_seq AS acknowledgedSeq, offered_seq AS offeredSeq
        FROM session JOIN account ON account.id = account_id WHERE session.id = ?`,
   )
+  const tokensOf = connection.prepare<[accountId: number], NullableDates<ApplicationToken>>(
+    `SELECT id, name, created_at AS createdAtMs, expires_at AS expiresAtMs, last_used_at AS lastUsedAtMs
+       FROM application_token WHERE account_id = ? ORDER BY created_at, id`,
+  )
+  const tokenByHash = connection.prepare<[hash: Uint8Array], NullableDates<OwnedToken>>(
+    `SELECT application_token.id, account_id AS accountId, username, expires_at AS expiresAtMs,
+            last_used_at AS lastUsedAtMs
+       FROM application_token JOIN account ON account.id = account_id
+      WHERE hash = ? AND deleted_at IS NULL`,
+  )
   const accountByName = connection.prepare<[username: string], Account & { lastSeenAtMs: number | null }>(
     `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
             created_at AS createdAtMs, last_seen_at AS lastSeenAtMs
@@ -138,6 +153,11 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     lastLoginFrom: async (username, addresses) => {
       const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
       return found.length > 0 ? Math.max(...found) : undefined
+    },
+    listTokens: async (accountId) => tokensOf.all(accountId).map(withoutNulls),
+    findToken: async (hash) => {
+      const row = tokenByHash.get(hash)
+      return row && withoutNulls(row)
     },
     isBlocked: async (accountId, blockedId) => blockOf.get(accountId, blockedId) !== undefined,
     listBlocks: async (accountId) => blocksOf.all(accountId),
