@@ -36,9 +36,10 @@ export function bind(
       handler: handler as RouteHandlerMethod,
     }
     if (operation.takesText)
-      void app.register(async (scope) => {
+      app.register((scope, _options, done) => {
         acceptText(scope)
         scope.route(route)
+        done()
       })
     else app.route(route)
   }

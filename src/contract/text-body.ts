@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts'
  * be here.
  */
 const MEDIA_TYPE =
-  /^(?:(?:text\/plain|application\/x-www-form-urlencoded)\s*(?:;\s*charset="?utf-8"?\s*)?)?$/i
+  /^(?:(?:text\/plain|application\/x-www-form-urlencoded)\s*(?:;\s*charset="?utf-?8"?\s*)?)?$/i
 
 /**
  * Reads bodies that are text, as they are: nothing is decoded, trimmed or replaced. Bytes that are not UTF-8
