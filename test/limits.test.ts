@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TokenBuckets } from '../src/limits/token-buckets.ts'
-import { Client, range } from './support/client.ts'
+import { Client, Person, range } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
 import type { Answer } from './support/contract-check.ts'
 import { startServer } from './support/servers.ts'
@@ -22,13 +22,18 @@ function assertLimited({ status, headers, body }: Answer, code: string, secondsM
 const count = (answers: Answer[], status: number) =>
   answers.filter((answer) => answer.status === status).length
 
-test('what an account sends is limited, and nobody else is', async (t) => {
+test('what an account sends is limited, whichever of its tokens it has, and nobody else is', async (t) => {
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
+  const { token } = (await ada.request('POST', '/v1/me/tokens', { body: { name: 'a device' } })).body
+  const device = new Person(client, 'ada', token, 0)
+
   // The clock stands still, so that nobody is allowed more meanwhile, however long this takes.
   stillClock(t)
-  const answers = await Promise.all(range(1, SENDS + 50).map((i) => ada.send('grace', `message ${i}`)))
+  const answers = await Promise.all(
+    range(1, SENDS + 50).map((i) => (i % 2 === 0 ? ada : device).send('grace', `message ${i}`)),
+  )
 
   assert.equal(count(answers, 201), SENDS)
   const limited = answers.filter(({ status }) => status !== 201)

@@ -7,7 +7,10 @@ import type { Address } from '../limits/address.ts'
 import { invalidToken, Problem, sessionEnded } from '../problems.ts'
 import type { Lease } from './sessions.ts'
 
-/** Tokens kept in memory, so that a send costs no look into the store. Above it the least recently used makes room. */
+/**
+ * Tokens kept in memory, so that a send costs no look into the store. Above it the least recently used makes
+ * room.
+ */
 const REMEMBERED_MAX = 10_000
 
 /** A use is written once an hour: often enough to know which tokens are in use. */
@@ -16,8 +19,9 @@ const NOTE_USE_EVERY_MS = 3_600_000
 const SECRET_BYTES = 32
 
 /**
- * The prefix tells people and secret scanners what this is. The last eight digits are a CRC-32 of the secret, so
- * that a mistyped or cut token is refused without a look into the store. Anybody can compute it: it is no proof.
+ * The prefix tells people and secret scanners what this is. The last eight digits are a CRC-32 of the secret,
+ * so that a mistyped or cut token is refused without a look into the store. Anybody can compute it: it is no
+ * proof.
  */
 const FORM = /^rst_([0-9a-f]{64})([0-9a-f]{8})$/
 
@@ -48,7 +52,7 @@ export class ApplicationTokens {
     max: REMEMBERED_MAX,
     dispose: ({ id }) => this.#tokenById.delete(id),
   })
-  /** How often tokens were forgotten. What was read from the store before the last time may be over by now. */
+  /** How often tokens were forgotten. What was read before the last time may be over by now. */
   #forgets = 0
 
   /** @param lease undefined when this process alone ends tokens */
@@ -166,8 +170,8 @@ function isIntact(token: string): boolean {
 }
 
 /**
- * What the store has of a token. It has 256 random bits, so nobody finds it by trying: a slow hash, as passwords
- * need, would protect nothing more, and cost every look-up.
+ * What the store has of a token. It has 256 random bits, so nobody finds it by trying: a slow hash, as
+ * passwords need, would protect nothing more, and cost every look-up.
  */
 const hashOf = (token: string) => Uint8Array.from(createHash('sha256').update(token).digest())
 

@@ -18,8 +18,8 @@ export interface Database extends TokenStore {
    */
   changePassword(account: Proven, passwordHash: string, keptSessionId: string): Promise<string[] | undefined>
   /**
-   * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon after.
-   * Resolves with the ids that ended, of both.
+   * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon
+   * after. Resolves with the ids that ended, of both.
    */
   deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
 

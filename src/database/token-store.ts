@@ -2,9 +2,9 @@ import type { Owner } from './database.ts'
 
 /** What the domain asks of a store of application tokens. */
 export interface TokenStore {
-  /** Adds an application token. Where the account has as many as it may, those that have expired make room. */
+  /** Adds an application token. When there is no room, those that have expired make some. */
   createToken(token: NewApplicationToken): Promise<TokenOutcome>
-  /** The application tokens of an account, also those that have expired, in the order in which they were made. */
+  /** The application tokens of an account, the oldest first, also those that have expired. */
   listTokens(accountId: number): Promise<ApplicationToken[]>
   /** The application token with that hash and its owner, unless it was revoked. */
   findToken(hash: Uint8Array): Promise<OwnedToken | undefined>

@@ -33,8 +33,8 @@ const CONFIRMATIONS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 const REGISTRATIONS_FROM_ADDRESS: Rate = { burst: 20, everyMs: 6 * MINUTE_MS }
 
 /**
- * Application tokens from one address that nobody has: each is looked up in the store. Those of requests side by
- * side count as well, up to a minute.
+ * Application tokens from one address that nobody has: each is looked up in the store. Those of requests side
+ * by side count as well, up to a minute.
  */
 const UNKNOWN_TOKENS_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
 

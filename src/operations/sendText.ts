@@ -1,7 +1,7 @@
 import type { Handler } from '../contract/handler.ts'
 import type { sendFrom } from './send.ts'
 
-/** POST /v1/users/{username}/messages: the whole body is the text, so that `curl -d` is all that a script needs. */
+/** POST /v1/users/{username}/messages: the whole body is the text, so a script needs only `curl -d`. */
 export const sendText =
   (send: ReturnType<typeof sendFrom>): Handler<'sendText'> =>
   (request, reply) =>

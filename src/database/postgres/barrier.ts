@@ -77,7 +77,7 @@ export class Barrier {
   }
 }
 
-/** The verbs that end sessions and application tokens, which are dead at every node when these have resolved. */
+/** The verbs that end sessions and tokens, which are dead at every node when these have resolved. */
 export function endEverywhere(verbs: Endings, barrier: Barrier): Endings {
   const known = async (ended: string[] | undefined) => {
     if (ended && ended.length > 0) await barrier.pass()
