@@ -45,10 +45,8 @@ describe('npm run move', () => {
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(
-      stdout,
-      /account 4, session 3, application_token 2, known_address 3, block 1, message 251, restored_range 0, idempotency_key 1\.\n$/,
-    )
+    assert.match(stdout, /block 1, message 251, restored_range 0, idempotency_key 1\.\n$/)
+    assert.match(stdout, /account 4, session 3, application_token 2, known_address 3,/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
