@@ -1,4 +1,4 @@
-import type { onRequestHookHandler } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Identity, Sessions } from '../accounts/sessions.ts'
 import type { Authenticate } from '../contract/bind.ts'
@@ -17,32 +17,39 @@ const APPLICATION_TOKEN = /^Bearer +(rst_\w+)$/i
  */
 export const authenticate =
   (sessions: Sessions, applicationTokens: ApplicationTokens): Authenticate =>
-  ({ takesApplicationTokens }): onRequestHookHandler =>
-  (request, _reply, done) => {
-    const acceptSession = (identity: Identity) => {
-      request.identity = identity
-      request.account = identity.session
-      done()
+  ({ takesApplicationTokens }) => {
+    const acceptToken = (request: FastifyRequest, done: Done) => {
+      const [, token] = APPLICATION_TOKEN.exec(request.headers.authorization ?? '') ?? []
+      if (!token) throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
+      const accept = (account: FastifyRequest['account']) => {
+        request.account = account
+        done(takesApplicationTokens ? undefined : insufficientScope())
+      }
+      whenKnown(
+        applicationTokens.identify(token, () => addressOf(request)),
+        accept,
+        done,
+      )
     }
-    const acceptToken = (account: typeof request.account) => {
-      request.account = account
-      done(takesApplicationTokens ? undefined : insufficientScope())
-    }
-    const { authorization = '' } = request.headers
-    try {
-      const [, sessionToken] = SESSION_TOKEN.exec(authorization) ?? []
-      if (sessionToken) return whenKnown(sessions.identify(sessionToken), acceptSession, done)
-      const [, applicationToken] = APPLICATION_TOKEN.exec(authorization) ?? []
-      if (!applicationToken)
-        throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
-      const owner = applicationTokens.identify(applicationToken, () => addressOf(request))
-      whenKnown(owner, acceptToken, done)
-    } catch (error) {
-      done(error as Error)
+    return (request, _reply, done) => {
+      const accept = (identity: Identity) => {
+        request.identity = identity
+        request.account = identity.session
+        done()
+      }
+      try {
+        const [, token] = SESSION_TOKEN.exec(request.headers.authorization ?? '') ?? []
+        if (token) whenKnown(sessions.identify(token), accept, done)
+        else acceptToken(request, done)
+      } catch (error) {
+        done(error as Error)
+      }
     }
   }
 
-function whenKnown<T>(value: T | Promise<T>, accept: (value: T) => void, done: (error: Error) => void): void {
+type Done = (error?: Error) => void
+
+function whenKnown<T>(value: T | Promise<T>, accept: (value: T) => void, done: Done): void {
   if (value instanceof Promise) value.then(accept).catch(done)
   else accept(value)
 }
