@@ -182,12 +182,14 @@ describe('an application token', () => {
     const { url, database } = await server()
     const { ada } = await adaAndBob({ url })
 
-    const answers = await Promise.all(range(1, 101).map((n) => createToken(ada, { name: `${n}` })))
+    // A few at once: each waits for the others of its account.
+    for (const _ of range(1, 33)) await Promise.all(range(1, 3).map(() => createToken(ada)))
+    const answers = await Promise.all(range(1, 3).map(() => createToken(ada)))
 
     const refused = answers.filter(({ status }) => status !== 201)
     assert.deepEqual(
       refused.map(({ status, body }) => [status, body.code]),
-      [[409, 'too_many_tokens']],
+      Array.from({ length: 2 }, () => [409, 'too_many_tokens']),
     )
     const { id } = answers.find(({ status }) => status === 201)?.body ?? {}
     const set = 'UPDATE application_token SET expires_at = created_at WHERE id = ?'
