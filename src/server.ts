@@ -1,6 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
+import { ApplicationTokens } from './accounts/application-tokens.ts'
 import { Blocks } from './accounts/blocks.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
 import { OwnSessions } from './accounts/own-sessions.ts'
@@ -80,16 +81,17 @@ export async function createServer(
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
   const lease = shared && new Lease()
   const sessions = new Sessions(database, tokens, presence, config, clock, lease)
-  const nodes = lease && new Nodes(shared, waiters, sessions, lease, app.log)
+  const accountLimits = new AccountLimits(config.rateLimits === 'on')
+  const applicationTokens = new ApplicationTokens(database, accountLimits, clock, lease)
+  const nodes = lease && new Nodes(shared, waiters, sessions, applicationTokens, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
   const inbox = new Inbox(database, waiters, history, config, budget, nodes)
-  const accounts = new Accounts(database, new Passwords(passwordCost), sessions, clock)
+  const accounts = new Accounts(database, new Passwords(passwordCost), sessions, applicationTokens, clock)
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const limits = new RateLimits(config.rateLimits === 'on')
-  const accountLimits = new AccountLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const stopRetention = startRetention(database, config, history, onFault)
 
@@ -100,13 +102,14 @@ export async function createServer(
     disk,
     sessions,
     ownSessions,
+    applicationTokens,
     inbox,
     presence,
     limits,
     accountLimits,
     database,
   }
-  bind(app, contract, handlers(parts), authenticate(sessions))
+  bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
   closeGracefully(
     app,
     () => waiters.close(),

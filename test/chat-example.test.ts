@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { type ChatOptions, startChat } from './support/chats.ts'
-import { Client } from './support/client.ts'
+import { adaAndBob, Client, range } from './support/client.ts'
+import { scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
+import { notify } from './support/notices.ts'
 import { shareServer, startServer } from './support/servers.ts'
+import { forgedApplicationToken } from './support/tokens.ts'
 
 const NASTY = [
   'She said "hi", it\'s $HOME, `date`, %s and \\n.',
@@ -12,9 +17,9 @@ const NASTY = [
   '{"body": "not JSON"}',
 ].join('\n')
 
-describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
-  const server = shareServer()
+const server = shareServer()
 
+describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
   it('carries quotes, newlines, backslashes and emoji both ways, unchanged', async (t) => {
     const { url } = await server()
     const bob = await new Client({ url }).join('bob-of-quotes')
@@ -212,6 +217,97 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     ])
   })
 })
+
+describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
+  it('sends for eight devices of one account at once, and disturbs neither its phone nor its mail', async (t) => {
+    const { url } = await server()
+    const { ada: owner, bob: phone } = await adaAndBob({ url })
+    const unread = await owner.sendMany(phone, 2)
+    const tokens = await Promise.all(range(1, 4).map(() => phone.createToken()))
+
+    const runs = await Promise.all(
+      range(1, 8).map((n) => {
+        const env = { RESTANTE_URL: url, RESTANTE_TOKEN: tokens[n % 4]?.token ?? '' }
+        return notify(t, { args: [owner.username, `device ${n}`], env })
+      }),
+    )
+
+    assert.deepEqual(
+      runs.filter(({ code }) => code !== 0),
+      [],
+    )
+    const { messages } = (await owner.poll({ wait: 0 })).body
+    assert.deepEqual(
+      bodiesOf(messages).sort(),
+      range(1, 8).map((n) => `device ${n}`),
+    )
+    assert.equal((await owner.user(phone)).body.online, false)
+    assert.equal((await owner.status(unread[1] ?? '')).body.state, 'stored')
+    const mail = (await phone.poll({ wait: 0 })).body.messages
+    assert.deepEqual(
+      mail.map(({ id }: { id: string }) => id),
+      unread,
+    )
+  })
+
+  it('sends once what it has to repeat, waits as it is told, and shows its token to nobody', async (t) => {
+    const { url } = await server()
+    const { ada, bob } = await adaAndBob({ url })
+    const way = await startLossyWay(t, url)
+    way.losses.push(
+      { request: /messages/, loss: 'connection' },
+      { request: /messages/, loss: { status: 503, retryAfterSeconds: 3 } },
+    )
+    const folder = scratchFolder(t)
+    const { token } = await ada.createToken()
+    writeFileSync(join(folder, 'token'), token)
+    // As `ps` would show it.
+    const spy = `#!/bin/sh\nprintf '%s\\n' "$@" >>'${folder}/args'\nPATH=\${PATH#*:} exec curl "$@"\n`
+    writeFileSync(join(folder, 'curl'), spy, { mode: 0o755 })
+    const text = '@home: "50 %" of $HOME\\n\n'
+
+    const { code, said } = await notify(t, {
+      args: [bob.username],
+      env: { RESTANTE_URL: way.url, RESTANTE_TOKEN_FILE: join(folder, 'token') },
+      input: text,
+      folder,
+    })
+
+    assert.deepEqual([code, said], [0, ''])
+    assert.deepEqual(bodiesOf((await bob.poll({ wait: 0 })).body.messages), [text])
+    assert.equal(new Set(way.requests.map(({ key }) => key)).size, 1)
+    const [, second, third] = way.requests.map(({ atMs }) => atMs)
+    assert.ok((third ?? 0) - (second ?? 0) >= 3_000)
+    const args = readFileSync(join(folder, 'args'), 'utf8')
+    assert.match(args, /Idempotency-Key/)
+    assert.ok(!args.includes('rst_'))
+  })
+
+  it('says so, and exits with another number than 0, when it has not sent', async (t) => {
+    const { url } = await server()
+    const { ada } = await adaAndBob({ url })
+    const env = { RESTANTE_URL: url, RESTANTE_TOKEN: (await ada.createToken()).token }
+    const gone = await startLossyWay(t, url)
+    gone.losses.push({ request: /messages/, loss: { status: 503, retryAfterSeconds: 120 } })
+    for (const [args, more, reason] of [
+      [['nobody', 'text'], {}, /404 There is nobody/],
+      [[ada.username, ''], {}, /400/],
+      [[ada.username, 'text'], { RESTANTE_TOKEN: forgedApplicationToken() }, /401/],
+      [[ada.username, 'text'], { RESTANTE_TOKEN: '' }, /Set RESTANTE_TOKEN/],
+      [[ada.username, 'text'], { RESTANTE_TOKEN: 'a"\nurl = "b' }, /not an application token/],
+      [[ada.username, 'text'], { RESTANTE_URL: 'http://127.0.0.1:1', RESTANTE_PATIENCE: '0' }, /000/],
+      [[ada.username, 'text'], { RESTANTE_URL: gone.url, RESTANTE_PATIENCE: '100' }, /503/],
+      [['../me'], {}, /Nobody can have the name/],
+      [[], {}, /Usage/],
+    ] as const) {
+      const { code, said } = await notify(t, { args: [...args], env: { ...env, ...more } })
+      assert.notEqual(code, 0, said)
+      assert.match(said, reason)
+    }
+  })
+})
+
+const bodiesOf = (messages: { body: string }[]) => messages.map(({ body }) => body)
 
 /** Two people greet each other and leave. The options are those of the first. */
 async function talk(t: TestContext, url: string, one: string, other: string, options: ChatOptions = {}) {

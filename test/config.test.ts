@@ -401,6 +401,12 @@ test('the log has no token, password, body or secret in it, at no level', async 
   await ada.send('ada', body, key)
   await ada.send('ada', `${body}!`, key)
   await ada.send('nobody', body)
+  const { id, token: device } = (await ada.request('POST', '/v1/me/tokens', { body: { name: body } })).body
+  for (const path of ['/v1/users/ada/messages', '/v1/users/nobody/messages', '/v1/logout'])
+    await client.post(path, body, { token: device, headers: { 'content-type': 'text/plain' } })
+  await client.post('/v1/users/ada/messages', unreadable, { token: device })
+  await ada.request('DELETE', `/v1/me/tokens/${id}`)
+  await client.get(`/v1/messages/${id}`, { token: device })
   await ada.poll({ wait: 0 })
   await ada.poll({ after: 99 })
   for (const malformed of [
@@ -421,7 +427,8 @@ test('the log has no token, password, body or secret in it, at no level', async 
   const log = JSON.stringify(server.logs) + errors
   assert.ok(server.logs.length > 20, 'nothing was logged')
   assert.match(log, /"reqId"/)
-  for (const told of [password, next, guess, body, key, unreadable, secret, token, renewed, '$argon2id$'])
+  const tokens = [token, renewed, device, device.slice(-8)]
+  for (const told of [password, next, guess, body, key, unreadable, secret, ...tokens, '$argon2id$'])
     assert.ok(!log.includes(told), `the log tells ${told}`)
   for (const part of [token, renewed].map((whole: string) => whole.split('.')[2] ?? ''))
     assert.ok(!log.includes(part), 'the log tells the signature of a token')

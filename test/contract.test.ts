@@ -36,7 +36,7 @@ test('the contract is bound whole', async (t) => {
     operations.map(({ operationId }) => [operationId, async () => ({})]),
   ) as unknown as Handlers
   const bindTo = (contract: ReturnType<typeof readContract>, to: Handlers) => () =>
-    bind(Fastify({ exposeHeadRoutes: false }), contract, to, () => {})
+    bind(Fastify({ exposeHeadRoutes: false }), contract, to, () => () => {})
 
   await t.test('when every operation has a handler and every handler an operation', () => {
     assert.doesNotThrow(bindTo(readContract(), handlers))

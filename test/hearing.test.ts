@@ -350,11 +350,15 @@ function startNode(t: TestContext) {
       for (const id of ids) waiters.endSession({ id, username })
     },
   }
+  const applicationTokens = { forgetAll: () => {}, forget: () => {} }
   const say = (level: string) => (message: string) => {
     node.said.push(`${level} ${message}`)
   }
   const lease = new Lease()
-  const nodes = new Nodes(database, waiters, sessions, lease, { warn: say('warn'), info: say('info') })
+  const nodes = new Nodes(database, waiters, sessions, applicationTokens, lease, {
+    warn: say('warn'),
+    info: say('info'),
+  })
   t.after(async () => {
     waiters.close()
     await nodes.stop()

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TokenBuckets } from '../src/limits/token-buckets.ts'
-import { Client, range } from './support/client.ts'
+import { adaAndBob, Client, Person, range } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
 import type { Answer } from './support/contract-check.ts'
-import { startServer } from './support/servers.ts'
-import { claimsOf } from './support/tokens.ts'
+import { shareServer, startServer } from './support/servers.ts'
+import { claimsOf, forgedApplicationToken } from './support/tokens.ts'
 
 /** What the service allows, as src/limits/rate-limits.ts has it. */
 const SENDS = 500
 const IDLE_POLLS = 30
 
 const ON = { RATE_LIMITS: 'on' }
+const UNKNOWN_TOKENS = 100
+
+const server = shareServer(ON)
 
 function assertLimited({ status, headers, body }: Answer, code: string, secondsMax: number) {
   assert.deepEqual([status, body.code], [429, code])
@@ -22,13 +25,18 @@ function assertLimited({ status, headers, body }: Answer, code: string, secondsM
 const count = (answers: Answer[], status: number) =>
   answers.filter((answer) => answer.status === status).length
 
-test('what an account sends is limited, and nobody else is', async (t) => {
+test('what an account sends is limited, whichever of its tokens it has, and nobody else is', async (t) => {
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
+  const { token } = await ada.createToken()
+  const device = new Person(client, 'ada', token, 0)
+
   // The clock stands still, so that nobody is allowed more meanwhile, however long this takes.
   stillClock(t)
-  const answers = await Promise.all(range(1, SENDS + 50).map((i) => ada.send('grace', `message ${i}`)))
+  const answers = await Promise.all(
+    range(1, SENDS + 50).map((i) => (i % 2 === 0 ? ada : device).send('grace', `message ${i}`)),
+  )
 
   assert.equal(count(answers, 201), SENDS)
   const limited = answers.filter(({ status }) => status !== 201)
@@ -51,8 +59,8 @@ test('looking at the own account and changing it are limited, each by itself', a
   assertLimited(looks.find(({ status }) => status === 429) as Answer, 'rate_limited', 1)
 })
 
-test('polls that show the same cursor again without waiting are limited, those that wait are not', async (t) => {
-  const client = new Client(await startServer(t, ON))
+test('polls that show the same cursor again without waiting are limited, those that wait are not', async () => {
+  const client = new Client(await server())
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
   const answers = await Promise.all(range(1, IDLE_POLLS + 20).map(() => ada.poll({ after: 0, wait: 0 })))
@@ -66,6 +74,24 @@ test('polls that show the same cursor again without waiting are limited, those t
     await grace.send('ada', 'Something new')
     assert.equal((await ada.poll({ after, wait: 0 })).status, 200, 'a cursor that moves on is no idle poll')
   }
+})
+
+test('application tokens that nobody has are limited by address, and those in use go on there', async (t) => {
+  const { client, ada, bob } = await adaAndBob(await server())
+  const [known, unknown] = [await ada.createToken(), await ada.createToken()]
+  await client.sendText(known.token, bob, 'from now on it is in memory')
+  stillClock(t)
+
+  for (const n of range(1, UNKNOWN_TOKENS)) {
+    const { status, body } = await client.sendText(forgedApplicationToken(n), bob, 'forged')
+    assert.deepEqual([status, body.code], [401, 'invalid_token'])
+  }
+
+  assertLimited(await client.sendText(forgedApplicationToken(0), bob, 'forged'), 'rate_limited', 1)
+  assertLimited(await client.sendText(unknown.token, bob, 'not in memory'), 'rate_limited', 1)
+  assert.equal((await client.sendText(`${known.token.slice(0, -1)}x`, bob, 'mistyped')).status, 401)
+  assert.equal((await client.sendText(known.token, bob, 'as before')).status, 201)
+  assert.equal((await ada.send(bob, 'as before')).status, 201)
 })
 
 test('RATE_LIMITS=off lets everything pass', async (t) => {

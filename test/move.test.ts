@@ -37,20 +37,24 @@ describe('npm run move', () => {
     const eve = await new Client(old).join('eve')
     await ada.block(eve)
     const { blocks } = (await ada.blocks()).body
+    const [device, expired] = [{ name: 'device' }, { name: 'expired', expiresIn: 3_600 }]
+    const { token } = (await ada.request('POST', '/v1/me/tokens', { body: device })).body
+    await ada.request('POST', '/v1/me/tokens', { body: expired })
+    const { tokens } = (await ada.request('GET', '/v1/me/tokens')).body
     await old.stop()
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(
-      stdout,
-      /account 4, session 3, known_address 3, block 1, message 251, restored_range 0, idempotency_key 1\.\n$/,
-    )
+    assert.match(stdout, /block 1, message 251, restored_range 0, idempotency_key 1\.\n$/)
+    assert.match(stdout, /account 4, session 3, application_token 2, known_address 3,/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
     assert.deepEqual((await bobThere.user(ada)).body, user)
     assert.deepEqual((await adaThere.blocks()).body.blocks, blocks)
     assert.equal((await at(node, eve).send(ada, 'refused')).body.code, 'blocked')
+    assert.deepEqual((await adaThere.request('GET', '/v1/me/tokens')).body.tokens, tokens)
+    assert.equal((await new Client(node).get(`/v1/messages/${ids[0]}`, { token })).status, 200)
     const { body } = await adaThere.poll({ wait: 0, limit: 500 })
     assert.deepEqual(seqsOf(body.messages), range(4, 251))
     assert.deepEqual(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
-import { Client, newName, type Person, range, seqsOf } from './support/client.ts'
+import { Client, newName, Person, range, seqsOf } from './support/client.ts'
 import { DatabaseWay } from './support/database-way.ts'
 import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
@@ -156,20 +156,26 @@ describe('two nodes that hear each other', () => {
 })
 
 describe('a node whose notifications are swallowed', () => {
-  it('serves no session that ended elsewhere, acknowledges nothing for it, and ends its polls', async (t) => {
+  it('serves no session or application token that ended elsewhere, acknowledges nothing for it, and ends its polls', async (t) => {
     const { one, silent, database, silence } = await pairWithSilent(t)
     const ada = await new Client(silent).join('ada')
     await ada.sendMany(ada, 1)
     const bob = await new Client(silent).join('bob')
+    const carol = await new Client(silent).join('carol')
+    const { id, token } = (await carol.request('POST', '/v1/me/tokens', { body: { name: 'device' } })).body
+    const device = new Person(new Client(silent), 'carol', token, 0)
+    assert.equal((await device.send(ada, 'in time')).status, 201)
     const poll = await park(t, bob, 'wait=55')
     silence()
 
-    const ended = [at(one, ada).logout(), at(one, bob).logout()]
+    const revoked = at(one, carol).request('DELETE', `/v1/me/tokens/${id}`)
+    const ended = [at(one, ada).logout(), at(one, bob).logout(), revoked]
     for (const { status } of await Promise.all(ended)) assert.equal(status, 204)
     const answeredMs = performance.now()
 
     for (const answer of [await ada.send(ada, 'late'), await ada.poll({ after: 1, wait: 0 })])
       assert.deepEqual([answer.status, answer.body.code], [401, 'session_ended'])
+    assert.equal((await device.send(ada, 'late')).body.code, 'invalid_token')
     assert.equal(await acknowledgedSeq(database, ada), 0)
     assert.equal((await poll.answer()).body.code, 'session_ended')
     assert.ok(performance.now() - answeredMs < 2_000, 'the parked poll ends about then, too')

@@ -38,6 +38,15 @@ test('a message', async (t) => {
     const { body } = await grace.poll({ wait: 0 })
 
     assert.deepEqual(bodiesOf(body.messages), Object.values(TEXTS))
+  })
+
+  await t.test('does so too when it is the whole body of its request', async () => {
+    for (const text of Object.values(TEXTS))
+      assert.equal((await client.sendText(ada.token, 'grace', text)).status, 201, text)
+
+    const { body } = await grace.poll({ after: Object.keys(TEXTS).length, wait: 0 })
+
+    assert.deepEqual(bodiesOf(body.messages), Object.values(TEXTS))
     await grace.acknowledge(body.cursor)
   })
 

@@ -1,9 +1,11 @@
-/** What is kept in memory of sessions is bounded, and what is in use stays. */
+/** What is kept in memory of sessions and application tokens is bounded, and what is in use stays. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, it, test } from 'node:test'
+import { ApplicationTokens } from '../src/accounts/application-tokens.ts'
 import { Sessions } from '../src/accounts/sessions.ts'
 import { Tokens } from '../src/accounts/tokens.ts'
 import { range } from './support/client.ts'
+import { forgedApplicationToken } from './support/tokens.ts'
 
 const REMEMBERED_MAX = 100_000
 
@@ -64,5 +66,68 @@ test('sessions in memory', async (t) => {
     const [one, other] = await Promise.all([session('twice'), session('twice')])
     assert.equal(one, other)
     assert.equal(reads.get('twice'), 1)
+  })
+})
+
+describe('application tokens in memory', () => {
+  const owner = { accountId: 1, username: 'ada' }
+  const address = () => ({ key: '127.0.0.1', network: undefined })
+  const setUp = (lease?: { holds: boolean }) => {
+    const looked: string[] = []
+    const state = { onFind: async () => {}, looked, found: true, uses: 0 }
+    const database: ConstructorParameters<typeof ApplicationTokens>[0] = {
+      createToken: async () => 'created',
+      listTokens: async () => [],
+      revokeToken: async () => true,
+      noteTokenUse: async () => {
+        state.uses += 1
+      },
+      findToken: async (hash) => {
+        const id = Buffer.from(hash).toString('hex')
+        looked.push(id)
+        const found = state.found
+        await state.onFind()
+        return found ? { ...owner, id, expiresAtMs: undefined, lastUsedAtMs: undefined } : undefined
+      },
+    }
+    const limits = { findToken: <T>(_: unknown, find: () => Promise<T>) => find() }
+    return Object.assign(state, { tokens: new ApplicationTokens(database, limits, Date.now, lease) })
+  }
+
+  it('are looked up once, and their use is written once', async () => {
+    const state = setUp()
+    for (const _ of range(1, 100)) await state.tokens.identify(forgedApplicationToken(), address)
+    assert.deepEqual([state.looked.length, state.uses], [1, 1])
+  })
+
+  it('are not looked up when they are cut, mistyped or written in other letters', async () => {
+    const { tokens, looked } = setUp()
+    const good = forgedApplicationToken(10)
+    const typos = [good.slice(0, -1), `${good}0`, good.replace('a', 'b'), good.toUpperCase(), 'rst_', '']
+    for (const typo of typos) await assert.rejects(async () => tokens.identify(typo, address), /not one of/)
+    assert.deepEqual(looked, [])
+  })
+
+  it('are not remembered when they are revoked while they are looked up', async () => {
+    const state = setUp()
+    state.onFind = async () => {
+      state.found = false
+      state.tokens.forget([])
+    }
+    await state.tokens.identify(forgedApplicationToken(), address)
+    await assert.rejects(async () => state.tokens.identify(forgedApplicationToken(), address), /revoked/)
+  })
+
+  it('are not believed while the node hears nothing; those used least recently make room', async () => {
+    const lease = { holds: false }
+    const { tokens, looked } = setUp(lease)
+    for (const _ of range(1, 3)) await tokens.identify(forgedApplicationToken(), address)
+    assert.equal(looked.length, 3)
+    lease.holds = true
+    for (const n of range(1, 10_001)) await tokens.identify(forgedApplicationToken(n), address)
+    await tokens.identify(forgedApplicationToken(10_001), address)
+    assert.equal(looked.length, 3 + 10_001)
+    await tokens.identify(forgedApplicationToken(1), address)
+    assert.equal(looked.length, 3 + 10_002)
   })
 })

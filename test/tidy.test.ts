@@ -28,7 +28,13 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   inbox: { may: ['clock.ts', 'database/database.ts', 'problems.ts'], packages: /^$/ },
   nodes: {
-    may: ['accounts/sessions.ts', 'inbox', 'database/database.ts', 'database/shared-database.ts'],
+    may: [
+      'accounts/sessions.ts',
+      'accounts/application-tokens.ts',
+      'inbox',
+      'database/database.ts',
+      'database/shared-database.ts',
+    ],
     packages: /^$/,
   },
   limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },

@@ -44,6 +44,21 @@ CREATE TABLE "known_address" (
 
 ALTER TABLE "known_address" ADD CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
+CREATE TABLE "application_token" (
+    "id" TEXT NOT NULL,
+    "account_id" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "hash" BYTEA NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "expires_at" TIMESTAMP(3),
+    "last_used_at" TIMESTAMP(3),
+
+    CONSTRAINT "application_token_pkey" PRIMARY KEY ("id")
+);
+ALTER TABLE "application_token" ADD CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
+CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
+
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL,
     "is_backup" BOOLEAN NOT NULL,
@@ -72,3 +87,5 @@ BEGIN
   RETURN NULL;
 END
 $$;
+
+CREATE TRIGGER application_token_ended AFTER DELETE ON "application_token" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();

@@ -56,6 +56,19 @@ CREATE TABLE "known_address" (
     CONSTRAINT "known_address_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
+CREATE TABLE "application_token" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "account_id" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "hash" BLOB NOT NULL,
+    "created_at" DATETIME NOT NULL,
+    "expires_at" DATETIME,
+    "last_used_at" DATETIME,
+    CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
+CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
+
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL PRIMARY KEY,
     "is_backup" BOOLEAN NOT NULL,

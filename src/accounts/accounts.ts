@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Account, Database } from '../database/database.ts'
 import type { AccountChanges, InboxCounters } from '../database/own-account.ts'
 import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
+import type { ApplicationTokens } from './application-tokens.ts'
 import type { Caller } from './password-line.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -26,12 +27,20 @@ export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
   readonly #sessions: Sessions
+  readonly #applicationTokens: Pick<ApplicationTokens, 'forget'>
   readonly #clock: Clock
 
-  constructor(database: AccountDatabase, passwords: Passwords, sessions: Sessions, clock: Clock) {
+  constructor(
+    database: AccountDatabase,
+    passwords: Passwords,
+    sessions: Sessions,
+    applicationTokens: Pick<ApplicationTokens, 'forget'>,
+    clock: Clock,
+  ) {
     this.#database = database
     this.#passwords = passwords
     this.#sessions = sessions
+    this.#applicationTokens = applicationTokens
     this.#clock = clock
   }
 
@@ -102,7 +111,7 @@ export class Accounts {
   }
 
   /**
-   * Deletes the account with its inbox and sessions; its name is never given again.
+   * Deletes the account with its inbox, sessions and application tokens; its name is never given again.
    *
    * @throws Problem wrong_password, session_ended
    */
@@ -111,6 +120,7 @@ export class Accounts {
     const ended = await this.#database.deleteAccount(account, this.#clock())
     if (!ended) throw await this.#refusal(session)
     this.#sessions.forget(account.username, ended)
+    this.#applicationTokens.forget(ended)
   }
 
   async #confirm(session: Session, password: string, caller: Caller): Promise<Account> {

@@ -1,36 +1,47 @@
-import type { FastifyInstance, onRequestHookHandler, RouteHandlerMethod } from 'fastify'
+import type { FastifyInstance, onRequestHookHandler, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { Contract, Operation, Schema } from './document.ts'
 import type { Handlers } from './handler.ts'
+import { acceptText } from './text-body.ts'
 import { validatorCompiler } from './validation.ts'
+
+/** Gives what is run first for an operation that needs a token. */
+export type Authenticate = (operation: Operation) => onRequestHookHandler
 
 /**
  * Makes a route of every operation of the contract: authenticated, validated and serialised as it says there.
  *
- * @param authenticate run first for the operations that need a token
  * @throws Error when an operation has no handler, or a handler no operation
  */
 export function bind(
   app: FastifyInstance,
   { operations }: Contract,
   handlers: Handlers,
-  authenticate: onRequestHookHandler,
+  authenticate: Authenticate,
 ) {
   const unbound = new Map<string, unknown>(Object.entries(handlers))
   app.setValidatorCompiler(validatorCompiler())
   app.decorateRequest('identity')
+  app.decorateRequest('account')
 
   for (const operation of operations) {
     const handler = unbound.get(operation.operationId)
     if (!handler) throw new Error(`The operation ${operation.operationId} has no handler.`)
     unbound.delete(operation.operationId)
-    app.route({
+    const route: RouteOptions = {
       method: operation.methods,
       url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-      ...(operation.authenticated && { onRequest: authenticate }),
+      ...(operation.authenticated && { onRequest: authenticate(operation) }),
       ...(operation.body && { bodyLimit: bytesMax(operation.body) }),
       schema: routeSchema(operation),
       handler: handler as RouteHandlerMethod,
-    })
+    }
+    if (operation.takesText)
+      app.register((scope, _options, done) => {
+        acceptText(scope)
+        scope.route(route)
+        done()
+      })
+    else app.route(route)
   }
   for (const name of unbound.keys()) throw new Error(`The handler ${name} has no operation.`)
 }
@@ -87,15 +98,16 @@ function objectOf(parameters: Operation['parameters']): Schema {
 
 /** What is around the values of a body: names, punctuation, white space. */
 const BODY_BYTES_AROUND = 1_024
-/** A character outside the basic plane, written as two escapes of six bytes. */
-const CHARACTER_BYTES_MAX = 12
+/** A character outside the basic plane, written as two escapes of six bytes, or in UTF-8. */
+const CHARACTER_BYTES_MAX = { json: 12, text: 4 }
 /** Of a value without a `maxLength`: a number, a boolean, a name. */
 const SHORT_VALUE_LENGTH = 32
 
 /** How many bytes a valid body can have at the most; who sends more is refused before it fills the memory. */
-function bytesMax({ properties }: Schema): number {
+function bytesMax({ properties, maxLength: textMax }: Schema): number {
+  if (typeof textMax === 'number') return CHARACTER_BYTES_MAX.text * textMax
   const lengths = Object.values(properties as Record<string, { maxLength?: number }>).map(
     ({ maxLength = SHORT_VALUE_LENGTH }) => maxLength,
   )
-  return BODY_BYTES_AROUND + CHARACTER_BYTES_MAX * lengths.reduce((sum, length) => sum + length, 0)
+  return BODY_BYTES_AROUND + CHARACTER_BYTES_MAX.json * lengths.reduce((sum, length) => sum + length, 0)
 }

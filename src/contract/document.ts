@@ -26,9 +26,13 @@ export interface Operation {
   /** As in the contract: `/v1/users/{username}`. */
   path: string
   authenticated: boolean
+  /** Whether an application token does as well as a session's. */
+  takesApplicationTokens: boolean
   parameters: Parameter[]
-  /** The schema of the JSON body, where there is one. */
+  /** The schema of the body, where there is one. */
   body: Schema | undefined
+  /** Whether the body is text as it is, and not JSON. */
+  takesText: boolean
   responses: Record<string, Response>
 }
 
@@ -51,7 +55,7 @@ interface OpenApiOperation {
   operationId: string
   security?: Record<string, string[]>[]
   parameters?: Parameter[]
-  requestBody?: { content: { 'application/json': { schema: Schema } } }
+  requestBody?: { content: Partial<Record<'application/json' | 'text/plain', { schema: Schema }>> }
   responses: Record<string, Response>
 }
 
@@ -69,16 +73,22 @@ export function readContract(config: Config = readConfig({})): Contract {
   const { paths, security } = withoutRefs(document, document) as OpenApiDocument
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      operationId: operation.operationId,
-      method: method.toUpperCase(),
-      methods: methodsOf(method.toUpperCase(), operation.operationId),
-      path,
-      authenticated: (operation.security ?? security).length > 0,
-      parameters: operation.parameters ?? [],
-      body: operation.requestBody?.content['application/json'].schema,
-      responses: operation.responses,
-    })),
+    Object.entries(methods).map(([method, operation]) => {
+      const schemes = (operation.security ?? security).flatMap((scheme) => Object.keys(scheme))
+      const { 'application/json': json, 'text/plain': text } = operation.requestBody?.content ?? {}
+      return {
+        operationId: operation.operationId,
+        method: method.toUpperCase(),
+        methods: methodsOf(method.toUpperCase(), operation.operationId),
+        path,
+        authenticated: schemes.length > 0,
+        takesApplicationTokens: schemes.includes('applicationToken'),
+        parameters: operation.parameters ?? [],
+        body: (json ?? text)?.schema,
+        takesText: text !== undefined,
+        responses: operation.responses,
+      }
+    }),
   )
   const manual = withOwnLimits(read('docs/clients.md'), config)
   return { text, manual, document, operations }

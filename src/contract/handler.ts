@@ -4,8 +4,10 @@ import type { operations } from '../generated/openapi.d.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks; there in every operation that needs a token. */
+    /** The session that asks; there in every operation that needs one. */
     identity: Identity
+    /** Whose session or application token asks; there in every operation that needs a token. */
+    account: Pick<Identity['session'], 'accountId' | 'username'>
   }
 }
 
@@ -13,11 +15,12 @@ export type OperationId = keyof operations
 
 type Part<T, Key extends string> = T extends { [K in Key]?: infer Value } ? NonNullable<Value> : unknown
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : undefined
+type Content<T> = T extends { content: { 'text/plain': infer Body } } ? Body : Json<T>
 type Parameters<Id extends OperationId, Place extends string> = Part<operations[Id]['parameters'], Place>
 
 /** The input of an operation, as the contract has it. */
 interface Input<Id extends OperationId> {
-  Body: Json<Part<operations[Id], 'requestBody'>>
+  Body: Content<Part<operations[Id], 'requestBody'>>
   Querystring: Parameters<Id, 'query'>
   Params: Parameters<Id, 'path'>
 }

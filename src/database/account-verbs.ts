@@ -1,6 +1,7 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
 import type { Account, Database, KnownAddress, NewAccount, Owner, Proven, Session } from './database.ts'
 import type { AccountChanges, BlockOutcome } from './own-account.ts'
+import { endTokens } from './token-verbs.ts'
 
 /** Accounts that one account may block. */
 const BLOCKS_MAX = 1_000
@@ -72,7 +73,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         if (count === 0) return undefined
         await tx.knownAddress.deleteMany({ where: { accountId: id } })
         await tx.block.deleteMany({ where: { accountId: id } })
-        return endSessions(tx, { accountId: id })
+        return [...(await endTokens(tx, id)), ...(await endSessions(tx, { accountId: id }))]
       })
     },
 

@@ -1,12 +1,15 @@
 import type { OwnAccountDatabase } from './own-account.ts'
 import type { PurgePortion } from './purge-portion.ts'
+import type { TokenStore } from './token-store.ts'
+
+export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
 /**
  * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
  * when the store cannot do now what it may do later.
  */
-export interface Database extends OwnAccountDatabase {
+export interface Database extends OwnAccountDatabase, TokenStore {
   /** Adds an account; false when the name is taken, by a deleted account too. */
   createAccount(account: NewAccount): Promise<boolean>
   /** The account of that name, unless it was deleted. */
@@ -16,8 +19,8 @@ export interface Database extends OwnAccountDatabase {
    */
   changePassword(account: Proven, passwordHash: string, keptSessionId: string): Promise<string[] | undefined>
   /**
-   * Marks the account as deleted and ends its sessions; its inbox is purged soon after. Resolves with the ids
-   * that ended.
+   * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon
+   * after. Resolves with the ids that ended, of both.
    */
   deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
 

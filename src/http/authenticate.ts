@@ -1,33 +1,61 @@
-import type { onRequestHookHandler } from 'fastify'
+import type { FastifyRequest } from 'fastify'
+import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Identity, Sessions } from '../accounts/sessions.ts'
+import type { Authenticate } from '../contract/bind.ts'
+import { addressOf } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 
 /** A JWT in compact form, so that nothing else is kept or verified. */
-const BEARER = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
+const SESSION_TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
+
+const APPLICATION_TOKEN = /^Bearer +(rst_\w+)$/i
 
 /**
- * Finds out who shows the token of a request, before anything else of it is looked at. A session that is
- * known is found without waiting, which is why this is no async function: nearly every request takes that
- * way.
+ * Finds out who shows the token of a request, before anything else of it is looked at. A session or a token
+ * that is known is found without waiting, which is why this is no async function: nearly every request takes
+ * that way.
  */
-export function authenticate(sessions: Sessions): onRequestHookHandler {
-  return (request, _reply, done) => {
-    const accept = (identity: Identity) => {
-      request.identity = identity
-      done()
+export const authenticate =
+  (sessions: Sessions, applicationTokens: ApplicationTokens): Authenticate =>
+  ({ takesApplicationTokens }) => {
+    const acceptToken = (request: FastifyRequest, done: Done) => {
+      const [, token] = APPLICATION_TOKEN.exec(request.headers.authorization ?? '') ?? []
+      if (!token) throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
+      const accept = (account: FastifyRequest['account']) => {
+        request.account = account
+        done(takesApplicationTokens ? undefined : insufficientScope())
+      }
+      whenKnown(
+        applicationTokens.identify(token, () => addressOf(request)),
+        accept,
+        done,
+      )
     }
-    try {
-      const identity = sessions.identify(tokenOf(request.headers.authorization))
-      if (identity instanceof Promise) identity.then(accept).catch(done)
-      else accept(identity)
-    } catch (error) {
-      done(error as Error)
+    return (request, _reply, done) => {
+      const accept = (identity: Identity) => {
+        request.identity = identity
+        request.account = identity.session
+        done()
+      }
+      try {
+        const [, token] = SESSION_TOKEN.exec(request.headers.authorization ?? '') ?? []
+        if (token) whenKnown(sessions.identify(token), accept, done)
+        else acceptToken(request, done)
+      } catch (error) {
+        done(error as Error)
+      }
     }
   }
+
+type Done = (error?: Error) => void
+
+function whenKnown<T>(value: T | Promise<T>, accept: (value: T) => void, done: Done): void {
+  if (value instanceof Promise) value.then(accept).catch(done)
+  else accept(value)
 }
 
-function tokenOf(authorization: string | undefined): string {
-  const [, token] = BEARER.exec(authorization ?? '') ?? []
-  if (!token) throw new Problem('invalid_token', 'Send the token as "Authorization: Bearer <token>".')
-  return token
-}
+const insufficientScope = () =>
+  new Problem(
+    'insufficient_scope',
+    'An application token sends messages and asks for their state. For everything else log in.',
+  )

@@ -41,6 +41,8 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
   reply.code(problem.status).type('application/problem+json')
   if (retryAfterSeconds !== undefined) reply.header('Retry-After', retryAfterSeconds)
   if (allow !== undefined) reply.header('Allow', allow)
+  if (problem.code === 'insufficient_scope')
+    reply.header('WWW-Authenticate', 'Bearer error="insufficient_scope"')
   if (problem.status === 401) reply.header('WWW-Authenticate', challenge(reply.request))
   // Its members and not the error itself: Fastify would hand an error to the error handler again.
   return reply.serializer(JSON.stringify).send(problem.toJSON())

@@ -32,6 +32,12 @@ const CONFIRMATIONS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 /** New accounts from one address, and names that were taken: 20, and then 10 an hour. */
 const REGISTRATIONS_FROM_ADDRESS: Rate = { burst: 20, everyMs: 6 * MINUTE_MS }
 
+/**
+ * Application tokens from one address that nobody has: each is looked up in the store. Those of requests side
+ * by side count as well, up to a minute.
+ */
+const UNKNOWN_TOKENS_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
+
 /** What a wrong password is answered with. */
 const WRONG: ProblemCode[] = ['invalid_credentials', 'wrong_password']
 
@@ -58,6 +64,7 @@ export class AccountLimits {
   readonly #guessesOfSession = new TokenBuckets(GUESSES_OF_SESSION)
   readonly #confirmationsOfAccount = new TokenBuckets(CONFIRMATIONS_OF_ACCOUNT)
   readonly #registrationsFromAddress = new AddressBuckets(REGISTRATIONS_FROM_ADDRESS)
+  readonly #unknownTokensFromAddress = new AddressBuckets(UNKNOWN_TOKENS_FROM_ADDRESS)
 
   /** @param enabled false to let everything pass */
   constructor(enabled: boolean) {
@@ -116,6 +123,19 @@ export class AccountLimits {
     this.#confirmationsOfAccount.take(username)
     return result
   }
+
+  /**
+   * Lets an application token be looked up that is not in memory. It counts when nobody has it.
+   *
+   * @throws Problem rate_limited
+   */
+  async findToken<T>(address: Address, find: () => Promise<T | undefined>): Promise<T | undefined> {
+    if (!this.#enabled) return find()
+    refuse(this.#unknownTokensFromAddress.waitMs(address), 'rate_limited')
+    const found = await find()
+    if (found === undefined) this.#unknownTokensFromAddress.take(address)
+    return found
+  }
 }
 
 const ofAddress = (buckets: AddressBuckets, address: Address, of = ''): Counter => ({
@@ -130,9 +150,9 @@ const ofKey = (buckets: TokenBuckets, key: string): Counter => ({
 
 const isWrong = (code: ProblemCode | undefined) => code !== undefined && WRONG.includes(code)
 
-/** @throws Problem too_many_attempts when there is something to wait for */
-function refuse(waitMs: number) {
-  if (waitMs > 0) throw tooEarly('too_many_attempts', waitMs)
+/** @throws Problem with this code when there is something to wait for */
+function refuse(waitMs: number, code: 'rate_limited' | 'too_many_attempts' = 'too_many_attempts') {
+  if (waitMs > 0) throw tooEarly(code, waitMs)
 }
 
 /**

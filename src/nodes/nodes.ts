@@ -1,3 +1,4 @@
+import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import type { SharedDatabase } from '../database/shared-database.ts'
 import type { Poller } from '../inbox/waiter.ts'
@@ -35,24 +36,33 @@ export class Nodes {
     database: NodesDatabase,
     waiters: Waiters,
     sessions: Pick<Sessions, 'forget' | 'forgetAll'>,
+    applicationTokens: Pick<ApplicationTokens, 'forget' | 'forgetAll'>,
     lease: Lease,
     log: NodesLog,
   ) {
     this.#database = database
-    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => sessions.forget(username, [id])
+    // A session or an application token: nothing has the id of another.
+    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => {
+      sessions.forget(username, [id])
+      applicationTokens.forget([id])
+    }
+    const forgetAll = () => {
+      sessions.forgetAll()
+      applicationTokens.forgetAll()
+    }
     this.#announcements = new Announcements(database, waiters)
     let warned = false
     this.#heartbeat = new Heartbeat(database, {
       onDeaf: (puzzling) => {
         lease.revoke()
-        // What other nodes end now is not heard, so sessions are looked up again.
-        sessions.forgetAll()
+        // What other nodes end now is not heard, so sessions and tokens are looked up again.
+        forgetAll()
         this.#secondLook.hurry()
         if (puzzling && !warned) log.warn(DEAF)
         warned ||= puzzling
       },
       onHearing: async () => {
-        sessions.forgetAll()
+        forgetAll()
         this.#announcements.repeat()
         waiters.forgetNewest()
         await this.#secondLook.lookNow()

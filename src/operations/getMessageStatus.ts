@@ -8,10 +8,10 @@ import { Problem } from '../problems.ts'
 export const getMessageStatus =
   (inbox: Inbox, limits: RateLimits): Handler<'getMessageStatus'> =>
   async (request) => {
-    const { session } = request.identity
-    limits.take('statuses', session.accountId)
+    const { accountId, username } = request.account
+    limits.take('statuses', accountId)
 
-    const message = await inbox.find(session.username, request.params.id)
+    const message = await inbox.find(username, request.params.id)
 
     if (!message) throw new Problem('not_found', 'There is no such message, or not any more.')
     const { id, from, to, sentAtMs, acknowledged } = message

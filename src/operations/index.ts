@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts'
+import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Blocks } from '../accounts/blocks.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
 import type { OwnSessions } from '../accounts/own-sessions.ts'
@@ -13,6 +14,7 @@ import type { RateLimits } from '../limits/rate-limits.ts'
 import { acknowledge } from './acknowledge.ts'
 import { block } from './block.ts'
 import { changePassword } from './changePassword.ts'
+import { createToken } from './createToken.ts'
 import { deleteAccount } from './deleteAccount.ts'
 import { endSession } from './endSession.ts'
 import { getHealth } from './getHealth.ts'
@@ -22,12 +24,16 @@ import { getReadiness } from './getReadiness.ts'
 import { getUser } from './getUser.ts'
 import { listBlocks } from './listBlocks.ts'
 import { listSessions } from './listSessions.ts'
+import { listTokens } from './listTokens.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { readInbox } from './readInbox.ts'
 import { register } from './register.ts'
 import { renewToken } from './renewToken.ts'
+import { revokeToken } from './revokeToken.ts'
+import { sendFrom } from './send.ts'
 import { sendMessage } from './sendMessage.ts'
+import { sendText } from './sendText.ts'
 import { unblock } from './unblock.ts'
 import { updateMe } from './updateMe.ts'
 
@@ -39,6 +45,7 @@ export interface Parts {
   disk: DiskSpace | undefined
   sessions: Sessions
   ownSessions: OwnSessions
+  applicationTokens: ApplicationTokens
   inbox: Inbox
   presence: Presence
   limits: RateLimits
@@ -54,30 +61,38 @@ export const handlers = ({
   disk,
   sessions,
   ownSessions,
+  applicationTokens,
   inbox,
   presence,
   limits,
   accountLimits,
   database,
-}: Parts): Handlers => ({
-  register: register(accounts, accountLimits),
-  login: login(accounts, sessions, inbox, knownAddresses, accountLimits),
-  renewToken: renewToken(sessions, limits),
-  logout: logout(sessions, inbox),
-  sendMessage: sendMessage(inbox, limits, disk),
-  getMessageStatus: getMessageStatus(inbox, limits),
-  readInbox: readInbox(inbox),
-  acknowledge: acknowledge(inbox, limits),
-  getUser: getUser(accounts, blocks, inbox, presence, limits),
-  getMe: getMe(accounts, limits),
-  updateMe: updateMe(accounts, limits),
-  listSessions: listSessions(ownSessions, limits),
-  endSession: endSession(ownSessions, inbox, limits),
-  changePassword: changePassword(accounts, accountLimits),
-  deleteAccount: deleteAccount(accounts, accountLimits),
-  listBlocks: listBlocks(blocks, limits),
-  block: block(blocks, limits),
-  unblock: unblock(blocks, limits),
-  getHealth: getHealth(),
-  getReadiness: getReadiness(database),
-})
+}: Parts): Handlers => {
+  const send = sendFrom(inbox, limits, disk)
+  return {
+    register: register(accounts, accountLimits),
+    login: login(accounts, sessions, inbox, knownAddresses, accountLimits),
+    renewToken: renewToken(sessions, limits),
+    logout: logout(sessions, inbox),
+    sendMessage: sendMessage(send),
+    sendText: sendText(send),
+    getMessageStatus: getMessageStatus(inbox, limits),
+    readInbox: readInbox(inbox),
+    acknowledge: acknowledge(inbox, limits),
+    getUser: getUser(accounts, blocks, inbox, presence, limits),
+    getMe: getMe(accounts, limits),
+    updateMe: updateMe(accounts, limits),
+    listSessions: listSessions(ownSessions, limits),
+    endSession: endSession(ownSessions, inbox, limits),
+    changePassword: changePassword(accounts, accountLimits),
+    deleteAccount: deleteAccount(accounts, accountLimits),
+    createToken: createToken(applicationTokens, limits),
+    listTokens: listTokens(applicationTokens, limits),
+    revokeToken: revokeToken(applicationTokens, limits),
+    listBlocks: listBlocks(blocks, limits),
+    block: block(blocks, limits),
+    unblock: unblock(blocks, limits),
+    getHealth: getHealth(),
+    getReadiness: getReadiness(database),
+  }
+}

@@ -63,7 +63,7 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     }
     const reached = operations.find((operation) => reaches({ ...draft, path }, operation))
     if (reached && answer.status < 300 && draft.method !== 'HEAD')
-      people.learn(reached.operationId, draft.actor, sentBody(draft), answer.body)
+      people.learn(reached.operationId, draft.actor, sentBody(draft, reached), answer.body)
   }
 
   const health = await exchange(`${server.url}/healthz`, 'GET', {}, undefined, undefined)
@@ -114,8 +114,8 @@ function doNotWait(draft: Draft) {
 const reaches = ({ method, path }: Draft, operation: Operation) =>
   method === operation.method && new RegExp(`^${operation.path.replace(/\{\w+\}/, '[^/]+')}$`).test(path)
 
-const sentBody = ({ rawBody, body }: Draft) =>
-  rawBody === undefined ? body : JSON.parse(String(rawBody).trim())
+const sentBody = ({ rawBody, body }: Draft, { takesText }: Operation) =>
+  rawBody === undefined || takesText ? body : JSON.parse(String(rawBody).trim())
 
 async function send(url: string, { method, path, query, headers, body, rawBody }: Draft) {
   const search = query.map(([name, value]) => `${name}=${value}`).join('&')

@@ -5,6 +5,8 @@ export interface Somebody {
   username: string
   password: string
   token: string | undefined
+  /** The newest, if there is any. */
+  applicationToken?: string
   /** The newest number that it was shown. */
   cursor: number
   /** Messages that were accepted for it. */
@@ -54,6 +56,8 @@ export class People {
       endSession: () => this.#change(actor?.username, { token: undefined }),
       readInbox: () => this.#change(actor?.username, { cursor: Number(answer['cursor']) }),
       sendMessage: () => this.#sent(String(answer['to']), String(answer['id'])),
+      sendText: () => this.#sent(String(answer['to']), String(answer['id'])),
+      createToken: () => this.#change(actor?.username, { applicationToken: String(answer['token']) }),
     }
     learn[operationId]?.()
   }

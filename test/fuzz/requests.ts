@@ -45,7 +45,7 @@ function known(name: string, { people, chance, operation }: Making, actor: Someb
 /** What an operation takes, as far as the contract and what is known tell. */
 export function validDraft(making: Making): Draft {
   const { operation, people, chance } = making
-  const { operationId, method, authenticated } = operation
+  const { operationId, method, authenticated, takesApplicationTokens } = operation
   const actor = chance.of(people.all.filter(({ token }) => !authenticated || token !== undefined))
   const choose = (name: string, schema: Schema) => {
     const value = chance.once(8) ? undefined : known(name, making, actor)
@@ -61,7 +61,9 @@ export function validDraft(making: Making): Draft {
     body: undefined,
     actor,
   }
-  if (authenticated && actor?.token !== undefined) draft.headers['authorization'] = `Bearer ${actor.token}`
+  const token = takesApplicationTokens && chance.once(3) ? actor?.applicationToken : undefined
+  if (authenticated && actor?.token !== undefined)
+    draft.headers['authorization'] = `Bearer ${token ?? actor.token}`
   for (const { name, in: place, required, schema } of operation.parameters) {
     if (!required && name !== 'wait' && chance.once(2)) continue
     const value = String(choose(name, schema))
@@ -69,8 +71,11 @@ export function validDraft(making: Making): Draft {
     if (place === 'query') draft.query.push([name, encode(value)])
     if (place === 'header') draft.headers[name] = headerText(value)
   }
-  const { body } = operation
-  if (body) {
+  const { body, takesText } = operation
+  if (body && takesText) {
+    draft.rawBody = String(choose('body', body))
+    draft.headers['content-type'] = chance.of(TEXT_TYPES)
+  } else if (body) {
     const required = (body['required'] ?? []) as string[]
     const members = Object.entries((body['properties'] ?? {}) as Record<string, Schema>)
     const given = members.filter(([name]) => required.includes(name) || chance.once(2))
@@ -110,6 +115,12 @@ export function spoil(draft: Draft, { operation, chance, people }: Making): void
     () => (draft.headers['content-type'] = chance.of(CONTENT_TYPES)),
     () => (draft.headers['content-encoding'] = chance.of(['gzip', 'identity', 'br'] as const)),
   ]
+  const { body: textSchema = {} } = operation
+  const ofText = [
+    () => (draft.rawBody = asText(almost(textSchema, chance))),
+    () => (draft.rawBody = Uint8Array.of(0x61, 0xed, 0xa0, 0x80)),
+    () => (draft.headers['content-type'] = chance.of(CONTENT_TYPES)),
+  ]
   const ofQuery = [
     () => draft.query.push([chance.of(inQuery)?.name ?? 'a', encode(absurdText(chance))]),
     () => draft.query.push([text(chance, 2).replaceAll(/[^a-z]/g, 'q'), '1']),
@@ -139,11 +150,13 @@ export function spoil(draft: Draft, { operation, chance, people }: Making): void
   const kinds = [
     ofAnything,
     ...(hasBody ? [ofBody, ofBody] : []),
+    ...(operation.takesText ? [ofText, ofText] : []),
     ...(inQuery.length > 0 ? [ofQuery, ofQuery] : []),
   ]
   chance.of(chance.of(kinds) ?? ofAnything)?.()
 }
 
+const TEXT_TYPES = ['text/plain', 'text/plain; charset=utf-8', 'application/x-www-form-urlencoded'] as const
 const CONTENT_TYPES = [
   'text/plain',
   'application/json; charset=utf-16',
@@ -178,7 +191,8 @@ const PATHS = [
 const BAD_ESCAPES = ['%', '%zz', '%00', '%ff', '%ed%a0%80', '+1', '1e3', '0x10', '１', ''] as const
 
 function badAuthorization({ headers }: Draft, chance: Chance, people: People): string {
-  const token = people.any(chance)?.token ?? 'a.b.c'
+  const somebody = people.any(chance)
+  const token = (chance.once(3) ? somebody?.applicationToken : somebody?.token) ?? 'a.b.c'
   return chance.of([
     ...[
       '',

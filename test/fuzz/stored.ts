@@ -25,6 +25,9 @@ const NEVER: Record<string, string> = {
   'a session of nobody': `
     SELECT session.id FROM session LEFT JOIN account ON account.id = account_id
      WHERE account.id IS NULL OR deleted_at IS NOT NULL`,
+  'an application token of nobody': `
+    SELECT application_token.id FROM application_token LEFT JOIN account ON account.id = account_id
+     WHERE account.id IS NULL OR deleted_at IS NOT NULL`,
   'a session that is further than its inbox': `
     SELECT session.id FROM session JOIN account ON account.id = account_id
      WHERE session.acknowledged_seq > (SELECT coalesce(max(seq), newest_seq) FROM message WHERE recipient_id = account_id)`,

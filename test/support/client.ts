@@ -41,6 +41,12 @@ export class Client {
     return answer
   }
 
+  /** Sends a text as it is, with the token of somebody, or of a device. */
+  sendText(token: string, to: string | Person, text: string, headers: Record<string, string> = {}) {
+    const all = { 'content-type': 'text/plain', ...headers }
+    return this.request('POST', `/v1/users/${nameOf(to)}/messages`, { token, body: text, headers: all })
+  }
+
   get(path: string, options?: RequestOptions) {
     return this.request('GET', path, options)
   }
@@ -145,6 +151,11 @@ export class Person {
 
   endSession(id: string) {
     return this.request('DELETE', `/v1/me/sessions/${id}`)
+  }
+
+  /** Makes an application token. */
+  async createToken(): Promise<{ id: string; token: string }> {
+    return (await this.request('POST', '/v1/me/tokens', { body: { name: 'a device' } })).body
   }
 
   blocks() {

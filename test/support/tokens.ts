@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 
 /** What a good token of this service says; a forger changes one thing of it. */
 export interface Forgery {
@@ -19,3 +20,9 @@ export function forge({ header, claims, secret, hash = 'sha256' }: Forgery): str
 /** What stands in a token. */
 export const claimsOf = (token: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+
+/** Looks like an application token of this server, but nobody was given it. */
+export function forgedApplicationToken(n = 1): string {
+  const secret = n.toString(16).padStart(64, '0')
+  return `rst_${secret}${crc32(secret).toString(16).padStart(8, '0')}`
+}

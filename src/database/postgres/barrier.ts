@@ -10,7 +10,10 @@ const PASS_MS_MAX = 1_000
 
 const RAISE = `SELECT id, pg_notify($1, $2) FROM node WHERE id <> $3 AND alive_until > ${NOW}`
 
-type Endings = Pick<Database, 'changePassword' | 'deleteAccount' | 'openSession' | 'endSession'>
+type Endings = Pick<
+  Database,
+  'changePassword' | 'deleteAccount' | 'openSession' | 'endSession' | 'revokeToken'
+>
 
 interface Waiting {
   passed: Set<string>
@@ -74,7 +77,7 @@ export class Barrier {
   }
 }
 
-/** The verbs that end sessions, which are dead at every node when these have resolved. */
+/** The verbs that end sessions and tokens, which are dead at every node when these have resolved. */
 export function endEverywhere(verbs: Endings, barrier: Barrier): Endings {
   const known = async (ended: string[] | undefined) => {
     if (ended && ended.length > 0) await barrier.pass()
@@ -87,6 +90,11 @@ export function endEverywhere(verbs: Endings, barrier: Barrier): Endings {
     endSession: async (id) => {
       await verbs.endSession(id)
       await barrier.pass()
+    },
+    revokeToken: async (...args) => {
+      const revoked = await verbs.revokeToken(...args)
+      if (revoked) await barrier.pass()
+      return revoked
     },
   }
 }

@@ -7,6 +7,7 @@ import { accountVerbs } from '../account-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
 import type { DatabaseLog } from '../restores.ts'
 import type { Hearing, SharedDatabase } from '../shared-database.ts'
+import { tokenVerbs } from '../token-verbs.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
 import { commitVerb } from './commit-verb.ts'
 import { openPool } from './connection.ts'
@@ -53,7 +54,7 @@ export async function openPostgres(
   const adapter = new PrismaPg(pool, { schema })
   // Generated from the same models as the one that the verbs are written for.
   const prisma = new PrismaClient({ adapter }) as unknown as SqlitePrismaClient
-  const accounts = accountVerbs(prisma)
+  const accounts = { ...accountVerbs(prisma), ...tokenVerbs(prisma) }
   return {
     clock,
     ...guarded(pool, {

@@ -1,6 +1,7 @@
 import type pg from 'pg'
-import type { Database, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type { ApplicationToken, Database, OwnedSession, OwnedToken, PageSize, ReadFrom } from '../database.ts'
 import type { Block, InboxCounters, ListedSession } from '../own-account.ts'
+import { type NullableDates, withoutNulls } from '../token-dates.ts'
 import { bytesToUuid } from '../uuid.ts'
 import { msOf, polledElsewhere, timestampOf } from './fragments.ts'
 
@@ -63,6 +64,17 @@ SELECT max(${msOf('last_login_at')}) AS ms
   FROM known_address JOIN account ON account.id = account_id
  WHERE username = $1 AND address = ANY ($2::bytea[])`
 
+const TOKEN_DATES = `${msOf('expires_at')} AS "expiresAtMs", ${msOf('last_used_at')} AS "lastUsedAtMs"`
+
+const LIST_TOKENS = `
+SELECT id, name, ${msOf('created_at')} AS "createdAtMs", ${TOKEN_DATES}
+  FROM application_token WHERE account_id = $1 ORDER BY created_at, id COLLATE "C"`
+
+const FIND_TOKEN = `
+SELECT application_token.id, account_id AS "accountId", username, ${TOKEN_DATES}
+  FROM application_token JOIN account ON account.id = account_id
+ WHERE hash = $1 AND deleted_at IS NULL`
+
 const IS_BLOCKED = 'SELECT FROM block WHERE account_id = $1 AND blocked_id = $2'
 
 const LIST_BLOCKS = `
@@ -100,6 +112,8 @@ type ReadVerbs = Pick<
   | 'findMessage'
   | 'findSession'
   | 'lastLoginFrom'
+  | 'listTokens'
+  | 'findToken'
   | 'isBlocked'
   | 'listBlocks'
   | 'countInbox'
@@ -149,6 +163,12 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
       const hashes = addresses.map((address) => Buffer.from(address))
       const [row] = await run<{ ms: number | null }>('last_login', LAST_LOGIN, [username, hashes])
       return row?.ms ?? undefined
+    },
+    listTokens: async (accountId) =>
+      (await run<NullableDates<ApplicationToken>>('list_tokens', LIST_TOKENS, [accountId])).map(withoutNulls),
+    findToken: async (hash) => {
+      const [row] = await run<NullableDates<OwnedToken>>('find_token', FIND_TOKEN, [Buffer.from(hash)])
+      return row && withoutNulls(row)
     },
     isBlocked: async (accountId, blockedId) =>
       (await run('is_blocked', IS_BLOCKED, [accountId, blockedId])).length > 0,

@@ -1,6 +1,16 @@
 import type SqliteFile from 'better-sqlite3'
-import type { Account, Database, MessageRecord, OwnedSession, PageSize, ReadFrom } from '../database.ts'
+import type {
+  Account,
+  ApplicationToken,
+  Database,
+  MessageRecord,
+  OwnedSession,
+  OwnedToken,
+  PageSize,
+  ReadFrom,
+} from '../database.ts'
 import type { Block, ListedSession } from '../own-account.ts'
+import { type NullableDates, withoutNulls } from '../token-dates.ts'
 import { uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
@@ -13,6 +23,8 @@ type RowVerbs = Pick<
   | 'findSession'
   | 'findAccount'
   | 'lastLoginFrom'
+  | 'listTokens'
+  | 'findToken'
   | 'isBlocked'
   | 'listBlocks'
   | 'countInbox'
@@ -126,6 +138,16 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
             expires_at AS expiresAtMs, session.acknowledged_seq AS acknowledgedSeq, offered_seq AS offeredSeq
        FROM session JOIN account ON account.id = account_id WHERE session.id = ?`,
   )
+  const tokensOf = connection.prepare<[accountId: number], NullableDates<ApplicationToken>>(
+    `SELECT id, name, created_at AS createdAtMs, expires_at AS expiresAtMs, last_used_at AS lastUsedAtMs
+       FROM application_token WHERE account_id = ? ORDER BY created_at, id`,
+  )
+  const tokenByHash = connection.prepare<[hash: Uint8Array], NullableDates<OwnedToken>>(
+    `SELECT application_token.id, account_id AS accountId, username, expires_at AS expiresAtMs,
+            last_used_at AS lastUsedAtMs
+       FROM application_token JOIN account ON account.id = account_id
+      WHERE hash = ? AND deleted_at IS NULL`,
+  )
   const accountByName = connection.prepare<[username: string], AccountRow>(
     `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
             created_at AS createdAtMs, last_seen_at AS lastSeenAtMs, hides_presence AS hidesPresence
@@ -181,6 +203,11 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     lastLoginFrom: async (username, addresses) => {
       const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
       return found.length > 0 ? Math.max(...found) : undefined
+    },
+    listTokens: async (accountId) => tokensOf.all(accountId).map(withoutNulls),
+    findToken: async (hash) => {
+      const row = tokenByHash.get(hash)
+      return row && withoutNulls(row)
     },
     isBlocked: async (accountId, blockedId) => blockOf.get(accountId, blockedId) !== undefined,
     listBlocks: async (accountId) => blocksOf.all(accountId),

@@ -2,6 +2,7 @@ import { PrismaClient } from '../../generated/prisma/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { migrate } from '../migrate.ts'
+import { tokenVerbs } from '../token-verbs.ts'
 import { SqliteAdapter } from './adapter.ts'
 import { checkpointsBeside } from './checkpoints.ts'
 import { commitVerb } from './commit-verb.ts'
@@ -49,6 +50,7 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
   const accounts = accountVerbs(prisma)
   const verbs: WriteVerbs = {
     ...accounts,
+    ...tokenVerbs(prisma),
     deleteAccount: (account, deletedAtMs) =>
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
     block: (owner, blocked, createdAtMs) =>

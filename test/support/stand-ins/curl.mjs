@@ -15,6 +15,7 @@ const { values, positionals } = parseArgs({
     header: { type: 'string', short: 'H', multiple: true },
     data: { type: 'string', short: 'd' },
     'data-binary': { type: 'string' },
+    config: { type: 'string', short: 'K' },
     fail: { type: 'boolean', short: 'f' },
     // How often it repeats what fails; this one does not.
     retry: { type: 'string' },
@@ -22,10 +23,16 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const headerLines = (values.header ?? []).flatMap((line) =>
+/** Of a file of options only headers are understood. */
+const configured =
+  values.config === '-'
+    ? [...readFileSync(0, 'utf8').matchAll(/^header = "(.*)"$/gm)].map(([, line]) => line)
+    : []
+const headerLines = [...configured, ...(values.header ?? [])].flatMap((line) =>
   line.startsWith('@') ? readFileSync(line.slice(1), 'utf8').trim().split('\n') : [line],
 )
-const body = values['data-binary'] === '@-' ? readFileSync(0) : values.data
+const [, file] = /^@(.+)$/.exec(values['data-binary'] ?? '') ?? []
+const body = file ? readFileSync(file === '-' ? 0 : file) : values.data
 try {
   const response = await fetch(positionals[0], {
     method: values.request ?? (body === undefined ? 'GET' : 'POST'),

@@ -40,6 +40,19 @@ CREATE TABLE "session" (
 );
 
 -- CreateTable
+CREATE TABLE "application_token" (
+    "id" TEXT NOT NULL,
+    "account_id" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "hash" BYTEA NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "expires_at" TIMESTAMP(3),
+    "last_used_at" TIMESTAMP(3),
+
+    CONSTRAINT "application_token_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "node" (
     "id" TEXT NOT NULL,
     "alive_until" TIMESTAMP(3) NOT NULL,
@@ -116,6 +129,12 @@ CREATE UNIQUE INDEX "account_username_key" ON "account"("username");
 CREATE INDEX "session_account_id_idx" ON "session"("account_id");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
+
+-- CreateIndex
+CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
+
+-- CreateIndex
 CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
 
 -- CreateIndex
@@ -129,6 +148,9 @@ ALTER TABLE "known_address" ADD CONSTRAINT "known_address_account_id_fkey" FOREI
 
 -- AddForeignKey
 ALTER TABLE "session" ADD CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "application_token" ADD CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "presence" ADD CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session"("id") ON DELETE CASCADE ON UPDATE CASCADE;
@@ -168,5 +190,8 @@ END
 $$;
 
 CREATE TRIGGER session_ended AFTER DELETE ON "session" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();
+
+-- The same of application tokens, whose ids are as unique: "ended TOKEN NAME".
+CREATE TRIGGER application_token_ended AFTER DELETE ON "application_token" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();
 
 INSERT INTO "store" ("id", "is_backup") VALUES (1, false);

@@ -38,6 +38,18 @@ CREATE TABLE "session" (
 );
 
 -- CreateTable
+CREATE TABLE "application_token" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "account_id" INTEGER NOT NULL,
+    "name" TEXT NOT NULL,
+    "hash" BLOB NOT NULL,
+    "created_at" DATETIME NOT NULL,
+    "expires_at" DATETIME,
+    "last_used_at" DATETIME,
+    CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
 CREATE TABLE "node" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "alive_until" DATETIME NOT NULL
@@ -113,6 +125,12 @@ CREATE UNIQUE INDEX "account_username_key" ON "account"("username");
 
 -- CreateIndex
 CREATE INDEX "session_account_id_idx" ON "session"("account_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
+
+-- CreateIndex
+CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
 
 -- CreateIndex
 CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");

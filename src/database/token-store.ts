@@ -1,0 +1,36 @@
+import type { Owner } from './database.ts'
+
+/** What the domain asks of a store of application tokens. */
+export interface TokenStore {
+  /** Adds an application token. When there is no room, those that have expired make some. */
+  createToken(token: NewApplicationToken): Promise<TokenOutcome>
+  /** The application tokens of an account, the oldest first, also those that have expired. */
+  listTokens(accountId: number): Promise<ApplicationToken[]>
+  /** The application token with that hash and its owner, unless it was revoked. */
+  findToken(hash: Uint8Array): Promise<OwnedToken | undefined>
+  /** Ends an application token of that account, at every node; false when there is none of that id. */
+  revokeToken(accountId: number, id: string): Promise<boolean>
+  /** Notes when an application token was last used. */
+  noteTokenUse(id: string, atMs: number): Promise<void>
+}
+
+/** What its owner may know of an application token: everything but the token. */
+export interface ApplicationToken {
+  id: string
+  name: string
+  createdAtMs: number
+  /** Undefined when it never expires. */
+  expiresAtMs: number | undefined
+  lastUsedAtMs: number | undefined
+}
+
+export interface NewApplicationToken extends Omit<ApplicationToken, 'lastUsedAtMs'> {
+  accountId: number
+  /** SHA-256 of the token. */
+  hash: Uint8Array
+}
+
+/** `account_gone`: it was deleted meanwhile. */
+export type TokenOutcome = 'created' | 'too_many_tokens' | 'account_gone'
+
+export interface OwnedToken extends Owner, Pick<ApplicationToken, 'id' | 'expiresAtMs' | 'lastUsedAtMs'> {}

@@ -1,0 +1,53 @@
+import type { Prisma, PrismaClient } from '../generated/prisma/client.ts'
+import type { Database, NewApplicationToken, TokenOutcome } from './database.ts'
+
+/** Application tokens that one account may have. */
+const TOKENS_MAX = 100
+
+type TokenVerbs = Pick<Database, 'createToken' | 'revokeToken' | 'noteTokenUse'>
+
+/** What changes application tokens. They are looked up by the verbs that read. */
+export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
+  return {
+    createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
+      return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
+        // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
+        const where = { id: accountId, deletedAt: null }
+        const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
+        if (count === 0) return 'account_gone'
+        const createdAt = new Date(createdAtMs)
+        if (!(await hasRoom(tx, accountId, createdAt))) return 'too_many_tokens'
+        const expiresAt = expiresAtMs === undefined ? null : new Date(expiresAtMs)
+        const data = { accountId, createdAt, expiresAt, hash: Uint8Array.from(hash), ...token }
+        await tx.applicationToken.create({ data })
+        return 'created'
+      })
+    },
+
+    async revokeToken(accountId: number, id: string): Promise<boolean> {
+      const { count } = await prisma.applicationToken.deleteMany({ where: { accountId, id } })
+      return count === 1
+    },
+
+    async noteTokenUse(id: string, atMs: number): Promise<void> {
+      await prisma.applicationToken.updateMany({ where: { id }, data: { lastUsedAt: new Date(atMs) } })
+    },
+  }
+}
+
+/** Tokens that have expired stay for their owner to see, and make room when it is needed. */
+async function hasRoom(tx: Prisma.TransactionClient, accountId: number, now: Date): Promise<boolean> {
+  const where = { accountId }
+  const count = await tx.applicationToken.count({ where })
+  if (count < TOKENS_MAX) return true
+  const expired = await tx.applicationToken.deleteMany({ where: { ...where, expiresAt: { lte: now } } })
+  return expired.count > 0
+}
+
+/** Ends all tokens of an account inside a transaction, and tells which. */
+export async function endTokens(tx: Prisma.TransactionClient, accountId: number): Promise<string[]> {
+  const where = { accountId }
+  const ended = await tx.applicationToken.findMany({ where, select: { id: true } })
+  await tx.applicationToken.deleteMany({ where })
+  return ended.map(({ id }) => id)
+}

@@ -1,0 +1,18 @@
+import type { ApplicationTokens } from '../accounts/application-tokens.ts'
+import type { Handler } from '../contract/handler.ts'
+import type { RateLimits } from '../limits/rate-limits.ts'
+import { shownToken } from './listTokens.ts'
+
+/** POST /v1/me/tokens: the only answer that has the token. */
+export const createToken =
+  (tokens: ApplicationTokens, limits: RateLimits): Handler<'createToken'> =>
+  async (request, reply) => {
+    const { account } = request
+    limits.take('tokens', account.accountId)
+    const { name, expiresIn } = request.body
+
+    const { token, ...issued } = await tokens.create(account, name, expiresIn && expiresIn * 1_000)
+
+    reply.code(201)
+    return { ...shownToken(issued), token }
+  }
