@@ -5,9 +5,9 @@ import { describe, it, type TestContext } from 'node:test'
 import type { Append, StoredMessage } from '../src/database/database.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
-import { messageId } from '../src/inbox/message-id.ts'
 import { PAGE_BYTES_MAX, pageOf, pageSize } from '../src/inbox/page.ts'
 import { asReading } from '../src/inbox/reading.ts'
+import { messageId } from '../src/message-id.ts'
 import { type Message, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
@@ -168,6 +168,7 @@ async function openInbox(t: TestContext) {
           to: 'reader',
           id: messageId(content.sentAtMs),
           live: false,
+          wantsReceipt: false,
           idempotency: undefined,
         })
       await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })

@@ -70,7 +70,12 @@ test('batches of messages, acknowledgements, purges, blocks and restarts in any 
     )
     const acknowledgements = people
       .filter(() => random() < 0.15)
-      .map(({ id, model }) => ({ sessionId: sessionIdOf(id), accountId: id, seq: upTo(model.newest) }))
+      .map(({ id, model }) => ({
+        sessionId: sessionIdOf(id),
+        accountId: id,
+        seq: upTo(model.newest),
+        atMs: 1,
+      }))
     for (const { accountId, seq } of acknowledgements)
       people.find(({ id }) => id === accountId)?.model.read(seq)
 
@@ -115,7 +120,7 @@ async function decide(store: Database, batch: Batch) {
   const decided: { append: Append; kind: AppendOutcome['kind'] }[] = []
   let next = batch
   do {
-    const outcomes = await store.commit(next)
+    const { outcomes } = await store.commit(next)
     const undecided: Append[] = []
     for (const [at, append] of next.appends.entries()) {
       const kind = outcomes[at]?.kind ?? assert.fail('An outcome is missing.')
@@ -197,7 +202,7 @@ async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
   const [ada, bob] = [await addAccount(first, 'ada'), await addAccount(first, 'bob')]
   const messages = (count: number) => batchOf(range(1, count).map(() => newMessage(bob, 'ada', body)))
   await first.commit(messages(7))
-  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: 7 }]
+  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: 7, atMs: Date.now() }]
   await first.commit({ ...messages(9), acknowledgements })
   /** In a commit of its own. */
   const send = async (store: Database) =>
@@ -345,7 +350,7 @@ function watched(t: TestContext, database: string, limits: typeof LIMITS): Count
   const { commit } = sqliteCommit(connection, new Recipients(connection), limits)
   return async (batch) => {
     statements = []
-    const outcomes = await commit(batch)
+    const { outcomes } = await commit(batch)
     const reads = statements.filter((sql) => /FROM message/.test(sql))
     return { outcomes: outcomes.map(({ kind }) => kind), reads }
   }
@@ -377,7 +382,7 @@ async function explained(t: TestContext, database: string, limits: typeof LIMITS
   const { commit } = postgresCommit({ query } as unknown as pg.Pool, 'node', 'channel', limits)
   return async (batch) => {
     reads.length = 0
-    const outcomes = await commit(batch)
+    const { outcomes } = await commit(batch)
     return { outcomes: outcomes.map(({ kind }) => kind), reads: [...reads] }
   }
 }

@@ -48,15 +48,14 @@ export interface Database {
   unblock(owner: Owner, username: string): Promise<boolean>
 
   /**
-   * Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. A sender and
-   * an idempotency key are in it once.
+   * Writes a batch as one transaction and syncs it to the disk. A sender and an idempotency key are in it once.
    */
-  commit(batch: Batch): Promise<CommitOutcome[]>
+  commit(batch: Batch): Promise<CommitResult>
   /** The messages from there on, as many as the size allows. */
   readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
-  /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
+  /** Who sent what to whom, and what became of it; undefined when the store does not know it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
   /** Removes one small portion of what may go. Resolves with where to go on, or undefined at the end. */
@@ -138,14 +137,17 @@ export interface OwnedSession extends Session {
   username: string
 }
 
-/** A message as it stands in its recipient's inbox. */
+/** An entry of an inbox: a message as it stands in its recipient's, or a receipt. */
 export interface StoredMessage {
   seq: number
   id: string
-  /** The sender's name. */
+  /** The sender's name; of a receipt the name of the account that has acknowledged. */
   from: string
+  /** Empty in a receipt. */
   body: string
   sentAtMs: number
+  /** Only in a receipt: the ids of the messages that were acknowledged, in order. */
+  receiptFor?: string[] | undefined
 }
 
 export interface Append {
@@ -161,6 +163,8 @@ export interface Append {
    * same idempotency key.
    */
   live: boolean
+  /** Whether the sender gets a receipt when the message is acknowledged. */
+  wantsReceipt: boolean
   /** The same key has expired when its date is not after `expiredBeforeMs`. */
   idempotency: { key: string; fingerprint: Uint8Array; expiredBeforeMs: number } | undefined
 }
@@ -176,6 +180,8 @@ export type AppendOutcome =
   | { kind: 'inbox_full' }
   /** The inbox has as many unread messages of this sender as it takes. */
   | { kind: 'too_many_unread' }
+  /** The message asks for a receipt, and the sender's own inbox has as many unread receipts as it takes. */
+  | { kind: 'too_many_receipts' }
 
 /**
  * What a commit says of an append. An undecided one was not written: the inbox had no room for another one of
@@ -183,13 +189,33 @@ export type AppendOutcome =
  */
 export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
 
+/** What a commit has done. */
+export interface CommitResult {
+  /** One for each append, in order. */
+  outcomes: CommitOutcome[]
+  /** The receipts that its acknowledgements brought, in the order of their numbers in each inbox. */
+  receipts: AddedReceipt[]
+}
+
+/** A receipt in the inbox of the account that sent the messages. */
+export interface AddedReceipt {
+  to: string
+  entry: StoredMessage
+}
+
 export interface Acknowledgement {
   sessionId: string
   accountId: number
   seq: number
+  /** When the client said so: the date of the receipts. */
+  atMs: number
 }
 
-/** What one transaction writes, in this order: what was acknowledged makes room for what is appended. */
+/**
+ * What one transaction writes, in this order: what was acknowledged makes room for what is appended. The
+ * receipts are appended with the acknowledgement: exactly once, when the account's acknowledged `seq` passes
+ * the message.
+ */
 export interface Batch {
   acknowledgements: Acknowledgement[]
   sightings: Sighting[]
@@ -232,12 +258,16 @@ export interface MessageRecord {
   from: string
   to: string
   sentAtMs: number
-  acknowledged: boolean
+  /** `expired` when it was removed before it was acknowledged. */
+  state: 'stored' | 'delivered' | 'expired'
 }
+
+/** Messages that one receipt tells of; more make several receipts. */
+export const RECEIPT_MESSAGES_MAX = 500
 
 /** What a store must know of the configuration. */
 export interface StoreLimits {
-  /** Unacknowledged messages an inbox takes. */
+  /** Unacknowledged messages an inbox takes; and with as many unread receipts its owner may ask for no more. */
   inboxLimit: number
   /** Bytes of unacknowledged text an inbox takes, in UTF-8; an empty one takes a message of any size. */
   inboxBytes: number

@@ -29,8 +29,8 @@ export function pageOf(messages: StoredMessage[]): MessageList {
 }
 
 /** openapi.yaml, `Message`. */
-const asJson = ({ seq, id, from, body, sentAtMs }: StoredMessage): string =>
-  JSON.stringify({ seq, id, from, body, sentAt: timestamp(sentAtMs) })
+const asJson = ({ seq, id, from, body, sentAtMs, receiptFor }: StoredMessage): string =>
+  JSON.stringify({ seq, id, from, body, sentAt: timestamp(sentAtMs), receiptFor })
 
 function countFitting(messages: string[]): number {
   // Each with the comma, or the bracket at the end.

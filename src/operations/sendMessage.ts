@@ -9,14 +9,15 @@ export const sendMessage =
   (inbox: Inbox, limits: RateLimits, disk: DiskSpace | undefined): Handler<'sendMessage'> =>
   async (request, reply) => {
     const { session } = request.identity
-    const { body } = request.body
+    const { body, receipt: wantsReceipt = false } = request.body
     const to = request.body.to.toLowerCase()
     limits.take('sends', session.accountId)
     limits.take('sentBytes', session.accountId, Buffer.byteLength(body))
     disk?.refuseWhenShort()
 
     const idempotencyKey = keyOf(request.headers['idempotency-key'])
-    const receipt = await inbox.append({ sender: session, to, body, idempotencyKey })
+    const sending = { sender: session, to, body, wantsReceipt, idempotencyKey }
+    const receipt = await inbox.append(sending)
 
     if (receipt.replayed) reply.header('Idempotent-Replayed', 'true')
     reply.code(201).header('Location', `/v1/messages/${receipt.id}`)

@@ -10,7 +10,7 @@ import type {
   ReadFrom,
   StoredMessage,
 } from '../database.ts'
-import { bytesToUuid, uuidToBytes } from '../uuid.ts'
+import { bytesToUuid, bytesToUuids, RECEIPT_BYTES, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
@@ -27,8 +27,9 @@ export type ReadVerbs = Pick<
   | 'ping'
 >
 
-interface MessageRow extends Omit<StoredMessage, 'id'> {
+interface MessageRow extends Omit<StoredMessage, 'id' | 'receiptFor'> {
   id: Buffer
+  receiptFor: Buffer | null
   bytes: number
 }
 
@@ -48,8 +49,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     .prepare<[sessionId: string], number>('SELECT acknowledged_seq FROM session WHERE id = ?')
     .pluck()
   const messagesAfter = connection.prepare<[accountId: number, after: number], MessageRow>(
-    `SELECT seq, message.id, username AS "from", body, sent_at AS sentAtMs,
-            octet_length(body) AS bytes
+    `SELECT seq, message.id, username AS "from", body, sent_at AS sentAtMs, receipt_for AS receiptFor,
+            octet_length(body) + ${RECEIPT_BYTES} AS bytes
        FROM message JOIN account ON account.id = sender_id
       WHERE recipient_id = ? AND seq > ? ORDER BY seq`,
   )
@@ -78,24 +79,27 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   function messagesBehind(accountId: number, after: number, size: PageSize): StoredMessage[] {
     const messages: StoredMessage[] = []
     let bytesRead = 0
-    for (const { seq, id, from, body, sentAtMs, bytes } of messagesAfter.iterate(accountId, after)) {
-      messages.push({ seq, id: bytesToUuid(id), from, body, sentAtMs })
-      bytesRead += bytes
+    for (const row of messagesAfter.iterate(accountId, after)) {
+      const { seq, from, body, sentAtMs } = row
+      const receiptFor = row.receiptFor === null ? undefined : bytesToUuids(row.receiptFor)
+      messages.push({ seq, id: bytesToUuid(row.id), from, body, sentAtMs, receiptFor })
+      bytesRead += row.bytes
       if (messages.length >= size.messages || bytesRead >= size.bytes) break
     }
     return messages
   }
 
-  const messageById = connection.prepare<
-    [id: Uint8Array],
-    { from: string; to: string; sentAtMs: number; acknowledged: number }
-  >(
-    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAtMs,
-            seq <= recipient.acknowledged_seq AS acknowledged
-       FROM message
+  const messageById = connection.prepare<{ id: Uint8Array }, Omit<MessageRecord, 'id'>>(
+    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAtMs, state
+       FROM (
+         SELECT sender_id, recipient_id, sent_at,
+                iif(seq <= acknowledged_seq, 'delivered', 'stored') AS state
+           FROM message JOIN account ON account.id = recipient_id WHERE message.id = @id
+          UNION ALL
+         SELECT sender_id, recipient_id, sent_at, 'expired' FROM expired_message WHERE id = @id)
        JOIN account AS sender ON sender.id = sender_id
        JOIN account AS recipient ON recipient.id = recipient_id
-      WHERE message.id = ? AND recipient.deleted_at IS NULL`,
+      WHERE recipient.deleted_at IS NULL`,
   )
   const sessionById = connection.prepare<[id: string], OwnedSession>(
     `SELECT session.id, account_id AS accountId, username, session.created_at AS createdAtMs,
@@ -127,8 +131,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     readInbox: async (accountId, from, size) => readInbox(accountId, from, size),
     newestSeq: async (accountId) => countersOf.get(accountId)?.newest ?? 0,
     findMessage: async (messageId): Promise<MessageRecord | undefined> => {
-      const row = messageById.get(uuidToBytes(messageId))
-      return row && { ...row, id: messageId.toLowerCase(), acknowledged: row.acknowledged === 1 }
+      const row = messageById.get({ id: uuidToBytes(messageId) })
+      return row && { id: messageId.toLowerCase(), ...row }
     },
     findSession: async (sessionId) => sessionById.get(sessionId),
     findAccount: async (username) => {
