@@ -113,7 +113,7 @@ inbox AS MATERIALIZED (
          ${onlineElsewhere('touched.id', '$6::text')} AS online
     FROM touched
     LEFT JOIN furthest USING (id)
-    LEFT JOIN (SELECT owner_id AS id, count(*) AS added FROM receipt GROUP BY id) AS given USING (id)
+    LEFT JOIN (SELECT owner_id AS id, count(*) AS added FROM receipt GROUP BY owner_id) AS given USING (id)
     LEFT JOIN seen USING (username)
 ),
 known AS MATERIALIZED (
