@@ -1,7 +1,6 @@
 /** A sender learns that a message was received, from an entry in the sender's own inbox. */
 import assert from 'node:assert/strict'
-import { describe, it, test } from 'node:test'
-import { RECEIPT_MESSAGES_MAX } from '../src/database/database.ts'
+import { describe, it } from 'node:test'
 import {
   adaAndBob,
   type Client,
@@ -11,12 +10,9 @@ import {
   passwordOf,
   range,
 } from './support/client.ts'
-import { newDatabase } from './support/databases.ts'
-import { atTheEnd } from './support/endings.ts'
 import { park } from './support/parked.ts'
-import { assertOneReceiptEach, sendWithReceipt } from './support/receipts.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer } from './support/servers.ts'
-import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores.ts'
 
 const INBOX_LIMIT = 5
 const server = shareServer({ SESSION_POLICY: 'multi', INBOX_LIMIT: String(INBOX_LIMIT) })
@@ -186,33 +182,4 @@ describe('receipts and the limits of an inbox', () => {
     await bob.poll({ after: 1, wait: 0 })
     assert.equal((await sendWithReceipt(bob, ada, 'hello')).status, 201)
   })
-})
-
-test('an acknowledgement of more messages than one receipt tells of brings several', async (t) => {
-  const database = await newDatabase(t)
-  const store = await openStore(database, { inboxLimit: 2_000, inboxBytes: 1e6, senderLimit: 2_000 })
-  atTheEnd(t, () => store.close())
-  const [ada, bob] = [await addAccount(store, 'ada'), await addAccount(store, 'bob')]
-  const messages = range(1, 2 * RECEIPT_MESSAGES_MAX + 1).map(() => ({
-    ...newMessage(bob, 'ada', 'text'),
-    wantsReceipt: true,
-  }))
-  await store.commit({ acknowledgements: [], sightings: [], appends: messages })
-  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: messages.length, atMs: 1 }]
-
-  const { receipts } = await store.commit({ acknowledgements, sightings: [], appends: [] })
-
-  const ids = messages.map(({ id }) => id)
-  const parts = [ids.slice(0, 500), ids.slice(500, 1_000), ids.slice(1_000)]
-  assert.deepEqual(
-    receipts.map(({ entry }) => [entry.seq, entry.receiptFor]),
-    parts.map((part, at) => [at + 1, part]),
-  )
-  const page = await store.readInbox(bob, 0, { messages: 100, bytes: 30_000 })
-  assert.deepEqual(
-    page.messages.map(({ receiptFor }) => receiptFor),
-    parts.slice(0, 2),
-    'a page ends by the size of its receipts',
-  )
-  assert.equal(await assertOneReceiptEach(database), messages.length)
 })

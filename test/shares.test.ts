@@ -3,7 +3,15 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext, test } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import pg from 'pg'
-import type { AddedReceipt, Append, AppendOutcome, Batch, Database, Owner } from '../src/database/database.ts'
+import {
+  type AddedReceipt,
+  type Append,
+  type AppendOutcome,
+  type Batch,
+  type Database,
+  type Owner,
+  RECEIPT_MESSAGES_MAX,
+} from '../src/database/database.ts'
 import { commitVerb as postgresCommit } from '../src/database/postgres/commit-verb.ts'
 import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit-verb.ts'
 import { type Recipient, Recipients } from '../src/database/sqlite/recipients.ts'
@@ -13,6 +21,7 @@ import { fileOf, itOnSqlite, newDatabase, onPostgres } from './support/databases
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { randomFrom } from './support/random.ts'
+import { assertOneReceiptEach } from './support/receipts.ts'
 import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores.ts'
 
 const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
@@ -183,6 +192,35 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
   for (const id of model.expired) assert.equal((await store.findMessage(id))?.state, 'expired')
   for (const kind of ['appended', 'blocked', 'inbox_full', 'receipt', 'too_many_unread'])
     assert.ok(seen.has(kind), `${kind} came about`)
+})
+
+test('an acknowledgement of more messages than one receipt tells of brings several', async (t) => {
+  const database = await newDatabase(t)
+  const store = await openStore(database, { inboxLimit: 2_000, inboxBytes: 1e6, senderLimit: 2_000 })
+  atTheEnd(t, () => store.close())
+  const [ada, bob] = [await addAccount(store, 'ada'), await addAccount(store, 'bob')]
+  const messages = range(1, 2 * RECEIPT_MESSAGES_MAX + 1).map(() => ({
+    ...newMessage(bob, 'ada', 'text'),
+    wantsReceipt: true,
+  }))
+  await store.commit({ acknowledgements: [], sightings: [], appends: messages })
+  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: messages.length, atMs: 1 }]
+
+  const { receipts } = await store.commit({ acknowledgements, sightings: [], appends: [] })
+
+  const ids = messages.map(({ id }) => id)
+  const parts = [ids.slice(0, 500), ids.slice(500, 1_000), ids.slice(1_000)]
+  assert.deepEqual(
+    receipts.map(({ entry }) => [entry.seq, entry.receiptFor]),
+    parts.map((part, at) => [at + 1, part]),
+  )
+  const page = await store.readInbox(bob, 0, { messages: 100, bytes: 30_000 })
+  assert.deepEqual(
+    page.messages.map(({ receiptFor }) => receiptFor),
+    parts.slice(0, 2),
+    'a page ends by the size of its receipts',
+  )
+  assert.equal(await assertOneReceiptEach(database), messages.length)
 })
 
 /** In the order of their owners, and of their numbers there. */

@@ -21,7 +21,7 @@ SELECT account.id AS reader_id, username AS reader, at_ms, message.seq, message.
 
 /** A UUIDv7 as 16 bytes: 48 bits of time, then those of a random version 4. */
 const uuidv7 = (ms: string) => `
-  set_byte(bytes, 6, 112 | get_byte(bytes, 6) & 15)
+  set_byte(bytes, 6, 112 | (get_byte(bytes, 6) & 15))
      FROM (SELECT substring(int8send(${ms}) FROM 3) || substring(uuid_send(gen_random_uuid()) FROM 7) AS bytes) AS _`
 
 /**
