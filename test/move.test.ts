@@ -46,10 +46,8 @@ describe('npm run move', () => {
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(
-      stdout,
-      /account 4, session 3, known_address 3, block 1, message 254, restored_range 0, idempotency_key 1, expired_message 0\.\n$/,
-    )
+    assert.match(stdout, /account 4, session 3, known_address 3, block 1, message 254, restored_range 0, /)
+    assert.match(stdout, /, idempotency_key 1, expired_message 0\.\n$/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]

@@ -9,8 +9,9 @@ import type {
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
-import { COMMIT, WANTING } from './commit-statement.ts'
+import { COMMIT } from './commit-statement.ts'
 import { timestampOf } from './fragments.ts'
+import { WANTING } from './receipt-statement.ts'
 
 interface CommonRow {
   /** The same in all rows: whether no message was added, because another node had added some. */
