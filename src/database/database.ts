@@ -175,7 +175,7 @@ export interface MessageRecord {
 
 /** What a store must know of the configuration. */
 export interface StoreLimits {
-  /** Unacknowledged messages an inbox takes; and with as many unread receipts its owner may ask for no more. */
+  /** Unacknowledged messages an inbox takes. With as many unread receipts its owner may ask for no more. */
   inboxLimit: number
   /** Bytes of unacknowledged text an inbox takes, in UTF-8; an empty one takes a message of any size. */
   inboxBytes: number

@@ -18,11 +18,12 @@ SELECT account.id AS reader_id, username AS reader, at_ms, message.seq, message.
 /** A UUIDv7 as 16 bytes: 48 bits of time, then those of a random version 4. */
 const uuidv7 = (ms: string) => `
   set_byte(bytes, 6, 112 | (get_byte(bytes, 6) & 15))
-     FROM (SELECT substring(int8send(${ms}) FROM 3) || substring(uuid_send(gen_random_uuid()) FROM 7) AS bytes) AS _`
+     FROM (SELECT substring(int8send(${ms}) FROM 3)
+               || substring(uuid_send(gen_random_uuid()) FROM 7) AS bytes) AS _`
 
 /**
- * The receipts of a commit, in the order of their numbers in each inbox: `wanting` are the above, `touched` the
- * accounts as they were locked, and `furthest` tells how far each of them moves.
+ * The receipts of a commit. `wanting` are the above, `touched` the accounts as they were locked, and `furthest`
+ * tells how far each of them moves.
  */
 export const RECEIPTS = `
 SELECT *, (SELECT ${uuidv7('at_ms')}) AS id, newest_seq + place AS seq,
