@@ -22,8 +22,8 @@ const uuidv7 = (ms: string) => `
                || substring(uuid_send(gen_random_uuid()) FROM 7) AS bytes) AS _`
 
 /**
- * The receipts of a commit. `wanting` are the above, `touched` the accounts as they were locked, and `furthest`
- * tells how far each of them moves.
+ * The receipts of a commit. `wanting` are the above, `touched` the accounts as they were locked, and
+ * `furthest` tells how far each of them moves.
  */
 export const RECEIPTS = `
 SELECT *, (SELECT ${uuidv7('at_ms')}) AS id, newest_seq + place AS seq,
