@@ -63,7 +63,8 @@ export async function assertConsistent(database: string, people: Somebody[]): Pr
     )
     for (const { username, accepted } of people) {
       const [{ stored } = { stored: 0 }] = await sql.run(
-        'SELECT count(*) AS stored FROM message JOIN account ON account.id = recipient_id WHERE username = ?',
+        `SELECT count(*) AS stored FROM message JOIN account ON account.id = recipient_id
+          WHERE username = ? AND receipt_for IS NULL`,
         username,
       )
       assert.equal(Number(stored), accepted, `Messages of ${username}`)

@@ -43,7 +43,8 @@ sent AS MATERIALIZED (
          octet_length(body) AS bytes, ${timestampOf('"sentAtMs"')} AS sent_at, live, key,
          decode(fingerprint, 'hex') AS fingerprint, "wantsReceipt" AS wants_receipt
     FROM json_to_recordset($3) AS _ (n int, "senderId" int, "to" text, id uuid, body text,
-                                     "sentAtMs" bigint, live boolean, key text, fingerprint text, "wantsReceipt" boolean)
+                                     "sentAtMs" bigint, live boolean, key text, fingerprint text,
+                                     "wantsReceipt" boolean)
 ),
 touched AS MATERIALIZED (
   SELECT id, username, deleted_at, newest_seq, acknowledged_seq, purged_seq, text_bytes, receipts

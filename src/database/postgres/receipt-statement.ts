@@ -7,7 +7,8 @@ import { RECEIPT_MESSAGES_MAX } from '../database.ts'
 export const WANTING = `
 SELECT account.id AS reader_id, username AS reader, at_ms, message.seq, message.id, sender_id
   FROM (SELECT "accountId" AS id, max(seq) AS up_to, max("atMs") AS at_ms
-          FROM json_to_recordset($1) AS _ ("accountId" int, seq bigint, "atMs" bigint) GROUP BY id) AS furthest
+          FROM json_to_recordset($1) AS _ ("accountId" int, seq bigint, "atMs" bigint)
+         GROUP BY id) AS furthest
  CROSS JOIN LATERAL (SELECT * FROM account WHERE account.id = furthest.id LIMIT 1) AS account
  CROSS JOIN LATERAL (
    SELECT seq, id, sender_id FROM message
