@@ -28,7 +28,7 @@ describe('the store', () => {
 
     assert.deepEqual(
       pages.flatMap(({ messages }) => messages),
-      sent.map(({ from, body, sentAtMs }, at) => ({ seq: at + 1, id: ids[at], from, body, sentAtMs })),
+      sent.map((message, at) => ({ seq: at + 1, id: ids[at], ...message, receiptFor: undefined })),
     )
     assert.deepEqual([pages[0]?.newestSeq, pages[1]?.after], [1_000, 500])
   })
