@@ -24,7 +24,6 @@ DROP TABLE "inbox_entry";
 DROP TABLE "inbox_index";
 ALTER TABLE "new_message" RENAME TO "message";
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
-CREATE INDEX "message_wants_receipt" ON "message"("recipient_id", "seq") WHERE "wants_receipt";
 
 ALTER TABLE "account" ADD COLUMN "newest_seq" BIGINT NOT NULL DEFAULT 0;
 UPDATE "account" SET "newest_seq" = "purged_seq";

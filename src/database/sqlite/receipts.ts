@@ -13,6 +13,10 @@ interface Wanting {
   reader: string
 }
 
+/** Not in the migrations, because Prisma's engine cannot describe a partial index of SQLite. */
+const WANTING_INDEX =
+  'CREATE INDEX IF NOT EXISTS message_wants_receipt ON message (recipient_id, seq) WHERE wants_receipt'
+
 /** Values in the order of the columns that the statement names. */
 type ReceiptRow = [number, number, Uint8Array, number, number, number, number, Uint8Array]
 
@@ -27,6 +31,7 @@ export class Receipts {
 
   constructor(connection: SqliteFile.Database, recipients: Recipients) {
     this.#recipients = recipients
+    connection.exec(WANTING_INDEX)
     // By the index, or not at all: a look at each message would cost as much as reading it.
     this.#findWanting = connection.prepare(
       `SELECT message.id, sender.username AS sender, account.username AS reader

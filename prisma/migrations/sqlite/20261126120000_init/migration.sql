@@ -136,8 +136,4 @@ CREATE INDEX "expired_message_expired_at_idx" ON "expired_message"("expired_at")
 -- CreateIndex
 CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
 
--- The messages whose senders want receipts: an acknowledgement of others finds nothing here, and is done. Partial, so
--- that Prisma leaves it alone.
-CREATE INDEX "message_wants_receipt" ON "message"("recipient_id", "seq") WHERE "wants_receipt";
-
 INSERT INTO "store" ("id", "is_backup") VALUES (1, false);
