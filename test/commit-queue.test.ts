@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Append, type Batch, type CommitOutcome, DatabaseUnavailable } from '../src/database/database.ts'
-import { CommitQueue, type Committed } from '../src/inbox/commit-queue.ts'
+import {
+  type Append,
+  type Batch,
+  type CommitOutcome,
+  type CommitResult,
+  DatabaseUnavailable,
+} from '../src/database/database.ts'
+import { CommitQueue } from '../src/inbox/commit-queue.ts'
+import type { Committed } from '../src/inbox/going.ts'
 import { range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
 
@@ -553,8 +560,9 @@ describe('where other nodes read the store', () => {
     const told: string[] = []
     const ends: ((outcomes: CommitOutcome[]) => void)[] = []
     const commit = ({ appends }: Batch) =>
-      new Promise<CommitOutcome[]>((resolve) => {
-        ends.push(() => resolve(appends.map((_, index) => ({ kind: 'appended', seq: index, live: false }))))
+      new Promise<CommitResult>((resolve) => {
+        const outcomes = appends.map((_, seq) => ({ kind: 'appended' as const, seq, live: false }))
+        ends.push(() => resolve({ outcomes, receipts: [] }))
       })
     const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.append.body ?? ''), {
       defersAcknowledgements: false,
@@ -638,7 +646,12 @@ class HeldStore {
   #always = false
   #seq = 0
 
-  commit = (batch: Batch): Promise<CommitOutcome[]> => {
+  commit = async (batch: Batch): Promise<CommitResult> => ({
+    outcomes: await this.#outcomesOf(batch),
+    receipts: [],
+  })
+
+  #outcomesOf(batch: Batch): Promise<CommitOutcome[]> {
     assert.ok(this.#underWay.length < 2, 'two commits at a time')
     this.batches.push(batch)
     if (this.#always) return Promise.resolve(this.#appended(batch))
@@ -712,7 +725,7 @@ async function turns() {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accountId: 1, seq })
+const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accountId: 1, seq, atMs: 0 })
 
 const seen = (username: string, atMs: number, nowMs = 300) => ({ username, atMs, nowMs })
 
@@ -724,6 +737,7 @@ const message = (body: string): Append => ({
   body,
   sentAtMs: 0,
   live: false,
+  wantsReceipt: false,
   idempotency: undefined,
 })
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { judge } from './faults/checker.ts'
 import type { Asked, Disturbance, Exchange, History, StoredInbox, Told } from './faults/history.ts'
+import { range } from './support/client.ts'
 
 const SECOND = 1_000
 
@@ -56,6 +57,7 @@ const logout = (beganMs: number) => ada({ kind: 'logout' }, { status: 204 }, beg
 const inbox = (...bodies: string[]): StoredInbox => ({
   account: 'ada',
   newestSeq: bodies.length,
+  acknowledgedSeq: 0,
   messages: bodies.map((body, index) => ({ seq: index + 1, id: `id${index + 1}`, from: 'ada', body })),
   keys: bodies.map((body, index) => ({ key: body, messageId: `id${index + 1}` })),
 })
@@ -100,6 +102,37 @@ describe('the checker of the fault suite', () => {
     assert.match(story, /"b" to ada was accepted as id2 and is not stored/)
     assert.match(story, /\*\*\* something broke: node 1, until 0\.120/)
     assert.match(story, /ada#1 send .*"b".* at node 1 since 0\.200: 201 id2/)
+  })
+
+  describe('of receipts', () => {
+    const asking = (body: string, id: string, beganMs: number): Exchange => ({
+      ...send(body, id, beganMs),
+      asked: { kind: 'send', to: 'ada', body, key: body, receipt: true },
+    })
+    /** Ada has read the first of her two messages, and both ask for a receipt; with these behind them. */
+    const withReceipts = (...receipts: string[][]): History => {
+      const { messages, keys } = inbox('a', 'b')
+      const entries = receipts.map((receiptFor, at) => {
+        return { seq: at + 3, id: `id${at + 3}`, from: 'ada', body: '', receiptFor }
+      })
+      const newestSeq = 2 + entries.length
+      const all = [...messages, ...entries]
+      const stored = [{ account: 'ada', newestSeq, acknowledgedSeq: 1, messages: all, keys }]
+      const read = poll(0, range(1, newestSeq), 50, 210)
+      const exchanges = [login(0), asking('a', 'id1', 100), asking('b', 'id2', 200), read]
+      return history({ exchanges, stored })
+    }
+
+    it('finds nothing where each acknowledged message has one', () => {
+      assertBroken(withReceipts(['id1']))
+    })
+
+    it('misses one, and finds one that comes twice, too early, or for nothing', () => {
+      assertBroken(withReceipts(), /"a", which is ada 1 of 1 .* has 0 receipts/)
+      assertBroken(withReceipts(['id1'], ['id1']), /"a", .* has 2 receipts/)
+      assertBroken(withReceipts(['id1', 'id2']), /"b", which is ada 2 of 1 .* has 1 receipts/)
+      assertBroken(withReceipts(['id1', 'id9']), /a receipt for id9, and there is no such message/)
+    })
   })
 
   describe('of what is stored', () => {

@@ -7,9 +7,10 @@ import { after, before, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { runProgram } from './support/backups.ts'
-import { Client, passwordOf, range, seqsOf } from './support/client.ts'
+import { Client, type Message, passwordOf, range, seqsOf } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
@@ -31,6 +32,10 @@ describe('npm run move', () => {
     const ids = await bob.sendMany(ada, 250)
     const keyed = await bob.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')
     await ada.acknowledge(3)
+    // Once with a receipt that was given, once with one that is to come.
+    const noted = (await sendWithReceipt(bob, bob, 'a note')).body.id
+    await bob.acknowledge(1)
+    const wanted = (await sendWithReceipt(bob, ada, 'Did you get this?')).body.id
     const user = (await bob.user(ada)).body
     const carol = await new Client(old).join('carol')
     await carol.request('POST', '/v1/me/delete', { body: { password: passwordOf('carol') } })
@@ -45,8 +50,8 @@ describe('npm run move', () => {
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(stdout, /block 1, message 251, restored_range 0, idempotency_key 1\.\n$/)
-    assert.match(stdout, /account 4, session 3, application_token 2, known_address 3,/)
+    assert.match(stdout, /account 4, session 3, application_token 2, known_address 3, block 1, message 254, /)
+    assert.match(stdout, /, restored_range 0, idempotency_key 1, expired_message 0\.\n$/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
@@ -56,7 +61,7 @@ describe('npm run move', () => {
     assert.deepEqual((await adaThere.request('GET', '/v1/me/tokens')).body.tokens, tokens)
     assert.equal((await new Client(node).get(`/v1/messages/${ids[0]}`, { token })).status, 200)
     const { body } = await adaThere.poll({ wait: 0, limit: 500 })
-    assert.deepEqual(seqsOf(body.messages), range(4, 251))
+    assert.deepEqual(seqsOf(body.messages), range(4, 252))
     assert.deepEqual(
       body.messages.slice(0, 247).map(({ id }: { id: string }) => id),
       ids.slice(3),
@@ -68,7 +73,12 @@ describe('npm run move', () => {
     assert.deepEqual((await bobThere.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')).body, keyed.body)
     assert.equal((await bobThere.status(ids[0] as string)).body.state, 'delivered')
     await bobThere.send(ada, 'the next', 'another-key')
-    assert.deepEqual(seqsOf((await adaThere.poll({ after: 251, wait: 0 })).body.messages), [252])
+    assert.deepEqual(seqsOf((await adaThere.poll({ after: 252, wait: 0 })).body.messages), [253])
+    const notes = (await bobThere.poll({ after: 1, wait: 0 })).body.messages
+    assert.deepEqual(
+      notes.map(({ receiptFor }: Message) => receiptFor),
+      [[noted], [wanted]],
+    )
     assert.equal((await new Client(node).register('carol')).body.code, 'username_taken')
     await new Client(node).join('dave')
   })

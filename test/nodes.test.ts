@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
+import { receiptsOutliveKills } from './receipts/kills.ts'
 import { Client, newName, type Person, range, seqsOf } from './support/client.ts'
 import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { AT_ONCE_MS, eventually } from './support/eventually.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { orAgain, park } from './support/parked.ts'
 import { startCluster } from './support/postgres.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { mistakeOf, type RunningServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 
@@ -53,6 +55,18 @@ describe('two nodes', () => {
       `sent at one node, received at the other: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`,
     )
     assert.ok(p50 < 1_000, `p50 is ${p50} ms`)
+  })
+
+  it('a receipt for what is acknowledged at one wakes the poll at the other', async (t) => {
+    const [ada, bob] = [await join('ada', one), await join('bob', other)]
+    const { id } = (await sendWithReceipt(bob, ada, 'hello')).body
+    const poll = await park(t, bob, 'after=0')
+    const beganMs = performance.now()
+
+    await ada.acknowledge(1)
+
+    assert.deepEqual((await poll.answer()).body.messages[0]?.receiptFor, [id])
+    assert.ok(performance.now() - beganMs < AT_ONCE_MS)
   })
 
   it('50 who send at one fill an inbox that is read at the other: in order, and without a gap', async () => {
@@ -337,6 +351,11 @@ describe('a node that dies', () => {
     t.diagnostic(`offline after ${(tookMs / 1_000).toFixed(1)} s`)
     assert.ok(tookMs < 10_000 + AT_ONCE_MS, `offline after ${tookMs} ms`)
     assert.equal((await new Client(other).login('ada')).status, 200)
+  })
+
+  it('loses no receipt and gives none twice: each acknowledged message has one, and no other has any', async (t) => {
+    const size = { messages: 150, unacknowledged: 30, kills: 1 }
+    await receiptsOutliveKills(t, await cluster.createDatabase(), size)
   })
 })
 

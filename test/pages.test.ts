@@ -6,9 +6,9 @@ import type { Append, StoredMessage } from '../src/database/database.ts'
 import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
-import { messageId } from '../src/inbox/message-id.ts'
 import { PAGE_BYTES_MAX, pageOf, pageSize } from '../src/inbox/page.ts'
 import { asReading } from '../src/inbox/reading.ts'
+import { messageId } from '../src/message-id.ts'
 import { type Message, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
@@ -29,7 +29,7 @@ describe('the store', () => {
 
     assert.deepEqual(
       pages.flatMap(({ messages }) => messages),
-      sent.map(({ from, body, sentAtMs }, at) => ({ seq: at + 1, id: ids[at], from, body, sentAtMs })),
+      sent.map((message, at) => ({ seq: at + 1, id: ids[at], ...message, receiptFor: undefined })),
     )
     assert.deepEqual([pages[0]?.newestSeq, pages[1]?.after], [1_000, 500])
   })
@@ -169,6 +169,7 @@ async function openInbox(t: TestContext) {
           to: 'reader',
           id: messageId(content.sentAtMs),
           live: false,
+          wantsReceipt: false,
           idempotency: undefined,
         })
       await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })

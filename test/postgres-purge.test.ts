@@ -5,7 +5,7 @@ import type { Append } from '../src/database/database.ts'
 import { openPostgres } from '../src/database/postgres/open.ts'
 import type { PurgePortion } from '../src/database/purge-portion.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
-import { messageId } from '../src/inbox/message-id.ts'
+import { messageId } from '../src/message-id.ts'
 import { range } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
@@ -145,15 +145,16 @@ async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) 
     (name): Append => ({
       ...{ senderId: 1, from: 'somebody', to: name, body: 'hello', sentAtMs, live: false },
       id: messageId(sentAtMs),
+      wantsReceipt: false,
       idempotency: undefined,
     }),
   )
-  const outcomes = await store.commit({ acknowledgements: [], sightings: [], appends })
+  const { outcomes } = await store.commit({ acknowledgements: [], sightings: [], appends })
   assert.ok(outcomes.every(({ kind }) => kind === 'appended'))
 }
 
 async function acknowledge({ id }: Joined, seq: number) {
-  const acknowledgements = [{ sessionId: `of ${id}`, accountId: id, seq }]
+  const acknowledgements = [{ sessionId: `of ${id}`, accountId: id, seq, atMs: Date.now() }]
   await stores[0]?.commit({ acknowledgements, sightings: [], appends: [] })
 }
 

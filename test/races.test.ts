@@ -5,6 +5,7 @@ import {
   type Append,
   type AppendOutcome,
   type Batch,
+  type CommitResult,
   DatabaseUnavailable,
   type Page,
   type PageSize,
@@ -459,12 +460,12 @@ class HeldStore {
     return page
   }
 
-  async commit({ acknowledgements, appends }: Batch): Promise<AppendOutcome[]> {
+  async commit({ acknowledgements, appends }: Batch): Promise<CommitResult> {
     const held = this.#heldCommit
     this.#heldCommit = undefined
     await held?.pass()
     for (const { seq } of acknowledgements) this.acknowledgedSeq = Math.max(this.acknowledgedSeq, seq)
-    return appends.map((append) => this.#append(append))
+    return { outcomes: appends.map((append) => this.#append(append)), receipts: [] }
   }
 
   async newestSeq() {

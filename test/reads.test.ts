@@ -573,11 +573,12 @@ class CountingStore {
   async commit({ acknowledgements, appends }: Batch) {
     await this.#held
     for (const { seq } of acknowledgements) this.#acknowledgedSeq = Math.max(this.#acknowledgedSeq, seq)
-    return appends.map(({ body }) => {
+    const outcomes = appends.map(({ body }) => {
       const seq = this.#messages.length + 1
       this.#messages.push({ ...messageOf(seq, 0), body })
       return { kind: 'appended' as const, seq, live: false }
     })
+    return { outcomes, receipts: [] }
   }
 
   newestSeq = async () => this.#messages.length

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
-import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
+import { stringify as bytesToUuid, parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import { wallClock } from './support/clocks.ts'
 import { fileOf, itOnSqlite } from './support/databases.ts'
@@ -87,6 +87,33 @@ describe('a message that nobody reads', () => {
     await ada.send('ada', 'the fourth')
     const { body } = await poll.answer()
     assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
+  })
+
+  it('is told to its sender as expired, for as long as an idempotency key, and gives no receipt', async (t) => {
+    const database = await prepare(t, async (sql) => {
+      await insertMessages(sql, 'ada', [25, 3, 3, 0.1], 1)
+      await sql.run('UPDATE message SET wants_receipt = true')
+    })
+    const ids = (await withSql(database, ({ run }) => run('SELECT id FROM message ORDER BY seq'))).map(
+      (row) => bytesToUuid(row['id'] as Uint8Array),
+    )
+    const env = { MESSAGE_TTL: '2h' }
+    const server = await startServer(t, env, database)
+    await eventually('the old ones are gone', () => hasSeqs(server, [4]))
+    const ada = await new Client(server).enter('ada')
+
+    const states = await Promise.all(ids.map(async (id) => (await ada.status(id)).body.state))
+    assert.deepEqual(states, [undefined, 'expired', 'expired', 'stored'], 'the first was acknowledged')
+    const zoe = await new Client(server).enter('zoe')
+    assert.equal((await zoe.status(ids[1] as string)).status, 404)
+    await ada.acknowledge(4)
+    assert.equal((await ada.status(ids[3] as string)).body.state, 'delivered')
+    assert.deepEqual((await ada.poll({ wait: 0 })).body.messages[0].receiptFor, [ids[3]])
+
+    await server.stop()
+    await withSql(database, ({ run }) => run('UPDATE expired_message SET expired_at = ?', hoursAgo(25)))
+    const later = await startServer(t, env, database)
+    await eventually('it is forgotten', async () => (await rowsOf(later, 'expired_message')).length === 0)
   })
 
   it('makes room in a full inbox when it goes', async (t) => {

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext, test } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import pg from 'pg'
-import type { Append, AppendOutcome, Batch, Database } from '../src/database/database.ts'
+import {
+  type AddedReceipt,
+  type Append,
+  type AppendOutcome,
+  type Batch,
+  type Database,
+  type Owner,
+  RECEIPT_MESSAGES_MAX,
+} from '../src/database/database.ts'
 import { commitVerb as postgresCommit } from '../src/database/postgres/commit-verb.ts'
 import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit-verb.ts'
 import { type Recipient, Recipients } from '../src/database/sqlite/recipients.ts'
@@ -13,6 +21,7 @@ import { fileOf, itOnSqlite, newDatabase, onPostgres } from './support/databases
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { randomFrom } from './support/random.ts'
+import { assertOneReceiptEach } from './support/receipts.ts'
 import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores.ts'
 
 const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
@@ -20,30 +29,95 @@ const ROUNDS = 200
 
 const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], sightings: [], appends })
 
-/** An inbox that takes messages one by one. */
-class ModelInbox {
-  newest = 0
-  unread: { seq: number; senderId: number; bytes: number }[] = []
-  blocked = new Set<number>()
+/** Inboxes that take messages, and acknowledgements with their receipts, one by one. */
+class Model {
+  readonly expired = new Set<string>()
+  readonly #inboxes = new Map<string, ModelInbox>()
 
-  append(senderId: number, bytes: number): AppendOutcome['kind'] {
-    const sum = this.unread.reduce((all, message) => all + message.bytes, 0)
-    if (this.blocked.has(senderId)) return 'blocked'
-    if (this.unread.length >= LIMITS.inboxLimit) return 'inbox_full'
-    if (this.unread.length > 0 && sum + bytes > LIMITS.inboxBytes) return 'inbox_full'
-    if (this.unread.filter((message) => message.senderId === senderId).length >= LIMITS.senderLimit)
+  add(owner: Owner) {
+    this.#inboxes.set(owner.username, new ModelInbox(owner))
+  }
+
+  of(username: string): ModelInbox {
+    return this.#inboxes.get(username) ?? assert.fail(`${username} has no inbox.`)
+  }
+
+  append({ id, from, to, body, wantsReceipt }: Append): AppendOutcome['kind'] {
+    const [inbox, sender, bytes] = [this.of(to), this.of(from), Buffer.byteLength(body)]
+    const messages = inbox.unread.filter(({ receiptFor }) => !receiptFor)
+    if (inbox.blocked.has(from)) return 'blocked'
+    if (wantsReceipt && sender.unread.filter(({ receiptFor }) => receiptFor).length >= LIMITS.inboxLimit)
+      return 'too_many_receipts'
+    if (messages.length >= LIMITS.inboxLimit) return 'inbox_full'
+    const sum = messages.reduce((all, message) => all + message.bytes, bytes)
+    if (messages.length > 0 && sum > LIMITS.inboxBytes) return 'inbox_full'
+    if (messages.filter((message) => message.from === from).length >= LIMITS.senderLimit)
       return 'too_many_unread'
-    this.newest += 1
-    this.unread.push({ seq: this.newest, senderId, bytes })
+    inbox.add({ id, from, bytes, wantsReceipt })
     return 'appended'
   }
 
-  read(upTo: number) {
-    this.unread = this.unread.filter(({ seq }) => seq > upTo)
+  acknowledge(reader: string, upTo: number): ModelReceipt[] {
+    const idsBySender = new Map<string, string[]>()
+    for (const { seq, id, from, wantsReceipt } of this.of(reader).unread) {
+      const isBlocked = this.of(reader).blocked.has(from) || this.of(from).blocked.has(reader)
+      if (seq > upTo || !wantsReceipt || isBlocked) continue
+      idsBySender.set(from, [...(idsBySender.get(from) ?? []), id])
+    }
+    this.of(reader).remove(upTo)
+    return [...idsBySender].map(([to, receiptFor]) => {
+      const seq = this.of(to).add({ id: '', from: reader, bytes: 0, wantsReceipt: false, receiptFor })
+      return { to, seq, receiptFor }
+    })
+  }
+
+  expire() {
+    for (const inbox of this.#inboxes.values())
+      for (const { id, receiptFor } of inbox.remove(inbox.newest)) if (!receiptFor) this.expired.add(id)
   }
 }
 
-test('batches of messages, acknowledgements, purges, blocks and restarts in any order are decided as one by one', async (t) => {
+interface ModelReceipt {
+  to: string
+  seq: number
+  receiptFor: string[]
+}
+
+interface ModelEntry {
+  seq: number
+  id: string
+  from: string
+  bytes: number
+  wantsReceipt: boolean
+  receiptFor?: string[]
+}
+
+class ModelInbox {
+  readonly accountId: number
+  readonly username: string
+  readonly blocked = new Set<string>()
+  newest = 0
+  unread: ModelEntry[] = []
+
+  constructor({ accountId, username }: Owner) {
+    this.accountId = accountId
+    this.username = username
+  }
+
+  add(entry: Omit<ModelEntry, 'seq'>): number {
+    this.newest += 1
+    this.unread.push({ seq: this.newest, ...entry })
+    return this.newest
+  }
+
+  remove(upTo: number): ModelEntry[] {
+    const removed = this.unread.filter(({ seq }) => seq <= upTo)
+    this.unread = this.unread.filter(({ seq }) => seq > upTo)
+    return removed
+  }
+}
+
+test('batches of messages, acknowledgements with their receipts, purges, blocks and restarts in any order are decided as one by one', async (t) => {
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
   t.diagnostic(`seed ${seed}`)
   const random = randomFrom(seed)
@@ -52,70 +126,115 @@ test('batches of messages, acknowledgements, purges, blocks and restarts in any 
   let store = await openStore(database, LIMITS)
   atTheEnd(t, () => store.close())
   const names = ['ada', 'bob', 'carol', 'dave']
-  const people: { id: number; username: string; model: ModelInbox }[] = []
-  for (const username of names)
-    people.push({ id: await addAccount(store, username), username, model: new ModelInbox() })
-  const anybody = () => people[upTo(people.length - 1)] as (typeof people)[number]
+  const model = new Model()
+  for (const username of names) model.add({ accountId: await addAccount(store, username), username })
+  const people = names.map((username) => model.of(username))
+  const anybody = () => people[upTo(people.length - 1)] as ModelInbox
   const seen = new Set<string>()
 
   for (const round of range(1, ROUNDS)) {
     // Mostly from one to one, so that batches meet limits in their midst.
     const [sender, recipient] = [anybody(), anybody()]
-    const appends = range(1, upTo(9)).map(() =>
-      newMessage(
-        (random() < 0.5 ? sender : anybody()).id,
-        (random() < 0.7 ? recipient : anybody()).username,
-        '€'.repeat(upTo(random() < 0.9 ? 20 : 80) + 1),
-      ),
-    )
-    const acknowledgements = people
-      .filter(() => random() < 0.15)
-      .map(({ id, model }) => ({ sessionId: sessionIdOf(id), accountId: id, seq: upTo(model.newest) }))
-    for (const { accountId, seq } of acknowledgements)
-      people.find(({ id }) => id === accountId)?.model.read(seq)
+    const appends = range(1, upTo(9)).map(() => {
+      const { accountId, username } = random() < 0.5 ? sender : anybody()
+      const to = (random() < 0.7 ? recipient : anybody()).username
+      const body = '€'.repeat(upTo(random() < 0.9 ? 20 : 80) + 1)
+      return { ...newMessage(accountId, to, body), from: username, wantsReceipt: random() < 0.5 }
+    })
+    const readers = people
+      .filter(() => random() < 0.2)
+      .map((reader) => ({ reader, seq: upTo(reader.newest) }))
+    const acknowledgements = readers.map(({ reader: { accountId }, seq }) => {
+      return { sessionId: sessionIdOf(accountId), accountId, seq, atMs: Date.now() }
+    })
+    const expected = readers.flatMap(({ reader, seq }) => model.acknowledge(reader.username, seq))
 
-    const outcomes = await decide(store, { acknowledgements, sightings: [], appends })
+    const { outcomes, receipts } = await decide(store, { acknowledgements, sightings: [], appends })
 
+    const given = receipts.map(({ to, entry }) => ({
+      to,
+      seq: entry.seq,
+      receiptFor: entry.receiptFor ?? [],
+    }))
+    assert.deepEqual(given.sort(byInbox), expected.sort(byInbox), `in round ${round}`)
+    if (given.length > 0) seen.add('receipt')
     // What is decided later comes later.
     for (const { append, kind } of outcomes) {
-      const { model } = people.find(({ username }) => username === append.to) as (typeof people)[number]
-      assert.equal(kind, model.append(append.senderId, Buffer.byteLength(append.body)), `in round ${round}`)
+      assert.equal(kind, model.append(append), `in round ${round}`)
       seen.add(kind)
     }
     if (random() < 0.2) {
       const [owner, other] = [anybody(), anybody()]
       const blocks = random() < 0.5
-      const asOwner = { accountId: owner.id, username: owner.username }
-      if (blocks) await store.block(asOwner, other.username, Date.now())
-      else await store.unblock(asOwner, other.username)
-      owner.model.blocked[blocks ? 'add' : 'delete'](other.id)
+      if (blocks) await store.block(owner, other.username, Date.now())
+      else await store.unblock(owner, other.username)
+      owner.blocked[blocks ? 'add' : 'delete'](other.username)
     }
     if (random() < 0.1) {
       const all = random() < 0.3
       await purge(store, all)
-      if (all) for (const { model } of people) model.read(model.newest)
+      if (all) model.expire()
     }
     if (random() < 0.02) {
       await store.close()
       store = await openStore(database, LIMITS)
     }
   }
-  for (const { id, model } of people) {
-    const page = await store.readInbox(id, 'acknowledged', { messages: 100, bytes: 1e6 })
+  for (const { accountId, unread } of people) {
+    const page = await store.readInbox(accountId, 'acknowledged', { messages: 100, bytes: 1e6 })
     assert.deepEqual(
-      page.messages.map(({ seq }) => seq),
-      model.unread.map(({ seq }) => seq),
+      page.messages.map(({ seq, from, receiptFor }) => ({ seq, from, receiptFor })),
+      unread.map(({ seq, from, receiptFor }) => ({ seq, from, receiptFor })),
     )
+    for (const { id, receiptFor } of unread)
+      if (!receiptFor) assert.equal((await store.findMessage(id))?.state, 'stored')
   }
-  assert.deepEqual([...seen].sort(), ['appended', 'blocked', 'inbox_full', 'too_many_unread'])
+  for (const id of model.expired) assert.equal((await store.findMessage(id))?.state, 'expired')
+  for (const kind of ['appended', 'blocked', 'inbox_full', 'receipt', 'too_many_unread'])
+    assert.ok(seen.has(kind), `${kind} came about`)
 })
+
+test('an acknowledgement of more messages than one receipt tells of brings several', async (t) => {
+  const database = await newDatabase(t)
+  const store = await openStore(database, { inboxLimit: 2_000, inboxBytes: 1e6, senderLimit: 2_000 })
+  atTheEnd(t, () => store.close())
+  const [ada, bob] = [await addAccount(store, 'ada'), await addAccount(store, 'bob')]
+  const messages = range(1, 2 * RECEIPT_MESSAGES_MAX + 1).map(() => ({
+    ...newMessage(bob, 'ada', 'text'),
+    wantsReceipt: true,
+  }))
+  await store.commit({ acknowledgements: [], sightings: [], appends: messages })
+  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: messages.length, atMs: 1 }]
+
+  const { receipts } = await store.commit({ acknowledgements, sightings: [], appends: [] })
+
+  const ids = messages.map(({ id }) => id)
+  const parts = [ids.slice(0, 500), ids.slice(500, 1_000), ids.slice(1_000)]
+  assert.deepEqual(
+    receipts.map(({ entry }) => [entry.seq, entry.receiptFor]),
+    parts.map((part, at) => [at + 1, part]),
+  )
+  const page = await store.readInbox(bob, 0, { messages: 100, bytes: 30_000 })
+  assert.deepEqual(
+    page.messages.map(({ receiptFor }) => receiptFor),
+    parts.slice(0, 2),
+    'a page ends by the size of its receipts',
+  )
+  assert.equal(await assertOneReceiptEach(database), messages.length)
+})
+
+/** In the order of their owners, and of their numbers there. */
+const byInbox = (one: ModelReceipt, other: ModelReceipt) =>
+  one.to.localeCompare(other.to) || one.seq - other.seq
 
 /** Commits until everything is decided. Gives what was decided in this order. */
 async function decide(store: Database, batch: Batch) {
   const decided: { append: Append; kind: AppendOutcome['kind'] }[] = []
+  const receipts: AddedReceipt[] = []
   let next = batch
   do {
-    const outcomes = await store.commit(next)
+    const { outcomes, receipts: added } = await store.commit(next)
+    receipts.push(...added)
     const undecided: Append[] = []
     for (const [at, append] of next.appends.entries()) {
       const kind = outcomes[at]?.kind ?? assert.fail('An outcome is missing.')
@@ -125,7 +244,7 @@ async function decide(store: Database, batch: Batch) {
     assert.ok(undecided.length < next.appends.length || undecided.length === 0, 'a commit decides something')
     next = batchOf(undecided)
   } while (next.appends.length > 0)
-  return decided
+  return { outcomes: decided, receipts }
 }
 
 /** @param all what is unread, too */
@@ -177,7 +296,7 @@ test('a sender with room in a crowded inbox has each message in it once, though 
     ),
   )
 
-  assert.deepEqual(new Set(outcomes.map(([outcome]) => outcome?.kind)), new Set(['appended']))
+  assert.deepEqual(new Set(outcomes.map((decided) => decided.outcomes[0]?.kind)), new Set(['appended']))
   const page = await stores[0]?.readInbox(ada, 'acknowledged', { messages: 100, bytes: 1e6 })
   assert.deepEqual(
     page?.messages.flatMap(({ from, id }) => (from === 'cleo' ? [id] : [])).sort(),
@@ -197,11 +316,11 @@ async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
   const [ada, bob] = [await addAccount(first, 'ada'), await addAccount(first, 'bob')]
   const messages = (count: number) => batchOf(range(1, count).map(() => newMessage(bob, 'ada', body)))
   await first.commit(messages(7))
-  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: 7 }]
+  const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: 7, atMs: Date.now() }]
   await first.commit({ ...messages(9), acknowledgements })
   /** In a commit of its own. */
   const send = async (store: Database) =>
-    (await decide(store, batchOf([newMessage(bob, 'ada', body)])))[0]?.kind
+    (await decide(store, batchOf([newMessage(bob, 'ada', body)]))).outcomes[0]?.kind
   return { database, stores, ada, send }
 }
 
@@ -227,6 +346,24 @@ async function whileLocked<T>(database: string, nodes: number, run: () => Promis
   await client.end()
   return result
 }
+
+describe('an acknowledgement of messages that ask for no receipt', () => {
+  it('reads none of them', async (t) => {
+    const { ada, bob, adaId, run } = await openCounted(t, {
+      inboxLimit: 100,
+      inboxBytes: 1e6,
+      senderLimit: 50,
+    })
+    await run(batchOf(range(1, 20).map(() => newMessage(bob, ada, 'text'))))
+    const acknowledgements = [{ sessionId: sessionIdOf(adaId), accountId: adaId, seq: 20, atMs: 1 }]
+
+    const { reads } = await run({ acknowledgements, sightings: [], appends: [] })
+
+    // On PostgreSQL an index that is empty says so; on SQLite it is known that nobody asks for one.
+    if (onPostgres) assert.deepEqual(reads, ['message_wants_receipt, 0 rows'])
+    else assert.ok(!reads.some((statement) => statement.includes('wants_receipt')))
+  })
+})
 
 describe('a send to an inbox that is far from its limits', () => {
   const limits = { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 50 }
@@ -329,11 +466,11 @@ async function openCounted(t: TestContext, limits: typeof LIMITS) {
   const database = await newDatabase(t)
   const store = await openStore(database, limits)
   const ada = 'ada'
-  await addAccount(store, ada)
+  const adaId = await addAccount(store, ada)
   const bob = await addAccount(store, 'bob')
   await store.close()
   const run = onPostgres ? await explained(t, database, limits) : watched(t, database, limits)
-  return { ada, bob, run }
+  return { ada, bob, adaId, run }
 }
 
 type Counted = (batch: Batch) => Promise<{ outcomes: string[]; reads: string[] }>
@@ -345,8 +482,8 @@ function watched(t: TestContext, database: string, limits: typeof LIMITS): Count
   const { commit } = sqliteCommit(connection, new Recipients(connection), limits)
   return async (batch) => {
     statements = []
-    const outcomes = await commit(batch)
-    const reads = statements.filter((sql) => /FROM message/.test(sql))
+    const { outcomes } = await commit(batch)
+    const reads = statements.filter((sql) => /(FROM|JOIN) message/.test(sql))
     return { outcomes: outcomes.map(({ kind }) => kind), reads }
   }
 }
@@ -354,7 +491,9 @@ function watched(t: TestContext, database: string, limits: typeof LIMITS): Count
 interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
+  'Index Name'?: string
   'Actual Loops': number
+  'Actual Rows': number
   Plans?: PlanNode[]
 }
 
@@ -370,14 +509,14 @@ async function explained(t: TestContext, database: string, limits: typeof LIMITS
     await client.query('ROLLBACK')
     for (const node of nodesOf(rows[0]['QUERY PLAN'][0].Plan)) {
       const isRead = node['Relation Name'] === 'message' && node['Node Type'] !== 'ModifyTable'
-      if (isRead && node['Actual Loops'] > 0) reads.push(node['Node Type'])
+      if (isRead && node['Actual Loops'] > 0) reads.push(`${node['Index Name']}, ${node['Actual Rows']} rows`)
     }
     return client.query(text, values)
   }
   const { commit } = postgresCommit({ query } as unknown as pg.Pool, 'node', 'channel', limits)
   return async (batch) => {
     reads.length = 0
-    const outcomes = await commit(batch)
+    const { outcomes } = await commit(batch)
     return { outcomes: outcomes.map(({ kind }) => kind), reads: [...reads] }
   }
 }

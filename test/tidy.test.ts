@@ -26,7 +26,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
-  inbox: { may: ['clock.ts', 'database/database.ts', 'problems.ts'], packages: /^$/ },
+  inbox: { may: ['clock.ts', 'database/database.ts', 'message-id.ts', 'problems.ts'], packages: /^$/ },
   nodes: {
     may: [
       'accounts/sessions.ts',
@@ -47,6 +47,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'private-files.ts',
       'sync.ts',
       'clock.ts',
+      'message-id.ts',
       'generated/prisma/client.ts',
       'generated/prisma-postgres/client.ts',
     ],
@@ -58,6 +59,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   operator: { may: ['config.ts', 'database/database.ts', 'private-files.ts'], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
+  'message-id.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: [], packages: /^$/ },
   'secrets.ts': { may: ['config.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },

@@ -1,19 +1,38 @@
 -- Leads a database of the last version before 0.1 to the tables of the first migration.
-ALTER TABLE "message" ADD COLUMN "bytes_before" BIGINT;
-UPDATE "message" SET "bytes_before" = "counted"."up_to" - octet_length("body")
-  FROM (SELECT "id", sum(octet_length("body")) OVER (PARTITION BY "recipient_id" ORDER BY "seq") AS "up_to"
-          FROM "message") AS "counted"
- WHERE "message"."id" = "counted"."id";
-ALTER TABLE "message" ALTER COLUMN "bytes_before" SET NOT NULL;
+CREATE TABLE "new_message" (
+    "recipient_id" INTEGER NOT NULL,
+    "seq" BIGINT NOT NULL,
+    "id" BYTEA NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "sent_at" TIMESTAMP(3) NOT NULL,
+    "bytes_before" BIGINT NOT NULL,
+    "receipts_before" BIGINT NOT NULL DEFAULT 0,
+    "wants_receipt" BOOLEAN NOT NULL DEFAULT false,
+    "receipt_for" BYTEA,
+    "body" TEXT NOT NULL,
+
+    CONSTRAINT "new_message_pkey" PRIMARY KEY ("recipient_id","seq")
+);
+INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "sent_at", "bytes_before", "body")
+SELECT "recipient_id", "seq", "id", "sender_id", "sent_at",
+       sum(octet_length("body")) OVER (PARTITION BY "recipient_id" ORDER BY "seq") - octet_length("body"), "body"
+  FROM "message";
+DROP TABLE "message";
+ALTER TABLE "new_message" RENAME TO "message";
+ALTER INDEX "new_message_pkey" RENAME TO "message_pkey";
+CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
+
 ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
 ALTER TABLE "session" ADD COLUMN "label" TEXT;
 ALTER TABLE "session" ADD COLUMN "last_seen_at" TIMESTAMP(3);
+ALTER TABLE "account" ADD COLUMN "receipts" BIGINT NOT NULL DEFAULT 0;
 UPDATE "account" SET "text_bytes" = "counted"."bytes"
   FROM (SELECT "recipient_id", sum(octet_length("body")) AS "bytes" FROM "message" GROUP BY "recipient_id") AS "counted"
  WHERE "account"."id" = "counted"."recipient_id";
 
-CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "seq" > 0;
+CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "receipt_for" IS NULL;
+CREATE INDEX "message_wants_receipt" ON "message"("recipient_id", "seq") WHERE "wants_receipt";
 
 CREATE TABLE "block" (
     "account_id" INTEGER NOT NULL,
@@ -69,6 +88,17 @@ CREATE TABLE "store" (
     CONSTRAINT "store_pkey" PRIMARY KEY ("id")
 );
 INSERT INTO "store" ("id", "is_backup") VALUES (1, false);
+
+CREATE TABLE "expired_message" (
+    "id" BYTEA NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "recipient_id" INTEGER NOT NULL,
+    "sent_at" TIMESTAMP(3) NOT NULL,
+    "expired_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "expired_message_pkey" PRIMARY KEY ("id")
+);
+CREATE INDEX "expired_message_expired_at_idx" ON "expired_message"("expired_at");
 
 ALTER TABLE "idempotency_key" DROP CONSTRAINT "idempotency_key_pkey";
 ALTER TABLE "idempotency_key" DROP COLUMN "id";

@@ -4,16 +4,20 @@ CREATE TABLE "new_message" (
     "seq" BIGINT NOT NULL,
     "id" BLOB NOT NULL,
     "sender_id" INTEGER NOT NULL,
-    "body" TEXT NOT NULL,
     "sent_at" DATETIME NOT NULL,
     "bytes_before" BIGINT NOT NULL,
+    "receipts_before" BIGINT NOT NULL DEFAULT 0,
+    "wants_receipt" BOOLEAN NOT NULL DEFAULT false,
+    "receipt_for" BLOB,
+    "body" TEXT NOT NULL,
 
     PRIMARY KEY ("recipient_id", "seq")
 );
-INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "body", "sent_at", "bytes_before")
-SELECT "recipient_id", "seq", "id", "sender_id", "json" ->> 'body', "sent_at",
+INSERT INTO "new_message" ("recipient_id", "seq", "id", "sender_id", "sent_at", "bytes_before", "body")
+SELECT "recipient_id", "seq", "id", "sender_id", "sent_at",
        sum(octet_length("json" ->> 'body')) OVER (PARTITION BY "recipient_id" ORDER BY "seq")
-         - octet_length("json" ->> 'body')
+         - octet_length("json" ->> 'body'),
+       "json" ->> 'body'
   FROM "message" ORDER BY "position";
 DROP TABLE "message";
 DROP TABLE "inbox_entry";
@@ -27,6 +31,7 @@ ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
 ALTER TABLE "session" ADD COLUMN "label" TEXT;
 ALTER TABLE "session" ADD COLUMN "last_seen_at" DATETIME;
+ALTER TABLE "account" ADD COLUMN "receipts" BIGINT NOT NULL DEFAULT 0;
 
 CREATE TABLE "block" (
     "account_id" INTEGER NOT NULL,
@@ -77,6 +82,15 @@ CREATE TABLE "store" (
     "timeline" INTEGER
 );
 INSERT INTO "store" ("id", "is_backup") VALUES (1, false);
+
+CREATE TABLE "expired_message" (
+    "id" BLOB NOT NULL PRIMARY KEY,
+    "sender_id" INTEGER NOT NULL,
+    "recipient_id" INTEGER NOT NULL,
+    "sent_at" DATETIME NOT NULL,
+    "expired_at" DATETIME NOT NULL
+);
+CREATE INDEX "expired_message_expired_at_idx" ON "expired_message"("expired_at");
 
 CREATE TABLE "new_idempotency_key" (
     "sender_id" INTEGER NOT NULL,

@@ -1,7 +1,9 @@
+import type { Batch, CommitResult, StoredMessage } from './batch.ts'
 import type { OwnAccountDatabase } from './own-account.ts'
 import type { PurgePortion } from './purge-portion.ts'
 import type { TokenStore } from './token-store.ts'
 
+export * from './batch.ts'
 export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
 /**
@@ -43,15 +45,15 @@ export interface Database extends OwnAccountDatabase, TokenStore {
   endSession(sessionId: string): Promise<void>
 
   /**
-   * Writes a batch as one transaction and syncs it to the disk. One outcome an append, in order. A sender and
-   * an idempotency key are in it once.
+   * Writes a batch as one transaction and syncs it to the disk. A sender and an idempotency key are in it
+   * once.
    */
-  commit(batch: Batch): Promise<CommitOutcome[]>
+  commit(batch: Batch): Promise<CommitResult>
   /** The messages from there on, as many as the size allows. */
   readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
-  /** Who sent what to whom, and whether it was acknowledged; undefined when it is not there (any more). */
+  /** Who sent what to whom, and what became of it; undefined when the store does not know it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
   /** Removes one small portion of what may go. Resolves with where to go on, or undefined at the end. */
@@ -130,73 +132,6 @@ export interface OwnedSession extends Session {
   username: string
 }
 
-/** A message as it stands in its recipient's inbox. */
-export interface StoredMessage {
-  seq: number
-  id: string
-  /** The sender's name. */
-  from: string
-  body: string
-  sentAtMs: number
-}
-
-export interface Append {
-  senderId: number
-  /** The sender's name, for the recipient. */
-  from: string
-  to: string
-  id: string
-  body: string
-  sentAtMs: number
-  /**
-   * Whether the recipient is online here; the store may know better. Told to the sender, and again with the
-   * same idempotency key.
-   */
-  live: boolean
-  /** The same key has expired when its date is not after `expiredBeforeMs`. */
-  idempotency: { key: string; fingerprint: Uint8Array; expiredBeforeMs: number } | undefined
-}
-
-export type AppendOutcome =
-  | { kind: 'appended'; seq: number; live: boolean }
-  /** The same key with the same message was here before: this was the answer. */
-  | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
-  | { kind: 'idempotency_key_reused' }
-  | { kind: 'recipient_not_found' }
-  /** The recipient has blocked the sender. */
-  | { kind: 'blocked' }
-  | { kind: 'inbox_full' }
-  /** The inbox has as many unread messages of this sender as it takes. */
-  | { kind: 'too_many_unread' }
-
-/**
- * What a commit says of an append. An undecided one was not written: the inbox had no room for another one of
- * the batch, and the next commit can tell whether there is room for this one.
- */
-export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
-
-export interface Acknowledgement {
-  sessionId: string
-  accountId: number
-  seq: number
-}
-
-/** What one transaction writes, in this order: what was acknowledged makes room for what is appended. */
-export interface Batch {
-  acknowledgements: Acknowledgement[]
-  sightings: Sighting[]
-  appends: Append[]
-}
-
-/** When an account was last online, or one of its sessions. */
-export interface Sighting {
-  username: string
-  sessionId?: string | undefined
-  atMs: number
-  /** What the clock says now. A later date in the store is from a clock that was ahead, and is replaced. */
-  nowMs: number
-}
-
 /**
  * Where a read begins: behind this number; behind what a session has acknowledged, or further on when more is
  * on its way to the store; or behind what the account has acknowledged.
@@ -225,12 +160,13 @@ export interface MessageRecord {
   from: string
   to: string
   sentAtMs: number
-  acknowledged: boolean
+  /** `expired` when it was removed before it was acknowledged. */
+  state: 'stored' | 'delivered' | 'expired'
 }
 
 /** What a store must know of the configuration. */
 export interface StoreLimits {
-  /** Unacknowledged messages an inbox takes. */
+  /** Unacknowledged messages an inbox takes. With as many unread receipts its owner may ask for no more. */
   inboxLimit: number
   /** Bytes of unacknowledged text an inbox takes, in UTF-8; an empty one takes a message of any size. */
   inboxBytes: number

@@ -5,7 +5,7 @@ import { configureForMigration } from './postgres/connection.ts'
 import { timestampOf } from './postgres/fragments.ts'
 import { prepareDatabase, unusable } from './postgres/prepare.ts'
 import { useAlone } from './sqlite/alone.ts'
-import { NEWEST_SEQ, TEXT_BYTES } from './sqlite/inboxes.ts'
+import { NEWEST_SEQ, RECEIPTS, TEXT_BYTES } from './sqlite/inboxes.ts'
 import { moveOnIfMarked } from './sqlite/restores.ts'
 
 /** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
@@ -18,10 +18,15 @@ const TABLES = [
   'message',
   'restored_range',
   'idempotency_key',
+  'expired_message',
 ] as const
 
 /** What PostgreSQL has in a column, and SQLite finds. */
-const FOUND: Record<string, string> = { newest_seq: NEWEST_SEQ, text_bytes: TEXT_BYTES }
+const FOUND: Record<string, string> = {
+  newest_seq: NEWEST_SEQ,
+  text_bytes: TEXT_BYTES,
+  receipts: RECEIPTS,
+}
 
 /** How many of each were moved. */
 export type Moved = Record<(typeof TABLES)[number], number>

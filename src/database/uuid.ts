@@ -14,3 +14,12 @@ function uuidAt(hex: string, start: number): string {
   const group = (from: number, to: number) => hex.slice(start + from, start + to)
   return `${group(0, 8)}-${group(8, 12)}-${group(12, 16)}-${group(16, 20)}-${group(20, 32)}`
 }
+
+/** @param bytes of several, one behind the other */
+export const bytesToUuids = (bytes: Buffer): string[] => uuidsOf(bytes.toString('hex'))
+
+/** What an id takes in a page: 36 characters, two quotes and a comma. */
+export const UUID_IN_PAGE_BYTES = 39
+
+/** In a row of `message`: what the ids of a receipt take in a page. */
+export const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${UUID_IN_PAGE_BYTES}, 0)`

@@ -22,11 +22,12 @@ import {
   type Append,
   type AppendOutcome,
   type CommitOutcome,
+  type CommitResult,
   type Database,
   DatabaseUnavailable,
   type Sighting,
 } from '../database/database.ts'
-import { type Flush, type Going, waitIn } from './going.ts'
+import { type Committed, type Flush, type Going, type OnCommit, waitIn } from './going.ts'
 import { HeldBack, type Riders } from './held-back.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
@@ -50,20 +51,19 @@ const LAZY_MS = 500
 const HELD_MAX = 1_000
 
 /** What an acknowledgement may change. */
-const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set(['inbox_full', 'too_many_unread'])
+const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
+  'inbox_full',
+  'too_many_unread',
+  'too_many_receipts',
+])
 
 const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }
-
-export interface Committed {
-  append: Append
-  outcome: AppendOutcome
-}
 
 type WrittenAppend = WaitingAppend & Committed
 
 export class CommitQueue {
   readonly #database: Pick<Database, 'commit'>
-  readonly #onCommit: (committed: Committed[]) => void
+  readonly #onCommit: OnCommit
   readonly #defersAcknowledgements: boolean
 
   #appends: WaitingAppend[] = []
@@ -81,12 +81,12 @@ export class CommitQueue {
   #lazyTimer: NodeJS.Timeout | undefined
 
   /**
-   * @param onCommit called after each commit, before its senders are answered, with its appends in order
+   * @param onCommit called after each commit, before its senders are answered
    * @param defersAcknowledgements false where other nodes read the store
    */
   constructor(
     database: Pick<Database, 'commit'>,
-    onCommit: (committed: Committed[]) => void,
+    onCommit: OnCommit,
     { defersAcknowledgements = true } = {},
   ) {
     this.#database = database
@@ -195,13 +195,13 @@ export class CommitQueue {
     this.#actedUpon = this.#actUpon(going, commit, this.#actedUpon)
   }
 
-  async #actUpon(going: Going, commit: Promise<CommitOutcome[]>, older: Promise<void>): Promise<void> {
+  async #actUpon(going: Going, commit: Promise<CommitResult>, older: Promise<void>): Promise<void> {
     const [result] = await Promise.allSettled([commit, older])
     if (result.status === 'fulfilled') this.#succeed(going, result.value)
     else this.#fail(going, result.reason)
   }
 
-  #succeed(going: Going, outcomes: CommitOutcome[]) {
+  #succeed(going: Going, { outcomes, receipts }: CommitResult) {
     const { riders, appends, repeats, flushes, acknowledged, mayFindRoom } = going
     this.#underWay.delete(going)
     this.#held.written(riders)
@@ -222,7 +222,7 @@ export class CommitQueue {
       this.#flushes.unshift(...[going, ...this.#underWay].flatMap((each) => each.flushes.splice(0)))
     // Start the next commit first, so that the disk is busy while the senders are answered.
     this.#commitWhatWaits()
-    this.#onCommit(answered)
+    this.#onCommit(answered, receipts)
     for (const { resolve, outcome } of answered) resolve(outcome)
     for (const { resolve } of [...acknowledged, ...flushes]) resolve()
   }

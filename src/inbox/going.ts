@@ -1,3 +1,4 @@
+import type { AddedReceipt, Append, AppendOutcome } from '../database/database.ts'
 import type { Riders } from './held-back.ts'
 import type { WaitingAppend } from './repeats.ts'
 
@@ -6,6 +7,14 @@ export interface Flush {
   resolve: () => void
   reject: (error: unknown) => void
 }
+
+export interface Committed {
+  append: Append
+  outcome: AppendOutcome
+}
+
+/** Gets the appends of a commit in order, and the receipts that stand before them. */
+export type OnCommit = (committed: Committed[], receipts: AddedReceipt[]) => void
 
 /** What goes to the database together. */
 export interface Going {

@@ -1,6 +1,7 @@
 import { type ClockHistory, monotonicMs } from '../clock.ts'
 import {
   type Acknowledgement,
+  type AddedReceipt,
   type Batch,
   type Database,
   DatabaseUnavailable,
@@ -8,7 +9,8 @@ import {
   type StoredMessage,
 } from '../database/database.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
-import { CommitQueue, type Committed } from './commit-queue.ts'
+import { CommitQueue } from './commit-queue.ts'
+import type { Committed } from './going.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
@@ -67,7 +69,7 @@ export class Inbox {
         throw error
       })
     const defersAcknowledgements = others === undefined
-    this.#commits = new CommitQueue({ commit }, (committed) => this.#deliver(committed), {
+    this.#commits = new CommitQueue({ commit }, (...committed) => this.#deliver(...committed), {
       defersAcknowledgements,
     })
   }
@@ -209,18 +211,22 @@ export class Inbox {
   #acknowledge(reader: Reader, seq: number) {
     if (seq <= reader.acknowledgedSeq) return
     reader.acknowledgedSeq = seq
-    this.#commits.acknowledge({ sessionId: reader.id, accountId: reader.accountId, seq })
+    const { id: sessionId, accountId } = reader
+    this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
   }
 
-  /** Hands what was committed to those who wait for it. */
-  #deliver(committed: Committed[]) {
+  /** Hands what was committed to those who wait for it: receipts first, as they were written. */
+  #deliver(committed: Committed[], receipts: AddedReceipt[]) {
     const arrived = new Map<string, StoredMessage[]>()
+    const arrive = (to: string, message: StoredMessage) => {
+      const messages = arrived.get(to)
+      if (messages) messages.push(message)
+      else arrived.set(to, [message])
+    }
+    for (const { to, entry } of receipts) if (this.#waiters.hasMailbox(to)) arrive(to, entry)
     for (const { append, outcome } of committed) {
       if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
-      const message = messageOf(append, outcome.seq)
-      const messages = arrived.get(append.to)
-      if (messages) messages.push(message)
-      else arrived.set(append.to, [message])
+      arrive(append.to, messageOf(append, outcome.seq))
     }
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }

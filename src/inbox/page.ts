@@ -30,12 +30,13 @@ export function pageOf(messages: StoredMessage[]): MessageList {
 /** openapi.yaml, `Message`. All at once, which takes half as long as one by one. */
 const asJson = (messages: StoredMessage[]): string =>
   JSON.stringify(
-    messages.map(({ seq, id, from, body, sentAtMs }) => ({
+    messages.map(({ seq, id, from, body, sentAtMs, receiptFor }) => ({
       seq,
       id,
       from,
       body,
       sentAt: timestamp(sentAtMs),
+      receiptFor,
     })),
   )
 

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { Append, AppendOutcome, StoredMessage } from '../database/database.ts'
+import { messageId } from '../message-id.ts'
 import { Problem } from '../problems.ts'
-import { messageId } from './message-id.ts'
 
 export interface Sending {
   sender: { accountId: number; username: string }
   to: string
   body: string
+  /** Whether the sender wants to know when it is acknowledged; false when it is left out. */
+  wantsReceipt?: boolean
   idempotencyKey: string | undefined
 }
 
@@ -23,7 +25,7 @@ export interface Receipt {
  * @param live whether the recipient is online
  */
 export function asAppend(
-  { sender, to, body, idempotencyKey: key }: Sending,
+  { sender, to, body, wantsReceipt = false, idempotencyKey: key }: Sending,
   sentAtMs: number,
   keysBeforeMs: () => number,
   live: boolean,
@@ -31,9 +33,9 @@ export function asAppend(
   const idempotency =
     key === undefined
       ? undefined
-      : { key, fingerprint: fingerprint(to, body), expiredBeforeMs: keysBeforeMs() }
+      : { key, fingerprint: fingerprint(to, body, wantsReceipt), expiredBeforeMs: keysBeforeMs() }
   const { accountId: senderId, username: from } = sender
-  return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, idempotency }
+  return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, wantsReceipt, idempotency }
 }
 
 /** What the recipient gets of a message. */
@@ -66,13 +68,21 @@ export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome):
         'inbox_full',
         `The inbox of ${to} accepts no more messages until its owner has acknowledged some.`,
       )
+    case 'too_many_receipts':
+      throw new Problem(
+        'inbox_full',
+        'Your own inbox has as many unread receipts as it takes. Acknowledge some, or send without `receipt`.',
+      )
     case 'idempotency_key_reused':
       throw new Problem(
         'idempotency_key_reused',
-        'This Idempotency-Key came with another recipient or body before. A new message needs a new key.',
+        'This Idempotency-Key came with another recipient, body or receipt before. A new message needs a new key.',
       )
   }
 }
 
-/** Two messages are the same when recipient and body are. */
-const fingerprint = (to: string, body: string) => createHash('sha256').update(`${to}\0${body}`).digest()
+/** Two messages are the same when recipient, body and the wish for a receipt are. No body has a NUL. */
+const fingerprint = (to: string, body: string, wantsReceipt: boolean) =>
+  createHash('sha256')
+    .update(wantsReceipt ? `${to}\0${body}\0receipt` : `${to}\0${body}`)
+    .digest()

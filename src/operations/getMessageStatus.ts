@@ -14,12 +14,6 @@ export const getMessageStatus =
     const message = await inbox.find(username, request.params.id)
 
     if (!message) throw new Problem('not_found', 'There is no such message, or not any more.')
-    const { id, from, to, sentAtMs, acknowledged } = message
-    return {
-      id,
-      from,
-      to,
-      sentAt: timestamp(sentAtMs),
-      state: acknowledged ? 'delivered' : 'stored',
-    }
+    const { id, from, to, sentAtMs, state } = message
+    return { id, from, to, sentAt: timestamp(sentAtMs), state }
   }

@@ -11,7 +11,7 @@ export const sendFrom =
   async (
     request: Pick<FastifyRequest, 'account' | 'headers'>,
     reply: FastifyReply,
-    { to: name, body }: { to: string; body: string },
+    { to: name, body, wantsReceipt = false }: { to: string; body: string; wantsReceipt?: boolean },
   ) => {
     const { account } = request
     const to = toUsername(name)
@@ -21,7 +21,7 @@ export const sendFrom =
     disk?.refuseWhenShort()
 
     const idempotencyKey = keyOf(request.headers['idempotency-key'])
-    const receipt = await inbox.append({ sender: account, to, body, idempotencyKey })
+    const receipt = await inbox.append({ sender: account, to, body, wantsReceipt, idempotencyKey })
 
     if (receipt.replayed) reply.header('Idempotent-Replayed', 'true')
     reply.code(201).header('Location', `/v1/messages/${receipt.id}`)

@@ -13,6 +13,7 @@ import { Client, Person } from '../support/client.ts'
 import { fileOf, itOnSqlite, newDatabase, noDatabaseYet } from '../support/databases.ts'
 import { eventually } from '../support/eventually.ts'
 import { randomFrom } from '../support/random.ts'
+import { assertOneReceiptEach } from '../support/receipts.ts'
 import { type Program, type RunningServer, spawnProgram, spawnServer } from '../support/servers.ts'
 import { checkCursors, checkInboxes, checkKeys } from './checks.ts'
 import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from './load.ts'
@@ -24,7 +25,7 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
   const killedStarts = rounds + 1
 
   describe('kill -9', () => {
-    it(`in the middle of a load of sends loses nothing that was accepted and stores nothing twice, ${rounds === 1 ? 'once' : `${rounds} times`}`, async (t) => {
+    it(`in the middle of a load of sends loses nothing that was accepted, stores nothing twice and gives one receipt each, ${rounds === 1 ? 'once' : `${rounds} times`}`, async (t) => {
       const random = randomFrom(seed)
       t.diagnostic(`CRASH_SEED=${seed} CRASH_ROUNDS=${rounds}`)
       const database = await newDatabase(t)
@@ -42,16 +43,18 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
         server = await spawnServer(t, {}, database)
         people = moved(people, server)
         const unanswered = load.sent.filter(({ id }) => id === undefined)
+        const receipts = await assertOneReceiptEach(database)
         await checkCursors(people, readers)
         const kept = await checkInboxes(people, readers, everything)
         await checkKeys(people, load.sent, random)
         await checkInboxes(people, readers, everything)
         t.diagnostic(
           `round ${round}: ${load.sent.length - unanswered.length} accepted, ${unanswered.length} without an answer, ` +
-            `of which ${unanswered.filter(({ body }) => kept.has(body)).length} were stored`,
+            `of which ${unanswered.filter(({ body }) => kept.has(body)).length} were stored; ${receipts} have receipts`,
         )
         assert.ok(unanswered.length > 0, 'The kill came in the middle of sends.')
       }
+      assert.ok((await assertOneReceiptEach(database)) > 0, 'Some messages have receipts.')
       await server.stop()
     })
 

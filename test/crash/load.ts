@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Person, range } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
 import { gotNoAnswer } from '../support/http.ts'
+import { sendWithReceipt } from '../support/receipts.ts'
 
 export const SENDERS = ['ada', 'bob', 'carol', 'dora']
 /** Each sends to all of these, in this many loops side by side. */
@@ -16,6 +17,7 @@ export interface Sent {
   to: string
   body: string
   key: string | undefined
+  receipt: boolean
   /** Undefined while there is no answer, which after the crash means: nobody knows. */
   id?: string
 }
@@ -70,9 +72,10 @@ export class Load {
       // Long enough that the log is written back into the database meanwhile, again and again.
       const body = name.padEnd(this.#random() * BODY_CHARACTERS_MAX, '.')
       const to = RECIPIENTS[Math.floor(this.#random() * RECIPIENTS.length)] ?? ''
-      const sent: Sent = { from, to, body, key: this.#random() < 0.5 ? name : undefined }
+      const key = this.#random() < 0.5 ? name : undefined
+      const sent: Sent = { from, to, body, key, receipt: this.#random() < 0.5 }
       this.sent.push(sent)
-      const answer = await answerUnlessGone(person(this.#people, from).send(to, body, sent.key))
+      const answer = await answerUnlessGone(sendAgain(this.#people, sent))
       if (!answer) return
       assert.equal(answer.status, 201, JSON.stringify(answer.body))
       sent.id = answer.body.id
@@ -98,6 +101,12 @@ export class Load {
     }
   }
 }
+
+/** Sends a message, for the first time or once more. */
+export const sendAgain = (people: People, { from, to, body, key, receipt }: Sent) =>
+  receipt
+    ? sendWithReceipt(person(people, from), person(people, to), body, key)
+    : person(people, from).send(to, body, key)
 
 export function person(people: People, name: string): Person {
   const found = people.get(name)

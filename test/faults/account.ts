@@ -188,12 +188,13 @@ export class Account {
     const to = this.#recipient(random)
     const body = `${this.name}-${++this.#sent}`
     const mine = this.#randomFor(`message ${this.#sent}`)
+    const receipt = mine() < 0.3
     if (mine() < 0.1) {
       // Nobody knows what became of one without a key, so it is not repeated.
-      await this.#attempt({ kind: 'send', to, body, key: undefined }, mine)
+      await this.#attempt({ kind: 'send', to, body, key: undefined, receipt }, mine)
       return
     }
-    const asked = { kind: 'send', to, body, key: body } as const
+    const asked = { kind: 'send', to, body, key: body, receipt } as const
     const untilAccepted = async () => {
       while (isWorthARepeat(await this.#attempt(asked, mine))) await pause(mine() * BEFORE_REPEAT_MS)
     }

@@ -94,9 +94,9 @@ type Options = NonNullable<Parameters<Client['request']>[2]>
 function requestFor(account: string, asked: Asked): [method: string, path: string, options: Options] {
   switch (asked.kind) {
     case 'send': {
-      const { to, body, key } = asked
+      const { to, body, key, receipt } = asked
       const headers = key === undefined ? {} : { 'idempotency-key': key }
-      return ['POST', '/v1/messages', { body: { to, body }, headers }]
+      return ['POST', '/v1/messages', { body: { to, body, ...(receipt && { receipt }) }, headers }]
     }
     case 'poll': {
       const { after, waitMs } = asked

@@ -1,12 +1,13 @@
 import { checkAnswers } from './checks/answers.ts'
 import type { Violation } from './checks/finding.ts'
 import { checkReadings } from './checks/readings.ts'
+import { checkReceipts } from './checks/receipts.ts'
 import { checkSessions } from './checks/sessions.ts'
 import { checkStored } from './checks/stored.ts'
 import { checkWaits } from './checks/waits.ts'
 import type { Exchange, History } from './history.ts'
 
-const CHECKS = [checkAnswers, checkStored, checkReadings, checkWaits, checkSessions]
+const CHECKS = [checkAnswers, checkStored, checkReceipts, checkReadings, checkWaits, checkSessions]
 
 /** What of the history is told around a violation. */
 const BEFORE_MS = 30_000

@@ -24,7 +24,7 @@ export interface Exchange {
 }
 
 export type Asked =
-  | { kind: 'send'; to: string; body: string; key: string | undefined }
+  | { kind: 'send'; to: string; body: string; key: string | undefined; receipt?: boolean }
   | { kind: 'poll'; after: number | undefined; waitMs: number }
   | { kind: 'acknowledge'; cursor: number }
   | { kind: 'login'; takeover: boolean }
@@ -64,9 +64,19 @@ export interface Disturbance {
 export interface StoredInbox {
   account: string
   newestSeq: number
-  messages: { seq: number; id: string; from: string; body: string }[]
+  acknowledgedSeq: number
+  messages: StoredEntry[]
   /** Its idempotency keys as a sender, with the message that each gave. */
   keys: { key: string; messageId: string }[]
+}
+
+export interface StoredEntry {
+  seq: number
+  id: string
+  from: string
+  body: string
+  /** Of a receipt: the messages that it tells of. */
+  receiptFor?: string[]
 }
 
 export type Polled = Exchange & { asked: { kind: 'poll' } }

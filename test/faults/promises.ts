@@ -23,7 +23,7 @@ export function itKeepsEveryPromise(usual: { minutes: number; seed: number }): v
     assert.equal(verdict.violations.length, 0, report(verdict))
     // Where nothing happens, no promise is broken.
     assert.ok(verdict.deeds.size > 0, 'Nothing was broken.')
-    for (const what of ['messages accepted', 'messages received', ENDED_TRIED])
+    for (const what of ['messages accepted', 'messages received', 'receipts', ENDED_TRIED])
       assert.ok((verdict.figures[what] ?? 0) > 0, `${what}: none`)
   })
 }

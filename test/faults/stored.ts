@@ -1,11 +1,13 @@
 import pg from 'pg'
 import { stringify as bytesToUuid } from 'uuid'
+import { bytesToUuids } from '../../src/database/uuid.ts'
 import type { StoredInbox } from './history.ts'
 
 interface AccountRow {
   id: number
   username: string
   newest_seq: string
+  acknowledged_seq: string
 }
 
 interface MessageRow {
@@ -14,6 +16,7 @@ interface MessageRow {
   id: Buffer
   from: string
   body: string
+  receipt_for: Buffer | null
 }
 
 interface KeyRow {
@@ -27,18 +30,24 @@ export async function readStored(databaseUrl: string): Promise<StoredInbox[]> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    const accounts = await client.query<AccountRow>('SELECT id, username, newest_seq FROM account')
+    const accounts = await client.query<AccountRow>(
+      'SELECT id, username, newest_seq, acknowledged_seq FROM account',
+    )
     const messages = await client.query<MessageRow>(
-      `SELECT recipient_id, seq, message.id, username AS "from", body
+      `SELECT recipient_id, seq, message.id, username AS "from", body, receipt_for
          FROM message JOIN account ON account.id = sender_id ORDER BY recipient_id, seq`,
     )
     const keys = await client.query<KeyRow>('SELECT sender_id, key, message_id FROM idempotency_key')
-    return accounts.rows.map(({ id: accountId, username, newest_seq }) => ({
+    return accounts.rows.map(({ id: accountId, username, newest_seq, acknowledged_seq }) => ({
       account: username,
       newestSeq: Number(newest_seq),
+      acknowledgedSeq: Number(acknowledged_seq),
       messages: messages.rows
         .filter((row) => row.recipient_id === accountId)
-        .map(({ seq, id, from, body }) => ({ seq: Number(seq), id: bytesToUuid(id), from, body })),
+        .map(({ seq, id, from, body, receipt_for: ids }) => ({
+          ...{ seq: Number(seq), id: bytesToUuid(id), from, body },
+          ...(ids && { receiptFor: bytesToUuids(ids) }),
+        })),
       keys: keys.rows
         .filter((row) => row.sender_id === accountId)
         .map(({ key, message_id }) => ({ key, messageId: bytesToUuid(message_id) })),

@@ -35,6 +35,13 @@ const NEVER: Record<string, string> = {
     SELECT message.id FROM message
       JOIN message AS last ON last.recipient_id = message.recipient_id AND last.seq = message.seq - 1
      WHERE message.bytes_before <> last.bytes_before + octet_length(last.body)`,
+  'a number of receipts that is not theirs': `
+    SELECT message.id FROM message
+      JOIN message AS last ON last.recipient_id = message.recipient_id AND last.seq = message.seq - 1
+     WHERE message.receipts_before
+        <> last.receipts_before + CASE WHEN last.receipt_for IS NULL THEN 0 ELSE 1 END`,
+  'a message that expired and is there': `
+    SELECT message.id FROM message JOIN expired_message ON expired_message.id = message.id`,
   'a known address of nobody': `
     SELECT account_id FROM known_address JOIN account ON account.id = account_id
      WHERE deleted_at IS NOT NULL`,
@@ -59,7 +66,8 @@ export async function assertConsistent(database: string, people: Somebody[]): Pr
     )
     for (const { username, accepted } of people) {
       const [{ stored } = { stored: 0 }] = await sql.run(
-        'SELECT count(*) AS stored FROM message JOIN account ON account.id = recipient_id WHERE username = ?',
+        `SELECT count(*) AS stored FROM message JOIN account ON account.id = recipient_id
+          WHERE username = ? AND receipt_for IS NULL`,
         username,
       )
       assert.equal(Number(stored), accepted, `Messages of ${username}`)

@@ -55,7 +55,7 @@ export const KINDS: Kind[] = [
 export async function driftOf(t: TestContext, { schema: name, adapter, empty }: Kind, schema: string) {
   const folder = scratchFolder(t)
   mkdirSync(join(folder, 'dist/database/postgres'), { recursive: true })
-  for (const file of ['migrate.js', 'upgrade.js', 'database.js', 'postgres/migration-adapter.js'])
+  for (const file of ['migrate.js', 'upgrade.js', 'database.js', 'batch.js', 'postgres/migration-adapter.js'])
     cpSync(join(ROOT, 'dist/database', file), join(folder, 'dist/database', file))
   cpSync(join(ROOT, 'prisma/migrations'), join(folder, 'prisma/migrations'), { recursive: true })
   writeFileSync(join(folder, 'prisma', name), schema)

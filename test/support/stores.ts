@@ -28,6 +28,7 @@ export const newMessage = (senderId: number, to: string, body: string): Append =
   body,
   sentAtMs: Date.now(),
   live: false,
+  wantsReceipt: false,
   idempotency: undefined,
 })
 

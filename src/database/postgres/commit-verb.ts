@@ -1,22 +1,48 @@
 import pg from 'pg'
-import type { Append, Batch, CommitOutcome, Database, Sighting, StoreLimits } from '../database.ts'
-import { bytesToUuid } from '../uuid.ts'
+import type {
+  AddedReceipt,
+  Append,
+  Batch,
+  CommitOutcome,
+  CommitResult,
+  Database,
+  Sighting,
+  StoreLimits,
+} from '../database.ts'
+import { bytesToUuid, bytesToUuids } from '../uuid.ts'
 import { COMMIT } from './commit-statement.ts'
 import { timestampOf } from './fragments.ts'
+import { WANTING } from './receipt-statement.ts'
 
-interface OutcomeRow {
+interface CommonRow {
+  /** The same in all rows: whether no message was added, because another node had added some. */
+  stale: boolean
+}
+
+interface OutcomeRow extends CommonRow {
+  is_receipt: false
   /** Null when it was not appended. */
   seq: number | null
   live: boolean
-  refusal: 'blocked' | 'inbox_full' | 'too_many_unread' | 'undecided' | null
+  refusal: 'blocked' | 'inbox_full' | 'too_many_unread' | 'too_many_receipts' | 'undecided' | null
   known: boolean
   same: boolean
   message_id: Buffer
   sent_at_ms: number
   was_live: boolean
-  /** The same in all rows: whether no message was added, because another node had added some. */
-  stale: boolean
 }
+
+interface ReceiptRow extends CommonRow {
+  is_receipt: true
+  seq: number
+  message_id: Buffer
+  sent_at_ms: number
+  owner: string
+  reader: string
+  receipt_for: Buffer
+}
+
+type Row = OutcomeRow | ReceiptRow
 
 /** Keys that have expired and were not purged yet stand in the way of new ones. */
 const FORGET_EXPIRED_KEYS = `
@@ -31,6 +57,7 @@ SELECT FROM account
  WHERE id = ANY (ARRAY(SELECT "accountId" FROM json_to_recordset($1) AS _ ("accountId" int)))
     OR username = ANY (ARRAY(SELECT username FROM json_to_recordset($2) AS _ (username text)
                               UNION SELECT "to" FROM json_to_recordset($3) AS _ ("to" text)))
+    OR id = ANY (ARRAY(SELECT sender_id FROM (${WANTING}) AS wanting))
  ORDER BY id
    FOR NO KEY UPDATE`
 
@@ -61,7 +88,7 @@ export function commitVerb(
   channel: string,
   { inboxLimit, inboxBytes, senderLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
-  async function commit(batch: Batch): Promise<CommitOutcome[]> {
+  async function commit(batch: Batch): Promise<CommitResult> {
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
@@ -78,11 +105,14 @@ export function commitVerb(
       inboxBytes,
       senderLimit,
     ]
+    const receipts: AddedReceipt[] = []
     for (let tries = 1; ; tries += 1) {
       try {
         const rows = tries === 1 ? await run(pool, values) : await runLocked(values)
+        // Written with the acknowledgements, also where no message was.
+        receipts.push(...rows.filter(isReceipt).map(asReceipt))
         // With the locks it never is.
-        if (!rows[0]?.stale) return rows.map(asOutcome)
+        if (!rows[0]?.stale) return { outcomes: rows.filter(isOutcome).map(asOutcome), receipts }
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined
         if (!code || !WORTH_ANOTHER_TRY.has(code) || tries === TRIES_MAX) throw error
@@ -91,13 +121,13 @@ export function commitVerb(
     }
   }
 
-  async function run(client: pg.Pool | pg.PoolClient, values: unknown[]): Promise<OutcomeRow[]> {
-    const { rows } = await client.query<OutcomeRow>({ name: 'commit', text: COMMIT, values })
+  async function run(client: pg.Pool | pg.PoolClient, values: unknown[]): Promise<Row[]> {
+    const { rows } = await client.query<Row>({ name: 'commit', text: COMMIT, values })
     return rows
   }
 
   /** The statement sees all that was written before it got the locks. */
-  async function runLocked(values: unknown[]): Promise<OutcomeRow[]> {
+  async function runLocked(values: unknown[]): Promise<Row[]> {
     const client = await pool.connect()
     let fault: Error | undefined
     try {
@@ -126,7 +156,10 @@ const apart = (sightings: Sighting[]) =>
     sightings.filter(({ sessionId }) => (sessionId !== undefined) === ofSession),
   ) as [Sighting[], Sighting[]]
 
-const asSent = ({ senderId, to, id, body, sentAtMs, live, idempotency }: Append, n: number) => ({
+const asSent = (
+  { senderId, to, id, body, sentAtMs, live, wantsReceipt, idempotency }: Append,
+  n: number,
+) => ({
   n,
   senderId,
   to,
@@ -134,10 +167,26 @@ const asSent = ({ senderId, to, id, body, sentAtMs, live, idempotency }: Append,
   body,
   sentAtMs,
   live,
+  wantsReceipt,
   ...(idempotency && {
     key: idempotency.key,
     fingerprint: Buffer.from(idempotency.fingerprint).toString('hex'),
   }),
+})
+
+const isReceipt = (row: Row) => row.is_receipt
+const isOutcome = (row: Row) => !row.is_receipt
+
+const asReceipt = (row: ReceiptRow): AddedReceipt => ({
+  to: row.owner,
+  entry: {
+    seq: row.seq,
+    id: bytesToUuid(row.message_id),
+    from: row.reader,
+    body: '',
+    sentAtMs: row.sent_at_ms,
+    receiptFor: bytesToUuids(row.receipt_for),
+  },
 })
 
 function asOutcome(row: OutcomeRow): CommitOutcome {

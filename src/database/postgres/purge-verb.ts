@@ -8,7 +8,7 @@ import { NOW, timestampOf } from './fragments.ts'
 const ACCOUNTS_MAX = 1_000
 const INBOXES_MAX = 50
 const MESSAGES_PER_INBOX_MAX = 100
-const KEYS_MAX = 1_000
+const DATED_MAX = 1_000
 
 /** A node that was killed leaves its row, and the database's clock may have been set since. */
 const DEAD = `alive_until NOT BETWEEN ${NOW} - interval '10 minutes' AND ${NOW} + interval '10 minutes'`
@@ -21,14 +21,20 @@ const FORGET_DEAD_NODES = `
 WITH forgotten AS (DELETE FROM node WHERE ${DEAD} AND id = ANY ($1::text[]))
 SELECT id FROM node WHERE ${DEAD}`
 
-/** By the index on \`sent_at\`, from its end: keys to keep in between are not gone through. */
-const purgeKeys = (which: string, order: 'ASC' | 'DESC') => `
-DELETE FROM idempotency_key
- WHERE (sender_id, key) IN (
-   SELECT sender_id, key FROM idempotency_key WHERE sent_at ${which} ${timestampOf('$1::bigint')}
-    ORDER BY sent_at ${order} LIMIT ${KEYS_MAX} FOR UPDATE SKIP LOCKED)`
-const PURGE_OLD_KEYS = purgeKeys('<=', 'ASC')
-const PURGE_WRONG_KEYS = purgeKeys('>', 'DESC')
+/** By the index on the date, from its end: rows to keep in between are not gone through. */
+const purgeDated = (table: string, key: string, date: string, which: '<=' | '>') => `
+DELETE FROM ${table}
+ WHERE (${key}) IN (
+   SELECT ${key} FROM ${table} WHERE ${date} ${which} ${timestampOf('$1::bigint')}
+    ORDER BY ${date} ${which === '<=' ? 'ASC' : 'DESC'} LIMIT ${DATED_MAX} FOR UPDATE SKIP LOCKED)`
+const PURGE_OLD = [
+  purgeDated('idempotency_key', 'sender_id, key', 'sent_at', '<='),
+  purgeDated('expired_message', 'id', 'expired_at', '<='),
+]
+const PURGE_WRONG = [
+  purgeDated('idempotency_key', 'sender_id, key', 'sent_at', '>'),
+  purgeDated('expired_message', 'id', 'expired_at', '>'),
+]
 
 const PURGE_SESSIONS = `
 DELETE FROM session
@@ -46,7 +52,7 @@ DELETE FROM session
 const PURGE_INBOXES = `
 WITH
 mine AS MATERIALIZED (
-  SELECT id, newest_seq, purged_seq, deleted_at,
+  SELECT id, newest_seq, purged_seq, deleted_at, acknowledged_seq AS delivered_seq,
          least(acknowledged_seq, (SELECT min(session.acknowledged_seq) FROM session
                                    WHERE account_id = account.id
                                      AND expires_at > ${timestampOf('$5::bigint')})) AS acknowledged_seq
@@ -59,7 +65,7 @@ mine AS MATERIALIZED (
      FOR NO KEY UPDATE SKIP LOCKED
 ),
 purgeable AS MATERIALIZED (
-  SELECT id, purged_seq, least(kept.seq - 1, seen.seq) AS up_to,
+  SELECT id, purged_seq, deleted_at, delivered_seq, least(kept.seq - 1, seen.seq) AS up_to,
          kept.seq IS NULL AND seen.messages = ${MESSAGES_PER_INBOX_MAX} AS unfinished
     FROM mine
    CROSS JOIN LATERAL (
@@ -79,6 +85,13 @@ purgeable AS MATERIALIZED (
 message_removed AS (
   DELETE FROM message USING purgeable
    WHERE recipient_id = purgeable.id AND seq > purged_seq AND seq <= up_to
+),
+expired AS (
+  INSERT INTO expired_message (id, sender_id, recipient_id, sent_at, expired_at)
+  SELECT message.id, sender_id, recipient_id, sent_at, ${timestampOf('$5::bigint')}
+    FROM purgeable JOIN message ON recipient_id = purgeable.id
+   WHERE seq > greatest(purged_seq, delivered_seq) AND seq <= up_to
+     AND deleted_at IS NULL AND receipt_for IS NULL
 ),
 account_moved AS (
   UPDATE account SET purged_seq = up_to FROM purgeable
@@ -100,10 +113,10 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
   return {
     async purge(portion: PurgePortion) {
       const { fromAccountId: from, keysBeforeMs, keysAfterMs, sessionsBeforeMs, nowMs } = portion
-      const keys = await pool.query(PURGE_OLD_KEYS, [keysBeforeMs])
-      if (keys.rowCount === KEYS_MAX) return from
-      const wrongKeys = await pool.query(PURGE_WRONG_KEYS, [keysAfterMs])
-      if (wrongKeys.rowCount === KEYS_MAX) return from
+      for (const statement of PURGE_OLD)
+        if ((await pool.query(statement, [keysBeforeMs])).rowCount === DATED_MAX) return from
+      for (const statement of PURGE_WRONG)
+        if ((await pool.query(statement, [keysAfterMs])).rowCount === DATED_MAX) return from
 
       const to = from + ACCOUNTS_MAX
       await pool.query(PURGE_SESSIONS, [from, to, sessionsBeforeMs])

@@ -1,8 +1,16 @@
 import type pg from 'pg'
-import type { ApplicationToken, Database, OwnedSession, OwnedToken, PageSize, ReadFrom } from '../database.ts'
+import type {
+  ApplicationToken,
+  Database,
+  MessageRecord,
+  OwnedSession,
+  OwnedToken,
+  PageSize,
+  ReadFrom,
+} from '../database.ts'
 import type { Block, InboxCounters, ListedSession } from '../own-account.ts'
 import { type NullableDates, withoutNulls } from '../token-dates.ts'
-import { bytesToUuid } from '../uuid.ts'
+import { bytesToUuid, bytesToUuids, RECEIPT_BYTES } from '../uuid.ts'
 import { msOf, polledElsewhere, timestampOf } from './fragments.ts'
 
 /**
@@ -19,10 +27,10 @@ SELECT newest_seq, start.seq AS after, page.*,
                ELSE greatest($2, (SELECT acknowledged_seq FROM session WHERE session.id = $3)) END AS seq
  ) AS start
   LEFT JOIN LATERAL (
-   SELECT message.seq, message.id, username AS "from", body, ${msOf('sent_at')} AS sent_at_ms
+   SELECT message.seq, message.id, username AS "from", body, ${msOf('sent_at')} AS sent_at_ms, receipt_for
      FROM (
-       SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS bytes_ahead
-         FROM message
+       SELECT *, sum(bytes) OVER (ORDER BY seq) - bytes AS bytes_ahead
+         FROM message CROSS JOIN LATERAL (SELECT octet_length(body) + ${RECEIPT_BYTES} AS bytes) AS _
         WHERE recipient_id = account.id AND seq > start.seq ORDER BY seq LIMIT $4
      ) AS message
      JOIN account AS sender ON sender.id = sender_id
@@ -41,17 +49,21 @@ interface InboxRow {
   from: string
   body: string
   sent_at_ms: number
+  receipt_for: Buffer | null
 }
 
 const NEWEST_SEQ = 'SELECT newest_seq FROM account WHERE id = $1'
 
 const FIND_MESSAGE = `
 SELECT sender.username AS "from", recipient.username AS "to", ${msOf('sent_at')} AS "sentAtMs",
-       seq <= recipient.acknowledged_seq AS acknowledged
-  FROM message
+       CASE WHEN seq IS NULL THEN 'expired' WHEN seq <= recipient.acknowledged_seq THEN 'delivered'
+            ELSE 'stored' END AS state
+  FROM (SELECT seq, sender_id, recipient_id, sent_at FROM message WHERE id = uuid_send($1)
+         UNION ALL
+        SELECT NULL, sender_id, recipient_id, sent_at FROM expired_message WHERE id = uuid_send($1)) AS found
   JOIN account AS sender ON sender.id = sender_id
   JOIN account AS recipient ON recipient.id = recipient_id
- WHERE message.id = uuid_send($1) AND recipient.deleted_at IS NULL`
+ WHERE recipient.deleted_at IS NULL`
 
 const FIND_SESSION = `
 SELECT session.id, account_id AS "accountId", username, ${msOf('session.created_at')} AS "createdAtMs",
@@ -139,9 +151,10 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
       if (!first) throw new Error(`There is no account ${accountId}.`)
       return {
         after: first.after,
-        messages: rows.flatMap(({ seq, id, from, body, sent_at_ms: sentAtMs }) =>
-          seq === null ? [] : { seq, id: bytesToUuid(id), from, body, sentAtMs },
-        ),
+        messages: rows.flatMap(({ seq, id, from, body, sent_at_ms: sentAtMs, receipt_for: ids }) => {
+          const receiptFor = ids ? bytesToUuids(ids) : undefined
+          return seq === null ? [] : { seq, id: bytesToUuid(id), from, body, sentAtMs, receiptFor }
+        }),
         newestSeq: first.newest_seq,
         restoredFrom: first.restored_from ?? undefined,
       }
@@ -151,11 +164,7 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
       return row?.newest_seq ?? 0
     },
     findMessage: async (messageId) => {
-      const [row] = await run<{ from: string; to: string; sentAtMs: number; acknowledged: boolean }>(
-        'find_message',
-        FIND_MESSAGE,
-        [messageId],
-      )
+      const [row] = await run<Omit<MessageRecord, 'id'>>('find_message', FIND_MESSAGE, [messageId])
       return row && { id: messageId.toLowerCase(), ...row }
     },
     findSession: async (sessionId) => (await run<OwnedSession>('find_session', FIND_SESSION, [sessionId]))[0],

@@ -4,12 +4,14 @@ import type {
   Append,
   AppendOutcome,
   Batch,
+  CommitResult,
   Database,
   Sighting,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
+import { Receipts } from './receipts.ts'
 import type { Recipient, Recipients } from './recipients.ts'
 import { UnreadBySender } from './unread-by-sender.ts'
 
@@ -22,7 +24,7 @@ interface StoredKey {
 
 /** Values in the order of the columns that a statement names. */
 type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
-type MessageRow = [number, number, Uint8Array, number, string, number, number]
+type MessageRow = [number, number, Uint8Array, number, number, number, number, number, string]
 
 /**
  * The group commit in SQLite: one synchronous run of prepared statements, so that nothing can come between
@@ -34,6 +36,7 @@ export function commitVerb(
   { inboxLimit, inboxBytes, senderLimit }: StoreLimits,
 ): Pick<Database, 'commit'> {
   const unreadBySender = new UnreadBySender(connection)
+  const receipts = new Receipts(connection, recipients)
   const acknowledgeSession = connection.prepare<Acknowledgement>(
     'UPDATE session SET acknowledged_seq = @seq WHERE id = @sessionId AND acknowledged_seq < @seq',
   )
@@ -59,25 +62,27 @@ export function commitVerb(
      VALUES (?, ?, ?, ?, ?, ?)`,
   )
   const insertMessage = connection.prepare<MessageRow>(
-    `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO message
+       (recipient_id, seq, id, sender_id, sent_at, bytes_before, receipts_before, wants_receipt, body)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const findBlock = connection.prepare<[accountId: number, blockedId: number]>(
     'SELECT 1 FROM block WHERE account_id = ? AND blocked_id = ?',
   )
 
-  const commitAll = connection.transaction((batch: Batch): AppendOutcome[] => {
+  const commitAll = connection.transaction((batch: Batch): CommitResult => {
     for (const acknowledgement of batch.acknowledgements) {
       acknowledgeSession.run(acknowledgement)
+      receipts.append(acknowledgement)
       acknowledgeAccount.run(acknowledgement)
     }
     for (const sighting of batch.sightings) (sighting.sessionId ? seeSession : see).run(sighting)
-    return batch.appends.map(appendOne)
+    return { outcomes: batch.appends.map(appendOne), receipts: receipts.taken() }
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
   function appendOne(append: Append): AppendOutcome {
-    const { senderId, to, body, sentAtMs, idempotency } = append
+    const { senderId, from, to, body, sentAtMs, wantsReceipt, idempotency } = append
     const known = idempotency && findKey.get(senderId, idempotency.key)
     if (known && known.sentAt > idempotency.expiredBeforeMs) {
       if (!known.fingerprint.equals(idempotency.fingerprint)) return { kind: 'idempotency_key_reused' }
@@ -92,6 +97,7 @@ export function commitVerb(
     const recipient = recipients.find(to)
     if (!recipient) return { kind: 'recipient_not_found' }
     if (recipient.blocks && findBlock.get(recipient.id, senderId)) return { kind: 'blocked' }
+    if (wantsReceipt && hasTooManyReceipts(from)) return { kind: 'too_many_receipts' }
     const bytes = Buffer.byteLength(body)
     if (refusal(recipient, senderId, bytes)) {
       recipients.refresh(recipient)
@@ -102,12 +108,23 @@ export function commitVerb(
     const live = append.live && !recipient.hidesPresence
     recipient.newest += 1
     const id = uuidToBytes(append.id)
-    insertMessage.run(recipient.id, recipient.newest, id, senderId, body, sentAtMs, recipient.bytes)
+    const { id: recipientId, newest, bytes: bytesBefore, receipts: receiptsBefore } = recipient
+    const wants = wantsReceipt ? 1 : 0
+    insertMessage.run(recipientId, newest, id, senderId, sentAtMs, bytesBefore, receiptsBefore, wants, body)
     recipient.bytes += bytes
+    if (wantsReceipt) receipts.wanted()
     unreadBySender.added(recipient, senderId)
     if (idempotency)
       putKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
     return { kind: 'appended', seq: recipient.newest, live }
+  }
+
+  /** Receipts count against no limit, so they must not grow without one. */
+  function hasTooManyReceipts(username: string) {
+    const sender = recipients.find(username)
+    if (!sender || sender.receipts - sender.receiptsRead < inboxLimit) return false
+    recipients.refresh(sender)
+    return sender.receipts - sender.receiptsRead >= inboxLimit
   }
 
   /** Why an inbox does not take a message, by what is known of it. */
@@ -130,6 +147,7 @@ export function commitVerb(
       } catch (error) {
         recipients.forget()
         unreadBySender.forget()
+        receipts.taken()
         throw error
       }
     },

@@ -14,16 +14,28 @@ export interface PackedPage extends Omit<Page, 'messages'> {
   /** No text of a message has U+0000, so that stands between them. */
   bodies: string
   sentAtMs: string
+  /** Of each receipt its number, a colon, and the digits of the ids; null where there is none. */
+  receipts: string | null
 }
 
 /** The page as the store is asked for it. */
-export function unpack({ seqs, ids, senders, bodies, sentAtMs, ...page }: PackedPage): Page {
+export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page }: PackedPage): Page {
   if (seqs === '') return { ...page, messages: [] }
   const [froms, texts, instants] = [senders.split(','), bodies.split('\0'), sentAtMs.split(',')]
   const uuids = uuidsOf(ids)
+  const idsBySeq = receipts === null ? undefined : receiptsOf(receipts)
   const messages = seqs.split(',').map((seq, at) => {
     const [id, from, body] = [uuids[at], froms[at], texts[at]]
-    return { seq: Number(seq), id, from, body, sentAtMs: Number(instants[at]) } as StoredMessage
+    const receiptFor = idsBySeq?.get(seq)
+    return { seq: Number(seq), id, from, body, sentAtMs: Number(instants[at]), receiptFor } as StoredMessage
   })
   return { ...page, messages }
 }
+
+const receiptsOf = (receipts: string) =>
+  new Map(
+    receipts.split(',').map((receipt) => {
+      const [seq = '', ids = ''] = receipt.split(':')
+      return [seq, uuidsOf(ids)]
+    }),
+  )

@@ -11,6 +11,8 @@ interface Purgeable {
   accountId: number
   acknowledged: number
   purged: number
+  /** How far the account has acknowledged, by whichever session. */
+  delivered: number
   deleted: number
 }
 
@@ -33,7 +35,7 @@ export function purgeVerb(
     Purgeable
   >(
     `SELECT id AS accountId, ${ACKNOWLEDGED_BY_ALL} AS acknowledged, purged_seq AS purged,
-            deleted_at IS NOT NULL AS deleted
+            acknowledged_seq AS delivered, deleted_at IS NOT NULL AS deleted
        FROM account
       WHERE id > @from AND id <= @to
         AND purged_seq < iif(@anyBeforeMs > 0 OR deleted_at IS NOT NULL,
@@ -50,6 +52,12 @@ export function purgeVerb(
   const deleteMessages = connection.prepare<[accountId: number, after: number, upTo: number]>(
     'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
   )
+  // Their senders learn of it.
+  const noteExpired = connection.prepare<{ accountId: number; after: number; upTo: number; nowMs: number }>(
+    `INSERT INTO expired_message (id, sender_id, recipient_id, sent_at, expired_at)
+     SELECT id, sender_id, recipient_id, sent_at, @nowMs FROM message
+      WHERE recipient_id = @accountId AND seq > @after AND seq <= @upTo AND receipt_for IS NULL`,
+  )
   const raisePurged = connection.prepare<{ upTo: number; accountId: number }>(
     'UPDATE account SET purged_seq = @upTo, newest_seq = max(newest_seq, @upTo) WHERE id = @accountId',
   )
@@ -62,15 +70,23 @@ export function purgeVerb(
     `DELETE FROM idempotency_key WHERE rowid IN (
        SELECT rowid FROM idempotency_key WHERE sent_at > ? ORDER BY sent_at DESC LIMIT ?)`,
   )
+  const deleteOldExpired = connection.prepare<[upToMs: number, limit: number]>(
+    `DELETE FROM expired_message WHERE rowid IN (
+       SELECT rowid FROM expired_message WHERE expired_at <= ? ORDER BY expired_at LIMIT ?)`,
+  )
+  const deleteWrongExpired = connection.prepare<[afterMs: number, limit: number]>(
+    `DELETE FROM expired_message WHERE rowid IN (
+       SELECT rowid FROM expired_message WHERE expired_at > ? ORDER BY expired_at DESC LIMIT ?)`,
+  )
   const deleteExpiredSessions = connection.prepare<{ from: number; to: number; sessionsBeforeMs: number }>(
     'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs',
   )
 
   const purge = connection.transaction((portion: PurgePortion): number | undefined => {
     const { fromAccountId: from, sessionsBeforeMs, nowMs } = portion
-    const oldKeys = deleteOldKeys.run(portion.keysBeforeMs, ROWS_MAX)
-    const wrongKeys = deleteWrongKeys.run(portion.keysAfterMs, ROWS_MAX)
-    if (oldKeys.changes === ROWS_MAX || wrongKeys.changes === ROWS_MAX) return from
+    const old = [deleteOldKeys, deleteOldExpired].map((rows) => rows.run(portion.keysBeforeMs, ROWS_MAX))
+    const wrong = [deleteWrongKeys, deleteWrongExpired].map((rows) => rows.run(portion.keysAfterMs, ROWS_MAX))
+    if ([...old, ...wrong].some(({ changes }) => changes === ROWS_MAX)) return from
 
     const to = from + ACCOUNTS_MAX
     deleteExpiredSessions.run({ from, to, sessionsBeforeMs })
@@ -83,6 +99,8 @@ export function purgeVerb(
       const count = kept === -1 ? rows.length : kept
       const upTo = rows[count - 1]?.seq
       if (upTo === undefined) continue
+      const after = Math.max(purged, account.delivered)
+      if (!account.deleted && upTo > after) noteExpired.run({ accountId, after, upTo, nowMs })
       deleteMessages.run(accountId, purged, upTo)
       raisePurged.run({ upTo, accountId })
       room -= count

@@ -1,17 +1,18 @@
 import type SqliteFile from 'better-sqlite3'
-import type {
-  Account,
-  ApplicationToken,
-  Database,
-  MessageRecord,
-  OwnedSession,
-  OwnedToken,
-  PageSize,
-  ReadFrom,
+import {
+  type Account,
+  type ApplicationToken,
+  type Database,
+  type MessageRecord,
+  type OwnedSession,
+  type OwnedToken,
+  type PageSize,
+  RECEIPT_MESSAGES_MAX,
+  type ReadFrom,
 } from '../database.ts'
 import type { Block, ListedSession } from '../own-account.ts'
 import { type NullableDates, withoutNulls } from '../token-dates.ts'
-import { uuidToBytes } from '../uuid.ts'
+import { UUID_IN_PAGE_BYTES, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
@@ -36,9 +37,12 @@ export type ReadVerbs = RowVerbs & {
   readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
 }
 
-const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '' }
+/** What the longest receipt takes in a page. A page ends where such receipts would fill it. */
+const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * UUID_IN_PAGE_BYTES
 
-type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs'>
+const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '', receipts: null }
+
+type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs' | 'receipts'>
 
 interface AccountRow extends Omit<Account, 'lastSeenAtMs' | 'hidesPresence'> {
   lastSeenAtMs: number | null
@@ -65,21 +69,25 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   const acknowledgedBy = connection
     .prepare<[sessionId: string], number>('SELECT acknowledged_seq FROM session WHERE id = ?')
     .pluck()
-  const bytesBefore = connection
-    .prepare<[accountId: number, after: number], number>(
-      'SELECT bytes_before FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT 1',
-    )
-    .pluck()
+  const firstAfter = connection.prepare<
+    [accountId: number, after: number],
+    { bytesBefore: number; receiptsBefore: number }
+  >(
+    `SELECT bytes_before AS bytesBefore, receipts_before AS receiptsBefore
+       FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT 1`,
+  )
   // A subquery with a limit is not merged into the outer one, so the values stand in its order. Of what no
   // longer fits not even the text is read: one that is long has pages of the file to itself.
   const messagesAfter = connection.prepare<
-    [bytesEnd: number, accountId: number, after: number, limit: number],
+    [bytesEnd: number, receiptsEnd: number, accountId: number, after: number, limit: number],
     Columns
   >(
     `SELECT group_concat(seq) AS seqs, lower(group_concat(hex(id), '')) AS ids,
             group_concat(sender_id) AS senders, group_concat(body, char(0)) AS bodies,
-            group_concat(sent_at) AS sentAtMs
-       FROM (SELECT seq, id, sender_id, sent_at, CASE WHEN bytes_before < ? THEN body END AS body
+            group_concat(sent_at) AS sentAtMs,
+            lower(group_concat(iif(receipt_for IS NULL, NULL, seq || ':' || hex(receipt_for)))) AS receipts
+       FROM (SELECT seq, id, sender_id, sent_at, receipt_for,
+                    CASE WHEN bytes_before < ? AND receipts_before < ? THEN body END AS body
                FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT ? + 0)
       WHERE body IS NOT NULL`,
   )
@@ -110,9 +118,11 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   }
 
   function messagesBehind(accountId: number, after: number, size: PageSize): Columns {
-    const before = bytesBefore.get(accountId, after)
-    if (before === undefined) return NO_MESSAGES
-    const columns = messagesAfter.get(before + size.bytes, accountId, after, size.messages) as Columns
+    const first = firstAfter.get(accountId, after)
+    if (!first) return NO_MESSAGES
+    const bytesEnd = first.bytesBefore + size.bytes
+    const receiptsEnd = first.receiptsBefore + Math.ceil(size.bytes / RECEIPT_BYTES_MAX)
+    const columns = messagesAfter.get(bytesEnd, receiptsEnd, accountId, after, size.messages) as Columns
     return { ...columns, senders: namesOf(columns.senders.split(',')).join() }
   }
 
@@ -122,16 +132,17 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     return accountIds.map((id) => names.get(id) as string)
   }
 
-  const messageById = connection.prepare<
-    [id: Uint8Array],
-    { from: string; to: string; sentAtMs: number; acknowledged: number }
-  >(
-    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAtMs,
-            seq <= recipient.acknowledged_seq AS acknowledged
-       FROM message
+  const messageById = connection.prepare<{ id: Uint8Array }, Omit<MessageRecord, 'id'>>(
+    `SELECT sender.username AS "from", recipient.username AS "to", sent_at AS sentAtMs, state
+       FROM (
+         SELECT sender_id, recipient_id, sent_at,
+                iif(seq <= acknowledged_seq, 'delivered', 'stored') AS state
+           FROM message JOIN account ON account.id = recipient_id WHERE message.id = @id
+          UNION ALL
+         SELECT sender_id, recipient_id, sent_at, 'expired' FROM expired_message WHERE id = @id)
        JOIN account AS sender ON sender.id = sender_id
        JOIN account AS recipient ON recipient.id = recipient_id
-      WHERE message.id = ? AND recipient.deleted_at IS NULL`,
+      WHERE recipient.deleted_at IS NULL`,
   )
   const sessionById = connection.prepare<[id: string], OwnedSession>(
     `SELECT session.id, account_id AS accountId, username, session.created_at AS createdAtMs,
@@ -191,8 +202,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     readInbox: async (accountId, from, size) => readInbox(accountId, from, size),
     newestSeq: async (accountId) => countersOf.get(accountId)?.newest ?? 0,
     findMessage: async (messageId): Promise<MessageRecord | undefined> => {
-      const row = messageById.get(uuidToBytes(messageId))
-      return row && { ...row, id: messageId.toLowerCase(), acknowledged: row.acknowledged === 1 }
+      const row = messageById.get({ id: uuidToBytes(messageId) })
+      return row && { id: messageId.toLowerCase(), ...row }
     },
     findSession: async (sessionId) => sessionById.get(sessionId),
     findAccount: async (username) => {

@@ -9,7 +9,10 @@ export interface Recipient {
   id: number
   /** Raised with each append. */
   newest: number
-  /** `newest - read` messages were unread when the inbox was looked at; more may have been read since. */
+  /**
+   * `newest - read` messages were unread at the most when the inbox was looked at; more may have been read
+   * since. Receipts do not count, so each raises both.
+   */
   read: number
   /** How far the inbox was read then. */
   readSeq: number
@@ -17,6 +20,10 @@ export interface Recipient {
   bytes: number
   /** `bytes - bytesRead` of them were unread at the most when the inbox was looked at. */
   bytesRead: number
+  /** Receipts that came up to the newest entry; raised with each. */
+  receipts: number
+  /** `receipts - receiptsRead` of them were unread at the most when the inbox was looked at. */
+  receiptsRead: number
   /** Whether the account blocks anybody; 0 or 1. */
   blocks: number
   /** Whether others do not see when it is online; 0 or 1. */
@@ -29,15 +36,18 @@ export class Recipients {
   readonly #find: SqliteFile.Statement<[username: string], Recipient>
   readonly #findRead: SqliteFile.Statement<
     [accountId: number],
-    { read: number; readSeq: number; bytesRead: number | null }
+    { read: number; readSeq: number; bytesRead: number | null; receiptsRead: number | null }
   >
 
   constructor(connection: SqliteFile.Database) {
-    // Where the unread text begins takes one more look, which is made when so much has come that it matters.
+    // Where the unread text begins, and which of it is receipts, takes one more look, which is made when so
+    // much has come that it matters.
     this.#find = connection.prepare(
       `SELECT account.id, max(newest_seq, coalesce(last.seq, 0)) AS newest,
               ${READ_OR_SKIPPED} AS read, ${READ_SEQ} AS readSeq,
               coalesce(last.bytes_before + octet_length(last.body), 0) AS bytes, 0 AS bytesRead,
+              coalesce(last.receipts_before + (last.receipt_for IS NOT NULL), 0) AS receipts,
+              0 AS receiptsRead,
               EXISTS (SELECT 1 FROM block WHERE account_id = account.id) AS blocks,
               hides_presence AS hidesPresence
          FROM account
@@ -47,9 +57,11 @@ export class Recipients {
     )
     this.#findRead = connection.prepare(
       `SELECT ${READ_OR_SKIPPED} AS read, ${READ_SEQ} AS readSeq,
-              (SELECT bytes_before FROM message
-                WHERE recipient_id = account.id AND seq > ${READ_SEQ} ORDER BY seq LIMIT 1) AS bytesRead
-         FROM account WHERE id = ?`,
+              bytes_before AS bytesRead, receipts_before AS receiptsRead
+         FROM account
+         LEFT JOIN message ON recipient_id = account.id
+          AND seq = (SELECT min(seq) FROM message WHERE recipient_id = account.id AND seq > ${READ_SEQ})
+        WHERE account.id = ?`,
     )
   }
 
@@ -67,9 +79,10 @@ export class Recipients {
   refresh(recipient: Recipient): void {
     const found = this.#findRead.get(recipient.id)
     if (!found) return
-    recipient.read = found.read
     recipient.readSeq = found.readSeq
     recipient.bytesRead = found.bytesRead ?? recipient.bytes
+    recipient.receiptsRead = found.receiptsRead ?? recipient.receipts
+    recipient.read = found.read + recipient.receipts - recipient.receiptsRead
   }
 
   /** For when what was raised is not in the store, or an account is gone. */

@@ -31,7 +31,8 @@ export class UnreadBySender {
   constructor(connection: SqliteFile.Database, rememberedMax = REMEMBERED_MAX) {
     this.#rememberedMax = rememberedMax
     this.#readUnread = connection.prepare(
-      `SELECT sender_id AS senderId, seq FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq`,
+      `SELECT sender_id AS senderId, seq FROM message
+        WHERE recipient_id = ? AND seq > ? AND receipt_for IS NULL ORDER BY seq`,
     )
   }
 

@@ -1,4 +1,4 @@
-import { type History, isSend, type Send } from '../history.ts'
+import { type History, isSend, type Send, type StoredEntry } from '../history.ts'
 import type { Check, Violation } from './finding.ts'
 
 const ONCE = 'what was accepted is stored exactly once, and nothing else is'
@@ -18,7 +18,7 @@ export const checkStored: Check = (history) => {
   ]
   const bodies = new Set(accepted.map(({ asked }) => asked.body))
   const unknown = new Set(sends.map(({ asked }) => asked.body).filter((body) => !bodies.has(body)))
-  const stored = history.stored.flatMap(({ messages }) => messages)
+  const stored = history.stored.flatMap(({ messages }) => messages.filter(isMessage))
   return {
     violations,
     figures: {
@@ -31,13 +31,16 @@ export const checkStored: Check = (history) => {
   }
 }
 
+/** Receipts are judged in receipts.ts. */
+const isMessage = ({ receiptFor }: StoredEntry) => receiptFor === undefined
+
 /** No two messages have the same body, unless they are repetitions of one another. */
 function notOnce({ stored }: History, sends: Send[]): Violation[] {
   const violations: Violation[] = []
   const byBody = new Map<string, { to: string; id: string; from: string }>()
   const askedByBody = new Map(sends.map((send) => [send.asked.body, send]))
   for (const { account, messages } of stored) {
-    for (const { seq, id, from, body } of messages) {
+    for (const { seq, id, from, body } of messages.filter(isMessage)) {
       const asked = askedByBody.get(body)
       const report = (what: string) =>
         violations.push({ promise: ONCE, atMs: asked?.endedMs ?? 0, account, what: `"${body}" ${what}` })

@@ -12,6 +12,7 @@ CREATE TABLE "account" (
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
     "purged_seq" BIGINT NOT NULL DEFAULT 0,
     "text_bytes" BIGINT NOT NULL DEFAULT 0,
+    "receipts" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "account_pkey" PRIMARY KEY ("id")
 );
@@ -74,9 +75,12 @@ CREATE TABLE "message" (
     "seq" BIGINT NOT NULL,
     "id" BYTEA NOT NULL,
     "sender_id" INTEGER NOT NULL,
-    "body" TEXT NOT NULL,
     "sent_at" TIMESTAMP(3) NOT NULL,
     "bytes_before" BIGINT NOT NULL,
+    "receipts_before" BIGINT NOT NULL DEFAULT 0,
+    "wants_receipt" BOOLEAN NOT NULL DEFAULT false,
+    "receipt_for" BYTEA,
+    "body" TEXT NOT NULL,
 
     CONSTRAINT "message_pkey" PRIMARY KEY ("recipient_id","seq")
 );
@@ -111,6 +115,17 @@ CREATE TABLE "store" (
 );
 
 -- CreateTable
+CREATE TABLE "expired_message" (
+    "id" BYTEA NOT NULL,
+    "sender_id" INTEGER NOT NULL,
+    "recipient_id" INTEGER NOT NULL,
+    "sent_at" TIMESTAMP(3) NOT NULL,
+    "expired_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "expired_message_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "idempotency_key" (
     "sender_id" INTEGER NOT NULL,
     "key" TEXT NOT NULL,
@@ -141,6 +156,9 @@ CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 -- CreateIndex
+CREATE INDEX "expired_message_expired_at_idx" ON "expired_message"("expired_at");
+
+-- CreateIndex
 CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");
 
 -- AddForeignKey
@@ -169,7 +187,11 @@ ALTER TABLE "restored_range" ADD CONSTRAINT "restored_range_account_id_fkey" FOR
 
 -- The unread messages of one sender, counted where an inbox is crowded. Partial, so that Prisma leaves it alone:
 -- SQLite has no such index, because its one writer counts in memory.
-CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "seq" > 0;
+CREATE INDEX "message_by_sender" ON "message"("recipient_id", "sender_id", "seq") WHERE "receipt_for" IS NULL;
+
+-- The messages whose senders want receipts: an acknowledgement of others finds nothing here, and is done. Partial, so
+-- that Prisma leaves it alone.
+CREATE INDEX "message_wants_receipt" ON "message"("recipient_id", "seq") WHERE "wants_receipt";
 
 -- Counters change with every message: a row's next version finds room beside it, and needs no new index entries.
 ALTER TABLE "account" SET (fillfactor = 70);

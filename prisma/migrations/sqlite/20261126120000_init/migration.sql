@@ -11,7 +11,8 @@ CREATE TABLE "account" (
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
     "purged_seq" BIGINT NOT NULL DEFAULT 0,
-    "text_bytes" BIGINT NOT NULL DEFAULT 0
+    "text_bytes" BIGINT NOT NULL DEFAULT 0,
+    "receipts" BIGINT NOT NULL DEFAULT 0
 );
 
 -- CreateTable
@@ -71,9 +72,12 @@ CREATE TABLE "message" (
     "seq" BIGINT NOT NULL,
     "id" BLOB NOT NULL,
     "sender_id" INTEGER NOT NULL,
-    "body" TEXT NOT NULL,
     "sent_at" DATETIME NOT NULL,
     "bytes_before" BIGINT NOT NULL,
+    "receipts_before" BIGINT NOT NULL DEFAULT 0,
+    "wants_receipt" BOOLEAN NOT NULL DEFAULT false,
+    "receipt_for" BLOB,
+    "body" TEXT NOT NULL,
 
     PRIMARY KEY ("recipient_id", "seq")
 );
@@ -109,6 +113,15 @@ CREATE TABLE "store" (
 );
 
 -- CreateTable
+CREATE TABLE "expired_message" (
+    "id" BLOB NOT NULL PRIMARY KEY,
+    "sender_id" INTEGER NOT NULL,
+    "recipient_id" INTEGER NOT NULL,
+    "sent_at" DATETIME NOT NULL,
+    "expired_at" DATETIME NOT NULL
+);
+
+-- CreateTable
 CREATE TABLE "idempotency_key" (
     "sender_id" INTEGER NOT NULL,
     "key" TEXT NOT NULL,
@@ -137,6 +150,9 @@ CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
+
+-- CreateIndex
+CREATE INDEX "expired_message_expired_at_idx" ON "expired_message"("expired_at");
 
 -- CreateIndex
 CREATE INDEX "idempotency_key_sent_at_idx" ON "idempotency_key"("sent_at");

@@ -1,0 +1,96 @@
+/** Messages that one receipt tells of; more make several receipts. */
+export const RECEIPT_MESSAGES_MAX = 500
+
+/** An entry of an inbox: a message as it stands in its recipient's, or a receipt. */
+export interface StoredMessage {
+  seq: number
+  id: string
+  /** The sender's name; of a receipt the name of the account that has acknowledged. */
+  from: string
+  /** Empty in a receipt. */
+  body: string
+  sentAtMs: number
+  /** Only in a receipt: the ids of the messages that were acknowledged, in order. */
+  receiptFor?: string[] | undefined
+}
+
+export interface Append {
+  senderId: number
+  /** The sender's name, for the recipient. */
+  from: string
+  to: string
+  id: string
+  body: string
+  sentAtMs: number
+  /**
+   * Whether the recipient is online here; the store may know better. Told to the sender, and again with the
+   * same idempotency key.
+   */
+  live: boolean
+  /** Whether the sender gets a receipt when the message is acknowledged. */
+  wantsReceipt: boolean
+  /** The same key has expired when its date is not after `expiredBeforeMs`. */
+  idempotency: { key: string; fingerprint: Uint8Array; expiredBeforeMs: number } | undefined
+}
+
+export type AppendOutcome =
+  | { kind: 'appended'; seq: number; live: boolean }
+  /** The same key with the same message was here before: this was the answer. */
+  | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
+  | { kind: 'idempotency_key_reused' }
+  | { kind: 'recipient_not_found' }
+  /** The recipient has blocked the sender. */
+  | { kind: 'blocked' }
+  | { kind: 'inbox_full' }
+  /** The inbox has as many unread messages of this sender as it takes. */
+  | { kind: 'too_many_unread' }
+  /** The message asks for a receipt, and the sender's own inbox has as many unread receipts as it takes. */
+  | { kind: 'too_many_receipts' }
+
+/**
+ * What a commit says of an append. An undecided one was not written: the inbox had no room for another one of
+ * the batch, and the next commit can tell whether there is room for this one.
+ */
+export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
+
+/** What a commit has done. */
+export interface CommitResult {
+  /** One for each append, in order. */
+  outcomes: CommitOutcome[]
+  /** The receipts that its acknowledgements brought, in the order of their numbers in each inbox. */
+  receipts: AddedReceipt[]
+}
+
+/** A receipt in the inbox of the account that sent the messages. */
+export interface AddedReceipt {
+  to: string
+  entry: StoredMessage
+}
+
+export interface Acknowledgement {
+  sessionId: string
+  accountId: number
+  seq: number
+  /** When the client said so: the date of the receipts. */
+  atMs: number
+}
+
+/**
+ * What one transaction writes, in this order: what was acknowledged makes room for what is appended. The
+ * receipts are appended with the acknowledgement: exactly once, when the account's acknowledged `seq` passes
+ * the message.
+ */
+export interface Batch {
+  acknowledgements: Acknowledgement[]
+  sightings: Sighting[]
+  appends: Append[]
+}
+
+/** When an account was last online, or one of its sessions. */
+export interface Sighting {
+  username: string
+  sessionId?: string | undefined
+  atMs: number
+  /** What the clock says now. A later date in the store is from a clock that was ahead, and is replaced. */
+  nowMs: number
+}

@@ -1,0 +1,105 @@
+import type SqliteFile from 'better-sqlite3'
+import { messageId } from '../../message-id.ts'
+import { type Acknowledgement, type AddedReceipt, RECEIPT_MESSAGES_MAX } from '../database.ts'
+import { bytesToUuids, uuidToBytes } from '../uuid.ts'
+import type { Recipients } from './recipients.ts'
+
+/** A message that is acknowledged, and whose sender wants a receipt. */
+interface Wanting {
+  id: Buffer
+  /** The sender's name. */
+  sender: string
+  /** The name of the account that acknowledges. */
+  reader: string
+}
+
+/** Not in the migrations, because Prisma's engine cannot describe a partial index of SQLite. */
+const WANTING_INDEX =
+  'CREATE INDEX IF NOT EXISTS message_wants_receipt ON message (recipient_id, seq) WHERE wants_receipt'
+
+/** Values in the order of the columns that the statement names. */
+type ReceiptRow = [number, number, Uint8Array, number, number, number, number, Uint8Array]
+
+/** Receipts, written in the transaction of the acknowledgement that they tell of. */
+export class Receipts {
+  readonly #recipients: Recipients
+  readonly #findWanting: SqliteFile.Statement<Acknowledgement, Wanting>
+  readonly #insert: SqliteFile.Statement<ReceiptRow>
+  /** Whether any message wants one. Where none does, an acknowledgement costs nothing more. */
+  #anyWanted: boolean
+  #added: AddedReceipt[] = []
+
+  constructor(connection: SqliteFile.Database, recipients: Recipients) {
+    this.#recipients = recipients
+    connection.exec(WANTING_INDEX)
+    // By the index, or not at all: a look at each message would cost as much as reading it.
+    this.#findWanting = connection.prepare(
+      `SELECT message.id, sender.username AS sender, account.username AS reader
+         FROM account
+         JOIN message INDEXED BY message_wants_receipt ON recipient_id = account.id
+          AND wants_receipt AND seq > max(account.acknowledged_seq, account.purged_seq) AND seq <= @seq
+         JOIN account AS sender ON sender.id = sender_id
+        WHERE account.id = @accountId AND sender.deleted_at IS NULL
+          AND NOT EXISTS (SELECT 1 FROM block WHERE account_id = account.id AND blocked_id = sender.id)
+          AND NOT EXISTS (SELECT 1 FROM block WHERE account_id = sender.id AND blocked_id = account.id)
+        ORDER BY seq`,
+    )
+    this.#insert = connection.prepare(
+      `INSERT INTO message
+         (recipient_id, seq, id, sender_id, sent_at, bytes_before, receipts_before, receipt_for, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')`,
+    )
+    const any = connection.prepare(
+      'SELECT 1 FROM message INDEXED BY message_wants_receipt WHERE wants_receipt',
+    )
+    this.#anyWanted = any.get() !== undefined
+  }
+
+  /** A message wants one. */
+  wanted(): void {
+    this.#anyWanted = true
+  }
+
+  /** Appends the receipts that an acknowledgement brings. Called before the account moves on. */
+  append(acknowledgement: Acknowledgement): void {
+    if (!this.#anyWanted) return
+    const idsBySender = new Map<string, Buffer[]>()
+    let reader = ''
+    for (const wanting of this.#findWanting.iterate(acknowledgement)) {
+      reader = wanting.reader
+      const ids = idsBySender.get(wanting.sender)
+      if (ids) ids.push(wanting.id)
+      else idsBySender.set(wanting.sender, [wanting.id])
+    }
+    for (const [sender, ids] of idsBySender)
+      for (let at = 0; at < ids.length; at += RECEIPT_MESSAGES_MAX)
+        this.#appendOne(
+          sender,
+          reader,
+          acknowledgement,
+          Buffer.concat(ids.slice(at, at + RECEIPT_MESSAGES_MAX)),
+        )
+  }
+
+  /** What was appended since the last call. */
+  taken(): AddedReceipt[] {
+    const added = this.#added
+    if (added.length > 0) this.#added = []
+    return added
+  }
+
+  #appendOne(to: string, from: string, { accountId, atMs: sentAtMs }: Acknowledgement, receiptFor: Buffer) {
+    const owner = this.#recipients.find(to)
+    if (!owner) return
+    const [seq, id] = [owner.newest + 1, messageId(sentAtMs)]
+    const { bytes, receipts } = owner
+    this.#insert.run(owner.id, seq, uuidToBytes(id), accountId, sentAtMs, bytes, receipts, receiptFor)
+    owner.newest += 1
+    owner.read += 1
+    owner.receipts += 1
+    this.#added.push({
+      to,
+      entry: { seq, id, from, body: '', sentAtMs, receiptFor: bytesToUuids(receiptFor) },
+    })
+  }
+}
