@@ -327,9 +327,11 @@ describe('what is read without waiting', () => {
   })
 })
 
-it('operations on users, messages and tokens are limited, and refused before anything is read', async () => {
+it('operations on users, messages and tokens are limited, and refused before anything is read', async (t) => {
+  stillClock(t)
   const limits = new RateLimits(true)
-  const request = { identity: { session: { accountId: ADA } }, params: { username: 'bob' }, body: {} }
+  const account = { accountId: ADA, username: 'ada' }
+  const request = { account, identity: { session: account }, params: { username: 'bob' }, body: {} }
   const call = (handler: unknown) =>
     (handler as (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>)(
       request as unknown as FastifyRequest,
@@ -345,7 +347,6 @@ it('operations on users, messages and tokens are limited, and refused before any
   ] as const
   for (const [limit, burst, handler] of limited) {
     for (const _ of range(1, burst)) limits.take(limit, ADA)
-    // Some come back while they are taken.
     const refused = await readUntilRefused(() => call(handler).catch(rethrowProblem))
     assert.equal(refused.extras.retryAfterSeconds, 1, limit)
     limits.take(limit, BOB)

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { stringify as bytesToUuid, parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
+import { addAccounts } from './support/accounts.ts'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import { wallClock } from './support/clocks.ts'
-import { fileOf, itOnSqlite } from './support/databases.ts'
+import { fileOf, itOnSqlite, newDatabase } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { type Env, type RunningServer, startServer } from './support/servers.ts'
@@ -314,13 +315,12 @@ async function begin(t: TestContext, env: Env): Promise<Beginning> {
  * DATABASE_URL.
  */
 async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promise<string> {
-  const { url, database, stop } = await startServer(t)
-  const client = new Client({ url })
-  await Promise.all(['ada', 'bob'].map((name) => client.register(name)))
-  // Behind the others, and so purged after them.
-  await client.register('zoe')
-  await stop()
-  await withSql(database, fill)
+  const database = await newDatabase(t)
+  await withSql(database, async (sql) => {
+    // Zoe behind the others, and so purged after them.
+    await addAccounts(sql, 'ada', 'bob', 'zoe')
+    await fill(sql)
+  })
   return database
 }
 

@@ -57,13 +57,28 @@ export async function readStored(databaseUrl: string): Promise<StoredInbox[]> {
   }
 }
 
-/** The newest number of every inbox. */
-export async function readNewest(databaseUrl: string): Promise<Map<string, number>> {
+/** What is left to come. */
+export interface Outstanding {
+  /** The newest number of the inbox. */
+  newestSeq: number
+  /** Whether an acknowledgement by this account would bring others a receipt. */
+  owesReceipts: boolean
+}
+
+/** Of every account. */
+export async function readOutstanding(databaseUrl: string): Promise<Map<string, Outstanding>> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    const { rows } = await client.query<AccountRow>('SELECT username, newest_seq FROM account')
-    return new Map(rows.map(({ username, newest_seq }) => [username, Number(newest_seq)]))
+    const { rows } = await client.query<{ username: string; newest: string; owes: boolean }>(
+      `SELECT username, newest_seq AS newest,
+              EXISTS (SELECT FROM message
+                       WHERE recipient_id = account.id AND wants_receipt AND seq > acknowledged_seq) AS owes
+         FROM account`,
+    )
+    return new Map(
+      rows.map(({ username, newest, owes }) => [username, { newestSeq: Number(newest), owesReceipts: owes }]),
+    )
   } finally {
     await client.end()
   }

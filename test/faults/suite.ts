@@ -13,7 +13,7 @@ import { Chaos } from './chaos.ts'
 import { type Judgement, judge } from './checker.ts'
 import { type Cluster, startNodes } from './cluster.ts'
 import { Recorder } from './recorder.ts'
-import { readNewest, readStored } from './stored.ts'
+import { readOutstanding, readStored } from './stored.ts'
 
 const NODES = 3
 const ACCOUNTS = 20
@@ -71,9 +71,17 @@ async function isReady(url: string | undefined): Promise<boolean> {
   return status === 200
 }
 
-/** Who has not received everything by then is found by the checks. */
+/**
+ * Who has not received everything by then is found by the checks. What is received is acknowledged and may
+ * bring receipts, which are to be received too.
+ */
 async function drain({ databaseUrl }: Cluster, accounts: Account[]) {
-  const newest = await readNewest(databaseUrl)
-  const received = () => accounts.every(({ name, receivedSeq }) => receivedSeq >= (newest.get(name) ?? 0))
-  await eventually('everything is received', received, DRAIN_MS_MAX).catch(() => {})
+  const isDone = async () => {
+    const outstanding = await readOutstanding(databaseUrl)
+    return accounts.every(({ name, receivedSeq }) => {
+      const { newestSeq = 0, owesReceipts = false } = outstanding.get(name) ?? {}
+      return receivedSeq >= newestSeq && !owesReceipts
+    })
+  }
+  await eventually('everything is received', isDone, DRAIN_MS_MAX).catch(() => {})
 }

@@ -11,12 +11,12 @@ const NEVER: Record<string, string> = {
               FROM message GROUP BY recipient_id) AS inbox ON inbox.recipient_id = account.id
      WHERE stored <> newest - oldest + 1 OR oldest <> purged_seq + 1`,
   'counters in the wrong order': `
-    SELECT account.id FROM account
+    SELECT account.id, newest, newest_seq, acknowledged_seq, purged_seq FROM account
       LEFT JOIN (SELECT recipient_id, max(seq) AS newest FROM message GROUP BY recipient_id) AS inbox
         ON inbox.recipient_id = account.id
-     WHERE acknowledged_seq > coalesce(newest, newest_seq) OR purged_seq > acknowledged_seq
-        OR newest_seq > coalesce(newest, newest_seq)`,
-  // The inbox of a deleted account goes when there is time.
+     WHERE acknowledged_seq > coalesce(newest, newest_seq) OR newest_seq > coalesce(newest, newest_seq)
+        OR purged_seq > acknowledged_seq AND deleted_at IS NULL`,
+  // The inbox of a deleted account goes when there is time, and nobody has read it.
   'a message of nobody, or for nobody': `
     SELECT message.id FROM message
       LEFT JOIN account AS sender ON sender.id = sender_id

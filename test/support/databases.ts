@@ -9,7 +9,7 @@ import { atTheEnd, type Ending } from './endings.ts'
 /** A migrated PostgreSQL database to copy, set by scripts/test.ts; without it the tests run on SQLite. */
 const TEMPLATE = process.env['TEST_POSTGRES']
 
-/** The same for SQLite; without it each database is made by its server, which takes longer. */
+/** The same for SQLite; without it each database is migrated by itself, which takes longer. */
 const SQLITE_TEMPLATE = process.env['TEST_SQLITE']
 
 /** Which database servers under test have, unless the test names one. */
@@ -25,12 +25,20 @@ export function scratchFolder(t: Ending): string {
   return folder
 }
 
-/** A database of its own for a test. Resolves with what to set DATABASE_URL to. */
+/** A migrated database of its own for a test. Resolves with what to set DATABASE_URL to. */
 export async function newDatabase(t: Ending): Promise<string> {
   if (TEMPLATE !== undefined) return copyOf(TEMPLATE, t)
   const database = noDatabaseYet(t)
-  if (SQLITE_TEMPLATE !== undefined) copyFileSync(SQLITE_TEMPLATE, fileOf(database))
+  if (SQLITE_TEMPLATE === undefined) await migrateFile(fileOf(database))
+  else copyFileSync(SQLITE_TEMPLATE, fileOf(database))
   return database
+}
+
+/** Loaded only where it is needed: it takes longer than most tests. */
+async function migrateFile(path: string) {
+  const { migrate } = await import('../../src/database/migrate.ts')
+  const { SqliteAdapter } = await import('../../src/database/sqlite/adapter.ts')
+  await migrate(new SqliteAdapter(path))
 }
 
 /** Where the first start of a server makes a SQLite file. */

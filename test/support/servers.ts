@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { ConnectionLimits } from '../../src/http/connections.ts'
+import { PASSWORD_COST } from './accounts.ts'
 import {
   ConfigurationError,
   createServer,
@@ -35,9 +36,6 @@ export interface RunningServer {
 
 /** All nodes of a PostgreSQL database have it in common; on SQLite one is made. */
 const JWT_SECRET = 'a secret that all test servers have'
-
-/** The least that Argon2 takes. A server that is a process of its own has what the program has. */
-const PASSWORD_COST = { memoryCost: 8, timeCost: 1, parallelism: 1 }
 
 /** What every test server runs with, unless the test says otherwise: a port of its own, its database. */
 const envFor = (database: string, env: Env): Env => ({
