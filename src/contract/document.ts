@@ -70,7 +70,7 @@ const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta
 export function readContract(config: Config = readConfig({})): Contract {
   const text = withOwnLimits(read('openapi.yaml'), config)
   const document = load(text) as OpenApiDocument
-  const { paths, security } = withoutRefs(document, document) as OpenApiDocument
+  const { paths, security } = withoutRefs(document) as OpenApiDocument
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
@@ -98,17 +98,23 @@ export function readContract(config: Config = readConfig({})): Contract {
 const methodsOf = (method: string, operationId: string) =>
   method === 'GET' && operationId !== 'readInbox' ? ['GET', 'HEAD'] : [method]
 
-/** A copy of a part of the document in which what is referred to stands in the place of each reference. */
-function withoutRefs(part: unknown, document: unknown): unknown {
-  if (Array.isArray(part)) return part.map((element) => withoutRefs(element, document))
-  if (typeof part !== 'object' || part === null) return part
-  const { $ref, ...rest } = part as { $ref?: string } & Schema
-  if ($ref !== undefined) return withoutRefs(resolve($ref, document), document)
-  return Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, withoutRefs(value, document)]))
+/** A copy of the document that has, in the place of each reference, what is referred to: one object for all. */
+function withoutRefs(document: unknown): unknown {
+  const resolved = new Map<string, unknown>()
+  const copy = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(copy)
+    if (typeof part !== 'object' || part === null) return part
+    const { $ref, ...rest } = part as { $ref?: string } & Schema
+    if ($ref === undefined)
+      return Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, copy(value)]))
+    if (!resolved.has($ref)) resolved.set($ref, copy(partAt($ref, document)))
+    return resolved.get($ref)
+  }
+  return copy(document)
 }
 
 /** Follows a reference inside the document: `#/components/schemas/Message`. */
-function resolve(ref: string, document: unknown): unknown {
+function partAt(ref: string, document: unknown): unknown {
   const [, ...keys] = ref.split('/')
   return keys.reduce((part, key) => (part as Schema)[key], document)
 }
