@@ -98,7 +98,7 @@ export function readContract(config: Config = readConfig({})): Contract {
 const methodsOf = (method: string, operationId: string) =>
   method === 'GET' && operationId !== 'readInbox' ? ['GET', 'HEAD'] : [method]
 
-/** A copy of the document that has, in the place of each reference, what is referred to: one object for all. */
+/** A copy of the document that has what is referred to in the place of each reference: one object for all. */
 function withoutRefs(document: unknown): unknown {
   const resolved = new Map<string, unknown>()
   const copy = (part: unknown): unknown => {
