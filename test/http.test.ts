@@ -120,6 +120,7 @@ describe('a query parameter that is not known', () => {
     ] as const) {
       const { status, body } = await person.request('GET', `/v1/inbox?${query}`)
       assert.deepEqual([status, body.code, body.errors], [400, 'invalid_request', [{ pointer, detail }]])
+      assert.equal(body.detail, detail.endsWith('?') ? detail : `${detail}.`)
     }
   })
 
