@@ -42,7 +42,7 @@ export class Connection {
   onQuiet: ((quiet: boolean) => void) | undefined
 
   #unanswered = 0
-  /** The turn in which a request was last begun, and how many were begun in it; a long one counts as several. */
+  /** The turn in which a request was last begun, and how many so far; a long one counts as several. */
   #turn = -1
   #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */

@@ -8,7 +8,7 @@ import { isNext, type Response } from './response.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
-/** What a page costs besides the characters of its texts and receipts: to find its place, and to read each row. */
+/** What a page costs besides its texts and receipts: to find its place, and to read each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
