@@ -34,8 +34,9 @@ SHOW='
   (.gap // empty | if .reason == "restored"
     then "* The server was restored from a backup: messages may be lost."
     else "* The messages \(.from) to \(.to) are no longer kept." end),
-  ((.messages // .offlineMessages)[]
-    | "\(.sentAt[:10]) \(.sentAt[11:16])Z \(.from): \(.body | plain | split("\n") | join("\n    "))")'
+  ((.messages // .offlineMessages)[] | "\(.sentAt[:10]) \(.sentAt[11:16])Z " + if .receiptFor
+    then "* \(.from) has received \(.receiptFor | length) of your messages."
+    else "\(.from): \(.body | plain | split("\n") | join("\n    "))" end)'
 
 say() { printf '* %s\n' "$*" >&2; }
 
@@ -70,6 +71,7 @@ main() {
     is_name "$name" || give_up "$name is no name. $NAMES"
   done
   url=${RESTANTE_URL:-http://127.0.0.1:3000}
+  url=${url%/}
   for tool in curl jq; do
     [[ -n $(command -v "$tool") ]] || give_up "This needs $tool."
   done

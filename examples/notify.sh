@@ -26,8 +26,10 @@ give_up() {
 case $1 in
   '' | *[!A-Za-z0-9._-]*) give_up "Nobody can have the name $1." ;;
 esac
-url=${RESTANTE_URL:-http://127.0.0.1:3000}/v1/users/$1/messages
+url=${RESTANTE_URL:-http://127.0.0.1:3000}
+url=${url%/}/v1/users/$1/messages
 patience=${RESTANTE_PATIENCE:-300}
+[ -n "$(command -v curl)" ] || give_up 'This needs curl.'
 
 token=${RESTANTE_TOKEN-}
 if [ -z "$token" ] && [ -n "${RESTANTE_TOKEN_FILE-}" ]; then
@@ -51,9 +53,9 @@ send() {
   : >"$desk/head"
   : >"$desk/answer"
   status=$(
-    curl --silent --max-time "$ANSWER_SECONDS_MAX" --dump-header "$desk/head" --output "$desk/answer" \
+    curl --silent --show-error --max-time "$ANSWER_SECONDS_MAX" --dump-header "$desk/head" --output "$desk/answer" \
       --write-out '%{http_code}' --header 'Content-Type: text/plain; charset=utf-8' \
-      --header "Idempotency-Key: $key" --data-binary "@$desk/text" --config - "$url" <<END
+      --header "Idempotency-Key: $key" --data-binary "@$desk/text" --config - "$url" 2>"$desk/error" <<END
 header = "Authorization: Bearer $token"
 END
   ) || status=000
@@ -63,9 +65,13 @@ retry_after() {
   sed -n 's/^[Rr][Ee][Tt][Rr][Yy]-[Aa][Ff][Tt][Ee][Rr]: *0*\([1-9][0-9]\{0,5\}\).*/\1/p' "$desk/head" | tail -n 1
 }
 
-# A sentence of the server, without anything that would be a command to the terminal.
+# A sentence of the server, or of curl when there is no answer, without anything that would be a command to the
+# terminal.
 detail() {
-  sed -n 's/.*"detail":"\([^"]*\)".*/\1/p' "$desk/answer" | tr -d '\000-\037\177'
+  {
+    sed -n 's/.*"detail":"\([^"]*\)".*/\1/p' "$desk/answer"
+    head -n 1 "$desk/error"
+  } | tr -d '\000-\037\177'
 }
 
 pause=1

@@ -39,7 +39,8 @@ if [ "${1-}" = --takeover ]; then
 fi
 [ $# -eq 1 ] || give_up "Usage: $0 [--takeover] ME"
 me=$1 typing=''
-API=${RESTANTE_URL:-http://127.0.0.1:3000}/v1
+API=${RESTANTE_URL:-http://127.0.0.1:3000}
+API=${API%/}/v1
 for tool in curl jq; do
   [ -n "$(command -v "$tool")" ] || give_up "This needs $tool."
 done
@@ -66,7 +67,9 @@ fi
 # README.md has what follows.
 SHOW='def plain: explode | map(if . < 32 or . > 126 and . < 160 then 32 else . end) | implode;
 (.gap // empty | "* \(.from) to \(.to) are missing: \(.reason)"),
-((.messages // .offlineMessages)[] | "\(.from): \(.body | plain)")'
+((.messages // .offlineMessages)[] | if .receiptFor
+  then "* \(.from) has received \(.receiptFor | length) of your messages"
+  else "\(.from): \(.body | plain)" end)'
 # Until here.
 
 answer=$(printf '%s' "$password" |

@@ -231,6 +231,7 @@ describe('a text that is sent as it is', () => {
       'application/x-www-form-urlencoded': 'a=1&b=%20+%zz',
       'text/plain ; charset=utf8': '{"to": "nobody"}',
       '': 'no type at all',
+      ' ': 'an empty type',
     }
     for (const [type, text] of Object.entries(texts)) {
       const headers = { authorization: `Bearer ${ada.token}`, ...(type && { 'content-type': type }) }
@@ -269,9 +270,11 @@ describe('a text that is sent as it is', () => {
       'multipart/form-data',
       'text/plain; charset=latin1',
       'text/html',
+      'utf-8',
     ]) {
       const { status, body } = await send('a', { 'content-type': type })
       assert.deepEqual([status, body.code], [415, 'unsupported_media_type'], type)
+      assert.match(body.detail, /text\/plain/, type)
     }
     const json = await ada.request('POST', '/v1/messages', {
       body: 'plain',

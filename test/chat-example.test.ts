@@ -8,6 +8,7 @@ import { scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
 import { notify } from './support/notices.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, startServer } from './support/servers.ts'
 import { forgedApplicationToken } from './support/tokens.ts'
 
@@ -59,19 +60,23 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     await talk(t, (await server()).url, 'mary', 'tim', { standIns: ['curl', 'jq'] })
   })
 
-  it('shows at its start what came in the meantime, and nothing twice', async (t) => {
+  it('shows at its start what came in the meantime, receipts too, and nothing twice', async (t) => {
     const { url } = await server()
     const client = new Client({ url })
-    const [bob] = await Promise.all([client.join('bob-before'), client.register('ada-away')])
+    const [bob, ada] = await Promise.all([client.join('bob-before'), client.join('ada-away')])
+    await sendWithReceipt(ada, bob, 'hi')
+    await bob.acknowledge(1)
     await bob.send('ada-away', 'one')
     const { body: last } = await bob.send('ada-away', 'two')
 
-    const first = await startChat(t, url, 'ada-away', 'bob-before')
+    // An address is often given with a slash at its end.
+    const first = await startChat(t, `${url}/`, 'ada-away', 'bob-before')
     assert.equal(await first.end(), 0)
     const second = await startChat(t, url, 'ada-away', 'bob-before')
     assert.equal(await second.end(), 0)
 
-    assert.deepEqual(first.messages(), ['bob-before: one', 'bob-before: two'])
+    const received = '* bob-before has received 1 of your messages.'
+    assert.deepEqual(first.messages(), [received, 'bob-before: one', 'bob-before: two'])
     assert.deepEqual(second.messages(), [])
     assert.equal((await bob.status(last.id)).body.state, 'delivered')
   })
@@ -227,7 +232,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
 
     const runs = await Promise.all(
       range(1, 8).map((n) => {
-        const env = { RESTANTE_URL: url, RESTANTE_TOKEN: tokens[n % 4]?.token ?? '' }
+        const env = { RESTANTE_URL: `${url}/`, RESTANTE_TOKEN: tokens[n % 4]?.token ?? '' }
         return notify(t, { args: [owner.username, `device ${n}`], env })
       }),
     )
@@ -295,7 +300,11 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
       [[ada.username, 'text'], { RESTANTE_TOKEN: forgedApplicationToken() }, /401/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: '' }, /Set RESTANTE_TOKEN/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: 'a"\nurl = "b' }, /not an application token/],
-      [[ada.username, 'text'], { RESTANTE_URL: 'http://127.0.0.1:1', RESTANTE_PATIENCE: '0' }, /000/],
+      [
+        [ada.username, 'text'],
+        { RESTANTE_URL: 'http://127.0.0.1:1', RESTANTE_PATIENCE: '0' },
+        /000 curl: \(7\)/,
+      ],
       [[ada.username, 'text'], { RESTANTE_URL: gone.url, RESTANTE_PATIENCE: '100' }, /503/],
       [['../me'], {}, /Nobody can have the name/],
       [[], {}, /Usage/],

@@ -48,35 +48,38 @@ describe('a client that does not wait for its answers', () => {
         answers,
         range(1, 3_000).map((i) => `/${i}`),
       )
-      assert.equal(most, UNANSWERED_MAX)
+      // Nobody knows how long one in chunks becomes, so fewer are begun in a turn.
+      assert.ok(kind === 'bodies in chunks' ? most <= UNANSWERED_MAX : most === UNANSWERED_MAX, `${most}`)
     })
   }
 
-  it('takes turns with the others, though each of its requests is answered at once', async (t) => {
-    const perTurn: number[] = []
-    let isCounted = false
-    const client = await connectTo(t, {}, (incoming, response) => {
-      if (!isCounted) {
-        isCounted = true
-        perTurn.push(0)
-        setImmediate(() => {
-          isCounted = false
-        })
-      }
-      perTurn.push((perTurn.pop() ?? 0) + 1)
-      response.end(incoming.url)
+  for (const [kind, { count, most, request }] of Object.entries({
+    '': { count: 3_000, most: UNANSWERED_MAX, request: (i: number) => get(`/${i}`) },
+    ', with long bodies': { count: 100, most: 1, request: (i: number) => post(`/${i}`, 'x'.repeat(131_072)) },
+    ', with long paths': { count: 100, most: 2, request: (i: number) => get(`/${i}?${'x'.repeat(5_000)}`) },
+  }))
+    it(`takes turns with the others, though each of its requests is answered at once${kind}`, async (t) => {
+      const perTurn: number[] = []
+      let isCounted = false
+      const client = await connectTo(t, {}, (incoming, response) => {
+        if (!isCounted) {
+          isCounted = true
+          perTurn.push(0)
+          setImmediate(() => {
+            isCounted = false
+          })
+        }
+        perTurn.push((perTurn.pop() ?? 0) + 1)
+        incoming.resume()
+        response.end('.')
+      })
+
+      client.socket.write(range(1, count).map(request).join(''))
+
+      assert.equal((await client.answers(count)).length, count)
+      // One more may stand right before the place where the parser stops.
+      assert.ok(Math.max(...perTurn) <= most + 1, `${Math.max(...perTurn)} in one turn`)
     })
-
-    client.socket.write(
-      range(1, 3_000)
-        .map((i) => get(`/${i}`))
-        .join(''),
-    )
-
-    assert.equal((await client.answers(3_000)).length, 3_000)
-    // One more may stand right before the place where the parser stops.
-    assert.ok(Math.max(...perTurn) <= UNANSWERED_MAX + 1, `${Math.max(...perTurn)} in one turn`)
-  })
 
   it('is read no further until an answer is sent, wherever its bytes are split', async (t) => {
     const held: ServerResponse[] = []

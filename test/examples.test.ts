@@ -107,6 +107,13 @@ test('each problem that the contract shows as an example is word for word one of
       body(
         grace.request('POST', '/v1/messages', { body: 'Hello', headers: { 'content-type': 'text/html' } }),
       ),
+    unsupported_media_type_text: () =>
+      body(
+        grace.request('POST', '/v1/users/ada/messages', {
+          body: 'Hello',
+          headers: { 'content-type': 'utf-8' },
+        }),
+      ),
     idempotency_key_reused: async () => {
       await ada.request('POST', '/v1/messages', { body: { ...message, to: 'bob' }, headers: KEY })
       return body(ada.request('POST', '/v1/messages', { body: { to: 'bob', body: 'Other' }, headers: KEY }))

@@ -86,6 +86,27 @@ describe('a body', () => {
   })
 })
 
+describe('a long body', () => {
+  it('is refused when it has far more values than any request takes, and not for its text', async () => {
+    const { person } = await newcomer()
+    const send = (body: string) => person.request('POST', '/v1/messages', { body })
+    const members = range(1, 9_000).map((number) => `"member ${number}": 1`)
+
+    for (const json of [
+      `{${members}}`,
+      `{"to": ${'['.repeat(9_000)}${']'.repeat(9_000)}}`,
+      `{"to": [${'{},'.repeat(9_000)}{}]}`,
+      `{"to": "\\"", ${members}}`,
+    ]) {
+      const { status, body } = await send(json)
+      assert.equal(status, 400)
+      assert.deepEqual(body.errors, [{ pointer: '', detail: 'has far more values than any request takes' }])
+    }
+    for (const text of [',[{', '",', '\\,', '\\"[,'].map((part) => part.repeat(4_000)))
+      assert.equal((await send(JSON.stringify({ to: person.username, body: text }))).status, 201)
+  })
+})
+
 describe('a query parameter that is not known', () => {
   it('is refused with the one that is meant, where one is near', async () => {
     const { person } = await newcomer()
@@ -99,6 +120,7 @@ describe('a query parameter that is not known', () => {
     ] as const) {
       const { status, body } = await person.request('GET', `/v1/inbox?${query}`)
       assert.deepEqual([status, body.code, body.errors], [400, 'invalid_request', [{ pointer, detail }]])
+      assert.equal(body.detail, detail.endsWith('?') ? detail : `${detail}.`)
     }
   })
 

@@ -64,6 +64,12 @@ test('requests are closed, and no text in them is without a limit', () => {
     }
 })
 
+test('every pattern of a request has its words', () => {
+  for (const { operationId, body, parameters } of operations)
+    for (const [part, path] of partsOf({ body, parameters }, operationId))
+      if ('pattern' in part) assert.ok('x-rule' in part, path)
+})
+
 test('the contract avoids what breaks generators', async (t) => {
   await t.test('patterns that mean something else without the flag u, or stand beside a format', () => {
     for (const [part, path] of partsOf(document, '')) {

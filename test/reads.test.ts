@@ -29,6 +29,8 @@ import { eventually } from './support/eventually.ts'
 import { shareServer } from './support/servers.ts'
 
 const MIB = 1_048_576
+/** As many as fill a page. */
+const RECEIPT_IDS = 26_800
 const [ADA, BOB, CAROL] = [1, 2, 3]
 
 describe('the line in front of the store', () => {
@@ -81,6 +83,16 @@ describe('the line in front of the store', () => {
     clients[1]?.destroy()
     await turns()
     assert.deepEqual(begun.slice(4), ['ada 4'], 'one client has gone')
+  })
+
+  it('holds two pages that are long by the ids of receipts, too', async () => {
+    const { begun, read, finish } = gatedReads()
+    for (const number of range(1, 5)) read(ADA, `ada ${number}`)
+
+    await finish('ada 1', 0, RECEIPT_IDS)
+    await finish('ada 2', 0, RECEIPT_IDS)
+
+    assert.deepEqual(begun, ['ada 1', 'ada 2'])
   })
 
   it('does not wait for clients to take small pages', async () => {
@@ -267,6 +279,15 @@ describe('what is read without waiting', () => {
     assert.equal(store.reads, reads)
     clock.tick(1_000)
     assert.equal((await poll(ada, { after: 1 })).messages().length, 1)
+  })
+
+  it('is counted by the ids of receipts, too', async (t) => {
+    stillClock(t)
+    const { store, ada, poll } = openInbox(t, { messages: 1, length: 0, ids: RECEIPT_IDS })
+
+    await readUntilRefused(() => poll(ada, { after: 0 }))
+
+    assert.ok(store.reads < 135, `${store.reads} pages of 1 MiB`)
   })
 
   it('is counted for the account, also when it is read over many connections at once', async (t) => {
@@ -479,8 +500,8 @@ function gatedReads() {
     line.read(accountId, carrier, page).catch(() => {})
     return carrier
   }
-  const finish = async (name: string, length = 0) => {
-    gates.get(name)?.resolve({ messages: [messageOf(1, length)] })
+  const finish = async (name: string, length = 0, ids = 0) => {
+    gates.get(name)?.resolve({ messages: [messageOf(1, length, ids)] })
     await turns()
   }
   const fail = async (name: string) => {
@@ -491,8 +512,8 @@ function gatedReads() {
 }
 
 /** Ada's inbox over a store in memory. */
-function openInbox(t: TestContext, { messages = 0, length = 10, graceMs = 10_000 } = {}) {
-  const store = new CountingStore(messages, length)
+function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs = 10_000 } = {}) {
+  const store = new CountingStore(messages, length, ids)
   const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
   t.after(() => waiters.close())
   const rules = { idempotencyTtlMs: 1 }
@@ -530,12 +551,14 @@ const readerOf = (id: string): Reader => ({
   handedSeq: 0,
 })
 
-const messageOf = (seq: number, length: number): StoredMessage => ({
+/** @param ids of a receipt; 0 for what is none */
+const messageOf = (seq: number, length: number, ids = 0): StoredMessage => ({
   seq,
   id: `message ${seq}`,
   from: 'bob',
   body: 'x'.repeat(length),
   sentAtMs: 0,
+  ...(ids > 0 && { receiptFor: range(1, ids).map((number) => `message ${number}`) }),
 })
 
 /** One inbox, that counts how often it is read. */
@@ -545,8 +568,8 @@ class CountingStore {
   #held: Promise<void> | undefined
   readonly #messages: StoredMessage[]
 
-  constructor(messages: number, length: number) {
-    this.#messages = range(1, messages).map((seq) => messageOf(seq, length))
+  constructor(messages: number, length: number, ids: number) {
+    this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids))
   }
 
   async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<Page> {

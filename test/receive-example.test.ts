@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { Client, newName, passwordOf } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
 import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
 
@@ -17,7 +18,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
   const server = shareServer()
 
   for (const shell of ['sh', 'dash', 'bash', 'zsh', 'busybox'])
-    it(`prints what comes, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
+    it(`prints what comes, receipts too, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
       if (spawnSync('sh', ['-c', `command -v ${shell}`]).status !== 0) {
         t.diagnostic(`Not tried: this machine has no ${shell}.`)
         return
@@ -77,12 +78,16 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
 async function receiveUntilLogout(t: TestContext, url: string, options: Options) {
   const client = new Client({ url })
   const [ada, bob] = [newName('ada'), await client.join(newName('bob'))]
-  await client.register(ada)
+  const before = await client.join(ada)
+  await sendWithReceipt(before, bob, 'hi')
+  await bob.acknowledge(1)
   const { body: first } = await bob.send(
     ada,
     'red \u001b[31m, bell \u0007, C1 \u009b1m, over\rwritten, two\nlines',
   )
-  const receiver = startReceiver(t, url, ada, options)
+  // An address is often given with a slash at its end.
+  const receiver = startReceiver(t, `${url}/`, ada, options)
+  await receiver.shown(`* ${bob.username} has received 1 of your messages`)
   await receiver.shown(`${bob.username}: red  [31m, bell  , C1  1m, over written, two lines`)
   await eventually('it is acknowledged', async () => (await bob.status(first.id)).body.state === 'delivered')
   await bob.send(ada, 'She said "hi", it\'s $HOME, `date`, %s and \\n 👩🏽‍🚀')

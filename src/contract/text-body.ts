@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../problems.ts'
 
@@ -9,6 +10,8 @@ import { Problem } from '../problems.ts'
 const MEDIA_TYPE =
   /^(?:(?:text\/plain|application\/x-www-form-urlencoded)\s*(?:;\s*charset="?utf-?8"?\s*)?)?$/i
 
+const isText = (headers: IncomingHttpHeaders) => MEDIA_TYPE.test(headers['content-type']?.trim() ?? '')
+
 /**
  * Reads bodies that are text, as they are: nothing is decoded, trimmed or replaced. Bytes that are not UTF-8
  * are refused.
@@ -17,8 +20,14 @@ const MEDIA_TYPE =
  */
 export function acceptText(scope: FastifyInstance) {
   scope.removeAllContentTypeParsers()
+  // Fastify itself refuses what is no media type, an empty one too, in words that are for JSON.
+  scope.addHook('preParsing', ({ headers }, _reply, _payload, done) => {
+    if (!isText(headers)) headers['content-type'] = 'application/octet-stream'
+    else if (headers['content-type']?.trim() === '') delete headers['content-type']
+    done()
+  })
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, bytes: Buffer, done) => {
-    if (!MEDIA_TYPE.test(headers['content-type']?.trim() ?? ''))
+    if (!isText(headers))
       return done(new Problem('unsupported_media_type', 'Send the text as text/plain, in UTF-8.'))
     if (!isUtf8(bytes))
       return done(

@@ -86,11 +86,12 @@ function textReader({ properties }: Schema): (input: Record<string, unknown>) =>
 const placeOf = (pointer: string) => pointer.slice(1) || 'The body'
 
 function invalid(faults: Fault[], httpPart: string): Problem {
-  const sentences = faults.map(({ pointer, detail }) => `${placeOf(pointer)} ${detail}`)
+  const sentences = faults.map(({ pointer, detail }) => `${placeOf(pointer)} ${detail}`).join('; ')
   const errors = faults.map(({ pointer, detail }) =>
     httpPart === 'body'
       ? { pointer, detail }
       : { pointer: `${POINTER_PREFIX[httpPart]}${pointer}`, detail: `${placeOf(pointer)} ${detail}` },
   )
-  return new Problem('invalid_request', `${sentences.join('; ')}.`, { errors })
+  const detail = sentences.endsWith('?') ? sentences : `${sentences}.`
+  return new Problem('invalid_request', detail, { errors })
 }

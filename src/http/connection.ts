@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { probeUntilClosed } from './half-closed.ts'
 import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
@@ -42,7 +42,7 @@ export class Connection {
   onQuiet: ((quiet: boolean) => void) | undefined
 
   #unanswered = 0
-  /** The turn in which a request was last begun, and how many were begun in it. */
+  /** The turn in which a request was last begun, and how many so far; a long one counts as several. */
   #turn = -1
   #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */
@@ -84,7 +84,7 @@ export class Connection {
   begin(response: ServerResponse) {
     this.#unanswered += 1
     const turn = currentTurn()
-    this.#begunInTurn = this.#turn === turn ? this.#begunInTurn + 1 : 1
+    this.#begunInTurn = (this.#turn === turn ? this.#begunInTurn : 0) + weightOf(response.req)
     this.#turn = turn
     this.#newest = response
     response.on('finish', this.#onAnswered)
@@ -224,6 +224,19 @@ export class Connection {
     else if (bytes >= 0 && nowMs - this.#taken.atMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
       this.socket.destroy()
   }
+}
+
+/** As much of a body, and of a path with its query, takes about as long to parse as a short request. */
+const BODY_BYTES_EACH = 8_192
+const PATH_LENGTH_EACH = 512
+
+/** What a body in chunks counts as, of which nobody knows how long it becomes. */
+const CHUNKED_BYTES = 65_536
+
+/** As how many requests a request counts. */
+function weightOf({ headers, url = '' }: IncomingMessage): number {
+  const bodyBytes = headers['transfer-encoding'] === undefined ? lengthOf(headers) : CHUNKED_BYTES
+  return 1 + Math.floor(bodyBytes / BODY_BYTES_EACH) + Math.floor(url.length / PATH_LENGTH_EACH)
 }
 
 const lengthOf = (headers: IncomingHttpHeaders) => Number(headers['content-length'] ?? 0)

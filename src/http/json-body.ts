@@ -15,8 +15,10 @@ export function acceptJson(app: FastifyInstance) {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, bytes: Buffer, done) => {
     if (bytes.length === 0) return done(null, undefined)
     if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
+    const text = withoutMark(bytes).toString()
+    if (hasTooManyValues(text)) return done(invalidBody('has far more values than any request takes'))
     try {
-      done(null, JSON.parse(withoutMark(bytes).toString()))
+      done(null, JSON.parse(text))
     } catch {
       done(invalidBody('is not JSON'))
     }
@@ -33,6 +35,29 @@ export function acceptJson(app: FastifyInstance) {
     }
     done()
   })
+}
+
+/** No operation takes nearly as many. A shorter body cannot have thousands. */
+const VALUES_MAX = 1_000
+const SHORT_LENGTH_MAX = 8_192
+
+const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = Buffer.from('"\\,[{')
+
+/**
+ * Whether a body has so many members, elements or levels that to parse it takes 20 times as long as to parse
+ * the longest message. To count them takes a fraction of that.
+ */
+function hasTooManyValues(json: string): boolean {
+  if (json.length <= SHORT_LENGTH_MAX) return false
+  let values = 0
+  let inString = false
+  for (let at = 0; at < json.length && values <= VALUES_MAX; at++) {
+    const unit = json.charCodeAt(at)
+    if (unit === QUOTE) inString = !inString
+    else if (inString) at += unit === BACKSLASH ? 1 : 0
+    else if (unit === COMMA || unit === BRACKET || unit === BRACE) values += 1
+  }
+  return values > VALUES_MAX
 }
 
 const isWithoutContent = (headers: IncomingHttpHeaders) =>

@@ -1,6 +1,6 @@
 import type { Database, Page, ReadFrom, StoredMessage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
-import { pageSize } from './page.ts'
+import { lengthOf, pageSize } from './page.ts'
 import type { Poll, Reader } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
 import { refuseAhead } from './reading.ts'
@@ -8,7 +8,7 @@ import { isNext, type Response } from './response.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
-/** What a page costs besides the characters of its texts: to find its place, and to read each row. */
+/** What a page costs besides its texts and receipts: to find its place, and to read each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
@@ -113,4 +113,4 @@ const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolv
 const costOfAgain = (messages: StoredMessage[], handedSeq: number) =>
   messages
     .filter(({ seq }) => seq <= handedSeq)
-    .reduce((sum, { body }) => sum + body.length + MESSAGE_COST, PAGE_COST)
+    .reduce((sum, message) => sum + lengthOf(message) + MESSAGE_COST, PAGE_COST)

@@ -7,6 +7,13 @@ export const PAGE_BYTES_MAX = 1_048_576
 /** As much of an inbox as one page may hold: no text is longer in UTF-8 than it is as JSON. */
 export const pageSize = (messages: number): PageSize => ({ messages, bytes: PAGE_BYTES_MAX })
 
+/** An id in the list of a receipt: 36 characters, two quotes and a comma. */
+const ID_LENGTH = 39
+
+/** Characters that a message takes in a page, as far as its sender can make it long. */
+export const lengthOf = ({ body, receiptFor }: StoredMessage): number =>
+  body.length + (receiptFor?.length ?? 0) * ID_LENGTH
+
 /** Messages in order, as they go to the client. */
 export interface MessageList {
   /** A JSON array of openapi.yaml's `Message`. */

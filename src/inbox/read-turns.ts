@@ -1,4 +1,5 @@
 import type { Page } from '../database/database.ts'
+import { lengthOf } from './page.ts'
 import type { Response } from './response.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
@@ -57,7 +58,7 @@ export class ReadTurns {
       return page
     } finally {
       this.#reads -= 1
-      if (page && !response.destroyed && lengthOf(page) > SMALL_LENGTH_MAX)
+      if (page && !response.destroyed && lengthOfAll(page) > SMALL_LENGTH_MAX)
         this.#hold(accountId, account, response)
       else this.#leave(accountId, account)
     }
@@ -132,6 +133,6 @@ function cutOverdue({ held }: Account) {
   if (first?.overdue) first.response.destroy()
 }
 
-/** The length of its texts. */
-const lengthOf = ({ messages }: Pick<Page, 'messages'>) =>
-  messages.reduce((sum, { body }) => sum + body.length, 0)
+/** The length of its texts and receipts. */
+const lengthOfAll = ({ messages }: Pick<Page, 'messages'>) =>
+  messages.reduce((sum, message) => sum + lengthOf(message), 0)
