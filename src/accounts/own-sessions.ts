@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Database } from '../database/database.ts'
-import type { ListedSession } from '../database/own-account.ts'
+import type { Database, ListedSession } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 import type { Session, Sessions } from './sessions.ts'
 

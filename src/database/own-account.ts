@@ -34,7 +34,7 @@ export interface Block {
 export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
 
 /** The verbs for what an account sees and changes of itself. */
-export interface OwnAccountDatabase {
+export interface OwnAccountStore {
   /** Changes an account at every node; false when it was deleted. */
   updateAccount(owner: Owner, changes: AccountChanges): Promise<boolean>
   /**
