@@ -5,6 +5,7 @@ import { adaAndBob, Client, type Person, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
@@ -67,6 +68,21 @@ describe('the own account', () => {
 
     assert.deepEqual(await inboxOf(phone), { newest: 3, acknowledged: 2, unread: 1 })
     assert.deepEqual(await inboxOf(laptop), { newest: 3, acknowledged: 0, unread: 3 })
+  })
+
+  it('counts messages, and no receipts', async () => {
+    const { ada, bob } = await adaAndBob(await server())
+    await sendWithReceipt(ada, bob, 'one')
+    await sendWithReceipt(ada, bob, 'two')
+    await bob.acknowledge(1)
+    await bob.send(ada, 'hello')
+    await bob.acknowledge(2)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 0, unread: 1 })
+
+    await ada.acknowledge(1)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 1, unread: 1 })
+    await ada.acknowledge(2)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 2, unread: 0 })
   })
 
   it('does not count numbers that were skipped at a restore, nor messages that were purged unread', async () => {

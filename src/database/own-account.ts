@@ -10,7 +10,7 @@ export interface AccountChanges {
 export interface InboxCounters {
   newest: number
   acknowledged: number
-  /** Messages behind the acknowledged one that are still there. */
+  /** Messages behind the acknowledged entry that are still there; receipts do not count. */
   unread: number
 }
 

@@ -111,7 +111,9 @@ SELECT newest_seq AS newest, own.acknowledged_seq AS acknowledged,
        newest_seq - read - (
          SELECT coalesce(sum(to_seq - greatest(from_seq - 1, read)), 0)::bigint
            FROM restored_range WHERE account_id = account.id AND to_seq > read
-) AS unread
+       ) - coalesce(receipts - (
+         SELECT receipts_before FROM message
+          WHERE recipient_id = account.id AND seq > read ORDER BY seq LIMIT 1), 0) AS unread
   FROM account
  CROSS JOIN LATERAL (
    SELECT greatest($3, (SELECT acknowledged_seq FROM session WHERE session.id = $2)) AS acknowledged_seq

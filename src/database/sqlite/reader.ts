@@ -16,7 +16,7 @@ import {
 import { type Row, withoutNulls } from '../rows.ts'
 import { UUID_IN_PAGE_BYTES, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
-import { NEWEST_SEQ } from './inboxes.ts'
+import { NEWEST_SEQ, RECEIPTS } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
 
 type RowVerbs = Pick<
@@ -182,7 +182,9 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   >(
     `SELECT ${NEWEST_SEQ} AS newest, own.acknowledged, ${NEWEST_SEQ} - own.read - coalesce((
               SELECT sum(to_seq - max(from_seq - 1, own.read)) FROM restored_range
-               WHERE account_id = account.id AND to_seq > own.read), 0) AS unread
+               WHERE account_id = account.id AND to_seq > own.read), 0) - coalesce(${RECEIPTS} - (
+              SELECT receipts_before FROM message
+               WHERE recipient_id = account.id AND seq > own.read ORDER BY seq LIMIT 1), 0) AS unread
        FROM account
        JOIN (SELECT acknowledged, max(acknowledged, purged_seq) AS read
                FROM (SELECT purged_seq, max(@atLeast, coalesce((
