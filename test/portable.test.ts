@@ -47,7 +47,7 @@ test('responses are open: what comes within v1 breaks no client', async (t) => {
   })
 
   await t.test('the members with known values list them', () => {
-    const members = { delivery: 'Receipt', state: 'MessageStatus', reason: 'Gap', code: 'Problem' }
+    const members = { delivery: 'SentMessage', state: 'MessageStatus', reason: 'Gap', code: 'Problem' }
     for (const [member, schema] of Object.entries(members)) {
       const { properties = {} } = (document.components['schemas']?.[schema] ?? {}) as Schema
       assert.ok(Array.isArray(properties[member]?.['x-extensible-enum']), member)

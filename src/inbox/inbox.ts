@@ -15,7 +15,7 @@ import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
 import type { Response } from './response.ts'
-import { asAppend, asReceipt, messageOf, type Receipt, type Sending } from './sending.ts'
+import { asAppend, asSent, messageOf, type Sending, type Sent } from './sending.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -79,11 +79,11 @@ export class Inbox {
    *
    * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
    */
-  async append(sending: Sending): Promise<Receipt> {
+  async append(sending: Sending): Promise<Sent> {
     const nowMs = this.#history.now()
     const keysBeforeMs = () => this.#history.oldBeforeMs(this.#idempotencyTtlMs)
     const append = asAppend(sending, nowMs, keysBeforeMs, this.#waiters.isOnline(sending.to))
-    return asReceipt(append, await this.#commits.append(append))
+    return asSent(append, await this.#commits.append(append))
   }
 
   /**
