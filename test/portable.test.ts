@@ -23,10 +23,13 @@ function* partsOf(part: unknown, path: string): Generator<[Part, string]> {
   for (const [key, value] of Object.entries(part)) yield* partsOf(value, `${path}/${key}`)
 }
 
-/** The schemas of all answers, with references replaced. */
+/** The schemas of all answers and their headers, with references replaced. */
 const responseSchemas = operations.flatMap(({ operationId, responses }) =>
-  Object.entries(responses).flatMap(([status, { content = {} }]) =>
-    Object.values(content).map(({ schema }) => [`${operationId} ${status}`, schema] as const),
+  Object.entries(responses as Record<string, Record<string, Record<string, { schema: Schema }>>>).flatMap(
+    ([status, { content = {}, headers = {} }]) =>
+      Object.entries({ ...content, ...headers }).map(
+        ([name, { schema }]) => [`${operationId} ${status} ${name}`, schema] as const,
+      ),
   ),
 )
 
