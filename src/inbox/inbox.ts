@@ -9,6 +9,7 @@ import {
   type StoredMessage,
 } from '../database/database.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
+import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Committed } from './going.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
@@ -40,6 +41,7 @@ export class Inbox {
   readonly #idempotencyTtlMs: number
   readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
+  readonly #awaitedReceipts = new AwaitedReceipts()
   readonly #pages: PageReads
   readonly #pollEvents: PollEvents = {
     onLook: (poll) => void this.#look(poll),
@@ -211,8 +213,11 @@ export class Inbox {
   #acknowledge(reader: Reader, seq: number) {
     if (seq <= reader.acknowledgedSeq) return
     reader.acknowledgedSeq = seq
-    const { id: sessionId, accountId } = reader
+    const { id: sessionId, accountId, username } = reader
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
+    // What cannot be written now is written later.
+    if (this.#awaitedReceipts.mayCome(username, seq))
+      this.#commits.acknowledged(ofSession(reader)).catch(() => {})
   }
 
   /** Hands what was committed to those who wait for it: receipts first, as they were written. */
@@ -225,8 +230,10 @@ export class Inbox {
     }
     for (const { to, entry } of receipts) if (this.#waiters.hasMailbox(to)) arrive(to, entry)
     for (const { append, outcome } of committed) {
-      if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
-      arrive(append.to, messageOf(append, outcome.seq))
+      if (outcome.kind !== 'appended') continue
+      const { to, wantsReceipt } = append
+      if (wantsReceipt) this.#awaitedReceipts.add(to, outcome.seq)
+      if (this.#waiters.hasMailbox(to)) arrive(to, messageOf(append, outcome.seq))
     }
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }
