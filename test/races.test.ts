@@ -194,6 +194,18 @@ describe('a poll that acknowledges a message whose sender waits for a receipt', 
   })
 })
 
+describe('an acknowledgement that is on its way to the store', () => {
+  it('is there when what waits for all of them goes on', async (t) => {
+    const { inbox, store, ada, poll, send } = openInbox(t)
+    await send('one')
+    await poll(ada, { after: 1, waitMs: 0 })
+
+    await inbox.acknowledgementsWritten()
+
+    assert.equal(store.acknowledgedSeq, 1)
+  })
+})
+
 describe('a poll that ends by time', () => {
   it('ends with its token when that expires before the wait is over, and empty otherwise', async (t) => {
     const { ada, poll } = openInbox(t)

@@ -205,6 +205,11 @@ export class Inbox {
     this.#commits.see({ username, sessionId, atMs: atMs ?? nowMs, nowMs })
   }
 
+  /** Resolves when every acknowledgement that came before is in the store. */
+  acknowledgementsWritten(): Promise<void> {
+    return this.#commits.acknowledged(() => true)
+  }
+
   /** Resolves when everything that came before is in the store. */
   flushed(): Promise<void> {
     return this.#commits.flushed()
