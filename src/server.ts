@@ -93,7 +93,8 @@ export async function createServer(
   const disk = await watchDisk(config, app.log)
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
-  const stopRetention = startRetention(database, config, history, onFault)
+  const acknowledged = () => inbox.acknowledgementsWritten()
+  const stopRetention = startRetention(database, acknowledged, config, history, onFault)
 
   const parts = {
     accounts,

@@ -16,10 +16,7 @@ import { forgedApplicationToken } from './support/tokens.ts'
 
 const server = shareServer()
 
-const createToken = (owner: Person, body: Record<string, unknown> = { name: 'door bell' }) =>
-  owner.request('POST', '/v1/me/tokens', { body })
-
-const tokenOf = async (owner: Person): Promise<string> => (await createToken(owner)).body.token
+const tokenOf = async (owner: Person): Promise<string> => (await owner.createToken()).body.token
 
 const bodiesOf = (messages: { body: string }[]) => messages.map(({ body }) => body)
 
@@ -28,9 +25,9 @@ describe('an application token', () => {
     const { url, database } = await server()
     const { ada } = await adaAndBob({ url })
 
-    const { status, body } = await createToken(ada, { name: 'Türklingel', expiresIn: 3_600 })
+    const { status, body } = await ada.createToken({ name: 'Türklingel', expiresIn: 3_600 })
     const { token, ...shown } = body
-    const later = await createToken(ada)
+    const later = await ada.createToken()
 
     assert.equal(status, 201)
     assert.match(token, /^rst_[0-9a-f]{72}$/)
@@ -38,7 +35,7 @@ describe('an application token', () => {
     assert.deepEqual([shown.name, shown.scope], ['Türklingel', 'send'])
     assert.equal(Date.parse(shown.expiresAt) - Date.parse(shown.createdAt), 3_600_000)
     assert.equal('expiresAt' in later.body, false)
-    const { tokens } = (await ada.request('GET', '/v1/me/tokens')).body
+    const { tokens } = (await ada.tokens()).body
     assert.deepEqual(tokens[0], shown)
     assert.deepEqual([tokens.length, tokens[1].id], [2, later.body.id])
     const rows = (await stored(database))['application_token'] ?? []
@@ -104,27 +101,26 @@ describe('an application token', () => {
 
   it('is dead from the answer on when it is revoked, and only its owner can do that', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
-    const { id, token } = (await createToken(ada)).body
+    const { id, token } = (await ada.createToken()).body
     const other = await tokenOf(ada)
     await client.sendText(token, bob, 'before')
-    const revoke = (owner: Person, name: string) => owner.request('DELETE', `/v1/me/tokens/${name}`)
 
-    assert.equal((await revoke(bob, id)).body.code, 'not_found')
+    assert.equal((await bob.revokeToken(id)).body.code, 'not_found')
     assert.equal((await client.sendText(token, bob, 'before')).status, 201)
-    assert.equal((await revoke(ada, id.toUpperCase())).status, 204)
+    assert.equal((await ada.revokeToken(id.toUpperCase())).status, 204)
 
     const refused = await client.sendText(token, bob, 'after')
     assert.deepEqual([refused.status, refused.body.code], [401, 'invalid_token'])
     assert.equal(refused.headers.get('www-authenticate'), 'Bearer error="invalid_token"')
-    assert.equal((await revoke(ada, id)).body.code, 'not_found')
-    assert.equal((await revoke(ada, 'no-uuid')).status, 400)
+    assert.equal((await ada.revokeToken(id)).body.code, 'not_found')
+    assert.equal((await ada.revokeToken('no-uuid')).status, 400)
     assert.equal((await client.sendText(other, bob, 'the other one')).status, 201)
   })
 
   it('ends with its account', async () => {
     const { url, database } = await server()
     const { client, ada, bob } = await adaAndBob({ url })
-    const { id, token } = (await createToken(ada)).body
+    const { id, token } = (await ada.createToken()).body
     await client.sendText(token, bob, 'before')
     await ada.request('POST', '/v1/me/delete', { body: { password: passwordOf(ada.username) } })
 
@@ -135,8 +131,8 @@ describe('an application token', () => {
   it('is refused once it has expired, and not before', async () => {
     const { url, database } = await server()
     const { client, ada, bob } = await adaAndBob({ url })
-    const { id, token } = (await createToken(ada, { name: 'short', expiresIn: 1 })).body
-    const unused = (await createToken(ada, { name: 'unused', expiresIn: 3_600 })).body
+    const { id, token } = (await ada.createToken({ name: 'short', expiresIn: 1 })).body
+    const unused = (await ada.createToken({ name: 'unused', expiresIn: 3_600 })).body
     const set = 'UPDATE application_token SET expires_at = ? WHERE id = ?'
     await withSql(database, ({ run }) => run(set, new Date(Date.now() - 1_000), unused.id))
 
@@ -147,7 +143,7 @@ describe('an application token', () => {
       return true
     })
     assert.equal((await client.sendText(unused.token, bob, 'tock')).body.code, 'invalid_token')
-    const { tokens } = (await ada.request('GET', '/v1/me/tokens')).body
+    const { tokens } = (await ada.tokens()).body
     assert.deepEqual(
       tokens.map((token: { id: string }) => token.id),
       [id, unused.id],
@@ -157,7 +153,7 @@ describe('an application token', () => {
   it('tells its owner when it was last used', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const token = await tokenOf(ada)
-    const lastUsedAt = async () => (await ada.request('GET', '/v1/me/tokens')).body.tokens[0].lastUsedAt
+    const lastUsedAt = async () => (await ada.tokens()).body.tokens[0].lastUsedAt
     assert.equal(await lastUsedAt(), undefined)
     const { sentAt } = (await client.sendText(token, bob, 'now')).body
 
@@ -173,10 +169,10 @@ describe('an application token', () => {
     const faults = [{}, { name: '' }, { name: 'x'.repeat(65) }, { name: 7 }]
     const lives = [0, -1, 1.5, '60', 315_360_001].map((expiresIn) => ({ name: 'a', expiresIn }))
     for (const body of [...faults, ...lives, { name: 'a', scope: 'send' }]) {
-      const answer = await createToken(ada, body)
+      const answer = await ada.createToken(body)
       assert.deepEqual([answer.status, answer.body.code], [400, 'invalid_request'], JSON.stringify(body))
     }
-    assert.deepEqual((await ada.request('GET', '/v1/me/tokens')).body, { tokens: [] })
+    assert.deepEqual((await ada.tokens()).body, { tokens: [] })
   })
 
   it('is one of a hundred; one that has expired makes room', async () => {
@@ -184,8 +180,8 @@ describe('an application token', () => {
     const { ada } = await adaAndBob({ url })
 
     // A few at once: each waits for the others of its account.
-    for (const _ of range(1, 33)) await Promise.all(range(1, 3).map(() => createToken(ada)))
-    const answers = await Promise.all(range(1, 3).map(() => createToken(ada)))
+    for (const _ of range(1, 33)) await Promise.all(range(1, 3).map(() => ada.createToken()))
+    const answers = await Promise.all(range(1, 3).map(() => ada.createToken()))
 
     const refused = answers.filter(({ status }) => status !== 201)
     assert.deepEqual(
@@ -195,8 +191,8 @@ describe('an application token', () => {
     const { id } = answers.find(({ status }) => status === 201)?.body ?? {}
     const set = 'UPDATE application_token SET expires_at = created_at WHERE id = ?'
     await withSql(database, ({ run }) => run(set, id))
-    assert.equal((await createToken(ada)).status, 201)
-    assert.equal((await createToken(ada)).body.code, 'too_many_tokens')
+    assert.equal((await ada.createToken()).status, 201)
+    assert.equal((await ada.createToken()).body.code, 'too_many_tokens')
   })
 
   it('is refused at every node when one has revoked it, or deleted its account', async (t) => {
@@ -205,13 +201,13 @@ describe('an application token', () => {
       ? await startNodes(t, await newDatabase(t))
       : [await server(), await server()]
     const { client, ada, bob } = await adaAndBob(here)
-    const [first, second] = [(await createToken(ada)).body, (await createToken(ada)).body]
+    const [first, second] = [(await ada.createToken()).body, (await ada.createToken()).body]
     const elsewhere = new Client(there)
     for (const { token } of [first, second])
       for (const node of [client, elsewhere])
         assert.equal((await node.sendText(token, bob, 'before')).status, 201)
 
-    await ada.request('DELETE', `/v1/me/tokens/${first.id}`)
+    await ada.revokeToken(first.id)
     assert.equal((await elsewhere.sendText(first.token, bob, 'after')).status, 401)
     assert.equal((await elsewhere.sendText(second.token, bob, 'before')).status, 201)
     await at(there, ada).request('POST', '/v1/me/delete', { body: { password: passwordOf(ada.username) } })

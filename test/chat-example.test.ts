@@ -232,7 +232,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
 
     const runs = await Promise.all(
       range(1, 8).map((n) => {
-        const env = { RESTANTE_URL: `${url}/`, RESTANTE_TOKEN: tokens[n % 4]?.token ?? '' }
+        const env = { RESTANTE_URL: `${url}/`, RESTANTE_TOKEN: tokens[n % 4]?.body.token ?? '' }
         return notify(t, { args: [owner.username, `device ${n}`], env })
       }),
     )
@@ -264,7 +264,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
       { request: /messages/, loss: { status: 503, retryAfterSeconds: 3 } },
     )
     const folder = scratchFolder(t)
-    const { token } = await ada.createToken()
+    const { token } = (await ada.createToken()).body
     writeFileSync(join(folder, 'token'), token)
     // As `ps` would show it.
     const spy = `#!/bin/sh\nprintf '%s\\n' "$@" >>'${folder}/args'\nPATH=\${PATH#*:} exec curl "$@"\n`
@@ -291,7 +291,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
   it('says so, and exits with another number than 0, when it has not sent', async (t) => {
     const { url } = await server()
     const { ada } = await adaAndBob({ url })
-    const env = { RESTANTE_URL: url, RESTANTE_TOKEN: (await ada.createToken()).token }
+    const env = { RESTANTE_URL: url, RESTANTE_TOKEN: (await ada.createToken()).body.token }
     const gone = await startLossyWay(t, url)
     gone.losses.push({ request: /messages/, loss: { status: 503, retryAfterSeconds: 120 } })
     for (const [args, more, reason] of [

@@ -48,13 +48,7 @@ test('each problem that the contract shows as an example is word for word one of
       body(client.post('/v1/register', { username: 'Ada', password: 'short', nickname: 'x' })),
     invalid_request_json: () => body(client.post('/v1/register', '{')),
     invalid_request_message: () => body(grace.send('ada', 'x'.repeat(16_385))),
-    invalid_request_text: () =>
-      body(
-        grace.request('POST', '/v1/users/ada/messages', {
-          body: 'x'.repeat(16_385),
-          headers: { 'content-type': 'text/plain' },
-        }),
-      ),
+    invalid_request_text: () => body(client.sendText(grace.token, 'ada', 'x'.repeat(16_385))),
     invalid_request_header: () => body(grace.send('ada', 'x', 'two words')),
     invalid_request_query: () => body(ada.request('GET', '/v1/inbox?wait=56')),
     invalid_request_path: () => body(ada.request('GET', '/v1/messages/42')),
@@ -74,7 +68,7 @@ test('each problem that the contract shows as an example is word for word one of
       return problem
     },
     insufficient_scope: async () => {
-      const { token } = await ada.createToken()
+      const { token } = (await ada.createToken()).body
       return body(client.get('/v1/inbox', { token }))
     },
     wrong_password: () => body(bob.request('PUT', '/v1/me/password', { body: wrong })),
@@ -100,7 +94,7 @@ test('each problem that the contract shows as an example is word for word one of
       await fillBlocks(server.database)
       return body(ada.block('grace'))
     },
-    too_many_tokens: () => times(101, () => grace.request('POST', '/v1/me/tokens', { body: { name: 'x' } })),
+    too_many_tokens: () => times(101, () => grace.createToken()),
     username_taken: () => body(client.register('ada')),
     body_too_large: () => body(client.post('/v1/login', ' '.repeat(1_000_000))),
     unsupported_media_type: () =>

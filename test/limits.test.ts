@@ -29,7 +29,7 @@ test('what an account sends is limited, whichever of its tokens it has, and nobo
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
-  const { token } = await ada.createToken()
+  const { token } = (await ada.createToken()).body
   const device = new Person(client, 'ada', token, 0)
 
   // The clock stands still, so that nobody is allowed more meanwhile, however long this takes.
@@ -78,7 +78,7 @@ test('polls that show the same cursor again without waiting are limited, those t
 
 test('application tokens that nobody has are limited by address, and those in use go on there', async (t) => {
   const { client, ada, bob } = await adaAndBob(await server())
-  const [known, unknown] = [await ada.createToken(), await ada.createToken()]
+  const [known, unknown] = [(await ada.createToken()).body, (await ada.createToken()).body]
   await client.sendText(known.token, bob, 'from now on it is in memory')
   stillClock(t)
 

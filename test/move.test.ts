@@ -43,9 +43,9 @@ describe('npm run move', () => {
     await ada.block(eve)
     const { blocks } = (await ada.blocks()).body
     const [device, expired] = [{ name: 'device' }, { name: 'expired', expiresIn: 3_600 }]
-    const { token } = (await ada.request('POST', '/v1/me/tokens', { body: device })).body
-    await ada.request('POST', '/v1/me/tokens', { body: expired })
-    const { tokens } = (await ada.request('GET', '/v1/me/tokens')).body
+    const { token } = (await ada.createToken(device)).body
+    await ada.createToken(expired)
+    const { tokens } = (await ada.tokens()).body
     await old.stop()
 
     const url = await cluster.createDatabase()
@@ -58,7 +58,7 @@ describe('npm run move', () => {
     assert.deepEqual((await bobThere.user(ada)).body, user)
     assert.deepEqual((await adaThere.blocks()).body.blocks, blocks)
     assert.equal((await at(node, eve).send(ada, 'refused')).body.code, 'blocked')
-    assert.deepEqual((await adaThere.request('GET', '/v1/me/tokens')).body.tokens, tokens)
+    assert.deepEqual((await adaThere.tokens()).body.tokens, tokens)
     assert.equal((await new Client(node).get(`/v1/messages/${ids[0]}`, { token })).status, 200)
     const { body } = await adaThere.poll({ wait: 0, limit: 500 })
     assert.deepEqual(seqsOf(body.messages), range(4, 252))

@@ -1,10 +1,13 @@
 /** What an account sees and changes of itself: name, presence, how full its inbox is, sessions. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { OwnSessions } from '../src/accounts/own-sessions.ts'
+import type { Session } from '../src/accounts/sessions.ts'
 import { adaAndBob, Client, type Person, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
+import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
@@ -67,6 +70,21 @@ describe('the own account', () => {
 
     assert.deepEqual(await inboxOf(phone), { newest: 3, acknowledged: 2, unread: 1 })
     assert.deepEqual(await inboxOf(laptop), { newest: 3, acknowledged: 0, unread: 3 })
+  })
+
+  it('counts messages, and no receipts', async () => {
+    const { ada, bob } = await adaAndBob(await server())
+    await sendWithReceipt(ada, bob, 'one')
+    await sendWithReceipt(ada, bob, 'two')
+    await bob.acknowledge(1)
+    await bob.send(ada, 'hello')
+    await bob.acknowledge(2)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 0, unread: 1 })
+
+    await ada.acknowledge(1)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 1, unread: 1 })
+    await ada.acknowledge(2)
+    assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 2, unread: 0 })
   })
 
   it('does not count numbers that were skipped at a restore, nor messages that were purged unread', async () => {
@@ -195,6 +213,27 @@ describe('the own sessions', () => {
     const [ofPhone, ofAda] = body.sessions
     assert.equal(ofPhone.lastSeenAt, phoneSeenAt)
     assert.ok(Date.parse(ofAda.lastSeenAt) >= beforeMs, 'its poll waited until the end')
+  })
+
+  it('keep that date while it is on its way from memory to the store', async () => {
+    const session = { id: 'a', accountId: 1, username: 'ada' } as Session
+    const dates = { memory: 5, store: undefined as number | undefined }
+    const listed = () => ({
+      ...{ id: 'a', label: undefined, createdAtMs: 0, expiresAtMs: 10, isElsewhere: false },
+      lastSeenAtMs: dates.store,
+    })
+    const database = {
+      listSessions: async () => {
+        const read = [listed()]
+        Object.assign(dates, { memory: 0, store: 5 })
+        return read
+      },
+    }
+    const lastSeen = { lastSeenAtMs: () => dates.memory }
+
+    const [shown] = await new OwnSessions(database, { end: async () => {} }, lastSeen, () => 9).list(session)
+
+    assert.equal(shown?.lastSeenAtMs, 5)
   })
 
   it('are not listed when they have expired', async () => {

@@ -181,6 +181,31 @@ describe('a poll, while a commit is held up', () => {
   })
 })
 
+describe('a poll that acknowledges a message whose sender waits for a receipt', () => {
+  it('has that written at once, and not with a later commit', async (t) => {
+    const { store, ada, poll, send } = openInbox(t)
+    await send('one', true)
+    await send('two')
+
+    await poll(ada, { after: 1, waitMs: 0 })
+    for (const _ of range(1, 5)) await nextTurn()
+
+    assert.equal(store.acknowledgedSeq, 1)
+  })
+})
+
+describe('an acknowledgement that is on its way to the store', () => {
+  it('is there when what waits for all of them goes on', async (t) => {
+    const { inbox, store, ada, poll, send } = openInbox(t)
+    await send('one')
+    await poll(ada, { after: 1, waitMs: 0 })
+
+    await inbox.acknowledgementsWritten()
+
+    assert.equal(store.acknowledgedSeq, 1)
+  })
+})
+
 describe('a poll that ends by time', () => {
   it('ends with its token when that expires before the wait is over, and empty otherwise', async (t) => {
     const { ada, poll } = openInbox(t)
@@ -393,8 +418,9 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
     })
     return { ...answer, messages: JSON.parse(answer.messages.json) as Message[] }
   }
-  const send = (body: string) =>
-    inbox.append({ sender: { accountId: 2, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
+  const sender = { accountId: 2, username: 'bob' }
+  const send = (body: string, wantsReceipt = false) =>
+    inbox.append({ sender, to: 'ada', body, wantsReceipt, idempotencyKey: undefined })
   return { store, waiters, inbox, ada: readerOf('phone'), poll, send }
 }
 

@@ -13,6 +13,7 @@ import {
 import { park } from './support/parked.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
 
 const INBOX_LIMIT = 5
 const server = shareServer({ SESSION_POLICY: 'multi', INBOX_LIMIT: String(INBOX_LIMIT) })
@@ -117,20 +118,26 @@ describe('a message that asks for a receipt', () => {
   })
 
   it('brings one to each sender, and none to one who blocks its reader, is blocked, or is deleted', async () => {
-    const { client, ada, bob } = await adaAndBob(await server())
+    const { url, database } = await server()
+    const { client, ada, bob } = await adaAndBob({ url })
     const [cleo, dora, erik] = (await Promise.all(
       ['cleo', 'dora', 'erik'].map((name) => client.join(newName(name))),
     )) as [Person, Person, Person]
-    for (const sender of [bob, cleo, dora, erik]) await sendWithReceipt(sender, ada, 'hello')
-    const { id } = (await sendWithReceipt(bob, ada, 'hello again')).body
+    const { id: first } = (await sendWithReceipt(bob, ada, 'hello')).body
+    for (const sender of [cleo, dora, erik]) await sendWithReceipt(sender, ada, 'hello')
+    const { id: second } = (await sendWithReceipt(bob, ada, 'hello again')).body
     await ada.block(cleo)
     await dora.block(ada)
     await erik.request('POST', '/v1/me/delete', { body: { password: passwordOf(erik.username) } })
 
     await ada.acknowledge(5)
 
-    assert.deepEqual((await receiptsOf(bob)).flat().at(-1), id)
+    assert.deepEqual(await receiptsOf(bob), [[first, second]])
     assert.deepEqual([await receiptsOf(cleo), await receiptsOf(dora)], [[], []])
+    const ofErik = `
+      SELECT id FROM account WHERE username = ? AND (
+        purged_seq > 0 OR EXISTS (SELECT 1 FROM message WHERE recipient_id = account.id))`
+    assert.deepEqual(await withSql(database, ({ run }) => run(ofErik, erik.username)), [])
     // Later it comes no more.
     await ada.unblock(cleo)
     await ada.acknowledge(5)

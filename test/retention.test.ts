@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { stringify as bytesToUuid, parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
+import { ClockHistory } from '../src/clock.ts'
+import { startRetention } from '../src/inbox/retention.ts'
 import { addAccounts } from './support/accounts.ts'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import { wallClock } from './support/clocks.ts'
@@ -15,6 +17,30 @@ import { stored } from './support/stored.ts'
 import { countCommits } from './support/write-ahead-log.ts'
 
 const HOUR_MS = 3_600_000
+
+describe('a purge', () => {
+  it('with a MESSAGE_TTL begins behind the acknowledgements that are on their way: they are not unread', async () => {
+    const rules = { retentionMs: 0, messageTtlMs: 1_000, idempotencyTtlMs: 1_000 }
+    const steps: string[] = []
+    await new Promise<void>((resolve) => {
+      const database = {
+        purge: async () => {
+          steps.push('purged')
+          void stop().then(resolve)
+          return undefined
+        },
+      }
+      const acknowledged = async () => {
+        await new Promise(setImmediate)
+        steps.push('acknowledged')
+      }
+      const onFault = (error: unknown) => assert.fail(error as Error)
+      const stop = startRetention(database, acknowledged, rules, new ClockHistory(Date.now), onFault)
+    })
+
+    assert.deepEqual(steps, ['acknowledged', 'purged'])
+  })
+})
 
 describe('an acknowledged message', () => {
   it('goes at once with RETENTION=0, and whoever asks for it is told of the gap', async (t) => {

@@ -22,7 +22,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^type fastify$/,
   },
   accounts: {
-    may: ['clock.ts', 'database/database.ts', 'database/own-account.ts', 'limits/address.ts', 'problems.ts'],
+    may: ['clock.ts', 'database/database.ts', 'limits/address.ts', 'problems.ts'],
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },

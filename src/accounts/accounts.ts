@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Account, Database } from '../database/database.ts'
-import type { AccountChanges, InboxCounters } from '../database/own-account.ts'
+import type { Account, AccountChanges, Database, InboxCounters } from '../database/database.ts'
 import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
 import type { Caller } from './password-line.ts'

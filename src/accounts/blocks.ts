@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Database, Owner } from '../database/database.ts'
-import type { Block, BlockOutcome } from '../database/own-account.ts'
+import type { Block, BlockOutcome, Database, Owner } from '../database/database.ts'
 import { Problem, userNotFound } from '../problems.ts'
 
 type BlockDatabase = Pick<Database, 'listBlocks' | 'block' | 'unblock' | 'isBlocked'>

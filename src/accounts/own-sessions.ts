@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Database } from '../database/database.ts'
-import type { ListedSession } from '../database/own-account.ts'
+import type { Database, ListedSession } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 import type { Session, Sessions } from './sessions.ts'
 
@@ -30,11 +29,15 @@ export class OwnSessions {
 
   /** The newest first. */
   async list({ accountId, username }: Session): Promise<ListedSession[]> {
-    const listed = await this.#database.listSessions(accountId, this.#clock())
+    const read = () => this.#database.listSessions(accountId, this.#clock())
+    const inMemory = (id: string) => this.#lastSeen.lastSeenAtMs(username, id)
+    const before = new Map((await read()).map(({ id }) => [id, inMemory(id)]))
+    // Once more, because a date may have been on its way from memory to the store meanwhile.
+    const listed = await read()
     const nowMs = this.#clock()
     return listed.map((session) => {
       const { id, isElsewhere, lastSeenAtMs = 0 } = session
-      const knownMs = Math.max(lastSeenAtMs, this.#lastSeen.lastSeenAtMs(username, id))
+      const knownMs = Math.max(lastSeenAtMs, before.get(id) ?? 0, inMemory(id))
       // No later than now, whatever the clock said then.
       return { ...session, lastSeenAtMs: (isElsewhere ? nowMs : Math.min(knownMs, nowMs)) || undefined }
     })

@@ -1,6 +1,14 @@
 import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
-import type { Account, Database, KnownAddress, NewAccount, Owner, Proven, Session } from './database.ts'
-import type { AccountChanges, BlockOutcome } from './own-account.ts'
+import type {
+  AccountChanges,
+  BlockOutcome,
+  Database,
+  KnownAddress,
+  NewAccount,
+  Owner,
+  Proven,
+  Session,
+} from './database.ts'
 import { endTokens } from './token-verbs.ts'
 
 /** Accounts that one account may block. */
@@ -9,7 +17,6 @@ const BLOCKS_MAX = 1_000
 type AccountVerbs = Pick<
   Database,
   | 'createAccount'
-  | 'findAccount'
   | 'changePassword'
   | 'deleteAccount'
   | 'openSession'
@@ -23,7 +30,10 @@ type AccountVerbs = Pick<
 /** Addresses that are known of an account. One more, and that of the oldest login is forgotten. */
 const KNOWN_ADDRESSES_MAX = 20
 
-/** Accounts and their sessions, through the typed client: nothing here is on the path of a message. */
+/**
+ * What changes accounts and their sessions, through the typed client: nothing here is on the path of a
+ * message.
+ */
 export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   return {
     async createAccount({ createdAtMs, ...account }: NewAccount): Promise<boolean> {
@@ -38,20 +48,6 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
         if (taken) return false
         throw error
-      }
-    },
-
-    async findAccount(username: string): Promise<Account | undefined> {
-      const row = await prisma.account.findUnique({ where: { username } })
-      if (!row || row.passwordHash === null) return undefined
-      return {
-        id: row.id,
-        username,
-        displayName: row.displayName,
-        passwordHash: row.passwordHash,
-        createdAtMs: row.createdAt.getTime(),
-        lastSeenAtMs: row.lastSeenAt?.getTime(),
-        hidesPresence: row.hidesPresence,
       }
     },
 

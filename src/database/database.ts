@@ -1,9 +1,16 @@
 import type { Batch, CommitResult, StoredMessage } from './batch.ts'
-import type { OwnAccountDatabase } from './own-account.ts'
+import type { OwnAccountStore } from './own-account.ts'
 import type { PurgePortion } from './purge-portion.ts'
 import type { TokenStore } from './token-store.ts'
 
 export * from './batch.ts'
+export type {
+  AccountChanges,
+  Block,
+  BlockOutcome,
+  InboxCounters,
+  ListedSession,
+} from './own-account.ts'
 export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
 /**
@@ -11,7 +18,7 @@ export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } 
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
  * when the store cannot do now what it may do later.
  */
-export interface Database extends OwnAccountDatabase, TokenStore {
+export interface Database extends OwnAccountStore, TokenStore {
   /** Adds an account; false when the name is taken, by a deleted account too. */
   createAccount(account: NewAccount): Promise<boolean>
   /** The account of that name, unless it was deleted. */

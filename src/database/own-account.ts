@@ -10,7 +10,7 @@ export interface AccountChanges {
 export interface InboxCounters {
   newest: number
   acknowledged: number
-  /** Messages behind the acknowledged one that are still there. */
+  /** Messages behind the acknowledged entry that are still there; receipts do not count. */
   unread: number
 }
 
@@ -34,7 +34,7 @@ export interface Block {
 export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
 
 /** The verbs for what an account sees and changes of itself. */
-export interface OwnAccountDatabase {
+export interface OwnAccountStore {
   /** Changes an account at every node; false when it was deleted. */
   updateAccount(owner: Owner, changes: AccountChanges): Promise<boolean>
   /**

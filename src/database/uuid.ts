@@ -20,6 +20,3 @@ export const bytesToUuids = (bytes: Buffer): string[] => uuidsOf(bytes.toString(
 
 /** What an id takes in a page: 36 characters, two quotes and a comma. */
 export const UUID_IN_PAGE_BYTES = 39
-
-/** In a row of `message`: what the ids of a receipt take in a page. */
-export const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${UUID_IN_PAGE_BYTES}, 0)`

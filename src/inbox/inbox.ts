@@ -9,13 +9,14 @@ import {
   type StoredMessage,
 } from '../database/database.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
+import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
 import type { Committed } from './going.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
 import type { Response } from './response.ts'
-import { asAppend, asReceipt, messageOf, type Receipt, type Sending } from './sending.ts'
+import { asAppend, asSent, messageOf, type Sending, type Sent } from './sending.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -40,6 +41,7 @@ export class Inbox {
   readonly #idempotencyTtlMs: number
   readonly #others: OtherNodes | undefined
   readonly #commits: CommitQueue
+  readonly #awaitedReceipts = new AwaitedReceipts()
   readonly #pages: PageReads
   readonly #pollEvents: PollEvents = {
     onLook: (poll) => void this.#look(poll),
@@ -79,11 +81,11 @@ export class Inbox {
    *
    * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
    */
-  async append(sending: Sending): Promise<Receipt> {
+  async append(sending: Sending): Promise<Sent> {
     const nowMs = this.#history.now()
     const keysBeforeMs = () => this.#history.oldBeforeMs(this.#idempotencyTtlMs)
     const append = asAppend(sending, nowMs, keysBeforeMs, this.#waiters.isOnline(sending.to))
-    return asReceipt(append, await this.#commits.append(append))
+    return asSent(append, await this.#commits.append(append))
   }
 
   /**
@@ -203,6 +205,11 @@ export class Inbox {
     this.#commits.see({ username, sessionId, atMs: atMs ?? nowMs, nowMs })
   }
 
+  /** Resolves when every acknowledgement that came before is in the store. */
+  acknowledgementsWritten(): Promise<void> {
+    return this.#commits.acknowledged(() => true)
+  }
+
   /** Resolves when everything that came before is in the store. */
   flushed(): Promise<void> {
     return this.#commits.flushed()
@@ -211,8 +218,11 @@ export class Inbox {
   #acknowledge(reader: Reader, seq: number) {
     if (seq <= reader.acknowledgedSeq) return
     reader.acknowledgedSeq = seq
-    const { id: sessionId, accountId } = reader
+    const { id: sessionId, accountId, username } = reader
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
+    // What cannot be written now is written later.
+    if (this.#awaitedReceipts.mayCome(username, seq))
+      this.#commits.acknowledged(ofSession(reader)).catch(() => {})
   }
 
   /** Hands what was committed to those who wait for it: receipts first, as they were written. */
@@ -225,8 +235,10 @@ export class Inbox {
     }
     for (const { to, entry } of receipts) if (this.#waiters.hasMailbox(to)) arrive(to, entry)
     for (const { append, outcome } of committed) {
-      if (outcome.kind !== 'appended' || !this.#waiters.hasMailbox(append.to)) continue
-      arrive(append.to, messageOf(append, outcome.seq))
+      if (outcome.kind !== 'appended') continue
+      const { to, wantsReceipt } = append
+      if (wantsReceipt) this.#awaitedReceipts.add(to, outcome.seq)
+      if (this.#waiters.hasMailbox(to)) arrive(to, messageOf(append, outcome.seq))
     }
     for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }

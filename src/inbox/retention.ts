@@ -31,11 +31,13 @@ export interface RetentionRules {
  * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired
  * idempotency keys and sessions.
  *
+ * @param acknowledged resolves when what was acknowledged before is in the store
  * @param onFault told of what should not happen; a store that is unavailable is tried again in the next walk
  * @returns a function that stops it, after the portion that is under way
  */
 export function startRetention(
   database: Pick<Database, 'purge'>,
+  acknowledged: () => Promise<void>,
   { retentionMs, messageTtlMs, idempotencyTtlMs }: RetentionRules,
   clock: ClockHistory,
   onFault: (error: unknown) => void,
@@ -49,6 +51,8 @@ export function startRetention(
   async function walk() {
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
+      // Or else a message that was just acknowledged would expire as an unread one.
+      if (messageTtlMs < Number.POSITIVE_INFINITY) await acknowledged()
       fromAccountId = await database.purge({
         fromAccountId,
         acknowledgedBeforeMs: clock.oldBeforeMs(retentionMs),

@@ -7,12 +7,13 @@ export interface Sending {
   sender: { accountId: number; username: string }
   to: string
   body: string
-  /** Whether the sender wants to know when it is acknowledged; false when it is left out. */
-  wantsReceipt?: boolean
+  /** Whether the sender gets a receipt when it is acknowledged; false when it is left out. */
+  wantsReceipt?: boolean | undefined
   idempotencyKey: string | undefined
 }
 
-export interface Receipt {
+/** What the sender learns of a message that was accepted. */
+export interface Sent {
   id: string
   sentAtMs: number
   live: boolean
@@ -48,7 +49,7 @@ export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): St
 })
 
 /** @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused */
-export function asReceipt({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Receipt {
+export function asSent({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Sent {
   switch (outcome.kind) {
     case 'appended':
       return { id, sentAtMs, live: outcome.live, replayed: false }

@@ -11,7 +11,7 @@ export const sendFrom =
   async (
     request: Pick<FastifyRequest, 'account' | 'headers'>,
     reply: FastifyReply,
-    { to: name, body, wantsReceipt = false }: { to: string; body: string; wantsReceipt?: boolean },
+    { to: name, body, receipt: wantsReceipt }: { to: string; body: string; receipt?: boolean },
   ) => {
     const { account } = request
     const to = toUsername(name)
@@ -21,13 +21,13 @@ export const sendFrom =
     disk?.refuseWhenShort()
 
     const idempotencyKey = keyOf(request.headers['idempotency-key'])
-    const receipt = await inbox.append({ sender: account, to, body, wantsReceipt, idempotencyKey })
+    const sent = await inbox.append({ sender: account, to, body, wantsReceipt, idempotencyKey })
 
-    if (receipt.replayed) reply.header('Idempotent-Replayed', 'true')
-    reply.code(201).header('Location', `/v1/messages/${receipt.id}`)
-    const sentAt = timestamp(receipt.sentAtMs)
-    const delivery: 'live' | 'stored' = receipt.live ? 'live' : 'stored'
-    return { id: receipt.id, to, sentAt, delivery }
+    if (sent.replayed) reply.header('Idempotent-Replayed', 'true')
+    reply.code(201).header('Location', `/v1/messages/${sent.id}`)
+    const sentAt = timestamp(sent.sentAtMs)
+    const delivery: 'live' | 'stored' = sent.live ? 'live' : 'stored'
+    return { id: sent.id, to, sentAt, delivery }
   }
 
 /**

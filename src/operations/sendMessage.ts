@@ -5,4 +5,4 @@ import type { sendFrom } from './send.ts'
 export const sendMessage =
   (send: ReturnType<typeof sendFrom>): Handler<'sendMessage'> =>
   (request, reply) =>
-    send(request, reply, { ...request.body, wantsReceipt: request.body.receipt ?? false })
+    send(request, reply, request.body)

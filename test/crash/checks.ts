@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type Person, range, seqsOf } from '../support/client.ts'
-import { type People, person, type Reader, type Sent, sendAgain } from './load.ts'
+import { type People, person, type Reader, type Sent, sendOne } from './load.ts'
 
 /** What was acknowledged stays so, what was not comes again; and the tokens from before the crash hold. */
 export async function checkCursors(people: People, readers: Reader[]) {
@@ -46,7 +46,7 @@ export async function checkInboxes(
 export async function checkKeys(people: People, load: Sent[], random: () => number) {
   for (const sent of load) {
     if (sent.key === undefined || (sent.id !== undefined && random() > 0.2)) continue
-    const { status, headers, body } = await sendAgain(people, sent)
+    const { status, headers, body } = await sendOne(people, sent)
     assert.equal(status, 201)
     if (sent.id !== undefined) {
       assert.equal(body.id, sent.id, `${sent.body} gets its first answer again.`)

@@ -75,7 +75,7 @@ export class Load {
       const key = this.#random() < 0.5 ? name : undefined
       const sent: Sent = { from, to, body, key, receipt: this.#random() < 0.5 }
       this.sent.push(sent)
-      const answer = await answerUnlessGone(sendAgain(this.#people, sent))
+      const answer = await answerUnlessGone(sendOne(this.#people, sent))
       if (!answer) return
       assert.equal(answer.status, 201, JSON.stringify(answer.body))
       sent.id = answer.body.id
@@ -102,8 +102,8 @@ export class Load {
   }
 }
 
-/** Sends a message, for the first time or once more. */
-export const sendAgain = (people: People, { from, to, body, key, receipt }: Sent) =>
+/** Sends a message; again when it is called again. */
+export const sendOne = (people: People, { from, to, body, key, receipt }: Sent) =>
   receipt
     ? sendWithReceipt(person(people, from), person(people, to), body, key)
     : person(people, from).send(to, body, key)

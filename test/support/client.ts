@@ -153,9 +153,16 @@ export class Person {
     return this.request('DELETE', `/v1/me/sessions/${id}`)
   }
 
-  /** Makes an application token. */
-  async createToken(): Promise<{ id: string; token: string }> {
-    return (await this.request('POST', '/v1/me/tokens', { body: { name: 'a device' } })).body
+  createToken(body: Record<string, unknown> = { name: 'door bell' }) {
+    return this.request('POST', '/v1/me/tokens', { body })
+  }
+
+  tokens() {
+    return this.request('GET', '/v1/me/tokens')
+  }
+
+  revokeToken(id: string) {
+    return this.request('DELETE', `/v1/me/tokens/${id}`)
   }
 
   blocks() {

@@ -6,7 +6,6 @@ import type {
   CommitOutcome,
   CommitResult,
   Database,
-  Sighting,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
@@ -92,7 +91,8 @@ export function commitVerb(
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
-    const [ofAccounts, ofSessions] = apart(batch.sightings)
+    const ofAccounts = batch.sightings.filter(({ sessionId }) => sessionId === undefined)
+    const ofSessions = batch.sightings.filter(({ sessionId }) => sessionId !== undefined)
     if (ofSessions.length > 0) await pool.query(SEE_SESSIONS, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),
@@ -149,12 +149,6 @@ export function commitVerb(
 
   return { commit }
 }
-
-/** Those of accounts and those of sessions. */
-const apart = (sightings: Sighting[]) =>
-  [false, true].map((ofSession) =>
-    sightings.filter(({ sessionId }) => (sessionId !== undefined) === ofSession),
-  ) as [Sighting[], Sighting[]]
 
 const asSent = (
   { senderId, to, id, body, sentAtMs, live, wantsReceipt, idempotency }: Append,

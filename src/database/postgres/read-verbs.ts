@@ -1,17 +1,23 @@
 import type pg from 'pg'
 import type {
+  Account,
   ApplicationToken,
+  Block,
   Database,
+  InboxCounters,
+  ListedSession,
   MessageRecord,
   OwnedSession,
   OwnedToken,
   PageSize,
   ReadFrom,
 } from '../database.ts'
-import type { Block, InboxCounters, ListedSession } from '../own-account.ts'
-import { type NullableDates, withoutNulls } from '../token-dates.ts'
-import { bytesToUuid, bytesToUuids, RECEIPT_BYTES } from '../uuid.ts'
+import { type Row, withoutNulls } from '../rows.ts'
+import { bytesToUuid, bytesToUuids, UUID_IN_PAGE_BYTES } from '../uuid.ts'
 import { msOf, polledElsewhere, timestampOf } from './fragments.ts'
+
+/** What the ids of a receipt take in a page. */
+const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${UUID_IN_PAGE_BYTES}, 0)`
 
 /**
  * Counters and messages in one statement, so that they are of the same moment. The sum keeps long messages
@@ -65,6 +71,12 @@ SELECT sender.username AS "from", recipient.username AS "to", ${msOf('sent_at')}
   JOIN account AS recipient ON recipient.id = recipient_id
  WHERE recipient.deleted_at IS NULL`
 
+const FIND_ACCOUNT = `
+SELECT id, username, display_name AS "displayName", password_hash AS "passwordHash",
+       ${msOf('created_at')} AS "createdAtMs", ${msOf('last_seen_at')} AS "lastSeenAtMs",
+       hides_presence AS "hidesPresence"
+  FROM account WHERE username = $1 AND deleted_at IS NULL`
+
 const FIND_SESSION = `
 SELECT session.id, account_id AS "accountId", username, ${msOf('session.created_at')} AS "createdAtMs",
        ${msOf('expires_at')} AS "expiresAtMs", session.acknowledged_seq AS "acknowledgedSeq",
@@ -98,7 +110,10 @@ const COUNT_INBOX = `
 SELECT newest_seq AS newest, own.acknowledged_seq AS acknowledged,
        newest_seq - read - (
          SELECT coalesce(sum(to_seq - greatest(from_seq - 1, read)), 0)::bigint
-           FROM restored_range WHERE account_id = account.id AND to_seq > read) AS unread
+           FROM restored_range WHERE account_id = account.id AND to_seq > read
+       ) - coalesce(receipts - (
+         SELECT receipts_before FROM message
+          WHERE recipient_id = account.id AND seq > read ORDER BY seq LIMIT 1), 0) AS unread
   FROM account
  CROSS JOIN LATERAL (
    SELECT greatest($3, (SELECT acknowledged_seq FROM session WHERE session.id = $2)) AS acknowledged_seq
@@ -112,16 +127,12 @@ SELECT id, label, ${msOf('created_at')} AS "createdAtMs", ${msOf('expires_at')} 
   FROM session WHERE account_id = $1 AND expires_at > ${timestampOf('$2::bigint')}
  ORDER BY created_at DESC, id`
 
-interface SessionRow extends Omit<ListedSession, 'label' | 'lastSeenAtMs'> {
-  label: string | null
-  lastSeenAtMs: number | null
-}
-
 type ReadVerbs = Pick<
   Database,
   | 'readInbox'
   | 'newestSeq'
   | 'findMessage'
+  | 'findAccount'
   | 'findSession'
   | 'lastLoginFrom'
   | 'listTokens'
@@ -167,17 +178,23 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
       const [row] = await run<Omit<MessageRecord, 'id'>>('find_message', FIND_MESSAGE, [messageId])
       return row && { id: messageId.toLowerCase(), ...row }
     },
+    findAccount: async (username) => {
+      const [row] = await run<Row<Account>>('find_account', FIND_ACCOUNT, [username])
+      return row && withoutNulls<Account>(row)
+    },
     findSession: async (sessionId) => (await run<OwnedSession>('find_session', FIND_SESSION, [sessionId]))[0],
     lastLoginFrom: async (username, addresses) => {
       const hashes = addresses.map((address) => Buffer.from(address))
       const [row] = await run<{ ms: number | null }>('last_login', LAST_LOGIN, [username, hashes])
       return row?.ms ?? undefined
     },
-    listTokens: async (accountId) =>
-      (await run<NullableDates<ApplicationToken>>('list_tokens', LIST_TOKENS, [accountId])).map(withoutNulls),
+    listTokens: async (accountId) => {
+      const rows = await run<Row<ApplicationToken>>('list_tokens', LIST_TOKENS, [accountId])
+      return rows.map(withoutNulls<ApplicationToken>)
+    },
     findToken: async (hash) => {
-      const [row] = await run<NullableDates<OwnedToken>>('find_token', FIND_TOKEN, [Buffer.from(hash)])
-      return row && withoutNulls(row)
+      const [row] = await run<Row<OwnedToken>>('find_token', FIND_TOKEN, [Buffer.from(hash)])
+      return row && withoutNulls<OwnedToken>(row)
     },
     isBlocked: async (accountId, blockedId) =>
       (await run('is_blocked', IS_BLOCKED, [accountId, blockedId])).length > 0,
@@ -188,12 +205,8 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
       return row
     },
     listSessions: async (accountId, nowMs) => {
-      const rows = await run<SessionRow>('list_sessions', LIST_SESSIONS, [accountId, nowMs, nodeId])
-      return rows.map((row) => ({
-        ...row,
-        label: row.label ?? undefined,
-        lastSeenAtMs: row.lastSeenAtMs ?? undefined,
-      }))
+      const rows = await run<Row<ListedSession>>('list_sessions', LIST_SESSIONS, [accountId, nowMs, nodeId])
+      return rows.map(withoutNulls<ListedSession>)
     },
     ping: async () => {
       await run('ping', 'SELECT FROM account LIMIT 1', [])

@@ -62,31 +62,30 @@ export function purgeVerb(
     'UPDATE account SET purged_seq = @upTo, newest_seq = max(newest_seq, @upTo) WHERE id = @accountId',
   )
   const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
-  const deleteOldKeys = connection.prepare<[upToMs: number, limit: number]>(
-    `DELETE FROM idempotency_key WHERE rowid IN (
-       SELECT rowid FROM idempotency_key WHERE sent_at <= ? ORDER BY sent_at LIMIT ?)`,
-  )
-  const deleteWrongKeys = connection.prepare<[afterMs: number, limit: number]>(
-    `DELETE FROM idempotency_key WHERE rowid IN (
-       SELECT rowid FROM idempotency_key WHERE sent_at > ? ORDER BY sent_at DESC LIMIT ?)`,
-  )
-  const deleteOldExpired = connection.prepare<[upToMs: number, limit: number]>(
-    `DELETE FROM expired_message WHERE rowid IN (
-       SELECT rowid FROM expired_message WHERE expired_at <= ? ORDER BY expired_at LIMIT ?)`,
-  )
-  const deleteWrongExpired = connection.prepare<[afterMs: number, limit: number]>(
-    `DELETE FROM expired_message WHERE rowid IN (
-       SELECT rowid FROM expired_message WHERE expired_at > ? ORDER BY expired_at DESC LIMIT ?)`,
-  )
+  // By the index on the date, from its end: rows to keep in between are not gone through.
+  const deleteDated = (which: '<=' | '>') =>
+    [
+      ['idempotency_key', 'sent_at'],
+      ['expired_message', 'expired_at'],
+    ].map(([table, date]) =>
+      connection.prepare<[dateMs: number]>(
+        `DELETE FROM ${table} WHERE rowid IN (
+           SELECT rowid FROM ${table} WHERE ${date} ${which} ?
+            ORDER BY ${date} ${which === '<=' ? 'ASC' : 'DESC'} LIMIT ${ROWS_MAX})`,
+      ),
+    )
+  const [deleteOld, deleteWrong] = [deleteDated('<='), deleteDated('>')]
   const deleteExpiredSessions = connection.prepare<{ from: number; to: number; sessionsBeforeMs: number }>(
     'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs',
   )
 
   const purge = connection.transaction((portion: PurgePortion): number | undefined => {
     const { fromAccountId: from, sessionsBeforeMs, nowMs } = portion
-    const old = [deleteOldKeys, deleteOldExpired].map((rows) => rows.run(portion.keysBeforeMs, ROWS_MAX))
-    const wrong = [deleteWrongKeys, deleteWrongExpired].map((rows) => rows.run(portion.keysAfterMs, ROWS_MAX))
-    if ([...old, ...wrong].some(({ changes }) => changes === ROWS_MAX)) return from
+    const dated = [
+      ...deleteOld.map((rows) => rows.run(portion.keysBeforeMs)),
+      ...deleteWrong.map((rows) => rows.run(portion.keysAfterMs)),
+    ]
+    if (dated.some(({ changes }) => changes === ROWS_MAX)) return from
 
     const to = from + ACCOUNTS_MAX
     deleteExpiredSessions.run({ from, to, sessionsBeforeMs })

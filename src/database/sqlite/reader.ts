@@ -2,7 +2,10 @@ import type SqliteFile from 'better-sqlite3'
 import {
   type Account,
   type ApplicationToken,
+  type Block,
   type Database,
+  type InboxCounters,
+  type ListedSession,
   type MessageRecord,
   type OwnedSession,
   type OwnedToken,
@@ -10,11 +13,10 @@ import {
   RECEIPT_MESSAGES_MAX,
   type ReadFrom,
 } from '../database.ts'
-import type { Block, ListedSession } from '../own-account.ts'
-import { type NullableDates, withoutNulls } from '../token-dates.ts'
+import { type Row, withoutNulls } from '../rows.ts'
 import { UUID_IN_PAGE_BYTES, uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
-import { NEWEST_SEQ } from './inboxes.ts'
+import { NEWEST_SEQ, RECEIPTS } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
 
 type RowVerbs = Pick<
@@ -44,15 +46,8 @@ const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '', 
 
 type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs' | 'receipts'>
 
-interface AccountRow extends Omit<Account, 'lastSeenAtMs' | 'hidesPresence'> {
-  lastSeenAtMs: number | null
-  hidesPresence: number
-}
-
-interface SessionRow extends Omit<ListedSession, 'label' | 'lastSeenAtMs' | 'isElsewhere'> {
-  label: string | null
-  lastSeenAtMs: number | null
-}
+/** Here nobody polls another node. */
+type SessionHere = Omit<ListedSession, 'isElsewhere'>
 
 /** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
 export function openReader(path: string) {
@@ -149,17 +144,20 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
             expires_at AS expiresAtMs, session.acknowledged_seq AS acknowledgedSeq, offered_seq AS offeredSeq
        FROM session JOIN account ON account.id = account_id WHERE session.id = ?`,
   )
-  const tokensOf = connection.prepare<[accountId: number], NullableDates<ApplicationToken>>(
+  const tokensOf = connection.prepare<[accountId: number], Row<ApplicationToken>>(
     `SELECT id, name, created_at AS createdAtMs, expires_at AS expiresAtMs, last_used_at AS lastUsedAtMs
        FROM application_token WHERE account_id = ? ORDER BY created_at, id`,
   )
-  const tokenByHash = connection.prepare<[hash: Uint8Array], NullableDates<OwnedToken>>(
+  const tokenByHash = connection.prepare<[hash: Uint8Array], Row<OwnedToken>>(
     `SELECT application_token.id, account_id AS accountId, username, expires_at AS expiresAtMs,
             last_used_at AS lastUsedAtMs
        FROM application_token JOIN account ON account.id = account_id
       WHERE hash = ? AND deleted_at IS NULL`,
   )
-  const accountByName = connection.prepare<[username: string], AccountRow>(
+  const accountByName = connection.prepare<
+    [username: string],
+    Row<Omit<Account, 'hidesPresence'>> & { hidesPresence: number }
+  >(
     `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
             created_at AS createdAtMs, last_seen_at AS lastSeenAtMs, hides_presence AS hidesPresence
        FROM account WHERE username = ? AND deleted_at IS NULL`,
@@ -180,11 +178,13 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   )
   const inboxOf = connection.prepare<
     { accountId: number; sessionId: string; atLeast: number },
-    { newest: number; acknowledged: number; unread: number }
+    InboxCounters
   >(
     `SELECT ${NEWEST_SEQ} AS newest, own.acknowledged, ${NEWEST_SEQ} - own.read - coalesce((
               SELECT sum(to_seq - max(from_seq - 1, own.read)) FROM restored_range
-               WHERE account_id = account.id AND to_seq > own.read), 0) AS unread
+               WHERE account_id = account.id AND to_seq > own.read), 0) - coalesce(${RECEIPTS} - (
+              SELECT receipts_before FROM message
+               WHERE recipient_id = account.id AND seq > own.read ORDER BY seq LIMIT 1), 0) AS unread
        FROM account
        JOIN (SELECT acknowledged, max(acknowledged, purged_seq) AS read
                FROM (SELECT purged_seq, max(@atLeast, coalesce((
@@ -192,7 +192,7 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
                        FROM account WHERE id = @accountId)) AS own
       WHERE id = @accountId`,
   )
-  const sessionsOf = connection.prepare<[accountId: number, nowMs: number], SessionRow>(
+  const sessionsOf = connection.prepare<[accountId: number, nowMs: number], Row<SessionHere>>(
     `SELECT id, label, created_at AS createdAtMs, expires_at AS expiresAtMs, last_seen_at AS lastSeenAtMs
        FROM session WHERE account_id = ? AND expires_at > ? ORDER BY created_at DESC, id`,
   )
@@ -208,17 +208,16 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     findSession: async (sessionId) => sessionById.get(sessionId),
     findAccount: async (username) => {
       const row = accountByName.get(username)
-      const { lastSeenAtMs, hidesPresence } = row ?? {}
-      return row && { ...row, lastSeenAtMs: lastSeenAtMs ?? undefined, hidesPresence: hidesPresence === 1 }
+      return row && withoutNulls<Account>({ ...row, hidesPresence: row.hidesPresence === 1 })
     },
     lastLoginFrom: async (username, addresses) => {
       const found = addresses.flatMap((address) => lastLogin.get(username, address) ?? [])
       return found.length > 0 ? Math.max(...found) : undefined
     },
-    listTokens: async (accountId) => tokensOf.all(accountId).map(withoutNulls),
+    listTokens: async (accountId) => tokensOf.all(accountId).map(withoutNulls<ApplicationToken>),
     findToken: async (hash) => {
       const row = tokenByHash.get(hash)
-      return row && withoutNulls(row)
+      return row && withoutNulls<OwnedToken>(row)
     },
     isBlocked: async (accountId, blockedId) => blockOf.get(accountId, blockedId) !== undefined,
     listBlocks: async (accountId) => blocksOf.all(accountId),
@@ -228,12 +227,9 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
       return counters
     },
     listSessions: async (accountId, nowMs) =>
-      sessionsOf.all(accountId, nowMs).map(({ label, lastSeenAtMs, ...session }) => ({
-        ...session,
-        label: label ?? undefined,
-        lastSeenAtMs: lastSeenAtMs ?? undefined,
-        isElsewhere: false,
-      })),
+      sessionsOf
+        .all(accountId, nowMs)
+        .map((row) => ({ ...withoutNulls<SessionHere>(row), isElsewhere: false })),
     ping: async () => void anyAccount.get(),
   }
 }

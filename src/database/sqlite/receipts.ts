@@ -39,7 +39,7 @@ export class Receipts {
          JOIN message INDEXED BY message_wants_receipt ON recipient_id = account.id
           AND wants_receipt AND seq > max(account.acknowledged_seq, account.purged_seq) AND seq <= @seq
          JOIN account AS sender ON sender.id = sender_id
-        WHERE account.id = @accountId AND sender.deleted_at IS NULL
+        WHERE account.id = @accountId
           AND NOT EXISTS (SELECT 1 FROM block WHERE account_id = account.id AND blocked_id = sender.id)
           AND NOT EXISTS (SELECT 1 FROM block WHERE account_id = sender.id AND blocked_id = account.id)
         ORDER BY seq`,

@@ -1,0 +1,5 @@
+/** Plain data as the databases give it: what is not there is null. */
+export type Row<T> = { [Name in keyof T]: T[Name] | (undefined extends T[Name] ? null : never) }
+
+export const withoutNulls = <T extends object>(row: Row<T>): T =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? undefined])) as T
