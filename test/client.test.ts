@@ -1,6 +1,8 @@
 /** client/: the library that apps use. Its answers come from real servers, over ways that lose them. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
 import {
   type Gap,
   type InboxOptions,
@@ -76,6 +78,13 @@ const isProblem = (code: string) => (error: unknown) => {
 describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
   const server = shareServer({ SENDER_LIMIT: '10000', PRESENCE_GRACE: '0s' })
   const forgetful = shareServer({ TOKEN_TTL: '4s', RETENTION: '0' })
+
+  it('weighs less than 8 kB, compressed', async () => {
+    const options = { bundle: true, minify: true, format: 'esm', target: 'es2022', write: false } as const
+    const { outputFiles } = await build({ entryPoints: ['client/src/index.ts'], ...options })
+    const bytes = gzipSync(outputFiles[0].contents).length
+    assert.ok(bytes > 1_000 && bytes < 8_000, `${bytes} bytes`)
+  })
 
   it('hands over what came offline, then what comes live, acknowledged when the loop asks for the next', async (t) => {
     const { restante, credentials, bob } = await people(await server())
