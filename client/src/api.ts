@@ -3,6 +3,7 @@ import { type InputError, NO_ANSWER, RestanteProblem } from './problem.ts'
 import { linkedController, throwIfAborted } from './wait.ts'
 
 const TIMEOUT_MS = 30_000
+const RENEWAL_PAUSE_MIN_MS = 1_000
 /** Timers of more than 24.8 days fire at once, and a proxy may ask for anything. */
 const RETRY_AFTER_MAX_MS = 3_600_000
 
@@ -36,9 +37,12 @@ export class Api {
     return Date.now() + this.#skewMs
   }
 
-  /** Halfway from now to a time at the server: when to renew a token that expires then. */
-  halfwayMs(time: string): number {
-    return (this.nowMs() + Date.parse(time)) / 2
+  /**
+   * When to renew a token: halfway from now to its end. At least a second from now, however wrong the clocks
+   * are, so that renewals never follow each other without a pause.
+   */
+  renewalMs(expiresAt: string): number {
+    return Math.max((this.nowMs() + Date.parse(expiresAt)) / 2, this.nowMs() + RENEWAL_PAUSE_MIN_MS)
   }
 
   /**

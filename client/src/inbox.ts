@@ -46,13 +46,15 @@ export class Inbox {
   #reading = false
   /** How far the server has it from us that messages are finished. */
   #acknowledged: number
+  /** How far the store knows it too. */
+  #saved: number
   #connection: InboxState['state'] | undefined
   /** With its last page the server asked for it, because it stops. */
   #askedPauseMs = 0
 
   constructor(session: SessionParts) {
     this.#session = session
-    this.#acknowledged = session.state.cursor
+    this.#acknowledged = this.#saved = session.state.cursor
   }
 
   async *messages(options: InboxOptions): AsyncGenerator<Message, void, void> {
@@ -90,6 +92,7 @@ export class Inbox {
     state.cursor = seq
     if (state.page && seq >= state.page.cursor) delete state.page
     await save()
+    this.#saved = seq
   }
 
   /** Resolves with the next page, or with nothing when the signal aborts. */
@@ -162,10 +165,10 @@ export class Inbox {
   async #acknowledgeLast() {
     const { state, call } = this.#session
     // The login's messages are acknowledged together.
-    if (state.page || state.cursor <= this.#acknowledged) return
+    if (state.page || this.#saved <= this.#acknowledged) return
     try {
-      await call('acknowledge', { cursor: state.cursor }, { timeoutMs: LAST_ACKNOWLEDGEMENT_TIMEOUT_MS })
-      this.#acknowledged = state.cursor
+      await call('acknowledge', { cursor: this.#saved }, { timeoutMs: LAST_ACKNOWLEDGEMENT_TIMEOUT_MS })
+      this.#acknowledged = this.#saved
     } catch {}
   }
 

@@ -31,7 +31,7 @@ export async function repeat<T>(
       if (Date.now() + ms > untilMs) throw error
       onPause?.(error, ms)
       // How long the server wants to be left alone does not change with the network.
-      await pause(ms, retryAfterMs !== undefined, { alarm, signal })
+      await pause(ms, Boolean(retryAfterMs), { alarm, signal })
       throwIfAborted(signal)
     }
   }

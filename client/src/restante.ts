@@ -45,7 +45,7 @@ export class Restante {
       displayName,
       token,
       expiresAt,
-      renewAtMs: this.#api.halfwayMs(expiresAt),
+      renewAtMs: this.#api.renewalMs(expiresAt),
       cursor: gap ? gap.from - 1 : first ? first.seq - 1 : cursor,
       ...((first || gap) && { page }),
     }

@@ -213,7 +213,7 @@ export class Session {
     try {
       const options = { token: state.token, timeoutMs: RENEWAL_TIMEOUT_MS }
       const { token, expiresAt } = (await this.#api.call('renewToken', undefined, options)).value
-      Object.assign(state, { token, expiresAt, renewAtMs: this.#api.halfwayMs(expiresAt) })
+      Object.assign(state, { token, expiresAt, renewAtMs: this.#api.renewalMs(expiresAt) })
     } catch (error) {
       if (endsSession(error)) return this.#end(error)
       const { retryAfterMs = 0 } = error as RestanteProblem

@@ -51,10 +51,10 @@ const events: {
  * How long to wait before the next attempt.
  *
  * @param failures how many attempts have failed, 1 or more
- * @param retryAfterMs what the server asks for
+ * @param retryAfterMs what the server asks for. Nothing, and 0, leave it to us: a pause is never 0.
  */
 export function pauseMs(failures: number, retryAfterMs: number | undefined): number {
-  if (retryAfterMs !== undefined) return retryAfterMs + Math.random() * SPREAD_MS
+  if (retryAfterMs) return retryAfterMs + Math.random() * SPREAD_MS
   const longestMs = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** (failures - 1))
   return (longestMs / 2) * (1 + Math.random())
 }
