@@ -214,8 +214,12 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     const kinds = states.map(({ state }) => state).filter((state, at, all) => state !== all[at - 1])
     assert.deepEqual(kinds, ['connecting', 'live', 'waiting', 'live'])
 
+    await eventually('it waits', () => /after=2&wait=25$/.test(String(way.requests.at(-1)?.line)))
+    const stopsAtMs = Date.now()
     await after.stop()
-    await eventually('it waits as it was asked', () => states.at(-1)?.state === 'waiting')
+    await eventually('it asks again', () => Number(way.requests.at(-1)?.atMs) > stopsAtMs)
+    const asksAtMs = Number(way.requests.find(({ atMs }) => atMs > stopsAtMs)?.atMs)
+    assert.ok(asksAtMs - stopsAtMs > 900, 'A server that stops asks for a pause of a second or more.')
   })
 
   it('renews its token in time, and ends with the reason when it was away for too long', async (t) => {
