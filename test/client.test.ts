@@ -410,6 +410,25 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await assert.rejects(session.send(bob.username, 'given up', { signal: stop }), { name: 'TimeoutError' })
   })
 
+  it('pauses between polls that are answered empty at once, as a cache may do it', async (t) => {
+    const polledAtMs: number[] = []
+    const page = JSON.stringify({ messages: [], cursor: 7, hasMore: false })
+    const stored = { username: 'ada', displayName: 'Ada', token: 'token', renewAtMs: Infinity, cursor: 7 }
+    const cached = new Restante('https://chat.example', {
+      fetch: async () => {
+        polledAtMs.push(performance.now())
+        return new Response(page)
+      },
+      store: { load: () => ({ ...stored, expiresAt: '2030-01-01T00:00:00.000Z' }), save: () => {} },
+    })
+    const loop = receive(t, (await cached.resume()) as Session)
+    await eventually('it polls', () => polledAtMs.length === 4)
+    loop.stop()
+    await loop.ended
+    const [, second = 0, third = 0, fourth = 0] = polledAtMs
+    assert.ok(third - second > 400 && fourth - third > 400, `${polledAtMs}`)
+  })
+
   it('has a method for all that an app needs', async () => {
     const { restante, credentials, bob } = await people(await server())
     const session = await restante.login({ ...credentials, label: 'the phone' })

@@ -3,11 +3,13 @@ import type { Gap, Input, Message, Operation, Output, Page } from './operations.
 import { RestanteProblem } from './problem.ts'
 import { repeat } from './repeat.ts'
 import type { StoredSession } from './store.ts'
-import { type Alarm, linkedController, pause } from './wait.ts'
+import { type Alarm, linkedController, pause, pauseMs } from './wait.ts'
 
 const WAIT_SECONDS = 25
 /** A poll that is not answered so long after its time has a dead connection. */
 const POLL_LATE_MS = 10_000
+/** An empty answer that comes sooner than this, though it was to wait, is followed by a pause. */
+const HASTY_MS = 500
 const LAST_ACKNOWLEDGEMENT_TIMEOUT_MS = 5_000
 
 /** How the inbox is connected. */
@@ -19,7 +21,7 @@ export type InboxState =
 export interface InboxOptions {
   /** Ends the loop. */
   signal?: AbortSignal | undefined
-  /** Whether nobody sits in front: the account is not shown online. Asked before each poll; `wake()` starts one. */
+  /** Whether nobody is looking, so that the account is not shown online. Asked before each poll. */
   away?: boolean | (() => boolean) | undefined
   /** Called when messages are missing, before the message that follows them. The loop waits for it. */
   onGap?: ((gap: Gap) => unknown) | undefined
@@ -49,7 +51,7 @@ export class Inbox {
   /** How far the store knows it too. */
   #saved: number
   #connection: InboxState['state'] | undefined
-  /** With its last page the server asked for it, because it stops. */
+  /** Before the next poll: the server asks for it when it stops. */
   #askedPauseMs = 0
 
   constructor(session: SessionParts) {
@@ -106,18 +108,19 @@ export class Inbox {
         if (this.#askedPauseMs > 0) await pause(this.#askedPauseMs, true, { alarm, signal })
         this.#askedPauseMs = 0
         const after = state.cursor
+        const askedAtMs = Date.now()
         const answer = await repeat((failures) => this.#poll(after, failures > 0 ? 0 : wait, options), {
           signal,
           alarm,
           onPause: (problem, retryInMs) => this.#tell(options, { state: 'waiting', retryInMs, problem }),
         })
-        wait = WAIT_SECONDS
         if (answer === 'woken') {
           wait = 0
           continue
         }
         this.#acknowledged = Math.max(this.#acknowledged, after)
-        this.#askedPauseMs = answer.retryAfterMs ?? 0
+        const hasty = wait > 0 && answer.value.cursor === after && Date.now() - askedAtMs < HASTY_MS
+        this.#askedPauseMs = answer.retryAfterMs ?? (hasty ? pauseMs(1, undefined) : 0)
         this.#tell(options, { state: 'live' })
         return answer.value
       }

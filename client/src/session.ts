@@ -16,7 +16,7 @@ const REPEATS_MAX_MS = 23 * 3_600_000
 export interface SendOptions {
   /** Whether to get a receipt into the own inbox when the message is received. */
   receipt?: boolean | undefined
-  /** The name of this message for all attempts to send it. Keep it with the text to repeat it after a crash. */
+  /** The name of this message for all attempts to send it. Keep it with the text, for after a crash. */
   idempotencyKey?: string | undefined
   /** Ends the repeats. The message may have been sent. */
   signal?: AbortSignal | undefined
@@ -77,7 +77,7 @@ export class Session {
   }
 
   /**
-   * Sends a message, and repeats the request with one key until there is an answer: the recipient gets it once.
+   * Sends a message, and repeats the request with one key until there is an answer, so it arrives once.
    *
    * @throws RestanteProblem when it is refused, such as `recipient_not_found`, `blocked` or `inbox_full`
    */
@@ -158,7 +158,7 @@ export class Session {
     await this.#end(endedHere('The account is deleted.'))
   }
 
-  /** Ends the session, here and at the server. Messages of the login that no loop has asked for count as read. */
+  /** Ends the session, here and at the server. What the login gave counts as read, used or not. */
   async logout() {
     await this.call('logout')
     await this.#end(endedHere('Logged out.'))
@@ -237,8 +237,8 @@ export class Session {
 const endedHere = (detail: string) => new RestanteProblem({ code: 'session_ended', status: 401, detail })
 
 /**
- * A name for a message, for `idempotencyKey`. Only pages from https have `crypto.randomUUID`, and React Native
- * has no `crypto`; a key need only differ from the other keys of its sender.
+ * A name for a message, for `idempotencyKey`. Only pages from https have `crypto.randomUUID`, and React
+ * Native has no `crypto`; a key need only differ from the other keys of its sender.
  */
 export function newKey(): string {
   const bytes = new Uint8Array(16)

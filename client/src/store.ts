@@ -1,6 +1,6 @@
 import type { Page } from './operations.ts'
 
-/** All that a program needs to go on with its session later. It can be written as JSON, and holds a secret. */
+/** All that a program needs to go on with its session later. It is plain JSON, and holds a secret. */
 export interface StoredSession {
   username: string
   displayName: string

@@ -17,8 +17,8 @@ export class Alarm {
   }
 
   /**
-   * Calls `act` when it rings, when the network is back, and when the device has slept: connections from before
-   * may be dead without a sign of it.
+   * Calls the listener when it rings, when the network is back, and when the device has slept: connections
+   * from before may be dead without a sign of it.
    *
    * @returns stops that, and leaves nothing behind
    */

@@ -38,7 +38,8 @@ const store = { load: () => stored, save: (session: StoredSession | undefined) =
 const restante = new Restante('https://chat.example', { store, fetch })
 const session = (await restante.resume()) ?? await restante.login({ username: 'ada', password: 'secret' })
 const last: Message[] = []
-for await (const message of session.inbox({ onGap: ({ reason }) => reason.length })) last[message.seq] = message
+const inbox = session.inbox({ onGap: ({ reason }) => reason.length })
+for await (const message of inbox) last[message.seq] = message
 const state: string = (await session.getMessageStatus('id')).state
 const unread: number = (await session.call('getMe')).inbox.unread
 const nothing: undefined = await session.block('bob')

@@ -5,8 +5,8 @@ import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 
 /**
- * What comes in the place of an answer: the end of the connection, nothing at all on one that seems to live, or
- * the answer of a gateway.
+ * What comes in the place of an answer: the end of the connection, nothing at all on one that seems to live,
+ * or the answer of a gateway.
  */
 export type Loss = 'connection' | 'silence' | { status: number; retryAfterSeconds: number }
 
