@@ -118,7 +118,10 @@ test('the packed library in a new folder', async (t) => {
     mkdirSync(join(folder, 'readme'))
     const stubs = `
 declare module '@react-native-async-storage/async-storage' {
-  const storage: { getItem(key: string): Promise<string | null>; setItem(key: string, value: string): Promise<void> }
+  const storage: {
+    getItem(key: string): Promise<string | null>
+    setItem(key: string, value: string): Promise<void>
+  }
   export default storage
 }
 declare module 'react-native' {
