@@ -15,6 +15,8 @@ await main(async () => {
   await deriveSchema()
   const clients = [client('schema.prisma'), client('schema.postgres.prisma')]
   const [contract] = await Promise.all([contractTypes(), ...clients])
+  await mkdir('client/src/generated', { recursive: true })
+  await writeFile('client/src/generated/openapi.d.ts', contract)
   // Last, because its age tells whether everything here is up to date.
   await writeFile(types, contract)
 })

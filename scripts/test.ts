@@ -34,6 +34,8 @@ const ONCE: Record<string, string> = {
   bench: 'measures both databases itself',
   'chat-example': 'is about a shell script',
   checkpoints: 'is about the write-ahead log of SQLite',
+  client: 'is about the client library',
+  'client-package': 'is about the client library',
   'commit-queue': 'has no database',
   contract: 'is about the contract, and HTTP',
   config: 'has no database, or is about the files of SQLite',

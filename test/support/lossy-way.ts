@@ -4,8 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 
-/** What comes in the place of an answer: nothing at all, or the answer of a gateway. */
-export type Loss = 'connection' | { status: number; retryAfterSeconds: number }
+/**
+ * What comes in the place of an answer: the end of the connection, nothing at all on one that seems to live,
+ * or the answer of a gateway.
+ */
+export type Loss = 'connection' | 'silence' | { status: number; retryAfterSeconds: number }
 
 export interface LossyWay {
   url: string
@@ -58,6 +61,7 @@ async function pass(way: LossyWay, request: IncomingMessage, response: ServerRes
 
   const index = way.losses.findIndex((lost) => lost.request.test(line))
   const [lost] = index < 0 ? [] : way.losses.splice(index, 1)
+  if (lost?.loss === 'silence') return
   if (lost?.loss === 'connection') response.destroy()
   else if (lost) response.writeHead(lost.loss.status, { 'Retry-After': lost.loss.retryAfterSeconds }).end()
   else response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(content)
