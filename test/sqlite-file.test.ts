@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   fstatSync,
   linkSync,
   mkdirSync,
@@ -63,6 +64,25 @@ describe('a second process is refused', () => {
     rmSync(link)
     await startServer(t, {}, server.database)
   })
+})
+
+it('a start makes good what a process has begun in a new file when it was killed', async (t) => {
+  const folder = scratchFolder(t)
+  const [file, crashed] = [join(folder, 'restante.db'), join(folder, 'crashed.db')]
+  const begun = new SqliteFile(file)
+  // So little memory that what is not committed is written to the file, with a journal to undo it.
+  begun.exec(
+    'PRAGMA cache_size = 1; BEGIN; CREATE TABLE begun (text); CREATE INDEX begun_text ON begun (text)',
+  )
+  const insert = begun.prepare('INSERT INTO begun VALUES (?)')
+  for (const number of range(1, 1_000)) insert.run(`${number} `.repeat(10))
+  for (const suffix of ['', '-journal']) copyFileSync(file + suffix, crashed + suffix)
+  begun.close()
+  assert.ok(statSync(crashed).size > 0, 'It has begun to write the file.')
+
+  const server = await startServer(t, {}, `file:${crashed}`)
+
+  assert.equal((await new Client(server).register('ada')).status, 201)
 })
 
 describe('a start is refused, and the file stays as it was', () => {

@@ -61,11 +61,15 @@ function closed(part: unknown): unknown {
   }
 }
 
+/** Statuses that a proxy before the server answers with, as it likes. The server itself has neither. */
+const OF_PROXIES = [502, 504]
+
 /**
  * Holds a response against openapi.yaml: the operation may answer so, with these headers and this body. Every
  * response of the suite passes through here.
  */
 export function assertInContract(method: string, path: string, answer: Answer): void {
+  if (OF_PROXIES.includes(answer.status)) return
   const where = `${method} ${path} → ${answer.status} ${JSON.stringify(answer.body)}`
   const operation = operationOf(method, path)
   const [response, pointer] = follow((operation?.['responses'] as Part | undefined)?.[answer.status])

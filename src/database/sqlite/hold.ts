@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
@@ -93,7 +93,8 @@ function refuseForeignLog(path: string, real: string) {
 
 /** Before anything is changed in it: a file of another program must stay as it is. */
 function refuseForeign(path: string) {
-  const file = new SqliteFile(path, { readonly: true })
+  // What a process that was killed has begun is undone by the next to open the file, which must write for that.
+  const file = new SqliteFile(path, { readonly: !existsSync(`${path}-journal`) })
   try {
     const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
     if (tables.length === 0 || tables.includes('_prisma_migrations')) return
