@@ -93,7 +93,7 @@ function refuseForeignLog(path: string, real: string) {
 
 /** Before anything is changed in it: a file of another program must stay as it is. */
 function refuseForeign(path: string) {
-  // What a process that was killed has begun is undone by the next to open the file, which must write for that.
+  // To undo what a killed process has begun, SQLite must write.
   const file = new SqliteFile(path, { readonly: !existsSync(`${path}-journal`) })
   try {
     const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
