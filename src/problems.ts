@@ -94,6 +94,10 @@ export function tooEarly(code: 'rate_limited' | 'too_many_attempts', waitMs: num
   return new Problem(code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
 }
 
+/** @param detail what is wrong with a body as a whole: "is not UTF-8" */
+export const invalidBody = (detail: string) =>
+  new Problem('invalid_request', `The body ${detail}.`, { errors: [{ pointer: '', detail }] })
+
 export const userNotFound = (username: string) =>
   new Problem('user_not_found', `There is nobody by the name of ${username}.`)
 

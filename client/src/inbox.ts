@@ -101,7 +101,7 @@ export class Inbox {
   async #read(options: InboxOptions): Promise<Page | undefined> {
     const { signal } = options
     const { alarm, state } = this.#session
-    // What has come meanwhile is asked for at once, so that a dead connection is not waited for.
+    // The first poll of a connection does not wait: it gets what is there, or fails at once.
     let wait = this.#connection === 'live' ? WAIT_SECONDS : 0
     try {
       for (;;) {
@@ -164,7 +164,7 @@ export class Inbox {
     return { messages: [], cursor: newest, hasMore: false }
   }
 
-  /** What was finished since the last read. A failure costs a repeat, and hides no other error. */
+  /** Acknowledges what was finished since the last read. When that fails, those messages come again. */
   async #acknowledgeLast() {
     const { state, call } = this.#session
     // The login's messages are acknowledged together.

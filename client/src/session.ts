@@ -225,7 +225,7 @@ export class Session {
     await this.#save()
   }
 
-  /** What waits learns it at once. */
+  /** All waits end at once. */
   async #end(reason: RestanteProblem) {
     if (this.#ended) return
     this.#ended = reason

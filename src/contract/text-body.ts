@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from '../problems.ts'
+import { invalidBody, Problem } from '../problems.ts'
 
 /**
  * `curl -d` names its content a form. No content type at all is text too: there is nothing else that it could
@@ -29,12 +29,7 @@ export function acceptText(scope: FastifyInstance) {
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, bytes: Buffer, done) => {
     if (!isText(headers))
       return done(new Problem('unsupported_media_type', 'Send the text as text/plain, in UTF-8.'))
-    if (!isUtf8(bytes))
-      return done(
-        new Problem('invalid_request', 'The body is not UTF-8.', {
-          errors: [{ pointer: '', detail: 'is not UTF-8' }],
-        }),
-      )
+    if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     done(null, bytes.toString())
   })
   // No content is the empty text, which the contract then refuses as one that is too short.

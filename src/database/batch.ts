@@ -1,6 +1,9 @@
 /** Messages that one receipt tells of; more make several receipts. */
 export const RECEIPT_MESSAGES_MAX = 500
 
+/** What each of them takes in a page: an id of 36 characters, two quotes and a comma. */
+export const RECEIPT_ID_BYTES = 39
+
 /** An entry of an inbox: a message as it stands in its recipient's, or a receipt. */
 export interface StoredMessage {
   seq: number

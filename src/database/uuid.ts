@@ -17,6 +17,3 @@ function uuidAt(hex: string, start: number): string {
 
 /** @param bytes of several, one behind the other */
 export const bytesToUuids = (bytes: Buffer): string[] => uuidsOf(bytes.toString('hex'))
-
-/** What an id takes in a page: 36 characters, two quotes and a comma. */
-export const UUID_IN_PAGE_BYTES = 39

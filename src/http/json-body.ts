@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Problem } from '../problems.ts'
+import { invalidBody, Problem } from '../problems.ts'
 
 /** Some editors and programs put it before a text. RFC 8259 §8.1 allows to ignore it. */
 const BYTE_ORDER_MARK = Buffer.from('\ufeff')
@@ -89,6 +89,3 @@ function refuseContent(
   body.once('data', refuse)
   body.once('end', onEnd)
 }
-
-const invalidBody = (detail: string) =>
-  new Problem('invalid_request', `The body ${detail}.`, { errors: [{ pointer: '', detail }] })

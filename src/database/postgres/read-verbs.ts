@@ -1,23 +1,24 @@
 import type pg from 'pg'
-import type {
-  Account,
-  ApplicationToken,
-  Block,
-  Database,
-  InboxCounters,
-  ListedSession,
-  MessageRecord,
-  OwnedSession,
-  OwnedToken,
-  PageSize,
-  ReadFrom,
+import {
+  type Account,
+  type ApplicationToken,
+  type Block,
+  type Database,
+  type InboxCounters,
+  type ListedSession,
+  type MessageRecord,
+  type OwnedSession,
+  type OwnedToken,
+  type PageSize,
+  RECEIPT_ID_BYTES,
+  type ReadFrom,
 } from '../database.ts'
 import { type Row, withoutNulls } from '../rows.ts'
-import { bytesToUuid, bytesToUuids, UUID_IN_PAGE_BYTES } from '../uuid.ts'
+import { bytesToUuid, bytesToUuids } from '../uuid.ts'
 import { msOf, polledElsewhere, timestampOf } from './fragments.ts'
 
 /** What the ids of a receipt take in a page. */
-const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${UUID_IN_PAGE_BYTES}, 0)`
+const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${RECEIPT_ID_BYTES}, 0)`
 
 /**
  * Counters and messages in one statement, so that they are of the same moment. The sum keeps long messages

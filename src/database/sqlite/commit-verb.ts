@@ -1,6 +1,7 @@
 import type SqliteFile from 'better-sqlite3'
 import type {
   Acknowledgement,
+  AddedReceipt,
   Append,
   AppendOutcome,
   Batch,
@@ -71,13 +72,14 @@ export function commitVerb(
   )
 
   const commitAll = connection.transaction((batch: Batch): CommitResult => {
+    const added: AddedReceipt[] = []
     for (const acknowledgement of batch.acknowledgements) {
       acknowledgeSession.run(acknowledgement)
-      receipts.append(acknowledgement)
+      added.push(...receipts.append(acknowledgement))
       acknowledgeAccount.run(acknowledgement)
     }
     for (const sighting of batch.sightings) (sighting.sessionId ? seeSession : see).run(sighting)
-    return { outcomes: batch.appends.map(appendOne), receipts: receipts.taken() }
+    return { outcomes: batch.appends.map(appendOne), receipts: added }
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
@@ -147,7 +149,6 @@ export function commitVerb(
       } catch (error) {
         recipients.forget()
         unreadBySender.forget()
-        receipts.taken()
         throw error
       }
     },

@@ -10,11 +10,12 @@ import {
   type OwnedSession,
   type OwnedToken,
   type PageSize,
+  RECEIPT_ID_BYTES,
   RECEIPT_MESSAGES_MAX,
   type ReadFrom,
 } from '../database.ts'
 import { type Row, withoutNulls } from '../rows.ts'
-import { UUID_IN_PAGE_BYTES, uuidToBytes } from '../uuid.ts'
+import { uuidToBytes } from '../uuid.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ, RECEIPTS } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
@@ -40,7 +41,7 @@ export type ReadVerbs = RowVerbs & {
 }
 
 /** What the longest receipt takes in a page. A page ends where such receipts would fill it. */
-const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * UUID_IN_PAGE_BYTES
+const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * RECEIPT_ID_BYTES
 
 const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '', receipts: null }
 

@@ -27,7 +27,6 @@ export class Receipts {
   readonly #insert: SqliteFile.Statement<ReceiptRow>
   /** Whether any message wants one. Where none does, an acknowledgement costs nothing more. */
   #anyWanted: boolean
-  #added: AddedReceipt[] = []
 
   constructor(connection: SqliteFile.Database, recipients: Recipients) {
     this.#recipients = recipients
@@ -61,8 +60,8 @@ export class Receipts {
   }
 
   /** Appends the receipts that an acknowledgement brings. Called before the account moves on. */
-  append(acknowledgement: Acknowledgement): void {
-    if (!this.#anyWanted) return
+  append(acknowledgement: Acknowledgement): AddedReceipt[] {
+    if (!this.#anyWanted) return []
     const idsBySender = new Map<string, Buffer[]>()
     let reader = ''
     for (const wanting of this.#findWanting.iterate(acknowledgement)) {
@@ -71,35 +70,30 @@ export class Receipts {
       if (ids) ids.push(wanting.id)
       else idsBySender.set(wanting.sender, [wanting.id])
     }
+    const added: AddedReceipt[] = []
     for (const [sender, ids] of idsBySender)
-      for (let at = 0; at < ids.length; at += RECEIPT_MESSAGES_MAX)
-        this.#appendOne(
-          sender,
-          reader,
-          acknowledgement,
-          Buffer.concat(ids.slice(at, at + RECEIPT_MESSAGES_MAX)),
-        )
-  }
-
-  /** What was appended since the last call. */
-  taken(): AddedReceipt[] {
-    const added = this.#added
-    if (added.length > 0) this.#added = []
+      for (let at = 0; at < ids.length; at += RECEIPT_MESSAGES_MAX) {
+        const receiptFor = Buffer.concat(ids.slice(at, at + RECEIPT_MESSAGES_MAX))
+        added.push(...this.#appendOne(sender, reader, acknowledgement, receiptFor))
+      }
     return added
   }
 
-  #appendOne(to: string, from: string, { accountId, atMs: sentAtMs }: Acknowledgement, receiptFor: Buffer) {
+  /** Nothing where the account is gone that would get it. */
+  #appendOne(
+    to: string,
+    from: string,
+    { accountId, atMs: sentAtMs }: Acknowledgement,
+    receiptFor: Buffer,
+  ): AddedReceipt[] {
     const owner = this.#recipients.find(to)
-    if (!owner) return
+    if (!owner) return []
     const [seq, id] = [owner.newest + 1, messageId(sentAtMs)]
     const { bytes, receipts } = owner
     this.#insert.run(owner.id, seq, uuidToBytes(id), accountId, sentAtMs, bytes, receipts, receiptFor)
     owner.newest += 1
     owner.read += 1
     owner.receipts += 1
-    this.#added.push({
-      to,
-      entry: { seq, id, from, body: '', sentAtMs, receiptFor: bytesToUuids(receiptFor) },
-    })
+    return [{ to, entry: { seq, id, from, body: '', sentAtMs, receiptFor: bytesToUuids(receiptFor) } }]
   }
 }
