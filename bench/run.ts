@@ -94,7 +94,7 @@ function withKnown(now: Results['scenarios']): Results {
 
 /** Puts the table where the one of the last run was. */
 function intoReadme(markdown: string) {
-  const readme = new URL('../README.md', import.meta.url)
+  const readme = new URL('README.md', import.meta.url)
   const around = /(?<=<!-- npm run bench -->\n)[\s\S]*(?=<!-- end -->)/
   writeFileSync(readme, readFileSync(readme, 'utf8').replace(around, `\n${markdown}\n\n`))
 }

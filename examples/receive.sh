@@ -64,7 +64,7 @@ if [ -z "$password" ]; then
   echo >&2
 fi
 
-# README.md has what follows.
+# docs/clients.md has what follows.
 SHOW='def plain: explode | map(if . < 32 or . > 126 and . < 160 then 32 else . end) | implode;
 (.gap // empty | "* \(.from) to \(.to) are missing: \(.reason)"),
 ((.messages // .offlineMessages)[] | if .receiptFor
@@ -89,7 +89,7 @@ cursor=$(printf '%s' "${answer%200}" | jq .cursor)
 printf '%s' "${answer%200}" | jq -r '"Authorization: Bearer \(.token)"' >"$desk/token"
 say "You are $me. Ctrl-C ends this."
 
-# README.md has what follows.
+# docs/clients.md has what follows.
 pause=1
 while true; do
   answer=$(curl -s -m 35 -w '%{http_code}' -H "$AUTH" "$API/inbox?after=$cursor") || answer=000
