@@ -7,7 +7,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -78,6 +78,10 @@ const ONCE: Record<string, string> = {
   upgrade: 'has both databases itself',
   waiters: 'has no database',
 }
+
+// Servers of tests are started in this folder, and would take their settings from it.
+if (existsSync('.env'))
+  throw new Error('There is a .env here, which the servers of the tests would read: move it away.')
 
 const [wanted = 'both', ...given] = process.argv.slice(2)
 const files = filesOf(wanted, given)

@@ -1,4 +1,7 @@
-import { isIP } from 'node:net'
+import { corsOrigin, databaseUrl, host, isPostgres, trustProxy } from './config/addresses.ts'
+import { choice, duration, integer, size, type Variable } from './config/values.ts'
+
+export { isPostgres }
 
 /** A mistake, or several, in the environment variables: the start stops with one sentence for each. */
 export class ConfigurationError extends Error {
@@ -11,126 +14,10 @@ export class ConfigurationError extends Error {
   }
 }
 
-interface Variable<T> {
-  name: string
-  initial: string
-  /** Completes "Expected …, got …". */
-  expected: string
-  /** Not to be repeated in a message. */
-  secret?: boolean
-  /** Undefined when the text is not of the expected form. */
-  parse: (text: string) => T | undefined
-}
-
 const SECOND_MS = 1_000
-const DAY_MS = 86_400_000
-const UNIT_MS: Record<string, number> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: DAY_MS }
-
-const text = (name: string, initial: string, expected: string, pattern: RegExp): Variable<string> => ({
-  name,
-  initial,
-  expected,
-  parse: (value) => (pattern.test(value) ? value : undefined),
-})
-
-const integer = (name: string, initial: number, min: number, max: number): Variable<number> => ({
-  name,
-  initial: String(initial),
-  expected: `a whole number from ${min} to ${max}`,
-  parse: (value) => {
-    const number = Number(value)
-    return /^\d+$/.test(value) && number >= min && number <= max ? number : undefined
-  },
-})
-
-/** Ten years, so that no date comes near the year 9999, with which RFC 3339 ends. */
-const DAYS_MAX = 3_650
-
-/** A length of time in ms, written `10s`, `24h`, `7d`; a bare number counts seconds. */
-const duration = (name: string, initial: string, minMs: number, never?: 'never'): Variable<number> => ({
-  name,
-  initial,
-  expected:
-    'a duration such as 10s, 30m, 24h or 7d, ' +
-    (minMs > 0 ? `from ${minMs / SECOND_MS}s to ${DAYS_MAX}d` : `of at most ${DAYS_MAX}d`) +
-    (never ? ', or "never"' : ''),
-  parse: (value) => {
-    if (never && value === never) return Number.POSITIVE_INFINITY
-    const [, amount, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(value) ?? []
-    const lengthMs = Number(amount) * (UNIT_MS[unit] ?? Number.NaN)
-    return lengthMs >= minMs && lengthMs <= DAYS_MAX * DAY_MS ? lengthMs : undefined
-  },
-})
-
-const UNIT_BYTES: Record<string, number> = { kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 }
-
-/** A number of bytes, written `64MiB` or `500000`. */
-const size = (name: string, initial: string, min: number): Variable<number> => ({
-  name,
-  initial,
-  expected: `a size such as 64KiB, 64MiB, 1GiB or a number of bytes, ${min > 0 ? `at least ${min}` : 'or 0'}`,
-  parse: (value) => {
-    const [, amount, unit] = /^(\d{1,15})([KMGT]iB)?$/i.exec(value) ?? []
-    const bytes = Number(amount) * (unit ? (UNIT_BYTES[unit.toLowerCase()] ?? Number.NaN) : 1)
-    return bytes >= min && Number.isSafeInteger(bytes) ? bytes : undefined
-  },
-})
-
-const choice = <const Choices extends readonly string[]>(
-  name: string,
-  initial: Choices[number],
-  choices: Choices,
-): Variable<Choices[number]> => ({
-  name,
-  initial,
-  expected: `one of ${choices.join(', ')}`,
-  parse: (value) => choices.find((option) => option === value),
-})
-
-/** Whose `X-Forwarded-For` is believed: nobody's, or that of proxies at these addresses. */
-const trustProxy: Variable<false | string> = {
-  name: 'TRUST_PROXY',
-  initial: 'off',
-  expected: 'off, or a comma-separated list of addresses and networks such as loopback,10.0.0.0/8',
-  parse: (value) => {
-    if (value === 'off') return false
-    return value.split(',').every(isAddressOrNetwork) ? value : undefined
-  },
-}
-
-function isAddressOrNetwork(text: string): boolean {
-  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
-  // No network is everybody: then anybody's header would be believed.
-  const [address = '', bits = '1', ...rest] = text.split('/')
-  const bitsMax = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
-  return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= bitsMax
-}
-
-const corsOrigin: Variable<string[]> = {
-  name: 'CORS_ORIGIN',
-  initial: 'off',
-  expected: 'off, *, or a comma-separated list of origins such as https://chat.example',
-  parse: (value) => {
-    if (value === 'off') return []
-    const origins = value.split(',').map((origin) => origin.trim())
-    return origins.every((origin) => /^(\*|https?:\/\/[^/\s]+)$/.test(origin)) ? origins : undefined
-  },
-}
-
-/** Of PostgreSQL it has the password in it. */
-const databaseUrl: Variable<string> = {
-  name: 'DATABASE_URL',
-  initial: 'file:./data/restante.db',
-  expected: 'file: followed by a path, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
-  secret: true,
-  parse: (value) => {
-    const isUrl = isPostgres(value) && URL.canParse(value) && new URL(value).pathname.length > 1
-    return isUrl || /^file:[^?]+$/.test(value) ? value : undefined
-  },
-}
 
 const variables = {
-  host: text('HOST', '127.0.0.1', 'a host name or address to listen on', /^[\w.:-]+$/),
+  host,
   port: integer('PORT', 3000, 0, 65_535),
   databaseUrl,
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
@@ -156,25 +43,102 @@ const variables = {
 export type Config = { readonly [Key in keyof typeof variables]: Parsed<(typeof variables)[Key]> }
 type Parsed<V> = V extends Variable<infer T> ? T : never
 
+const JWT_SECRET = 'JWT_SECRET'
+
+/** The variables that Restante reads. */
+export const knownNames: readonly string[] = [...Object.values(variables).map(({ name }) => name), JWT_SECRET]
+
+export type Values = Readonly<Record<string, string | undefined>>
+
+/** The variables of a process, with those of its `.env`. */
+export interface Environment {
+  /** Of known names only; one that is empty counts as not set. */
+  readonly values: Values
+  /** The lines of `.env` that values are from; the others are from the environment. */
+  readonly lines: ReadonlyMap<string, number>
+  /** What is wrong with `.env` itself, one sentence each. */
+  readonly mistakes: readonly string[]
+  /** What is ignored, and what others can read, one sentence each. */
+  readonly warnings: readonly string[]
+}
+
 /**
- * Reads the configuration from environment variables; a variable that is empty counts as not set.
+ * Reads the configuration from environment variables alone.
  *
  * @throws ConfigurationError naming every mistake at once
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const mistakes: string[] = []
+export const readConfig = (values: Values): Config =>
+  configFrom({ values, lines: new Map(), mistakes: [], warnings: [] })
+
+/**
+ * Reads the configuration.
+ *
+ * @throws ConfigurationError naming every mistake at once, and what was warned about: it may be the cause
+ */
+export function configFrom(environment: Environment): Config {
+  const { values, warnings } = environment
+  const mistakes = [...environment.mistakes]
   const config = Object.entries<Variable<unknown>>(variables).map(([key, variable]) => {
-    const { name, initial, expected, secret, parse } = variable
-    const value = parse(env[name] || initial)
-    const got = secret ? '' : `, got ${JSON.stringify(env[name])}`
-    if (value === undefined) mistakes.push(`${name}: Expected ${expected}${got}.`)
+    const value = variable.parse(values[variable.name] || variable.initial)
+    if (value === undefined) mistakes.push(mistakeIn(variable, environment))
     return [key, value]
   })
-  if (env['JWT_SECRET']) mistakes.push(...mistakesInSecrets('JWT_SECRET', env['JWT_SECRET']))
-  else if (isPostgres(env['DATABASE_URL'] ?? ''))
-    mistakes.push('JWT_SECRET: Expected a secret that all nodes of this database have in common, got none.')
-  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
+  const secrets = values[JWT_SECRET]
+  if (secrets) mistakes.push(...mistakesInSecrets(JWT_SECRET, secrets, placeOf(JWT_SECRET, environment)))
+  else if (isPostgres(values[databaseUrl.name] ?? ''))
+    mistakes.push(
+      `${JWT_SECRET}: Expected a secret that all nodes of this database have in common, got none.`,
+    )
+  if (mistakes.length > 0) throw new ConfigurationError([...mistakes, ...warnings])
   return Object.freeze(Object.fromEntries(config)) as Config
+}
+
+function mistakeIn({ name, expected, shown, parse, hint }: Variable<unknown>, environment: Environment) {
+  const text = environment.values[name] ?? ''
+  const got = shown ? 'something else' : JSON.stringify(text)
+  const compact = text.replaceAll(/\s/g, '')
+  const taken = [compact, compact.toLowerCase()].find((form) => parse(form) !== undefined)
+  const advice = hint?.(text) ?? (taken && !shown ? `Write ${taken}.` : undefined)
+  return [`${name}: Expected ${expected}, got ${got}${placeOf(name, environment)}.`, advice]
+    .filter((sentence) => sentence !== undefined)
+    .join(' ')
+}
+
+const placeOf = (name: string, environment: Environment) => {
+  const line = environment.lines.get(name)
+  return line === undefined ? ' in the environment' : ` in .env, line ${line}`
+}
+
+/** A setting that is in force. */
+export interface Setting {
+  name: string
+  /** As it was written, without secrets. */
+  value: string
+  source: 'default' | 'environment' | `.env, line ${number}`
+}
+
+/** All settings and where each is from, for people. They may be mistaken: `configFrom` tells. */
+export function settingsIn({ values, lines }: Environment): Setting[] {
+  const sourceOf = (name: string): Setting['source'] => {
+    const line = lines.get(name)
+    if (line !== undefined) return `.env, line ${line}`
+    return values[name] ? 'environment' : 'default'
+  }
+  const settings = Object.values<Variable<unknown>>(variables).map(({ name, initial, shown }) => {
+    const text = values[name] || initial
+    return { name, value: shown ? shown(text) : text, source: sourceOf(name) }
+  })
+  const secret = values[JWT_SECRET] ? '***' : 'made at the first start, kept beside the database'
+  return [...settings, { name: JWT_SECRET, value: secret, source: sourceOf(JWT_SECRET) }]
+}
+
+/** The variables that have a secret in them. */
+export function secretNames(values: Values): string[] {
+  const hiding = Object.values<Variable<unknown>>(variables).filter(({ name, shown }) => {
+    const text = values[name]
+    return text && shown && shown(text) !== text
+  })
+  return [...hiding.map(({ name }) => name), ...(values[JWT_SECRET] ? [JWT_SECRET] : [])]
 }
 
 /** A character outside the basic plane, in UTF-8. */
@@ -202,14 +166,16 @@ export const splitSecrets = (text: string) => text.split(',').map((secret) => se
 /**
  * What is wrong with the secrets in a text. The secrets themselves are no part of the configuration.
  *
- * @param source where the text is from
+ * @param source the variable or the file that the text is from
+ * @param place where the variable is set
  */
-export const mistakesInSecrets = (source: string, text: string) =>
+export const mistakesInSecrets = (source: string, text: string, place = '') =>
   splitSecrets(text).some((secret) => Buffer.byteLength(secret) < SECRET_BYTES_MIN)
-    ? [`${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas.`]
+    ? [
+        `${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas, ` +
+          `got a shorter one${place}.`,
+      ]
     : []
-
-export const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseUrl)
 
 /** The path of the SQLite file that a `file:` URL names. */
 export const databaseFile = (databaseUrl: string) => databaseUrl.slice('file:'.length)

@@ -1,8 +1,10 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger } from 'fastify'
-import { ConfigurationError, readConfig } from './config.ts'
+import { loadConfig } from './config/environment.ts'
+import { ConfigurationError } from './config.ts'
 import { DatabaseUnusable } from './database/database.ts'
+import { answerTo } from './operator/arguments.ts'
 import { endWith } from './operator/mistakes.ts'
 import { makeFilesPrivate } from './private-files.ts'
 import { createServer } from './server.ts'
@@ -23,11 +25,16 @@ makeFilesPrivate()
 
 try {
   refuseOldNode()
-  refuseArguments(process.argv.slice(2))
-  const config = readConfig(process.env)
+  const answer = answerTo(process.argv.slice(2))
+  if (answer !== undefined) {
+    console.log(answer)
+    process.exit(0)
+  }
+  const { config, values, warnings } = loadConfig(process.env)
   let log: FastifyBaseLogger | undefined
   const server = await createServer(config, {
-    env: process.env,
+    env: values,
+    warnings,
     logTo: process.stdout,
     onLoss: (error) => {
       // Before there is a log, it is a start that failed.
@@ -56,15 +63,4 @@ function refuseOldNode() {
   throw new ConfigurationError([
     `Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
   ])
-}
-
-/** An option that is ignored in silence would be believed to hold. */
-function refuseArguments(given: string[]) {
-  if (given.length === 0) return
-  throw new ConfigurationError(
-    given.map(
-      (argument) =>
-        `${JSON.stringify(argument)} is not known: the server takes no arguments, but environment variables (README.md, "Configuration").`,
-    ),
-  )
 }

@@ -1,4 +1,5 @@
-import { ConfigurationError, isPostgres, readConfig } from './config.ts'
+import { loadConfig } from './config/environment.ts'
+import { ConfigurationError, isPostgres } from './config.ts'
 import { moveToPostgres } from './database/move.ts'
 import { endWith } from './operator/mistakes.ts'
 import { makeFilesPrivate } from './private-files.ts'
@@ -8,8 +9,12 @@ makeFilesPrivate()
 /** With the environment that the nodes will have, so that what they would refuse is refused here. */
 try {
   const [path, ...more] = process.argv.slice(2)
-  const { databaseUrl } = readConfig(process.env)
-  if (path === undefined || more.length > 0)
+  const {
+    config: { databaseUrl },
+    warnings,
+  } = loadConfig(process.env)
+  for (const warning of warnings) console.error(warning)
+  if (!path || path.startsWith('-') || more.length > 0)
     throw new ConfigurationError(['Name the SQLite file to move: npm run move -- data/restante.db'])
   if (!isPostgres(databaseUrl))
     throw new ConfigurationError(['DATABASE_URL: Expected the PostgreSQL database to move to.'])

@@ -16,6 +16,8 @@ import { dirname } from 'node:path'
 /** Reading and writing for the owner. */
 const PRIVATE = 0o600
 const OTHERS = 0o077
+const ANYBODY = 0o007
+const ANYBODY_WRITES = 0o002
 
 const ROOT = 0
 
@@ -69,6 +71,32 @@ export function readPrivateFile(path: string, onOpen: (closed: boolean) => void)
       onOpen(ours)
     }
     return readFileSync(opened, 'utf8')
+  } finally {
+    closeSync(opened)
+  }
+}
+
+/**
+ * Reads a file that is the operator's and not ours: of another user, a link or a pipe it may be, too.
+ *
+ * @returns its content, and whether others than its owner and we can read it; undefined when there is none
+ * @throws UnsafeFile when anybody may have put it there
+ */
+export function readOperatorsFile(path: string): { content: Buffer; isOpen: boolean } | undefined {
+  // A link to nothing is there, and is a fault.
+  if (!lstatSync(path, { throwIfNoEntry: false })) return undefined
+  const opened = openSync(path, constants.O_RDONLY)
+  try {
+    const found = fstatSync(opened)
+    const own = ownUid()
+    const folder = statSync(dirname(path))
+    if (own !== undefined && (folder.mode & ANYBODY_WRITES) !== 0 && ![own, ROOT].includes(found.uid))
+      throw new UnsafeFile(
+        `${path} belongs to another user, ${found.uid}, in a folder that all may write to.`,
+      )
+    // Of another user we may be the group.
+    const others = found.uid === own ? OTHERS : ANYBODY
+    return { content: readFileSync(opened), isOpen: own !== undefined && (found.mode & others) !== 0 }
   } finally {
     closeSync(opened)
   }

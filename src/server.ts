@@ -40,6 +40,8 @@ import { readSecrets, secretFile } from './secrets.ts'
 /** What the server gets from the process that it runs in. */
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>
+  /** About what `env` is from, for the log. */
+  warnings?: readonly string[]
   logTo: NodeJS.WritableStream
   /** Called when the database is lost for good: what it was doing is unknown, so the process should end. */
   onLoss: (error: Error) => void
@@ -57,10 +59,10 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
+  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
 ): Promise<FastifyInstance> {
   const app = createApp(config, logTo, connectionLimits)
-  for (const doubt of doubtsAbout(config)) app.log.warn(doubt)
+  for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { readEnvironment } from '../src/config/environment.ts'
+import { configFrom, settingsIn } from '../src/config.ts'
 import { readContract } from '../src/contract/document.ts'
 import { ConfigurationError, readConfig } from './support/built.ts'
 import { Client, Person } from './support/client.ts'
@@ -19,14 +30,17 @@ interface Variable {
   /** What may be written, and what it means. */
   good: Record<string, unknown>
   bad: string[]
+  /** Of what is bad, what to write instead. */
+  advice?: Record<string, string>
   /** There may be a password in it, which a message does not repeat. */
   secret?: true
 }
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as const
+const LONG_SECRET = 'a secret that is long enough to be one'
 /** Ten years are the most: beyond them a date may be none. */
 const NO_DURATIONS = [
-  ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity'],
+  ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity', '7', '15', '00', '7D', '1d2h'],
   ...['3651d', '87601h', '315360001', '999999999d', '100000000d'],
 ]
 const NO_NUMBERS = ['many', '-1', '1.5', '0x10', '1e3', ' 1', '1 000', '99999999999999999999']
@@ -38,14 +52,44 @@ const VARIABLES: Record<string, Variable> = {
     key: 'host',
     initial: '127.0.0.1',
     good: { '0.0.0.0': '0.0.0.0', '::': '::', 'chat.example': 'chat.example' },
-    bad: ['http://chat.example', 'two hosts', 'a/b'],
+    bad: ['http://chat.example', 'two hosts', 'a/b', '*', '127.0.0.1,::1', ':::1'],
+    advice: {
+      '[::1]': 'Write ::1.',
+      'localhost:3000': 'The port belongs into PORT: write localhost, and PORT=3000.',
+      '[::1]:3000': 'The port belongs into PORT: write ::1, and PORT=3000.',
+      ' localhost': 'Write localhost.',
+    },
   },
-  PORT: { key: 'port', initial: 3_000, good: { 0: 0, 80: 80, 65535: 65_535 }, bad: [...NO_NUMBERS, '65536'] },
+  PORT: {
+    key: 'port',
+    initial: 3_000,
+    good: { 0: 0, 80: 80, 65535: 65_535 },
+    bad: [...NO_NUMBERS, '65536', '3000abc', '3000;'],
+    advice: { '3000 ': 'Write 3000.' },
+  },
   DATABASE_URL: {
     key: 'databaseUrl',
     initial: 'file:./data/restante.db',
-    good: { 'file:/var/lib/restante.db': 'file:/var/lib/restante.db', 'file:a b.db': 'file:a b.db' },
-    bad: ['restante.db', 'file:', 'mysql://host/name', 'sqlite:x.db', 'file:x.db?mode=memory'],
+    good: {
+      'file:/var/lib/restante.db': 'file:/var/lib/restante.db',
+      'file:a b.db': 'file:a b.db',
+      'file:///a.db': 'file:///a.db',
+    },
+    bad: [
+      'restante.db',
+      'file:',
+      'mysql://host/name',
+      'sqlite:x.db',
+      'file::memory:',
+      'file://host/x.db',
+      'file: x.db',
+    ],
+    advice: {
+      'file:x.db?mode=memory':
+        'The path of an SQLite file takes no parameters: leave out what begins with "?".',
+      'postgresql://ada:se#cret@db/restante':
+        'In a user and a password write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @.',
+    },
     secret: true,
   },
   TOKEN_TTL: {
@@ -53,6 +97,11 @@ const VARIABLES: Record<string, Variable> = {
     initial: 7 * DAY,
     good: { '1s': SECOND, '30d': 30 * DAY, '3650d': 3_650 * DAY },
     bad: [...NO_DURATIONS, '0', '999ms'],
+    advice: {
+      '7': 'It needs its unit: write 7s for seconds, or 7m, 7h, 7d.',
+      '7 d': 'Write 7d.',
+      '24H': 'Write 24h.',
+    },
   },
   SESSION_MAX: {
     key: 'sessionMaxMs',
@@ -64,12 +113,13 @@ const VARIABLES: Record<string, Variable> = {
     key: 'sessionPolicy',
     initial: 'single',
     good: { single: 'single', multi: 'multi' },
-    bad: ['many', 'SINGLE', 'single,multi'],
+    bad: ['many', 'single,multi'],
+    advice: { SINGLE: 'Write single.' },
   },
   PRESENCE_GRACE: {
     key: 'presenceGraceMs',
     initial: 10 * SECOND,
-    good: { 0: 0, '500ms': 500, '15': 15 * SECOND, '2m': 2 * MINUTE },
+    good: { 0: 0, '0s': 0, '500ms': 500, '15s': 15 * SECOND, '2m': 2 * MINUTE },
     bad: NO_DURATIONS,
   },
   MESSAGE_LENGTH_MAX: {
@@ -89,6 +139,7 @@ const VARIABLES: Record<string, Variable> = {
     initial: 64 * MIB,
     good: { 1: 1, 500000: 500_000, '64KiB': 65_536, '2MiB': 2 * MIB, '1gib': 1_024 * MIB },
     bad: [...NO_SIZES, '0'],
+    advice: { '64M': 'Write 64MiB.', '2 gb': 'Write 2GiB.', '64 MiB': 'Write 64MiB.' },
   },
   SENDER_LIMIT: {
     key: 'senderLimit',
@@ -124,7 +175,8 @@ const VARIABLES: Record<string, Variable> = {
     key: 'rateLimits',
     initial: 'on',
     good: { on: 'on', off: 'off' },
-    bad: ['true', 'no', 'OFF'],
+    bad: ['true', 'no'],
+    advice: { OFF: 'Write off.' },
   },
   CONNECTIONS_MAX: {
     key: 'connectionsMax',
@@ -135,7 +187,12 @@ const VARIABLES: Record<string, Variable> = {
   TRUST_PROXY: {
     key: 'trustProxy',
     initial: false,
-    good: { off: false, loopback: 'loopback', '10.0.0.1,192.168.0.0/16,::1': '10.0.0.1,192.168.0.0/16,::1' },
+    good: {
+      off: false,
+      loopback: 'loopback',
+      '10.0.0.1,192.168.0.0/16,::1': '10.0.0.1,192.168.0.0/16,::1',
+      ' loopback, 10.0.0.1 , ::1': 'loopback,10.0.0.1,::1',
+    },
     bad: [
       'on',
       'true',
@@ -146,7 +203,10 @@ const VARIABLES: Record<string, Variable> = {
       '0.0.0.0/0',
       '300.0.0.1',
       'loopback,,10.0.0.1',
+      'loopback 10.0.0.1',
+      '[::1]',
     ],
+    advice: { Loopback: 'Write loopback.' },
   },
   CORS_ORIGIN: {
     key: 'corsOrigin',
@@ -155,15 +215,34 @@ const VARIABLES: Record<string, Variable> = {
       off: [],
       '*': ['*'],
       'https://a.example, http://b.example:8080': ['https://a.example', 'http://b.example:8080'],
+      'capacitor://localhost,ionic://localhost, tauri://localhost': [
+        'capacitor://localhost',
+        'ionic://localhost',
+        'tauri://localhost',
+      ],
+      'http://[::1]:8080': ['http://[::1]:8080'],
+      'moz-extension://0a1b-2c3d': ['moz-extension://0a1b-2c3d'],
     },
     bad: [
       'on',
       'a.example',
-      'https://a.example/',
-      'https://a.example/path',
       'https://a.example,',
+      'https://',
+      'https://a.example:http',
       'ftp://a.example',
+      'file://localhost',
+      'htps://a.example',
+      'https://*.example',
     ],
+    advice: {
+      'https://a.example/': 'Write https://a.example, as browsers send it.',
+      '*, https://a.example/path': 'Write *,https://a.example, as browsers send it.',
+      'https://A.Example:443': 'Write https://a.example, as browsers send it.',
+      'https://ada:pass@a.example': 'Write https://a.example, as browsers send it.',
+      'https://bücher.example': 'Write https://xn--bcher-kva.example, as browsers send it.',
+      'Capacitor://LocalHost/': 'Write capacitor://localhost, as browsers send it.',
+      null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
+    },
   },
   LOG_LEVEL: {
     key: 'logLevel',
@@ -171,7 +250,8 @@ const VARIABLES: Record<string, Variable> = {
     good: Object.fromEntries(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => [level, level]),
     ),
-    bad: ['verbose', 'INFO', '30'],
+    bad: ['verbose', '30'],
+    advice: { INFO: 'Write info.' },
   },
 }
 
@@ -192,19 +272,28 @@ test('the configuration', async (t) => {
     assert.deepEqual(readConfig(empty), readConfig({}))
   })
 
-  for (const [name, { key, good, bad, secret }] of Object.entries(VARIABLES)) {
+  for (const [name, { key, good, bad, advice = {}, secret }] of Object.entries(VARIABLES)) {
     await t.test(`takes ${name}`, () => {
       for (const [text, value] of Object.entries(good))
         assert.deepEqual(readConfig({ [name]: text })[key], value, text)
     })
 
     await t.test(`says in one sentence what is wrong with ${name}`, () => {
-      for (const text of bad) {
-        const [sentence, ...others] = mistakesOf({ [name]: text })
-        const got = secret ? '' : ', got .+'
-        assert.match(sentence ?? `${text} is accepted`, new RegExp(`^${name}: Expected .+${got}\\.$`))
+      for (const text of [...bad, ...Object.keys(advice)]) {
+        const [sentence, ...others] = mistakesOf({ JWT_SECRET: LONG_SECRET, [name]: text })
+        assert.match(
+          sentence ?? `${text} is accepted`,
+          new RegExp(`^${name}: Expected .+, got .+ in the environment\\.`),
+        )
         assert.equal(sentence?.includes(JSON.stringify(text)), !secret, sentence)
         assert.deepEqual(others, [])
+      }
+    })
+
+    await t.test(`says what to write instead for ${name}`, () => {
+      for (const [text, sentence] of Object.entries(advice)) {
+        const [mistake = ''] = mistakesOf({ [name]: text })
+        assert.equal(mistake.split(' in the environment. ')[1], sentence, mistake)
       }
     })
   }
@@ -216,6 +305,231 @@ test('the configuration', async (t) => {
       mistakesOf(wrong).map((sentence) => sentence.split(':')[0]),
       Object.keys(VARIABLES),
     )
+  })
+})
+
+/** A folder with this `.env`, which nobody else can read. */
+function withEnvFile(t: TestContext, content: string | Buffer, mode = 0o600) {
+  const folder = scratchFolder(t)
+  writeFileSync(join(folder, '.env'), content)
+  chmodSync(join(folder, '.env'), mode)
+  return folder
+}
+
+test('.env', async (t) => {
+  const read = (content: string | Buffer, env: Env = {}) => readEnvironment(env, withEnvFile(t, content))
+
+  await t.test('need not be there', (t) => {
+    const { values, lines, mistakes, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
+
+    assert.deepEqual({ ...values, PORT: undefined }, { ...readEnvironment({}, scratchFolder(t)).values })
+    assert.deepEqual([values['PORT'], [...lines], mistakes, warnings], ['80', [], [], []])
+  })
+
+  await t.test('sets what the environment does not, where an empty variable is none', () => {
+    const environment = read('PORT=1\nHOST=::\nLOG_LEVEL=warn\nRETENTION=\n', { PORT: '2', HOST: '' })
+    const { port, host, logLevel, retentionMs } = configFrom(environment)
+
+    assert.deepEqual([port, host, logLevel, retentionMs], [2, '::', 'warn', DAY])
+    assert.deepEqual(environment.warnings, [])
+  })
+
+  const written: Record<string, string> = {
+    'plain, and on': 'HOST=chat.example',
+    'with spaces around it': '  HOST = chat.example  ',
+    'with a tab before it': '\tHOST=chat.example',
+    'for a shell, too': 'export HOST=chat.example',
+    'in double quotes': 'HOST="chat.example"',
+    'in single quotes': "HOST='chat.example'",
+    'before a comment': 'HOST=chat.example # where it is',
+    'in quotes before a comment': 'HOST="chat.example"# where it is',
+    'behind a byte order mark': '\uFEFFHOST=chat.example',
+    'between comments and empty lines': '# one = 1\n\n  \n  # two\nHOST=chat.example\n#three',
+    'with the ends of lines of Windows': '# one\r\nHOST=chat.example\r\nPORT=80\r\n',
+  }
+  for (const [how, content] of Object.entries(written)) {
+    await t.test(`takes a value ${how}`, () => {
+      const { values, mistakes, warnings } = read(content)
+      assert.deepEqual([values['HOST'], mistakes, warnings], ['chat.example', [], []])
+    })
+  }
+
+  await t.test('takes what is in quotes as it is', () => {
+    const { values, mistakes } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
+
+    assert.deepEqual(mistakes, [])
+    assert.deepEqual([values['JWT_SECRET'], values['DATABASE_URL']], ["a#b=c 'd'", 'file:$HOME "x" #1'])
+  })
+
+  const misread: Record<string, [line: string, says: RegExp]> = {
+    'without "="': ['PORT 80', /Expected NAME=value/],
+    'of another language': ['PORT: 80', /Expected NAME=value/],
+    'that begins with "="': ['=80', /Expected NAME=value/],
+    'with a name of two words': ['set PORT=80', /Expected NAME=value/],
+    'with "#" in a value': ['JWT_SECRET=hidden#hidden', /^JWT_SECRET: A "#" begins a comment/],
+    'with "#" as a value': ['JWT_SECRET=#hidden', /^JWT_SECRET: A "#" begins a comment/],
+    'with a quote that does not end': ['JWT_SECRET="hidden', /^JWT_SECRET: The quote \("\) does not end/],
+    'with something behind quotes': ["JWT_SECRET='hidden'hidden", /^JWT_SECRET: There is something behind/],
+    'with a variable in a value': [
+      `DATABASE_URL=file:\${HOME}/x.db`,
+      /^DATABASE_URL: "\$" stands for itself/,
+    ],
+    'with a variable in quotes': ['DATABASE_URL="file:$HOME/x.db"', /^DATABASE_URL: "\$" stands for itself/],
+    'with a command in a value': ['JWT_SECRET=$(hidden)', /^JWT_SECRET: "\$" stands for itself/],
+    'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is set in line 1, too\.$/],
+  }
+  for (const [what, [line, says]] of Object.entries(misread)) {
+    await t.test(`is refused with a line ${what}, which is named and not shown`, () => {
+      const { mistakes, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
+
+      const [mistake = '', ...others] = mistakes
+      assert.match(mistake, /^\.env, line 3: .+\.$/)
+      assert.match(mistake.slice('.env, line 3: '.length), says)
+      assert.doesNotMatch(mistake, /hidden/)
+      assert.deepEqual(others, [])
+      assert.deepEqual([values['LOG_LEVEL'], values['INBOX_LIMIT']], ['warn', '7'])
+    })
+  }
+
+  await t.test('is refused when it is there and cannot be read, with its name', (t) => {
+    const [folder, link] = [scratchFolder(t), scratchFolder(t)]
+    mkdirSync(join(folder, '.env'))
+    symlinkSync(join(link, 'nothing'), join(link, '.env'))
+    for (const place of [folder, link]) {
+      const [mistake = '', ...others] = readEnvironment({}, place).mistakes
+      assert.ok(mistake.startsWith(`${join(place, '.env')} cannot be read: `), mistake)
+      assert.deepEqual(others, [])
+    }
+  })
+
+  await t.test('is refused when it is not UTF-8', () => {
+    for (const content of [Buffer.from('\uFEFFPORT=80', 'utf16le'), Buffer.from('PORT=80', 'utf16le')])
+      assert.match(read(content).mistakes.join(), /\/\.env: Expected text in UTF-8\..+UTF-16\.$/)
+  })
+
+  await t.test('is refused when anybody may have put it into a folder that all may write to', (t) => {
+    if (process.getuid?.() !== 0) return
+    const folder = withEnvFile(t, 'PORT=80\n')
+    chownSync(join(folder, '.env'), 1_234, 1_234)
+    assert.deepEqual(readEnvironment({}, folder).mistakes, [])
+
+    chmodSync(folder, 0o1777)
+    const [mistake = ''] = readEnvironment({}, folder).mistakes
+    assert.match(mistake, /\/\.env belongs to another user, 1234/)
+  })
+
+  await t.test('has names that are not ours ignored, with a warning', () => {
+    const { values, warnings } = read('POSTGRES_PASSWORD=$x\nNODE_TLS_REJECT_UNAUTHORIZED=0\nTOKEN_TLL=7d\n')
+
+    assert.equal(values['NODE_TLS_REJECT_UNAUTHORIZED'], undefined)
+    assert.deepEqual(warnings, [
+      '.env, line 1: POSTGRES_PASSWORD is not known, and ignored.',
+      '.env, line 2: NODE_TLS_REJECT_UNAUTHORIZED is not known, and ignored.',
+      '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+    ])
+  })
+
+  await t.test('that others can read is warned about when it has a secret', (t) => {
+    const warningsOf = (content: string, mode: number) =>
+      readEnvironment({}, withEnvFile(t, content, mode)).warnings.join('\n')
+    const secret = 'JWT_SECRET=hidden\nDATABASE_URL=postgresql://ada:hidden@db/restante\n'
+
+    for (const mode of [0o644, 0o640])
+      assert.match(
+        warningsOf(secret, mode),
+        /^Others can read .+\/\.env, which has .+\(DATABASE_URL, JWT_SECRET\)/,
+      )
+    assert.doesNotMatch(warningsOf(secret, 0o644), /hidden/)
+    assert.equal(warningsOf(secret, 0o600), '')
+    assert.equal(warningsOf('DATABASE_URL=postgresql://db/restante\n', 0o644), '')
+  })
+
+  await t.test('is where a refusal says that a value is from', () => {
+    const environment = read('PORT=http\n\nJWT_SECRET=hidden\nnothing\n', {
+      RETENTION: 'soon',
+      TOKEN_TLL: '7d',
+    })
+
+    assert.throws(
+      () => configFrom(environment),
+      ({ mistakes }: { mistakes: string[] }) => {
+        assert.deepEqual(mistakes, [
+          '.env, line 4: Expected NAME=value, or # before a comment.',
+          'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
+          'RETENTION: Expected a duration such as 10s, 30m, 24h or 7d, of at most 3650d, or "never", ' +
+            'got "soon" in the environment.',
+          'JWT_SECRET: Expected secrets of at least 32 bytes each, separated by commas, ' +
+            'got a shorter one in .env, line 3.',
+          'TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+        ])
+        return true
+      },
+    )
+  })
+})
+
+test('every setting is told with its source, and without secrets', (t) => {
+  const url = 'postgresql://ada:hidden@db/restante?sslmode=require&password=hidden&sslpassword=hidden'
+  const folder = withEnvFile(t, `RETENTION=1h\nDATABASE_URL='${url}'\n`)
+  const settings = settingsIn(readEnvironment({ JWT_SECRET: LONG_SECRET, PORT: '80' }, folder))
+
+  assert.deepEqual(
+    settings.map(({ name }) => name),
+    [...Object.keys(VARIABLES), 'JWT_SECRET'],
+  )
+  const told = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
+  assert.deepEqual(told['PORT'], ['80', 'environment'])
+  assert.deepEqual(told['RETENTION'], ['1h', '.env, line 1'])
+  assert.deepEqual(told['TOKEN_TTL'], ['7d', 'default'])
+  assert.deepEqual(told['JWT_SECRET'], ['***', 'environment'])
+  const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
+  assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
+  const secret = settingsIn(readEnvironment({}, scratchFolder(t))).at(-1)
+  assert.deepEqual(secret, {
+    name: 'JWT_SECRET',
+    value: 'made at the first start, kept beside the database',
+    source: 'default',
+  })
+})
+
+test('a name that is nearly one of ours', async (t) => {
+  const warningsFor = (env: Env) => readEnvironment(env, scratchFolder(t)).warnings
+
+  const slips: Record<string, string> = {
+    TOKEN_TLL: 'TOKEN_TTL',
+    TOKENTTL: 'TOKEN_TTL',
+    token_ttl: 'TOKEN_TTL',
+    DATABASE_URI: 'DATABASE_URL',
+    JWT_SECRETS: 'JWT_SECRET',
+    CORS_ORIGINS: 'CORS_ORIGIN',
+    LOGLEVEL: 'LOG_LEVEL',
+  }
+  for (const [slip, known] of Object.entries(slips)) {
+    await t.test(`is warned about: ${slip}`, () => {
+      assert.deepEqual(warningsFor({ [slip]: '1' }), [
+        `${slip} is not known, and ignored. Is ${known} meant?`,
+      ])
+    })
+  }
+
+  await t.test('is not where that one is set, too, or it is empty itself', () => {
+    assert.deepEqual(warningsFor({ TOKEN_TLL: '1d', TOKEN_TTL: '7d' }), [])
+    assert.deepEqual(warningsFor({ TOKEN_TLL: '' }), [])
+  })
+
+  await t.test('is not where it is short, far, or of others', () => {
+    const others = ['HOSTS', 'PORTS', 'HOSTNAME', 'POST', 'TOKEN', 'DATABASE', 'NODE_ENV', 'PATH', 'LOGNAME']
+    const kubernetes = [
+      'API_PORT',
+      'OPS_PORT_80_TCP',
+      'OPS_PORT_80_TCP_ADDR',
+      'OPS_SERVICE_HOST',
+      'OPS_SERVICE_PORT',
+    ]
+    const npm = ['npm_config_loglevel', 'npm_package_name', 'NPM_LEVEL']
+    const env = Object.fromEntries([...others, ...kubernetes, ...npm].map((name) => [name, '1']))
+
+    assert.deepEqual(warningsFor(env), [])
   })
 })
 
@@ -254,7 +568,7 @@ test('a server that is configured wrongly', async (t) => {
     assert.equal(stdout, '')
     const lines = stderr.trimEnd().split('\n')
     assert.deepEqual(lines.map((line) => line.split(':')[0]).sort(), ['PORT', 'RETENTION', 'TRUST_PROXY'])
-    for (const line of lines) assert.match(line, /^[A-Z_]+: Expected .+, got ".+"\.$/)
+    for (const line of lines) assert.match(line, /^[A-Z_]+: Expected .+, got ".+" in the environment\.$/)
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
@@ -271,8 +585,7 @@ test('a server that is configured wrongly', async (t) => {
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
-  const long = 'a secret that is long enough to be one'
-  for (const secret of ['short', `${long},short`, `${long},`, ',', `${'x'.repeat(31)}`]) {
+  for (const secret of ['short', `${LONG_SECRET},short`, `${LONG_SECRET},`, ',', `${'x'.repeat(31)}`]) {
     await t.test(`does not start with JWT_SECRET=${secret}`, async (t) => {
       const { mistakes } = await startServer(t, { JWT_SECRET: secret }).then(
         () => assert.fail('It starts.'),
@@ -455,9 +768,9 @@ test('pages of other origins', async (t) => {
   })
 
   await t.test('may where CORS_ORIGIN names them, without credentials', async (t) => {
-    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example, capacitor://localhost' })
 
-    for (const origin of ['https://chat.example', 'https://other.example']) {
+    for (const origin of ['https://chat.example', 'capacitor://localhost']) {
       const { status, headers } = await preflight(url, origin)
       assert.equal(status, 204)
       assert.equal(headers.get('access-control-allow-origin'), origin)

@@ -1,10 +1,13 @@
 /** How the program starts, refuses to start, and talks to whoever runs it. */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import SqliteFile from 'better-sqlite3'
+import { answerTo } from '../src/operator/arguments.ts'
 import { Client } from './support/client.ts'
 import { fileOf, noDatabaseYet, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
@@ -99,6 +102,75 @@ describe('a start', () => {
 
     assert.match(await refusal(t, noDatabaseYet(t), {}, command), /^"--port=80" is not known: .*README/)
   })
+
+  it('reads .env in the working directory, and warns about what it does not take from there', async (t) => {
+    const folder = scratchFolder(t)
+    writeFileSync(join(folder, '.env'), 'RATE_LIMITS=on\nMESSAGE_LENGTH_MAX=2\nTOKEN_TLL=1h\n')
+    const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+    const server = await spawnServer(t, { RETENTOIN: '1h' }, undefined, [
+      ...['sh', '-c', 'cd "$1" && exec "$0" "$2"'],
+      ...[process.execPath, folder, program],
+    ])
+
+    const ada = await new Client(server).join('ada')
+    assert.equal((await ada.send('ada', '123')).status, 400)
+    await server.stop()
+    assert.deepEqual(
+      server.logs
+        .filter(({ level, msg }) => level >= 40 && msg.includes('is not known'))
+        .map(({ msg }) => msg),
+      [
+        '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+        'RETENTOIN is not known, and ignored. Is RETENTION meant?',
+      ],
+    )
+  })
+
+  for (const program of ['main', 'backup', 'move', 'restored']) {
+    it(`is refused in sentences with mistakes in .env: dist/${program}.js`, (t) => {
+      const folder = scratchFolder(t)
+      writeFileSync(join(folder, '.env'), 'PORT=http\nRETENTION 7d\n')
+
+      const { status, stdout, stderr } = run(program, [], folder)
+
+      assert.deepEqual([status, stdout], [1, ''])
+      assert.deepEqual(stderr.trimEnd().split('\n'), [
+        '.env, line 2: Expected NAME=value, or # before a comment.',
+        'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
+      ])
+      assert.deepEqual(readdirSync(folder), ['.env'])
+    })
+  }
+
+  it('is none with --help, -h or --version, which are answered', (t) => {
+    const folder = scratchFolder(t)
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+
+    const help = run('main', ['--help'], folder)
+    assert.deepEqual([help.status, help.stderr], [0, ''])
+    assert.match(
+      help.stdout,
+      new RegExp(`^Restante ${version}: .+\n\nUsage: npm start[^]+README\\.md[^]+--version`),
+    )
+    assert.equal(`${answerTo(['-h'])}\n`, help.stdout)
+    assert.equal(answerTo(['--version']), version)
+    assert.throws(() => answerTo(['--version', '--port=80']), /"--port=80" is not known/)
+    assert.deepEqual(readdirSync(folder), [])
+  })
+
+  for (const program of ['backup', 'move', 'restored']) {
+    it(`is refused with an option that would be the name of a file: dist/${program}.js`, (t) => {
+      const folder = scratchFolder(t)
+      mkdirSync(join(folder, 'data'))
+      writeFileSync(join(folder, 'data', 'restante.db'), '')
+
+      const { status, stdout, stderr } = run(program, ['--help'], folder)
+
+      assert.deepEqual([status, stdout], [1, ''])
+      assert.match(stderr, /^.*npm run .+\n$/)
+      assert.deepEqual(readdirSync(folder), ['data'])
+    })
+  }
 
   it('is refused in a sentence when the port is taken', async (t) => {
     const { url, port } = await somethingElse(t)
@@ -216,6 +288,18 @@ const isLogLine = ({ level, time, msg }: LogLine) =>
 async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
   await server.stop()
   return server.exited
+}
+
+/** Runs one of the programs in a folder, where there may be a `.env`, to its end. */
+function run(program: string, args: string[], folder: string) {
+  const file = fileURLToPath(new URL(`../dist/${program}.js`, import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'] ?? '' },
+    encoding: 'utf8',
+    timeout: START_MS_MAX,
+  })
+  return { status, stdout, stderr }
 }
 
 /** Starts in vain. Resolves with what it said: one sentence to read, nothing for the machine, no stack. */

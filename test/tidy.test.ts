@@ -39,7 +39,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },
   contract: {
-    may: ['accounts/sessions.ts', 'config.ts', 'problems.ts', 'generated/openapi.d.ts'],
+    may: ['accounts/sessions.ts', 'config.ts', 'nearest.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|(type )?ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
@@ -61,7 +61,9 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   'clock.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
-  'config.ts': { may: [], packages: /^$/ },
+  'config.ts': { may: ['config'], packages: /^$/ },
+  config: { may: ['config.ts', 'nearest.ts', 'private-files.ts'], packages: /^$/ },
+  'nearest.ts': { may: [], packages: /^$/ },
   'secrets.ts': { may: ['config.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },
   'private-files.ts': { may: [], packages: /^$/ },
   'sync.ts': { may: [], packages: /^$/ },

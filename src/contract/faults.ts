@@ -1,6 +1,6 @@
 import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import { nearest } from '../nearest.ts'
 import type { Schema } from './document.ts'
-import { nearest } from './nearest.ts'
 
 /** A fault of an input: where it is (RFC 6901), and what the value there must be. */
 export interface Fault {

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
+import { closeToOthers, makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
@@ -28,8 +28,13 @@ export function holdDatabase(path: string): Hold {
   refuseSecondName(path, real)
   const lock = `${real}.lock`
   // Made before SQLite does, which would give others the right to read it, and with that to lock it.
-  if (checkPrivateFile(lock)) closeToOthers(lock)
-  else closeSync(makePrivateFile(lock, statSync(real)))
+  try {
+    closeSync(makePrivateFile(lock, statSync(real)))
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error
+    // Of an earlier start, or of another one at this moment: only the attempt to make it tells.
+    closeToOthers(lock)
+  }
   const hold = new SqliteFile(lock, { timeout: 0 })
   try {
     // Nothing is written, so there is nothing to undo, and no second file to make.
