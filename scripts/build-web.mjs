@@ -22,6 +22,7 @@ const TYPES = {
   svg: 'image/svg+xml',
   png: 'image/png',
   ico: 'image/x-icon',
+  txt: 'text/plain; charset=utf-8',
 }
 /** What shrinks. */
 const TEXT = ['html', 'js', 'css', 'webmanifest', 'svg']
@@ -67,13 +68,15 @@ async function page() {
   }
   const icons = await readdir('web/icons')
   const named = await Promise.all(
-    ['manifest.webmanifest', 'favicon.ico', ...icons.map((name) => `icons/${name}`)].map(async (path) => ({
-      path,
-      content: await readFile(join('web', path)),
-    })),
+    ['manifest.webmanifest', 'favicon.ico', 'robots.txt', ...icons.map((name) => `icons/${name}`)].map(
+      async (path) => ({
+        path,
+        content: await readFile(join('web', path)),
+      }),
+    ),
   )
   const files = [{ path: 'index.html', content: Buffer.from(html) }, ...bundles, ...named]
-  const shell = files.filter(({ path }) => !/\.(png|ico)$/.test(path))
+  const shell = files.filter(({ path }) => !/\.(png|ico|txt)$/.test(path))
   return [...files, await worker(shell)]
 }
 
@@ -149,7 +152,7 @@ async function write({ path, content, hashed = false }) {
   const encodings = TEXT.includes(ending) ? Object.entries(compress) : []
   for (const [encoding, shrink] of encodings)
     await writeFile(join(OUT, `${path}.${encoding}`), await shrink(content))
-  return { path, type, etag: hashOf(content), hashed, encodings: encodings.map(([encoding]) => encoding) }
+  return { path, type, hashed, encodings: encodings.map(([encoding]) => encoding) }
 }
 
 /** @param {Buffer} content */
