@@ -1,11 +1,14 @@
+import { networkInterfaces } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadConfig } from './config/environment.ts'
-import { ConfigurationError } from './config.ts'
+import { type Config, ConfigurationError } from './config.ts'
 import { DatabaseUnusable } from './database/database.ts'
 import { answerTo } from './operator/arguments.ts'
 import { endWith } from './operator/mistakes.ts'
+import { linesOf, startNotice } from './operator/start-notice.ts'
+import { version } from './operator/version.ts'
 import { makeFilesPrivate } from './private-files.ts'
 import { createServer } from './server.ts'
 
@@ -14,6 +17,9 @@ import { createServer } from './server.ts'
  * cut off.
  */
 const CLOSE_MS_MAX = 10_000
+
+/** Levels of the log at which Fastify says where it listens. */
+const SAYS_ADDRESSES = ['info', 'debug', 'trace']
 
 const NODE_MIN = [20, 19] as const
 
@@ -51,9 +57,24 @@ try {
     await server.close()
     server.log.info('stopped')
   })
-  await server.listen({ host: config.host, port: config.port })
+  await listen(server, config)
 } catch (error) {
   endWith(error)
+}
+
+/** A terminal gets lines for people in the place of the log's, which name each address. */
+async function listen(server: FastifyInstance, config: Config) {
+  const { host, port, logLevel } = config
+  const forPeople = process.stdout.isTTY && SAYS_ADDRESSES.includes(logLevel)
+  if (forPeople) server.log.level = 'warn'
+  await server.listen({ host, port })
+  server.log.level = logLevel
+
+  const [bound] = server.addresses()
+  const boundPort = typeof bound === 'object' ? bound.port : port
+  const notice = startNotice(config, version(), boundPort, networkInterfaces())
+  if (forPeople) process.stdout.write(linesOf(notice))
+  else server.log.info(notice, 'ready')
 }
 
 /** package.json says the same, but npm only warns. */

@@ -244,6 +244,7 @@ const VARIABLES: Record<string, Variable> = {
       null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
     },
   },
+  WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
   LOG_LEVEL: {
     key: 'logLevel',
     initial: 'info',

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { ConfigurationError } from '../config.ts'
+import { version } from './version.ts'
 
 /**
  * What the server answers to its arguments instead of starting. An option that is ignored in silence would be
@@ -20,11 +20,6 @@ export function answerTo(given: readonly string[]): string | undefined {
         `${JSON.stringify(argument)} is not known: the server takes no arguments, but environment variables (README.md, "Configuration").`,
     ),
   )
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 const help = () => `Restante ${version()}: one-to-one messages over plain HTTP.
