@@ -9,7 +9,7 @@ const NEWER_PAGE =
   'A newer version of this page is open in another tab. Reload this one: until then it does not keep messages.'
 
 /** The storage of an account was closed, or is deleted. */
-export class StorageClosed extends Error {}
+class StorageClosed extends Error {}
 
 /** For what may be under way when the account is logged out. */
 export function ignoreClosed(error: unknown) {
