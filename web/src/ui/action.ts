@@ -1,0 +1,32 @@
+import { useEffect, useState } from 'preact/hooks'
+import { problemWords } from './problem.ts'
+
+/** Something the user has asked for: whether it is under way, and why it has failed. */
+export function useAction() {
+  const [busy, setBusy] = useState(false)
+  const [error, setError] = useState<unknown>()
+  /** Resolves with whether it was done. */
+  const run = async (action: () => Promise<unknown>): Promise<boolean> => {
+    setBusy(true)
+    setError(undefined)
+    try {
+      await action()
+      return true
+    } catch (problem) {
+      setError(problem)
+      return false
+    } finally {
+      setBusy(false)
+    }
+  }
+  return { busy, error, problem: error === undefined ? undefined : problemWords(error), run }
+}
+
+/** What the server has to tell; `reload` asks it again. */
+export function useLoaded<T>(load: () => Promise<T>) {
+  const [value, setValue] = useState<T>()
+  const { problem, run } = useAction()
+  const reload = () => run(async () => setValue(await load()))
+  useEffect(() => void reload(), [])
+  return { value, problem, reload }
+}

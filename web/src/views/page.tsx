@@ -1,0 +1,55 @@
+import type { App, Chat } from '../chat/types.ts'
+import { Announcer } from '../ui/announcer.tsx'
+import { Logo } from '../ui/icon.tsx'
+import { route } from '../ui/route.ts'
+import { Account } from './account.tsx'
+import { Conversation } from './conversation.tsx'
+import { Conversations } from './conversations.tsx'
+import { Login } from './login.tsx'
+import { Notices, UpdateBar } from './notices.tsx'
+
+export function Page({ app }: { app: App }) {
+  const chat = app.chat.value
+  return (
+    <>
+      {app.state.value === 'starting' && <main class="starting" aria-busy="true" aria-label="Restante" />}
+      {app.state.value === 'logged-out' && (
+        <>
+          <UpdateBar />
+          <Login app={app} />
+        </>
+      )}
+      {app.state.value === 'logged-in' && chat && <LoggedIn key={chat.username} chat={chat} />}
+      <Announcer />
+    </>
+  )
+}
+
+/** Two panes, of which a phone shows one: see views.css. */
+function LoggedIn({ chat }: { chat: Chat }) {
+  const { view } = route.value
+  return (
+    <div class={`chat show-${view}`}>
+      <Notices chat={chat} />
+      <Conversations chat={chat} />
+      <Pane chat={chat} />
+    </div>
+  )
+}
+
+function Pane({ chat }: { chat: Chat }) {
+  const shown = route.value
+  switch (shown.view) {
+    case 'account':
+      return <Account chat={chat} />
+    case 'conversation':
+      return <Conversation chat={chat} username={shown.username} />
+    case 'list':
+      return (
+        <main class="pane nothing">
+          <Logo />
+          <p>Choose a conversation, or start a new one.</p>
+        </main>
+      )
+  }
+}
