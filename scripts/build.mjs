@@ -1,6 +1,7 @@
-/** Compiles src to dist. With --if-stale only when dist is missing or older than what it is made of. */
+/** Compiles src to dist, and web to dist/web. With --if-stale only when dist is missing or older than what it is made of. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
 
 const COMMON_JS = '"@prisma/client/runtime/client"'
@@ -8,17 +9,23 @@ const COMMON_JS = '"@prisma/client/runtime/client"'
 await main(async () => {
   const inputs = [
     'src',
+    'web',
+    'client/src',
     'openapi.yaml',
     'prisma/schema.prisma',
     'package-lock.json',
     'tsconfig.json',
     'tsconfig.build.json',
+    'scripts/build.mjs',
+    'scripts/build-web.mjs',
   ]
   if (process.argv.includes('--if-stale') && !isStale('dist/main.js', inputs)) return
 
   await run('node scripts/generate.mjs --if-stale')
   // What was renamed or removed in src must not live on.
   await rm('dist', { recursive: true, force: true })
+  // First, because dist/main.js says that all is built.
+  await buildWeb()
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
 })

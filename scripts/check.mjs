@@ -7,6 +7,8 @@ import { main, run } from './run.mjs'
 const CHECKS = [
   'biome ci --error-on-warnings --colors=off',
   'tsc',
+  'tsc -p web',
+  'tsc -p web/tsconfig.worker.json',
   'redocly lint',
   'spectral lint openapi.yaml --fail-severity=hint --quiet',
   'knip --no-progress',
@@ -18,6 +20,7 @@ await main(async () => {
   const results = await Promise.allSettled(CHECKS.map((command) => run(command)))
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.message] : []))
   if (failures.length > 0) throw new Error(failures.join('\n'))
+  const tools = [...new Set(CHECKS.map((command) => command.split(' ')[0]))]
   const seconds = ((performance.now() - started) / 1_000).toFixed(1)
-  console.log(`Checked in ${seconds} s: ${CHECKS.map((command) => command.split(' ')[0]).join(', ')}.`)
+  console.log(`Checked in ${seconds} s: ${tools.join(', ')}.`)
 })

@@ -47,10 +47,10 @@ function newestMs(path) {
   const stat = statSync(path)
   if (!stat.isDirectory()) return stat.mtimeMs
   const children = readdirSync(path).map((name) => join(path, name))
-  return Math.max(stat.mtimeMs, ...children.filter((child) => child !== GENERATED).map(newestMs))
+  return Math.max(stat.mtimeMs, ...children.filter((child) => !GENERATED.includes(child)).map(newestMs))
 }
 
-const GENERATED = join('src', 'generated')
+const GENERATED = [join('src', 'generated'), join('client', 'src', 'generated')]
 
 /**
  * Runs a script's work; a failure is told without the stack of the script.

@@ -149,6 +149,7 @@ const variables = {
   connectionsMax: integer('CONNECTIONS_MAX', 50_000, 1, 10_000_000),
   trustProxy,
   corsOrigin,
+  web: choice('WEB', 'on', ['on', 'off']),
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }
 

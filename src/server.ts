@@ -16,7 +16,7 @@ import type { Database } from './database/database.ts'
 import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
 import { openSqlite } from './database/sqlite/open.ts'
-import { serveApiReference } from './http/api-reference.ts'
+import { serveContract } from './http/api-reference.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
 import type { ConnectionLimits } from './http/connections.ts'
@@ -24,6 +24,7 @@ import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
 import { replyWithProblems } from './http/problem-replies.ts'
+import { serveWebPage } from './http/web-page.ts'
 import { Inbox } from './inbox/inbox.ts'
 import { Presence } from './inbox/presence.ts'
 import { startRetention } from './inbox/retention.ts'
@@ -157,8 +158,10 @@ async function prepareHttp(app: FastifyInstance, config: Config) {
   const contract = readContract(config)
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
-  replyWithProblems(app, contract)
-  await serveApiReference(app, contract)
+  const hasWeb = config.web === 'on'
+  replyWithProblems(app, contract, hasWeb)
+  serveContract(app, contract, hasWeb)
+  if (hasWeb) await serveWebPage(app)
   return contract
 }
 

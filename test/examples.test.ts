@@ -148,7 +148,7 @@ const fillBlocks = (database: string) =>
 /** What the server answers when a handler fails so. */
 async function problemOf(fault: Error): Promise<ProblemDocument> {
   const app = Fastify()
-  replyWithProblems(app, readContract())
+  replyWithProblems(app, readContract(), true)
   app.get('/fault', () => Promise.reject(fault))
   const answer = await app.inject('/fault')
   await app.close()

@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts'
 import { type ConnectionLimits, Connections } from './connections.ts'
 import { originHeaders, originIn } from './cors.ts'
 import { connectionsThatFit } from './open-files.ts'
-import { refusalOfUnreadable, sendProblem } from './problem-replies.ts'
+import { isVersioned, refusalOfUnreadable, sendProblem } from './problem-replies.ts'
 
 /**
  * An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet.
@@ -93,8 +93,6 @@ export function createApp(
   }
   return app
 }
-
-const isVersioned = (path: string | undefined) => path?.startsWith('/v1')
 
 /** The headers of every answer, where no hook sets them. */
 const headersOfAll = (requestId: string) => ({

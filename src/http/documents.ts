@@ -1,36 +1,48 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 
-interface Document {
+/** Content codings in which a document may be kept, the better one first. */
+const CODINGS = ['br', 'gzip'] as const
+export type Coding = (typeof CODINGS)[number]
+
+export interface Document {
   /** A media type. */
   type: string
   /** Sent as it is: all answers share it. */
   content: Buffer
-  /** Seconds in which a cache need not ask again. Without it, it always asks. */
-  freshSeconds?: number | undefined
+  /** The same content, compressed. */
+  compressed?: Partial<Record<Coding, Buffer>>
+  /** Whether its path changes with its content, so that a cache need never ask again. Otherwise it always asks. */
+  immutable?: boolean
   headers?: Record<string, string>
 }
 
 /**
- * Serves a document from memory. A client that has it already gets 304 (RFC 9110 §13.1.2). A `Range` is
- * ignored, as RFC 9110 §14.2 allows.
+ * Serves a document from memory, compressed if the client takes that. A client that has it already gets 304
+ * (RFC 9110 §13.1.2). A `Range` is ignored, as RFC 9110 §14.2 allows.
  */
 export function serveDocument(app: FastifyInstance, path: string, document: Document) {
-  const { type, content, freshSeconds, headers } = document
-  const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 22)}"`
+  const { type, content, compressed = {}, immutable, headers } = document
+  const hash = createHash('sha256').update(content).digest('base64url').slice(0, 22)
   const all = {
     ...headers,
-    ETag: etag,
-    'Cache-Control': freshSeconds === undefined ? 'no-cache' : `public, max-age=${freshSeconds}`,
+    'Cache-Control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
+  const codings = CODINGS.filter((coding) => compressed[coding])
   app.route({
     method: ['GET', 'HEAD'],
     url: path,
     handler: (request, reply) => {
-      reply.headers(all)
-      return has(request.headers['if-none-match'], etag)
-        ? reply.code(304).send()
-        : reply.type(type).send(content)
+      const accepted = request.headers['accept-encoding'] ?? ''
+      const coding = codings.find((name) => takes(accepted, name))
+      // RFC 9110 §8.8.3.3: each coding of a document has a tag of its own.
+      const etag = coding ? `"${hash}-${coding}"` : `"${hash}"`
+      reply.headers(all).header('ETag', etag)
+      if (codings.length > 0)
+        reply.header('Vary', [reply.getHeader('Vary'), 'Accept-Encoding'].filter(Boolean).join(', '))
+      if (has(request.headers['if-none-match'], etag)) return reply.code(304).send()
+      if (coding) reply.header('Content-Encoding', coding)
+      return reply.type(type).send(coding ? compressed[coding] : content)
     },
   })
 }
@@ -38,3 +50,10 @@ export function serveDocument(app: FastifyInstance, path: string, document: Docu
 /** Whether a list of entity tags has this one, or is `*`. The comparison is the weak one. */
 const has = (tags: string | undefined, etag: string) =>
   tags?.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
+
+/** Whether an `Accept-Encoding` names a coding, and does not refuse it (RFC 9110 §12.5.3). */
+const takes = (accepted: string, coding: Coding) =>
+  accepted.split(',').some((entry) => {
+    const [name = '', ...parameters] = entry.toLowerCase().split(';')
+    return name.trim() === coding && !parameters.some((parameter) => /^\s*q=0(\.0*)?\s*$/.test(parameter))
+  })

@@ -4,9 +4,14 @@ import type { Contract } from '../contract/document.ts'
 import { DatabaseUnavailable } from '../database/database.ts'
 import { overloaded, Problem } from '../problems.ts'
 import { FaultLog } from './fault-log.ts'
+import { sendNotFoundPage, wantsPage } from './not-found-page.ts'
 
-/** Answers every refusal and every fault with a problem document (RFC 9457). */
-export function replyWithProblems(app: FastifyInstance, contract: Contract) {
+/**
+ * Answers every refusal and every fault with a problem document (RFC 9457).
+ *
+ * @param hasWeb whether there are pages, so that a browser gets one where nothing is
+ */
+export function replyWithProblems(app: FastifyInstance, contract: Contract, hasWeb: boolean) {
   const methodsOf = methodFinder(contract)
   const faults = new FaultLog(app.log)
 
@@ -23,8 +28,11 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
   const refuseRoute = (request: FastifyRequest, reply: FastifyReply) => {
     const [path = ''] = request.url.split('?')
     const allow = methodsOf(path).join(', ')
-    if (!allow)
-      return sendProblem(reply, new Problem('not_found', 'Nothing is here. The API is described at /docs.'))
+    if (!allow) {
+      if (hasWeb && wantsPage(request) && !isVersioned(path)) return sendNotFoundPage(reply)
+      const detail = `Nothing is here. The API is described at ${hasWeb ? '/docs' : '/openapi.yaml'}.`
+      return sendProblem(reply, new Problem('not_found', detail))
+    }
     return sendProblem(reply, new Problem('method_not_allowed', `This path has ${allow}.`, { allow }))
   }
   app.setNotFoundHandler(refuseRoute)
@@ -34,6 +42,9 @@ export function replyWithProblems(app: FastifyInstance, contract: Contract) {
     else done()
   })
 }
+
+/** Whether a path is of the API. */
+export const isVersioned = (path: string | undefined) => path?.startsWith('/v1')
 
 /** Sends a problem with the headers that belong to it. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {

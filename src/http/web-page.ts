@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import type { FastifyInstance } from 'fastify'
+import { ConfigurationError } from '../config.ts'
+import { type Coding, serveDocument } from './documents.ts'
+import { referenceHeaders, webHeaders } from './web-headers.ts'
+
+/** Made by scripts/build-web.mjs. src/http/ and dist/http/ lie equally deep below the package's root. */
+const folder = new URL('../../dist/web/', import.meta.url)
+
+/** A line of files.json. */
+interface WebFile {
+  /** Relative to the folder. */
+  path: string
+  /** A media type. */
+  type: string
+  /** Whether the path has a hash of the content in it. */
+  hashed: boolean
+  /** In which codings it is there, too: with `.br` and `.gzip` behind its name. */
+  encodings: Coding[]
+}
+
+/**
+ * Serves from memory, below `/`: the page, its files, and those of the API reference.
+ *
+ * @throws ConfigurationError when they were not built
+ */
+export async function serveWebPage(app: FastifyInstance) {
+  const list = await readFile(new URL('files.json', folder), 'utf8').catch(() => {
+    throw new ConfigurationError(['The web page was not built: run `npm run build`, or set WEB=off.'])
+  })
+  const read = (name: string) => readFile(new URL(name, folder))
+  await Promise.all(
+    (JSON.parse(list) as WebFile[]).map(async ({ path, type, hashed, encodings }) => {
+      const compressed = await Promise.all(
+        encodings.map(async (coding) => [coding, await read(`${path}.${coding}`)] as const),
+      )
+      serveDocument(app, `/${path}`.replace(/(index)?\.html$/, ''), {
+        type,
+        content: await read(path),
+        compressed: Object.fromEntries(compressed),
+        immutable: hashed,
+        headers: path.startsWith('docs') ? referenceHeaders : webHeaders,
+      })
+    }),
+  )
+}

@@ -1,0 +1,1 @@
+SwaggerUIBundle({ dom_id: '#reference', url: 'json', deepLinking: true, validatorUrl: null })
