@@ -25,10 +25,10 @@ export function Field(props: FieldProps) {
       <label for={id}>{props.label}</label>
       <div class="field-box">
         <input
+          {...(password && !shown ? { type: 'password' } : { type: 'text' })}
           id={id}
           name={props.name}
           defaultValue={props.value ?? ''}
-          type={password && !shown ? 'password' : 'text'}
           autocomplete={props.autoComplete ?? 'off'}
           autocapitalize={props.plain || password ? 'none' : undefined}
           spellcheck={!props.plain && !password}

@@ -5,9 +5,8 @@ import { useEffect, useRef } from 'preact/hooks'
 export const isTouch = () => matchMedia('(pointer: coarse)').matches
 
 /** Takes the focus to the element when the view appears, or when `view` changes. */
-export function useFocus<E extends HTMLElement>(view?: unknown): RefObject<E> {
+export function useFocus<E extends HTMLElement>(view?: unknown): RefObject<E | null> {
   const ref = useRef<E>(null)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change that counts.
   useEffect(() => ref.current?.focus({ preventScroll: true }), [view])
   return ref
 }

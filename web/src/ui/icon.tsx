@@ -38,6 +38,6 @@ export const Logo = () => (
 /** The first letter of a name. */
 export const Avatar = ({ name }: { name: string }) => (
   <span class="avatar" aria-hidden="true">
-    {[...new Intl.Segmenter().segment(name.trim())][0]?.segment.toUpperCase()}
+    {[...name.trim()][0]?.toUpperCase()}
   </span>
 )

@@ -32,7 +32,8 @@ export function problemWords(error: unknown): string {
 /** As `problemWords`, for a problem that was kept with a message. */
 export const problemOf = ({ code, detail }: { code: string; detail: string }) => WORDS[code] ?? detail
 
-export const hasCode = (error: unknown, code: string) => error instanceof RestanteProblem && error.code === code
+export const hasCode = (error: unknown, code: string) =>
+  error instanceof RestanteProblem && error.code === code
 
 function inWords(delayMs = 0) {
   const seconds = Math.ceil(delayMs / 1_000)

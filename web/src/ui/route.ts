@@ -6,7 +6,8 @@ export type Route = { view: 'list' } | { view: 'account' } | { view: 'conversati
 const ACCOUNT = '#/account'
 
 /** A user may be called "account", too. */
-export const conversationHash = (username: string) => (username === 'account' ? '#/@account' : `#/${username}`)
+export const conversationHash = (username: string) =>
+  username === 'account' ? '#/@account' : `#/${username}`
 
 function read(): Route {
   const hash = decode(location.hash)

@@ -62,8 +62,8 @@ export class ScrollAnchor {
   show(row: Element): void {
     const { top, height } = this.#scroller.getBoundingClientRect()
     this.#scroller.scrollTop += row.getBoundingClientRect().top - top - height / 5
-    if (this.#isAtBottom()) return this.toBottom()
-    this.hold(row)
+    if (this.#isAtBottom()) this.toBottom()
+    else this.hold(row)
   }
 
   readonly #onScroll = () => {
@@ -97,9 +97,9 @@ export class ScrollAnchor {
       else high = middle
     }
     const whole = rows[low - 1]
-    if (whole && whole.getBoundingClientRect().bottom > view.top) return this.#setAnchor(whole, 'bottom')
     const long = rows[low]
-    if (long) this.#setAnchor(long, 'top')
+    if (whole && whole.getBoundingClientRect().bottom > view.top) this.#setAnchor(whole, 'bottom')
+    else if (long) this.#setAnchor(long, 'top')
   }
 
   #setAnchor(row: Element, edge: 'top' | 'bottom') {

@@ -10,7 +10,7 @@ export function Text({ children: text }: { children: string }) {
   let done = 0
   for (const { 0: found, index } of text.matchAll(ADDRESS)) {
     const url = withoutPunctuation(found)
-    if (!URL.canParse(url)) continue
+    if (!isUrl(url)) continue
     parts.push(
       text.slice(done, index),
       <a href={url} target="_blank" rel="noreferrer noopener">
@@ -27,6 +27,14 @@ export function Text({ children: text }: { children: string }) {
   )
 }
 
+function isUrl(text: string) {
+  try {
+    return Boolean(new URL(text))
+  } catch {
+    return false
+  }
+}
+
 /** Without the end of the sentence around it, and without a bracket that was opened before it. */
 export function withoutPunctuation(url: string): string {
   const open = new Map<string, number>()
@@ -41,7 +49,7 @@ export function withoutPunctuation(url: string): string {
     const opener = CLOSES[last]
     const excess = opener ? -(open.get(opener) ?? 0) : 0
     if (opener && excess > 0) open.set(opener, 1 - excess)
-    else if (!'.,;:!?\'…*_'.includes(last)) break
+    else if (!".,;:!?'…*_".includes(last)) break
   }
   return url.slice(0, end)
 }

@@ -14,7 +14,11 @@ document.addEventListener('visibilitychange', update)
 // English, like the page, but with the clock that the user has chosen.
 const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions()
 const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', options)
-const CLOCK = format({ hour: '2-digit', minute: '2-digit', ...(hourCycle && { hourCycle }) })
+const CLOCK = format({
+  hour: hourCycle === 'h12' ? 'numeric' : '2-digit',
+  minute: '2-digit',
+  ...(hourCycle && { hourCycle }),
+})
 const WEEKDAY = format({ weekday: 'long' })
 const DAY = format({ weekday: 'long', day: 'numeric', month: 'long' })
 const DATE = format({ day: 'numeric', month: 'long', year: 'numeric' })

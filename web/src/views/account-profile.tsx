@@ -64,8 +64,23 @@ export function Password({ chat }: { chat: Chat }) {
     announce('Password changed. Your other sessions have ended.')
   }
   return (
-    <Form key={changes} button="Change password" busy={busy} problem={isWrong ? undefined : problem} onSubmit={change}>
-      <input class="sr" type="text" name="username" autocomplete="username" value={chat.username} readOnly tabIndex={-1} aria-hidden="true" />
+    <Form
+      key={changes}
+      button="Change password"
+      busy={busy}
+      problem={isWrong ? undefined : problem}
+      onSubmit={change}
+    >
+      <input
+        class="sr"
+        type="text"
+        name="username"
+        autocomplete="username"
+        value={chat.username}
+        readOnly
+        tabIndex={-1}
+        aria-hidden="true"
+      />
       <Field
         label="Current password"
         name="current"
@@ -78,7 +93,11 @@ export function Password({ chat }: { chat: Chat }) {
         name="new"
         password
         autoComplete="new-password"
-        hint={changes > 0 ? 'The password is changed. Your other sessions have ended.' : 'At least 8 characters. Your other sessions end.'}
+        hint={
+          changes > 0
+            ? 'The password is changed. Your other sessions have ended.'
+            : 'At least 8 characters. Your other sessions end.'
+        }
         problem={fieldProblem(error, 'new')}
       />
     </Form>

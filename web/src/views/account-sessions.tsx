@@ -18,7 +18,11 @@ export function Sessions({ chat }: { chat: Chat }) {
           <span>
             <strong dir="auto">{label ?? 'Without a label'}</strong>
             <small>
-              {current ? 'This session, ' : lastSeenAt ? `Last seen ${ago(Date.parse(lastSeenAt), now.value)}, ` : ''}
+              {current
+                ? 'This session, '
+                : lastSeenAt
+                  ? `Last seen ${ago(Date.parse(lastSeenAt), now.value)}, `
+                  : ''}
               logged in {ago(Date.parse(createdAt), now.value)}
             </small>
           </span>

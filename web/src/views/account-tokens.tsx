@@ -30,7 +30,12 @@ export function Tokens({ chat }: { chat: Chat }) {
 
   return (
     <>
-      <Entries label="Application tokens" entries={tokens} problem={problem ?? unknown} empty="You have none.">
+      <Entries
+        label="Application tokens"
+        entries={tokens}
+        problem={problem ?? unknown}
+        empty="You have none."
+      >
         {({ id, name, createdAt, expiresAt }) => (
           <li key={id}>
             <span>
@@ -47,8 +52,20 @@ export function Tokens({ chat }: { chat: Chat }) {
         )}
       </Entries>
       {made && <Made name={made.name} token={made.token} to={chat.username} />}
-      <Form key={made?.id} button="Create token" busy={creation.busy} problem={creation.problem} onSubmit={create}>
-        <Field label="Name of the new token" name="name" hint="What it is for: backup script, doorbell" maxLength={64} problem={fieldProblem(creation.error, 'name')} />
+      <Form
+        key={made?.id}
+        button="Create token"
+        busy={creation.busy}
+        problem={creation.problem}
+        onSubmit={create}
+      >
+        <Field
+          label="Name of the new token"
+          name="name"
+          hint="What it is for: backup script, doorbell"
+          maxLength={64}
+          problem={fieldProblem(creation.error, 'name')}
+        />
       </Form>
     </>
   )
@@ -82,10 +99,7 @@ function Copyable({ what, text }: { what: string; text: string }) {
   }
   return (
     <div class="copyable">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys. */}
-      <code ref={code} tabIndex={0} role="group" aria-label={what}>
-        {text}
-      </code>
+      <code ref={code}>{text}</code>
       <button type="button" aria-label={`Copy the ${what}`} onClick={() => void onCopy()}>
         {copied ? 'Copied' : 'Copy'}
       </button>

@@ -8,16 +8,21 @@ import { Blocked } from './account-blocked.tsx'
 import { DeleteAccount } from './account-delete.tsx'
 import { DisplayName, Password, Presence } from './account-profile.tsx'
 import { Sessions } from './account-sessions.tsx'
-import { Tokens } from './account-tokens.tsx'
 import { ThisApp } from './account-this-app.tsx'
+import { Tokens } from './account-tokens.tsx'
 import { LogOut } from './log-out.tsx'
 
 export function Account({ chat }: { chat: Chat }) {
   const heading = useFocus<HTMLHeadingElement>()
   return (
-    <main class="pane account">
+    <section class="pane account" aria-label="Account">
       <header class="bar">
-        <button type="button" class="icon-button back" aria-label="Back to the conversations" onClick={goBack}>
+        <button
+          type="button"
+          class="icon-button back"
+          aria-label="Back to the conversations"
+          onClick={goBack}
+        >
           <Icon name="back" />
         </button>
         <div class="who">
@@ -63,7 +68,7 @@ export function Account({ chat }: { chat: Chat }) {
           <DeleteAccount chat={chat} />
         </Section>
       </div>
-    </main>
+    </section>
   )
 }
 

@@ -65,7 +65,8 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
     }
   }
 
-  if (gone.value) return <p class="composer-note">This account has been deleted. It takes no more messages.</p>
+  if (gone.value)
+    return <p class="composer-note">This account has been deleted. It takes no more messages.</p>
   if (blocked.value)
     return (
       <p class="composer-note">

@@ -19,13 +19,13 @@ export function Conversation({ chat, username }: { chat: Chat; username: string 
     setOpen(opened)
     return () => opened.close()
   }, [chat, username])
-  if (open?.username !== username) return <main class="pane" />
+  if (open?.username !== username) return <div class="pane" />
   return (
-    <main class="pane conversation" aria-label={`Conversation with ${open.displayName.value}`}>
+    <section class="pane conversation" aria-label={`Conversation with ${open.displayName.value}`}>
       <Header chat={chat} open={open} />
       <Messages key={username} open={open} />
       <Composer key={`composer ${username}`} chat={chat} open={open} />
-    </main>
+    </section>
   )
 }
 

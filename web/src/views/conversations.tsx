@@ -17,11 +17,17 @@ export function Conversations({ chat }: { chat: Chat }) {
   const conversations = chat.conversations.value
   const open = route.value.view === 'conversation' ? route.value.username : undefined
   return (
-    <nav class="list-pane" aria-label="Restante">
+    <nav class="list-pane" aria-label="All conversations">
       <header class="bar">
         <Logo />
-        <p class="brand">Restante</p>
-        <button type="button" class="icon-button accent" aria-label="New conversation" title="New conversation" onClick={() => setStarting(true)}>
+        <h1 class="brand">Restante</h1>
+        <button
+          type="button"
+          class="icon-button accent"
+          aria-label="New conversation"
+          title="New conversation"
+          onClick={() => setStarting(true)}
+        >
           <Icon name="new" />
         </button>
       </header>
@@ -29,13 +35,18 @@ export function Conversations({ chat }: { chat: Chat }) {
         // biome-ignore lint/a11y/noRedundantRoles: Safari takes a list without bullets for none.
         <ul class="list" role="list" aria-label="Conversations">
           {conversations.map((conversation) => (
-            <Line key={conversation.username} conversation={conversation} isOpen={conversation.username === open} />
+            <Line
+              key={conversation.username}
+              conversation={conversation}
+              isOpen={conversation.username === open}
+            />
           ))}
         </ul>
       ) : (
         <Welcome chat={chat} onStart={() => setStarting(true)} />
       )}
       <footer class="me">
+        {/* biome-ignore lint/a11y/useValidAnchor: it is a link, that also opens in a new tab. */}
         <a
           href="#/account"
           aria-current={route.value.view === 'account' ? 'page' : undefined}
@@ -66,7 +77,13 @@ function Line({ conversation, isOpen }: { conversation: Conversation; isOpen: bo
   }, [isOpen])
   return (
     <li>
-      <a ref={link} class="line" href={hash} aria-current={isOpen ? 'page' : undefined} onClick={(event) => follow(event, hash)}>
+      <a
+        ref={link}
+        class="line"
+        href={hash}
+        aria-current={isOpen ? 'page' : undefined}
+        onClick={(event) => follow(event, hash)}
+      >
         <Avatar name={displayName} />
         <span class="line-top">
           <Name>{displayName}</Name>

@@ -20,7 +20,9 @@ export function LogOut({ chat, small = false }: { chat: Chat; small?: boolean })
       >
         {small ? <Icon name="logout" /> : 'Log out'}
       </button>
-      {pauseS !== undefined && <Countdown chat={chat} pauseS={pauseS} onCancel={() => setPauseS(undefined)} />}
+      {pauseS !== undefined && (
+        <Countdown chat={chat} pauseS={pauseS} onCancel={() => setPauseS(undefined)} />
+      )}
     </>
   )
 }
@@ -52,7 +54,12 @@ function Countdown({ chat, pauseS, onCancel }: { chat: Chat; pauseS: number; onC
         <button type="button" onClick={onCancel}>
           Cancel
         </button>
-        <button type="button" class="primary danger" disabled={busy} onClick={() => (leftS > 0 ? setLeftS(0) : logOut())}>
+        <button
+          type="button"
+          class="primary danger"
+          disabled={busy}
+          onClick={() => (leftS > 0 ? setLeftS(0) : logOut())}
+        >
           Log out now
         </button>
       </div>

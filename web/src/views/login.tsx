@@ -32,7 +32,12 @@ export function Login({ app }: { app: App }) {
       else {
         const displayName = text('displayName').trim()
         const code = text('invite').trim()
-        await app.register({ username, password, ...(displayName && { displayName }), ...(code && { invite: code }) })
+        await app.register({
+          username,
+          password,
+          ...(displayName && { displayName }),
+          ...(code && { invite: code }),
+        })
         if (invite) replaceRoute('#/')
       }
     } catch (problem) {
@@ -86,7 +91,9 @@ export function Login({ app }: { app: App }) {
           value={farewell?.username}
           autoComplete="username"
           plain
-          hint={isCreate ? '3 to 32 of a to z, digits, dot, dash, underscore. It cannot be changed.' : undefined}
+          hint={
+            isCreate ? '3 to 32 of a to z, digits, dot, dash, underscore. It cannot be changed.' : undefined
+          }
           problem={problemAt(error, 'username')}
         />
         <Field
@@ -107,7 +114,13 @@ export function Login({ app }: { app: App }) {
               problem={problemAt(error, 'displayName')}
             />
             {(invite || hasCode(error, 'invalid_invite')) && (
-              <Field label="Invite code" name="invite" value={invite} plain problem={problemAt(error, 'invite')} />
+              <Field
+                label="Invite code"
+                name="invite"
+                value={invite}
+                plain
+                problem={problemAt(error, 'invite')}
+              />
             )}
           </>
         )}
@@ -142,7 +155,11 @@ const NAMES = { login: 'Log in', create: 'Create account' } as const
 
 /** A field that is empty. */
 class Missing {
-  constructor(readonly member: string) {}
+  readonly member: string
+
+  constructor(member: string) {
+    this.member = member
+  }
 }
 
 const problemAt = (error: unknown, member: string) =>
@@ -156,7 +173,7 @@ function Elsewhere({ onYes, onNo }: { onYes: () => void; onNo: () => void }) {
         <button type="button" onClick={onNo}>
           Cancel
         </button>
-        <button type="submit" class="primary" onClick={(event) => (event.preventDefault(), onYes())}>
+        <button type="button" class="primary" onClick={onYes}>
           Log in here
         </button>
       </div>

@@ -60,9 +60,10 @@ export function Messages({ open }: { open: OpenConversation }) {
     else if (!isFirst && newest?.kind === 'sent' && newest.place > seen.current) anchor.toBottom()
     else anchor.restore()
     if (anchor.stuck.peek() || newest?.kind === 'sent') seen.current = newest?.place ?? 0
-    if (isFirst) setTimeout(() => {
-      live.value = !loading.peek()
-    })
+    if (isFirst)
+      setTimeout(() => {
+        live.value = !loading.peek()
+      })
   }, [anchor, rows])
 
   useSignalEffect(() => {
@@ -75,8 +76,15 @@ export function Messages({ open }: { open: OpenConversation }) {
   const missed = isStuck ? 0 : countReceivedAfter(rows, seen.current)
   return (
     <div class="messages">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys. */}
-      <div ref={log} class="log" role="log" aria-label="Messages" aria-live={live.value ? 'polite' : 'off'} tabIndex={0}>
+      <div
+        ref={log}
+        class="log"
+        role="log"
+        aria-label="Messages"
+        aria-live={live.value ? 'polite' : 'off'}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys.
+        tabIndex={0}
+      >
         <div ref={content} class="rows">
           {rows && drawn(open, rows, (row) => anchor?.hold(row))}
         </div>
@@ -85,7 +93,11 @@ export function Messages({ open }: { open: OpenConversation }) {
       {!isStuck && (
         <button type="button" class="jump" onClick={() => anchor?.toBottom()}>
           <Icon name="down" />
-          {missed > 0 ? <span>{missed === 1 ? '1 new message' : `${missed} new messages`}</span> : <span class="sr">Go to the newest message</span>}
+          {missed > 0 ? (
+            <span>{missed === 1 ? '1 new message' : `${missed} new messages`}</span>
+          ) : (
+            <span class="sr">Go to the newest message</span>
+          )}
         </button>
       )}
     </div>

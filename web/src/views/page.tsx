@@ -29,11 +29,11 @@ export function Page({ app }: { app: App }) {
 function LoggedIn({ chat }: { chat: Chat }) {
   const { view } = route.value
   return (
-    <div class={`chat show-${view}`}>
+    <main class={`chat show-${view}`}>
       <Notices chat={chat} />
       <Conversations chat={chat} />
       <Pane chat={chat} />
-    </div>
+    </main>
   )
 }
 
@@ -46,10 +46,10 @@ function Pane({ chat }: { chat: Chat }) {
       return <Conversation chat={chat} username={shown.username} />
     case 'list':
       return (
-        <main class="pane nothing">
+        <div class="pane nothing">
           <Logo />
           <p>Choose a conversation, or start a new one.</p>
-        </main>
+        </div>
       )
   }
 }
