@@ -122,7 +122,7 @@ export class Api {
  */
 const isReactNative =
   (globalThis as { navigator?: { product?: string } }).navigator?.product === 'ReactNative'
-const CACHE = isReactNative ? {} : { cache: 'no-store' }
+const CACHE = isReactNative ? {} : ({ cache: 'no-store' } as const)
 
 function queryOf(members: Record<string, unknown>): string {
   const parts = Object.entries(members).flatMap(([name, value]) =>

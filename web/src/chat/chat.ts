@@ -1,0 +1,188 @@
+import { type ReadonlySignal, type Signal, signal } from '@preact/signals'
+import type { Session } from 'restante-client'
+import { Connector, type ConnectorParts } from './connector.ts'
+import { Conversation } from './conversation.ts'
+import { Directory } from './directory.ts'
+import { changeConversation, ensureConversation } from './messages.ts'
+import { ignoreClosed } from './storage.ts'
+import type { Chat, OpenConversation } from './types.ts'
+
+type Parts = Omit<ConnectorParts, 'onChanged'> & {
+  /** Logs all tabs out and deletes what is kept of the account; then does this. */
+  onLogout: (last: () => Promise<void>) => Promise<void>
+  /** Does this, which deletes the account, then the same. */
+  onDelete: (first: () => Promise<void>) => Promise<void>
+}
+
+/** One account in one tab. */
+export class LoggedIn implements Chat {
+  readonly username: string
+  readonly #parts: Parts
+  readonly #directory: Directory
+  readonly #displayName: Signal<string>
+  readonly #open = new Set<Conversation>()
+  /** What is to be read again: all, or these conversations. */
+  #changed: Set<string> | 'all' | undefined
+  #refreshing: Promise<void> | undefined
+  #connector: Connector
+
+  /** Resolves when the list is there; with nothing when the session has ended meanwhile. */
+  static async open(parts: Parts): Promise<LoggedIn | undefined> {
+    const directory = new Directory(parts.storage)
+    await directory.refresh()
+    const chat: { value?: LoggedIn } = {}
+    const connector = await Connector.open({
+      ...parts,
+      onChanged: (conversations) => chat.value?.refresh(conversations),
+    })
+    if (!connector) return undefined
+    chat.value = new LoggedIn(parts, directory, connector)
+    // What has changed since it was read first.
+    chat.value.refresh()
+    return chat.value
+  }
+
+  private constructor(parts: Parts, directory: Directory, connector: Connector) {
+    this.#parts = parts
+    this.#directory = directory
+    this.#connector = connector
+    this.username = connector.session.username
+    this.#displayName = signal(connector.session.displayName)
+    // What it does not tell now, it tells when somebody is blocked.
+    this.#readBlocks().catch(() => {})
+  }
+
+  get displayName(): ReadonlySignal<string> {
+    return this.#displayName
+  }
+
+  get connection() {
+    return this.#connector.connection
+  }
+
+  get conversations() {
+    return this.#directory.conversations
+  }
+
+  get unread() {
+    return this.#directory.unread
+  }
+
+  get gap() {
+    return this.#directory.gap
+  }
+
+  get storageTrouble() {
+    return this.#parts.storage.trouble
+  }
+
+  get session(): Session {
+    return this.#connector.session
+  }
+
+  dismissGap() {
+    const { storage } = this.#parts
+    storage
+      .write((transaction) => transaction.putFact('gap', undefined))
+      .then(() => this.#connector.changed([]))
+      .catch(ignoreClosed)
+  }
+
+  tryNow() {
+    this.#connector.tryNow()
+  }
+
+  async start(name: string) {
+    const { username, displayName } = await this.session.getUser(name)
+    await this.#parts.storage.write(async (transaction) => {
+      await ensureConversation(transaction, username)
+      await changeConversation(transaction, username, { displayName })
+    })
+    this.#connector.changed([username])
+    await this.#refreshing
+  }
+
+  open(username: string): OpenConversation {
+    const conversation = new Conversation({
+      username,
+      storage: this.#parts.storage,
+      directory: this.#directory,
+      session: () => this.session,
+      surroundings: this.#parts.surroundings,
+      onChanged: () => this.#connector.changed([username]),
+      onQueued: () => this.#connector.queued(),
+      onClosed: () => this.#open.delete(conversation),
+    })
+    this.#open.add(conversation)
+    return conversation
+  }
+
+  async remove(username: string) {
+    await this.#parts.storage.write((transaction) => transaction.deleteConversation(username))
+    this.#connector.changed([username])
+  }
+
+  async block(username: string) {
+    await this.session.block(username)
+    await this.#readBlocks()
+  }
+
+  async unblock(username: string) {
+    await this.session.unblock(username)
+    await this.#readBlocks()
+  }
+
+  async updateDisplayName(displayName: string) {
+    this.#displayName.value = (await this.session.updateMe({ displayName })).displayName
+  }
+
+  logout() {
+    // The session as it is now: the tab has none when it is asked.
+    const { session } = this
+    return this.#parts.onLogout(() => session.logout())
+  }
+
+  deleteAccount(password: string) {
+    return this.#parts.onDelete(() => this.session.deleteAccount(password))
+  }
+
+  /** Reads again what has changed: these conversations, or everything. Once for all that changes meanwhile. */
+  refresh(conversations?: Iterable<string>) {
+    if (!conversations || this.#changed === 'all') this.#changed = 'all'
+    else this.#changed = new Set([...(this.#changed ?? []), ...conversations])
+    this.#refreshing ??= this.#refreshAll()
+      .catch(ignoreClosed)
+      .finally(() => {
+        this.#refreshing = undefined
+      })
+  }
+
+  /** Another tab has changed the session. */
+  sessionChanged() {
+    this.#displayName.value = this.#parts.sessions.current?.state.displayName ?? this.#displayName.value
+    void this.#connector.refreshSession()
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async close() {
+    for (const conversation of [...this.#open]) conversation.close()
+    await this.#connector.close()
+    await this.#parts.storage.close()
+  }
+
+  async #refreshAll() {
+    while (this.#changed) {
+      const changed = this.#changed
+      this.#changed = undefined
+      await this.#directory.refresh(changed === 'all' ? undefined : changed)
+      const open = [...this.#open].filter(({ username }) => changed === 'all' || changed.has(username))
+      await Promise.all(open.map((conversation) => conversation.refresh()))
+    }
+  }
+
+  async #readBlocks() {
+    const blocks = (await this.session.listBlocks()).map(({ username }) => username)
+    await this.#parts.storage.write((transaction) => transaction.putFact('blocks', blocks))
+    this.#connector.changed([])
+  }
+}

@@ -1,0 +1,181 @@
+import { batch, computed, type ReadonlySignal, signal } from '@preact/signals'
+import type { Session } from 'restante-client'
+import type { Directory } from './directory.ts'
+import { Draft } from './draft.ts'
+import { changeConversation, discard, markRead, queue, requeue, unreadRows } from './messages.ts'
+import { Presence } from './presence.ts'
+import { ignoreClosed, type Storage } from './storage.ts'
+import type { Surroundings } from './surroundings.ts'
+import type { StoredRow, Transaction } from './tables.ts'
+import type { OpenConversation, Row } from './types.ts'
+
+const NEWEST_ROWS = 200
+const OLDER_ROWS = 100
+
+export interface ConversationParts {
+  username: string
+  storage: Storage
+  directory: Directory
+  session: () => Session
+  surroundings: Surroundings
+  /** Something was changed here: all tabs read it again. */
+  onChanged: () => void
+  /** A row waits to be sent. */
+  onQueued: () => void
+  onClosed: (conversation: Conversation) => void
+}
+
+export class Conversation implements OpenConversation {
+  readonly username: string
+  readonly displayName: ReadonlySignal<string>
+  readonly blocked: ReadonlySignal<boolean>
+  readonly draft: Promise<string>
+  readonly #parts: ConversationParts
+  readonly #rows = signal<readonly StoredRow[]>()
+  readonly #hasOlder = signal(false)
+  readonly #firstUnread = signal<number>()
+  readonly #presence: Presence
+  readonly #draft: Draft
+  #readPlace = 0
+  /** One after the other, so that none puts in place of newer rows what it has read before. */
+  #reading: Promise<unknown>
+
+  constructor(parts: ConversationParts) {
+    const { username, directory, storage, onChanged } = parts
+    this.#parts = parts
+    this.username = username
+    this.displayName = computed(() => directory.displayName(username))
+    this.blocked = computed(() => directory.isBlocked(username))
+    this.#draft = new Draft(storage, username, onChanged)
+    this.#presence = new Presence({ ...parts, onName: (name) => void this.#rename(name) })
+    const loading = this.#load()
+    this.draft = loading
+    this.#reading = loading
+  }
+
+  get rows(): ReadonlySignal<readonly Row[] | undefined> {
+    return this.#rows
+  }
+
+  get hasOlder(): ReadonlySignal<boolean> {
+    return this.#hasOlder
+  }
+
+  get firstUnread(): ReadonlySignal<number | undefined> {
+    return this.#firstUnread
+  }
+
+  get presence() {
+    return this.#presence.presence
+  }
+
+  get gone(): ReadonlySignal<boolean> {
+    return this.#presence.gone
+  }
+
+  /** Something may have changed in the storage. */
+  refresh(): Promise<void> {
+    return this.#inTurn(async (transaction) => {
+      const shown = this.#rows.value ?? []
+      // What has reached its end stays as it is, unless the whole conversation is gone.
+      const unfinished = shown.findIndex((row) => row.kind === 'sent' && row.state !== 'delivered')
+      const isThere = await transaction.conversation(this.username)
+      const kept = isThere ? shown.slice(0, unfinished < 0 ? shown.length : unfinished) : []
+      const from = isThere ? (shown[kept.length]?.place ?? (kept.at(-1)?.place ?? -1) + 1) : 0
+      const read = await transaction.rows(this.username, { from })
+      const rows = [...kept, ...read.map((row) => sameOr(row, shown))]
+      return () => {
+        if (!isThere) this.#hasOlder.value = false
+        this.#rows.value = rows
+      }
+    })
+  }
+
+  loadOlder(): Promise<void> {
+    return this.#inTurn(async (transaction) => {
+      const shown = this.#rows.value ?? []
+      const before = shown[0]?.place
+      if (before === undefined) return () => {}
+      const older = await transaction.rows(this.username, { before, limit: OLDER_ROWS + 1 })
+      return () => {
+        this.#hasOlder.value = older.length > OLDER_ROWS
+        this.#rows.value = [...older.slice(-OLDER_ROWS), ...shown]
+      }
+    })
+  }
+
+  async send(body: string) {
+    this.#draft.sent()
+    await this.#change((transaction) => queue(transaction, this.username, body))
+    this.#parts.onQueued()
+  }
+
+  async retry(place: number) {
+    await this.#change((transaction) => requeue(transaction, place))
+    this.#parts.onQueued()
+  }
+
+  discard(place: number) {
+    return this.#change((transaction) => discard(transaction, place))
+  }
+
+  saveDraft(text: string, atOnce = false) {
+    this.#draft.save(text, atOnce)
+  }
+
+  markRead() {
+    const place = this.#rows.value?.at(-1)?.place ?? 0
+    if (place <= this.#readPlace) return
+    this.#readPlace = place
+    this.#change((transaction) => markRead(transaction, this.username, place)).catch(ignoreClosed)
+  }
+
+  close() {
+    this.#presence.stop()
+    void this.#draft.flush()
+    this.#parts.onClosed(this)
+  }
+
+  /** @returns the draft */
+  #load(): Promise<string> {
+    return this.#parts.storage.read(async (transaction) => {
+      const record = await transaction.conversation(this.username)
+      const rows = await transaction.rows(this.username, { limit: NEWEST_ROWS + 1 })
+      const unread = record ? await unreadRows(transaction, record) : []
+      batch(() => {
+        this.#hasOlder.value = rows.length > NEWEST_ROWS
+        this.#firstUnread.value = unread[0]?.place
+        this.#rows.value = rows.slice(-NEWEST_ROWS)
+      })
+      this.#readPlace = record?.unread === 0 ? record.readPlace : 0
+      return record?.draft ?? ''
+    })
+  }
+
+  /** @param read resolves with what shows it */
+  async #inTurn(read: (transaction: Transaction) => Promise<() => void>) {
+    const reading = this.#reading.then(async () => batch(await this.#parts.storage.read(read)))
+    this.#reading = reading.catch(() => {})
+    await reading
+  }
+
+  async #change(work: (transaction: Transaction) => Promise<void>) {
+    await this.#parts.storage.write(work)
+    this.#parts.onChanged()
+  }
+
+  async #rename(displayName: string) {
+    if (displayName === this.displayName.value) return
+    await this.#change((transaction) =>
+      changeConversation(transaction, this.username, { displayName }),
+    ).catch(ignoreClosed)
+  }
+}
+
+/** The row that is shown already, if it is the same, so that it is not drawn again. */
+function sameOr(row: StoredRow, shown: readonly StoredRow[]): StoredRow {
+  const known = shown.find(({ place }) => place === row.place)
+  if (known?.kind === 'sent' && row.kind === 'sent')
+    return known.state === row.state && known.atMs === row.atMs ? known : row
+  return known ?? row
+}

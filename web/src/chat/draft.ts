@@ -1,0 +1,47 @@
+import { changeConversation, ensureConversation } from './messages.ts'
+import type { Storage } from './storage.ts'
+
+const KEEP_AFTER_MS = 500
+
+/** The text that is being written in a conversation. */
+export class Draft {
+  readonly #storage: Storage
+  readonly #username: string
+  readonly #onChanged: () => void
+  #text: string | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(storage: Storage, username: string, onChanged: () => void) {
+    this.#storage = storage
+    this.#username = username
+    this.#onChanged = onChanged
+  }
+
+  save(text: string, atOnce: boolean) {
+    this.#text = text
+    clearTimeout(this.#timer)
+    if (atOnce) void this.flush()
+    else this.#timer = setTimeout(() => void this.flush(), KEEP_AFTER_MS)
+  }
+
+  /** It has become a message. */
+  sent() {
+    clearTimeout(this.#timer)
+    this.#text = undefined
+  }
+
+  async flush() {
+    clearTimeout(this.#timer)
+    const draft = this.#text
+    if (draft === undefined) return
+    this.#text = undefined
+    await this.#storage
+      .write(async (transaction) => {
+        if (draft !== '') await ensureConversation(transaction, this.#username)
+        await changeConversation(transaction, this.#username, { draft })
+      })
+      .then(this.#onChanged)
+      // Closed meanwhile: the account is logged out, and its drafts are deleted.
+      .catch(() => {})
+  }
+}

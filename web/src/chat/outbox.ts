@@ -1,0 +1,76 @@
+import { RestanteProblem, type Session } from 'restante-client'
+import { isKeyExpired, settle } from './messages.ts'
+import { type Storage, StorageClosed } from './storage.ts'
+import type { StoredSentRow } from './tables.ts'
+
+const EXPIRED = {
+  code: 'not_answered',
+  detail:
+    'The server has not answered for 23 hours. The message may have been sent; if you send it again, it may arrive twice.',
+}
+
+export interface OutboxParts {
+  storage: Storage
+  session: Session
+  signal: AbortSignal
+  onChanged: (conversations: string[]) => void
+}
+
+/**
+ * Sends the rows that wait, in the order of each conversation, so that one that is held up holds up no other.
+ * An answer that is lost, or a reload, repeats a send with its key: the recipient gets one message.
+ */
+export class Outbox {
+  readonly #parts: OutboxParts
+  readonly #busy = new Map<string, Promise<void>>()
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts
+  }
+
+  /** Sends what waits by now. */
+  async check() {
+    const rows = await this.#parts.storage.read((transaction) => transaction.queued())
+    for (const username of new Set(rows.map((row) => row.with))) {
+      if (this.#busy.has(username)) continue
+      const sending = this.#sendAll(username).finally(() => this.#busy.delete(username))
+      this.#busy.set(username, sending)
+      sending.catch(() => {})
+    }
+  }
+
+  /** Resolves when the signal has ended all that was under way. */
+  async ended() {
+    await Promise.allSettled(this.#busy.values())
+  }
+
+  async #sendAll(username: string) {
+    const { storage, signal } = this.#parts
+    while (!signal.aborted) {
+      const [row] = await storage.read((transaction) => transaction.queued(username))
+      if (!row || !(await this.#send(row))) return
+    }
+  }
+
+  /** @returns whether the server has answered */
+  async #send(row: StoredSentRow): Promise<boolean> {
+    const { storage, onChanged } = this.#parts
+    const answer = isKeyExpired(row) ? EXPIRED : await this.#ask(row)
+    if (!answer) return false
+    await storage.write((transaction) => settle(transaction, row.place, answer))
+    onChanged([row.with])
+    return true
+  }
+
+  async #ask({ with: to, body, key: idempotencyKey }: StoredSentRow) {
+    const { session, signal } = this.#parts
+    try {
+      return await session.send(to, body, { receipt: true, idempotencyKey, signal })
+    } catch (error) {
+      if (signal.aborted || session.ended || error instanceof StorageClosed) return undefined
+      if (!(error instanceof RestanteProblem)) throw error
+      const { code, detail, status } = error
+      return status >= 400 && status < 500 && status !== 408 && status !== 429 ? { code, detail } : EXPIRED
+    }
+  }
+}

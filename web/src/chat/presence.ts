@@ -1,0 +1,59 @@
+import { type Signal, signal } from '@preact/signals'
+import { RestanteProblem, type Session } from 'restante-client'
+import type { Surroundings } from './surroundings.ts'
+
+const ASK_EVERY_MS = 30_000
+
+interface PresenceParts {
+  username: string
+  session: () => Session
+  surroundings: Surroundings
+  onName: (displayName: string) => void
+}
+
+/** Asks how somebody is, from time to time while their conversation is on the screen. */
+export class Presence {
+  readonly presence: Signal<{ online: boolean; lastSeenAtMs?: number } | undefined> = signal()
+  readonly gone = signal(false)
+  readonly #parts: PresenceParts
+  readonly #timer: ReturnType<typeof setInterval>
+  readonly #stopListening: () => void
+  #asking = false
+  #stopped = false
+
+  constructor(parts: PresenceParts) {
+    this.#parts = parts
+    const ask = () => void this.#ask()
+    this.#timer = setInterval(ask, ASK_EVERY_MS)
+    this.#stopListening = parts.surroundings.on('shown', ask)
+    ask()
+  }
+
+  stop() {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    this.#stopListening()
+  }
+
+  async #ask() {
+    const { username, session, surroundings, onName } = this.#parts
+    if (this.#asking || surroundings.hidden()) return
+    this.#asking = true
+    try {
+      const { online, lastSeenAt, displayName } = await session().getUser(username)
+      if (this.#stopped) return
+      const seen = lastSeenAt === undefined ? {} : { lastSeenAtMs: Date.parse(lastSeenAt) }
+      this.presence.value = online === undefined ? undefined : { online, ...seen }
+      this.gone.value = false
+      onName(displayName)
+    } catch (error) {
+      if (!(error instanceof RestanteProblem)) throw error
+      if (this.#stopped) return
+      // What was known is not so for long.
+      this.presence.value = undefined
+      this.gone.value = error.code === 'user_not_found'
+    } finally {
+      this.#asking = false
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import { type Message, RestanteProblem, type Session, type Store, type StoredSession } from 'restante-client'
+import { receive } from './messages.ts'
+import type { Storage } from './storage.ts'
+import type { Connection } from './types.ts'
+
+/** After an answer that the library does not know how to go on from. */
+const PUZZLED_PAUSE_MS = 60_000
+
+export interface ReceiverParts {
+  storage: Storage
+  away: () => boolean
+  onChanged: (conversations: Iterable<string>) => void
+  onConnection: (connection: Connection) => void
+}
+
+/**
+ * Receives in the leading tab. A page of messages is written in one transaction: they are collected as the loop
+ * gives them, no request leaves before they are written, and the cursor is kept after that. So nothing is
+ * acknowledged that is not kept, and a crash in between repeats messages, which their ids make harmless.
+ */
+export class Receiver {
+  readonly #parts: ReceiverParts
+  #messages: Message[] = []
+  #keepCursor = () => {}
+  #writing: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts
+  }
+
+  /** For the session that receives. */
+  readonly fetch: typeof fetch = async (input, init) => {
+    await this.#write()
+    return globalThis.fetch(input, init)
+  }
+
+  /** For the same session: what it saves while messages are collected is saved after them. */
+  behindMessages(store: Store): Store {
+    return {
+      load: store.load,
+      save: (session: StoredSession | undefined) => {
+        if (!session) return store.save(session)
+        if (this.#messages.length === 0) return this.#writing.then(() => store.save(session))
+        this.#keepCursor = () => void store.save(session)
+      },
+    }
+  }
+
+  /** Resolves when the signal aborts, or the session is over. */
+  async run(session: Session, signal: AbortSignal): Promise<void> {
+    const { away, onConnection } = this.#parts
+    while (!signal.aborted && !session.ended) {
+      try {
+        const inbox = session.inbox({
+          signal,
+          away,
+          onGap: (gap) => this.#keepGap(gap),
+          onState: (state) =>
+            onConnection(
+              state.state === 'waiting'
+                ? { state: 'waiting', problem: state.problem, retryAtMs: Date.now() + state.retryInMs }
+                : state,
+            ),
+        })
+        for await (const message of inbox) this.#collect(message)
+      } catch (problem) {
+        if (!(problem instanceof RestanteProblem)) throw problem
+        if (session.ended) break
+        onConnection({ state: 'waiting', problem, retryAtMs: Date.now() + PUZZLED_PAUSE_MS })
+        await pause(PUZZLED_PAUSE_MS, signal)
+      }
+    }
+    await this.#write()
+  }
+
+  #collect(message: Message) {
+    // The whole page has been given when this runs.
+    if (this.#messages.length === 0) setTimeout(() => void this.#write().catch(() => {}))
+    this.#messages.push(message)
+  }
+
+  /** Those that come meanwhile are written next. */
+  #write(): Promise<unknown> {
+    if (this.#messages.length === 0) return this.#writing
+    const messages = this.#messages
+    const keepCursor = this.#keepCursor
+    this.#messages = []
+    this.#keepCursor = () => {}
+    const { storage, onChanged } = this.#parts
+    const writing = this.#writing.then(async () => {
+      const changed = await storage.write((transaction) => receive(transaction, messages))
+      keepCursor()
+      onChanged(changed)
+    })
+    this.#writing = writing
+    return writing
+  }
+
+  async #keepGap(gap: { from: number; to: number; reason: string }) {
+    if (gap.reason === 'purged') return
+    await this.#parts.storage.write((transaction) => transaction.putFact('gap', gap))
+    this.#parts.onChanged([])
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
