@@ -44,5 +44,6 @@ function inWords(delayMs = 0) {
 /** What is wrong with one member of the input. */
 export function fieldProblem(error: unknown, member: string): string | undefined {
   if (!(error instanceof RestanteProblem)) return undefined
-  return error.errors.find(({ pointer }) => pointer === `/${member}`)?.detail
+  const detail = error.errors.find(({ pointer }) => pointer === `/${member}`)?.detail
+  return detail && `${detail[0]?.toUpperCase()}${detail.slice(1)}.`
 }

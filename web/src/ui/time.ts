@@ -60,14 +60,14 @@ export function listTime(atMs: number, nowMs: number): string {
   return sameYear(atMs, nowMs) ? SHORT_DATE.format(atMs) : SHORT_DATE_AND_YEAR.format(atMs)
 }
 
-/** `just now`, `5 minutes ago`, `today at 14:03`, `yesterday at 14:03`, `on 26 November 2026`. */
+/** `just now`, `5 minutes ago`, `at 14:03`, `yesterday at 14:03`, `on 26 November 2026`. */
 export function ago(atMs: number, nowMs: number): string {
   const minutes = Math.floor((nowMs - atMs) / MINUTE_MS)
   if (minutes < 1) return 'just now'
   if (minutes === 1) return 'a minute ago'
   if (minutes < 60) return `${minutes} minutes ago`
   const days = daysBefore(atMs, nowMs)
-  if (days <= 0) return `today at ${clock(atMs)}`
+  if (days <= 0) return `at ${clock(atMs)}`
   if (days === 1) return `yesterday at ${clock(atMs)}`
   return `on ${date(atMs)}`
 }
