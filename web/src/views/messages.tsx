@@ -81,6 +81,8 @@ export function Messages({ open }: { open: OpenConversation }) {
         class="log"
         role="log"
         aria-label="Messages"
+        // A tick that changes is not read out.
+        aria-relevant="additions"
         aria-live={live.value ? 'polite' : 'off'}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys.
         tabIndex={0}

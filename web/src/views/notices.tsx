@@ -44,7 +44,7 @@ function Countdown({ connection }: { connection: Extract<Connection, { state: 'w
     const timer = setInterval(() => setNowMs(Date.now()), 1_000)
     return () => clearInterval(timer)
   }, [])
-  const seconds = Math.ceil((connection.retryAtMs - Math.max(nowMs, 0)) / 1_000)
+  const seconds = Math.ceil((connection.retryAtMs - nowMs) / 1_000)
   return <span aria-hidden="true">{seconds > 0 ? `Trying again in ${seconds} s` : 'Trying…'}</span>
 }
 
