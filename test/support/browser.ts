@@ -76,7 +76,8 @@ export async function openBrowser(
       [...requests].flatMap((request) => {
         const url = new URL(request.url())
         const isWanted = `${request.method()} ${url.pathname}` === wanted
-        return isWanted ? [{ page: request.frame().page(), url }] : []
+        // The requests of a page that is closed have no end.
+        return isWanted && !request.frame().page().isClosed() ? [{ page: request.frame().page(), url }] : []
       }),
     async open(url) {
       const page = await context.newPage()
