@@ -2,8 +2,9 @@ import { useMemo, useRef, useState } from 'preact/hooks'
 import type { OpenConversation, Row, SentRow } from '../chat/types.ts'
 import { announce } from '../ui/announcer.tsx'
 import { Icon } from '../ui/icon.tsx'
+import { linesOf } from '../ui/links.ts'
 import { problemOf } from '../ui/problem.ts'
-import { linesOf, Text } from '../ui/text.tsx'
+import { Text } from '../ui/text.tsx'
 import { clock, fullTime } from '../ui/time.ts'
 
 /** Longer texts are folded. */
