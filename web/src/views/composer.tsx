@@ -129,7 +129,7 @@ function BlockedNote({ chat, open }: { chat: Chat; open: OpenConversation }) {
       <button
         type="button"
         class="link"
-        disabled={busy}
+        aria-disabled={busy}
         onClick={() => void run(() => chat.unblock(open.username))}
       >
         Unblock to write

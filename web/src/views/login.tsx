@@ -136,10 +136,10 @@ export function Login({ app }: { app: App }) {
           <Elsewhere onYes={() => void submit('login', true)} onNo={() => setError(undefined)} />
         ) : (
           <div class="login-buttons">
-            <button type="submit" class="primary" disabled={busy}>
+            <button type="submit" class="primary" aria-disabled={busy}>
               {NAMES[mode]}
             </button>
-            <button type="button" disabled={busy} onClick={() => choose(other)}>
+            <button type="button" aria-disabled={busy} onClick={() => choose(other)}>
               {NAMES[other]}
             </button>
           </div>
