@@ -77,6 +77,7 @@ const ONCE: Record<string, string> = {
   'typed-client': 'is about the contract',
   upgrade: 'has both databases itself',
   waiters: 'has no database',
+  'web-chat': 'is about the web page',
   'web-links': 'has no database',
   'web-page': 'is about HTTP',
 }

@@ -162,6 +162,21 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 300_000 }, () 
     await tab.shows('received: One')
   })
 
+  it('leaves the polls to others while it is in the back/forward cache, and comes back from there', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    const polledBy = ({ page }: Tab) => ada.waiting(POLL).some((poll) => poll.page === page)
+    await eventually('the first tab polls', () => polledBy(tab))
+    await tab.page.evaluate(`dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))`)
+    await eventually('the other tab polls', () => polledBy(other))
+    await bob.send(ada.username, 'One')
+    await other.shows('received: One')
+    await tab.page.evaluate(`dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))`)
+    await tab.shows('received: One')
+    await other.page.close()
+    await eventually('the first tab polls', () => polledBy(tab))
+  })
+
   it('notices that the tab that polls has crashed', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const other = await openTab()

@@ -43,6 +43,9 @@ export async function somebody(t: TestContext, browser: Browser, url: string) {
   return { ...person, credentials, username, openTab }
 }
 
+/** Without it, a page draws a frame for each look. */
+const LOOKS = { polling: 50 }
+
 /** One tab with the chat. */
 export class Tab {
   readonly page: Page
@@ -83,11 +86,15 @@ export class Tab {
   }
 
   async is(state: 'logged-in' | 'logged-out') {
-    await this.page.waitForFunction((wanted) => window.app.state.value === wanted, state)
+    await this.page.waitForFunction((wanted) => window.app.state.value === wanted, state, LOOKS)
   }
 
   async isLive() {
-    await this.page.waitForFunction(() => window.app.chat.value?.connection.value.state === 'live')
+    await this.page.waitForFunction(
+      () => window.app.chat.value?.connection.value.state === 'live',
+      undefined,
+      LOOKS,
+    )
   }
 
   openConversation(username: string) {
@@ -120,6 +127,7 @@ export class Tab {
             ),
           ) === wanted,
         [JSON.stringify(rows)],
+        LOOKS,
       )
       .catch(async (cause) => {
         throw new Error(`It shows ${JSON.stringify(await this.rows())}, not ${JSON.stringify(rows)}.`, {

@@ -1,5 +1,5 @@
 import { changeConversation, ensureConversation } from './messages.ts'
-import type { Storage } from './storage.ts'
+import { ignoreClosed, type Storage } from './storage.ts'
 
 const KEEP_AFTER_MS = 500
 
@@ -41,7 +41,6 @@ export class Draft {
         await changeConversation(transaction, this.#username, { draft })
       })
       .then(this.#onChanged)
-      // Closed meanwhile: the account is logged out, and its drafts are deleted.
-      .catch(() => {})
+      .catch(ignoreClosed)
   }
 }
