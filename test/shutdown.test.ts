@@ -118,7 +118,8 @@ describe('a stop', () => {
   })
 
   it('reaches the server through `npm start`', async (t) => {
-    const server = await spawnServer(t, {}, undefined, ['npm', '--silent', 'start'])
+    // Without the script before it, which might build again what other tests run.
+    const server = await spawnServer(t, {}, undefined, ['npm', '--silent', '--ignore-scripts', 'start'])
     const pid = Number((await server.logged('ready'))['pid'])
     const isAlive = () => spawnSync('kill', ['-0', String(pid)]).status === 0
     atTheEnd(t, () => spawnSync('kill', ['-9', String(pid)]))
