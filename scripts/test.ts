@@ -78,6 +78,7 @@ const ONCE: Record<string, string> = {
   upgrade: 'has both databases itself',
   waiters: 'has no database',
   'web-chat': 'is about the web page',
+  'web-links': 'has no database',
   'web-page': 'is about HTTP',
 }
 

@@ -1,16 +1,16 @@
+import { effect } from '@preact/signals'
 import { render } from 'preact'
-import { registerWorker } from './worker.ts'
+import { createApp } from './chat/app.ts'
+import { watchForUpdates } from './ui/update.ts'
+import { Page } from './views/page.tsx'
 
-/** Stands in for the page while that is being written. */
-const Page = () => (
-  <main>
-    <h1>Restante</h1>
-    <p>
-      The chat page is not here yet. <a href="docs/">The API reference</a> is.
-    </p>
-  </main>
-)
+const app = createApp()
+
+effect(() => {
+  const unread = app.chat.value?.unread.value ?? 0
+  document.title = unread > 0 ? `(${unread}) Restante` : 'Restante'
+})
 
 const root = document.getElementById('app')
-if (root) render(<Page />, root)
-void registerWorker()
+if (root) render(<Page app={app} />, root)
+void watchForUpdates()

@@ -49,7 +49,7 @@ export interface Chat {
   readonly gap: ReadonlySignal<{ from: number; to: number; reason: string } | undefined>
   /** A sentence when this browser cannot keep messages (private mode, no space, a dead IndexedDB). */
   readonly storageTrouble: ReadonlySignal<string | undefined>
-  /** For everything about the account that keeps nothing here: sessions, application tokens, password, name. */
+  /** For what is kept at the server only: sessions, application tokens, password, presence. */
   readonly session: Session
 
   dismissGap(): void

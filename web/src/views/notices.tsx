@@ -1,0 +1,97 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Chat, Connection } from '../chat/types.ts'
+import { announce } from '../ui/announcer.tsx'
+import { acceptUpdate, updateIsReady } from '../ui/update.ts'
+
+/** What concerns the whole page, above it. */
+export function Notices({ chat }: { chat: Chat }) {
+  const trouble = chat.storageTrouble.value
+  return (
+    <div class="notices">
+      <ConnectionBar chat={chat} />
+      <GapBar chat={chat} />
+      {trouble && <Notice text={trouble} />}
+      <UpdateBar />
+    </div>
+  )
+}
+
+/** A sentence, read out when it appears, and what can be done about it. */
+function Notice({ text, children }: { text: string; children?: ComponentChildren }) {
+  useEffect(() => announce(text), [text])
+  return (
+    <div class="notice">
+      <span>{text}</span>
+      {children}
+    </div>
+  )
+}
+
+/** Quiet: only while there is no connection. A screen reader hears of it once, and not each second. */
+function ConnectionBar({ chat }: { chat: Chat }) {
+  const connection = chat.connection.value
+  const { state } = connection
+  const isDown = useRef(false)
+  const isBusy = useRef(false)
+  if (state !== 'connecting') isDown.current = state === 'waiting'
+  if (connection.state === 'waiting') isBusy.current = connection.problem.status > 0
+  const wasDown = useRef(false)
+  useEffect(() => {
+    if (wasDown.current && !isDown.current) announce('Connected again.')
+    wasDown.current = isDown.current
+  })
+  if (!isDown.current) return null
+  return (
+    <Notice text={isBusy.current ? 'The server is busy.' : 'No connection.'}>
+      {connection.state === 'waiting' ? (
+        <Countdown connection={connection} />
+      ) : (
+        <span aria-hidden="true">Trying…</span>
+      )}
+      <button type="button" class="link" aria-disabled={state === 'connecting'} onClick={() => chat.tryNow()}>
+        Try now
+      </button>
+    </Notice>
+  )
+}
+
+function Countdown({ connection }: { connection: Extract<Connection, { state: 'waiting' }> }) {
+  const [nowMs, setNowMs] = useState(Date.now)
+  useEffect(() => {
+    const timer = setInterval(() => setNowMs(Date.now()), 1_000)
+    return () => clearInterval(timer)
+  }, [])
+  const seconds = Math.ceil((connection.retryAtMs - nowMs) / 1_000)
+  return <span aria-hidden="true">{seconds > 0 ? `Trying again in ${seconds} s` : 'Trying…'}</span>
+}
+
+function GapBar({ chat }: { chat: Chat }) {
+  const gap = chat.gap.value
+  if (!gap) return null
+  const count = gap.to - gap.from + 1
+  const missing = count === 1 ? 'A message is missing' : `${count} messages are missing`
+  return (
+    <Notice text={`${missing}: ${REASONS[gap.reason] ?? 'the server has them no longer.'}`}>
+      <button type="button" class="link" onClick={() => chat.dismissGap()}>
+        Dismiss
+      </button>
+    </Notice>
+  )
+}
+
+const REASONS: Record<string, string> = {
+  purged: 'they were received elsewhere, or too old for the server to keep.',
+  restored: 'the server was restored from a backup.',
+}
+
+export function UpdateBar() {
+  if (!updateIsReady.value) return null
+  return (
+    <Notice text="A new version is ready.">
+      <button type="button" class="link" onClick={acceptUpdate}>
+        Reload
+      </button>
+    </Notice>
+  )
+}

@@ -1,0 +1,63 @@
+import { useEffect } from 'preact/hooks'
+import type { App, Chat } from '../chat/types.ts'
+import { Announcer } from '../ui/announcer.tsx'
+import { Logo } from '../ui/icon.tsx'
+import { replaceRoute, route } from '../ui/route.ts'
+import { Account } from './account.tsx'
+import { Conversation } from './conversation.tsx'
+import { Conversations } from './conversations.tsx'
+import { Login } from './login.tsx'
+import { Notices, UpdateBar } from './notices.tsx'
+
+export function Page({ app }: { app: App }) {
+  const chat = app.chat.value
+  return (
+    <>
+      {app.state.value === 'starting' && <main class="starting" aria-busy="true" aria-label="Restante" />}
+      {app.state.value === 'logged-out' && (
+        <>
+          <UpdateBar />
+          <Login app={app} />
+        </>
+      )}
+      {app.state.value === 'logged-in' && chat && <LoggedIn key={chat.username} app={app} chat={chat} />}
+      <Announcer />
+    </>
+  )
+}
+
+/** Two panes, of which a phone shows one: see layout.css. */
+function LoggedIn({ app, chat }: { app: App; chat: Chat }) {
+  const { view } = route.value
+  // After a farewell the same user comes back to the same view. After a logout it may be another user.
+  useEffect(
+    () => () => {
+      if (!app.farewell.peek()) replaceRoute('#/')
+    },
+    [app],
+  )
+  return (
+    <main class={`chat show-${view}`}>
+      <Notices chat={chat} />
+      <Conversations chat={chat} />
+      <Pane chat={chat} />
+    </main>
+  )
+}
+
+function Pane({ chat }: { chat: Chat }) {
+  const shown = route.value
+  switch (shown.view) {
+    case 'account':
+      return <Account chat={chat} />
+    case 'conversation':
+      return <Conversation chat={chat} username={shown.username} />
+    case 'list':
+      return (
+        <div class="pane nothing">
+          <Logo />
+          <p>Choose a conversation, or start a new one.</p>
+        </div>
+      )
+  }
+}
