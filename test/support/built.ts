@@ -16,7 +16,7 @@ export const { checkpointsBeside, writeBack } = (await load(
 export const { openStatements } = (await load(
   'database/sqlite/connection.js',
 )) as typeof import('../../src/database/sqlite/connection.ts')
-export const { readConfig, ConfigurationError, databaseFile, isPostgres } = (await load(
+export const { readConfig, ConfigurationError, isPostgres } = (await load(
   'config.js',
 )) as typeof import('../../src/config.ts')
 export const { DatabaseInUse, DatabaseUnusable } = (await load(

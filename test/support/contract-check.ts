@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { contractWith } from './built.ts'
+import type { ReceivedHeaders } from './http.ts'
 
 /** A response as a test sees it. */
 export interface Answer {
   status: number
-  headers: Headers
+  headers: ReceivedHeaders
   /** Parsed where it is JSON, else the text. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the contract check has seen it
   body: any
@@ -112,15 +113,16 @@ function assertRefusedByHttp(where: string, operation: Part | undefined, answer:
   assert.ok(answer.headers.get('x-request-id'), `${where} has no X-Request-Id`)
 }
 
-const pathsOf = () => document['paths'] as Record<string, Record<string, Part>>
+const patterns = Object.entries(document['paths'] as Record<string, Record<string, Part>>).map(
+  ([path, operations]) => ({
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    operations,
+  }),
+)
 
 function operationOf(method: string, path: string): Part | undefined {
   const [pathname = ''] = path.split('?')
-  const paths = Object.entries(pathsOf())
-  const found = paths.find(([pattern]) =>
-    new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
-  )
-  return found?.[1][method.toLowerCase()]
+  return patterns.find(({ pattern }) => pattern.test(pathname))?.operations[method.toLowerCase()]
 }
 
 /** Follows a reference; the second value is where it leads. */
