@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Between two looks, at first; then a tenth of what has passed, so that long waits leave the processor alone. */
+/** Between two looks at first, then a tenth of the wait so far: long waits leave the processor alone. */
 const PAUSE_MS = 10
 const PAUSE_SHARE = 0.1
 const PAUSE_MS_MAX = 100
