@@ -37,7 +37,7 @@ async function compile(source: string) {
   const { code } = await transform(await readFile(source, 'utf8'), {
     loader: 'ts',
     target: 'node20',
-    // A failure tells the file and the line of the source: tests run with --enable-source-maps.
+    // A failure tells the file and the line of the source: scripts/source-maps.mjs.
     sourcefile: url,
     sourcemap: 'inline',
     sourcesContent: false,

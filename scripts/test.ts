@@ -157,7 +157,8 @@ async function run(
     ...['--test-reporter', './scripts/test-report.mjs', '--test-reporter-destination', report],
   ]
   const args = [
-    '--enable-source-maps',
+    '--import',
+    './scripts/source-maps.mjs',
     '--test',
     `--test-concurrency=${FILES_AT_ONCE[database]}`,
     ...reporters,
