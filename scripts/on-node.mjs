@@ -13,7 +13,7 @@ import { basename, delimiter, join } from 'node:path'
 const VERSIONS = { 22: '22.23.3', 24: '24.9.0', 26: '26.12.1' }
 
 /** What is not copied: what is built for this Node or made anew, and what is not part of the checkout. */
-const LEFT_OUT = ['node_modules', 'dist', 'generated', 'data', '.git', '.env']
+const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
 const [wanted, ...command] = process.argv.slice(2)
 const version = VERSIONS[wanted]

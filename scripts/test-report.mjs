@@ -13,7 +13,7 @@ export default async function* testReport(events) {
     // A file is a test that has its name.
     if (type === 'test:complete' && data.name === data.file)
       yield line({
-        file: relative('.', data.file),
+        file: relative('build', data.file).replace('.mjs', '.ts'),
         seconds: Number((data.details.duration_ms / 1_000).toFixed(1)),
       })
     if (type !== 'test:fail') continue

@@ -15,6 +15,7 @@ import { migrate } from '../src/database/migrate.ts'
 import { MigrationAdapter } from '../src/database/postgres/migration-adapter.ts'
 import { SqliteAdapter } from '../src/database/sqlite/adapter.ts'
 import { type Cluster, startCluster } from '../test/support/postgres.ts'
+import { compiledOf, compileTests } from './compile-tests.ts'
 
 /**
  * More in all than there are cores, because a test waits much of its time. Fewer files run on PostgreSQL, so
@@ -91,6 +92,7 @@ const files = filesOf(wanted, given)
 const reasonOf = (file: string) => ONCE[file.replace(/^.*\/|\.test\.ts$/g, '')]
 const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 
+await compileTests()
 const cluster = await startCluster()
 const env = { TEST_CLUSTER: cluster.url, TEST_CLUSTER_FILES: await copyFiles(cluster) }
 
@@ -163,11 +165,11 @@ async function run(
   ]
   const args = [
     '--import',
-    './scripts/tsx-in-main.mjs',
+    './scripts/source-maps.mjs',
     '--test',
     `--test-concurrency=${FILES_AT_ONCE[database]}`,
     ...reporters,
-    ...testFiles,
+    ...testFiles.map(compiledOf),
   ]
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...variables },

@@ -11,7 +11,7 @@ import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
 import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
-import { readContract } from './contract/document.ts'
+import { type Contract, readContract } from './contract/document.ts'
 import type { Database } from './database/database.ts'
 import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
@@ -50,6 +50,8 @@ export interface Surroundings {
   passwordCost?: PasswordCost
   /** For tests, which cannot wait for the time limits of production. */
   connectionLimits?: Partial<ConnectionLimits>
+  /** For tests, which start many servers with one configuration: to read it takes a third of a start. */
+  contractRead?: Contract
 }
 
 /**
@@ -60,14 +62,14 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits }: Surroundings,
+  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead }: Surroundings,
 ): Promise<FastifyInstance> {
   const app = createApp(config, logTo, connectionLimits)
   for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
-    prepareHttp(app, config),
+    prepareHttp(app, config, contractRead),
   ])
   const secrets = await readOrClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
@@ -156,8 +158,7 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
 }
 
 /** What answers every request before and after the operations. */
-async function prepareHttp(app: FastifyInstance, config: Config) {
-  const contract = readContract(config)
+async function prepareHttp(app: FastifyInstance, config: Config, contract = readContract(config)) {
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
   const hasWeb = config.web === 'on'

@@ -4,8 +4,8 @@ import { beforeEach, describe, it } from 'node:test'
 import { AccountLimits } from '../src/limits/account-limits.ts'
 import { type Address, readAddress } from '../src/limits/address.ts'
 import { Problem } from '../src/problems.ts'
-import { range } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
+import { range } from './support/range.ts'
 
 /** As src/limits/account-limits.ts has it. */
 const OF_PAIR = { burst: 10, everySeconds: 300 }

@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { backUp } from '../src/database/sqlite/backup.ts'
 import { openStatements } from '../src/database/sqlite/connection.ts'
 import { moveOn } from '../src/database/sqlite/restores.ts'
@@ -41,6 +42,8 @@ describe('npm run backup', () => {
         const text = `${sender} ${number}`
         assert.equal((await bob.send(ada, text)).status, 201)
         answered.push(text)
+        // The program that copies has the processor too.
+        await pause(5)
       }
     })
     const copy = join(scratchFolder(t), 'copy.db')

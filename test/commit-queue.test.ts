@@ -9,8 +9,8 @@ import {
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
 import type { Committed } from '../src/inbox/going.ts'
-import { range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
+import { range } from './support/range.ts'
 
 /** Half a second, and what a busy machine adds. */
 const LAZY_MS_MAX = 5_000

@@ -19,6 +19,7 @@ import { readContract } from '../src/contract/document.ts'
 import { ConfigurationError, readConfig } from './support/built.ts'
 import { Client, Person } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
+import type { ReceivedHeaders } from './support/http.ts'
 import { sendRaw } from './support/raw-http.ts'
 import { type Env, spawnServer, startServer } from './support/servers.ts'
 
@@ -758,7 +759,8 @@ test('pages of other origins', async (t) => {
         'access-control-request-headers': 'authorization,content-type,idempotency-key',
       },
     })
-  const listIn = (headers: Headers, name: string) => headers.get(`access-control-${name}`)?.split(/, ?/) ?? []
+  const listIn = (headers: ReceivedHeaders, name: string) =>
+    headers.get(`access-control-${name}`)?.split(/, ?/) ?? []
 
   await t.test('may not use the API by default', async (t) => {
     const { url } = await startServer(t)

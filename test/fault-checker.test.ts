@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { judge } from './faults/checker.ts'
 import type { Asked, Disturbance, Exchange, History, StoredInbox, Told } from './faults/history.ts'
-import { range } from './support/client.ts'
+import { range } from './support/range.ts'
 
 const SECOND = 1_000
 

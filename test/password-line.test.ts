@@ -8,7 +8,7 @@ import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
 import { Passwords } from '../src/accounts/passwords.ts'
 import { readAddress } from '../src/limits/address.ts'
 import type { Problem } from '../src/problems.ts'
-import { range } from './support/client.ts'
+import { range } from './support/range.ts'
 
 /** As src/accounts/password-line.ts has it. */
 const LINE_MAX = 128

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { adaAndBob, newName, seqsOf } from './support/client.ts'
-import { AT_ONCE_MS, eventually } from './support/eventually.ts'
+import { AT_ONCE_MS, eventually, throughout } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer, startServer } from './support/servers.ts'
 
@@ -64,8 +64,7 @@ describe('being online', () => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     await ada.poll({ wait: 0 })
 
-    for (const untilMs = Date.now() + 1_500; Date.now() < untilMs; )
-      assert.equal((await bob.user(ada)).body.online, false)
+    await throughout(1_500, async () => assert.equal((await bob.user(ada)).body.online, false))
   })
 
   it('goes on past the grace time while a poll waits', async (t) => {
@@ -73,8 +72,7 @@ describe('being online', () => {
     const poll = await park(t, ada, 'wait=2')
 
     // What is swept is swept every second.
-    const untilMs = Date.now() + 1_500
-    while (Date.now() < untilMs) assert.equal((await bob.user(ada)).body.online, true)
+    await throughout(1_500, async () => assert.equal((await bob.user(ada)).body.online, true))
     assert.equal((await poll.answer()).status, 200)
     await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
   })
@@ -171,7 +169,7 @@ describe('being online', () => {
     await newer.poll({ wait: 0 })
     await look()
     await newer.logout()
-    for (const untilMs = Date.now() + 1_500; Date.now() < untilMs; ) await look()
+    await throughout(1_500, look)
   })
 
   describe('with polls that are away', () => {

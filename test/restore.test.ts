@@ -1,6 +1,7 @@
 /** After a restore no number comes again, and no client misses in silence what was lost. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { backUp, copyWithoutMark, type Restore, runProgram } from './support/backups.ts'
 import { isPostgres } from './support/built.ts'
 import { Client, type Message, type Person, range, seqsOf } from './support/client.ts'
@@ -319,7 +320,7 @@ describe('npm run restored', () => {
     let sending = true
     const sender = (async () => {
       const answers: number[] = []
-      while (sending) answers.push((await bob.send('bob', 'to myself')).status)
+      for (; sending; await pause(5)) answers.push((await bob.send('bob', 'to myself')).status)
       return answers
     })()
 

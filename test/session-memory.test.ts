@@ -4,7 +4,7 @@ import { describe, it, test } from 'node:test'
 import { ApplicationTokens } from '../src/accounts/application-tokens.ts'
 import { Sessions } from '../src/accounts/sessions.ts'
 import { Tokens } from '../src/accounts/tokens.ts'
-import { range } from './support/client.ts'
+import { range } from './support/range.ts'
 import { forgedApplicationToken } from './support/tokens.ts'
 
 const REMEMBERED_MAX = 100_000

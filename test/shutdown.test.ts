@@ -13,6 +13,7 @@ import { Client, Person, range } from './support/client.ts'
 import { type Answer, assertInContract } from './support/contract-check.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
+import { headersOf } from './support/http.ts'
 import { park } from './support/parked.ts'
 import { parse, rawRequest } from './support/raw-http.ts'
 import { type RunningServer, type ServerProcess, spawnServer, startServer } from './support/servers.ts'
@@ -235,7 +236,7 @@ async function beginSend(t: TestContext, person: Person, body: string): Promise<
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     const answer = {
       status: response.statusCode ?? 0,
-      headers: new Headers(response.headers as Record<string, string>),
+      headers: headersOf(response.headers),
       body: JSON.parse(await text(response)),
     }
     assertInContract('POST', '/v1/messages', answer)

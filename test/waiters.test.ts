@@ -3,8 +3,8 @@ import { describe, it, type TestContext } from 'node:test'
 import type { StoredMessage } from '../src/database/database.ts'
 import type { Connection, WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
-import { range } from './support/client.ts'
 import { connection } from './support/connection.ts'
+import { range } from './support/range.ts'
 
 const GRACE_MS = 10_000
 const WAIT_MS = 25_000

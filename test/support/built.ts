@@ -1,7 +1,12 @@
+import type { Contract } from '../../src/contract/document.ts'
+
 /** What is tested is what runs: the server as it was built. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+const { readContract } = (await load(
+  'contract/document.js',
+)) as typeof import('../../src/contract/document.ts')
 export const { Connections } = (await load(
   'http/connections.js',
 )) as typeof import('../../src/http/connections.ts')
@@ -11,9 +16,19 @@ export const { checkpointsBeside, writeBack } = (await load(
 export const { openStatements } = (await load(
   'database/sqlite/connection.js',
 )) as typeof import('../../src/database/sqlite/connection.ts')
-export const { readConfig, ConfigurationError, databaseFile, isPostgres } = (await load(
+export const { readConfig, ConfigurationError, isPostgres } = (await load(
   'config.js',
 )) as typeof import('../../src/config.ts')
 export const { DatabaseInUse, DatabaseUnusable } = (await load(
   'database/database.js',
 )) as typeof import('../../src/database/database.ts')
+
+const contracts = new Map<string, Contract>()
+
+/** The contract as a server states it that has these settings, read once. */
+export function contractWith(env: Record<string, string> = {}): Contract {
+  const key = JSON.stringify(env)
+  const contract = contracts.get(key) ?? readContract(readConfig(env))
+  contracts.set(key, contract)
+  return contract
+}

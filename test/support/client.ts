@@ -2,6 +2,8 @@ import type { components } from '../../src/generated/openapi.d.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
 import { exchange } from './http.ts'
 
+export { range } from './range.ts'
+
 export interface RequestOptions {
   token?: string
   /** Sent as JSON, or as it is when it is text or bytes. */
@@ -198,10 +200,6 @@ export async function adaAndBob(server: { url: string }) {
 export const passwordOf = (username: string) => `the password of ${username}`
 
 export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) => seq)
-
-/** The whole numbers from the first to the last. */
-export const range = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
 /** A message as the contract has it. */
 export type Message = components['schemas']['Message']

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
-import { load } from 'js-yaml'
+import { contractWith } from './built.ts'
+import type { ReceivedHeaders } from './http.ts'
 
 /** A response as a test sees it. */
 export interface Answer {
   status: number
-  headers: Headers
+  headers: ReceivedHeaders
   /** Parsed where it is JSON, else the text. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the contract check has seen it
   body: any
@@ -14,7 +14,7 @@ export interface Answer {
 
 type Part = Record<string, unknown>
 
-const document = load(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as Part
+const document: Part = { ...contractWith().document }
 // Redocly checks the schemas themselves, once and not in every file of tests.
 const TRUSTED = { strict: false, meta: false, validateSchema: false } as const
 /** What the server promises of a text whose schema leaves it open, so that it may change within v1. */
@@ -113,15 +113,16 @@ function assertRefusedByHttp(where: string, operation: Part | undefined, answer:
   assert.ok(answer.headers.get('x-request-id'), `${where} has no X-Request-Id`)
 }
 
-const pathsOf = () => document['paths'] as Record<string, Record<string, Part>>
+const patterns = Object.entries(document['paths'] as Record<string, Record<string, Part>>).map(
+  ([path, operations]) => ({
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    operations,
+  }),
+)
 
 function operationOf(method: string, path: string): Part | undefined {
   const [pathname = ''] = path.split('?')
-  const paths = Object.entries(pathsOf())
-  const found = paths.find(([pattern]) =>
-    new RegExp(`^${pattern.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
-  )
-  return found?.[1][method.toLowerCase()]
+  return patterns.find(({ pattern }) => pattern.test(pathname))?.operations[method.toLowerCase()]
 }
 
 /** Follows a reference; the second value is where it leads. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import pg from 'pg'
-import { databaseFile, isPostgres } from './built.ts'
+import { databaseFile, isPostgres } from '../../src/config.ts'
 import { atTheEnd, type Ending } from './endings.ts'
 
 /** A migrated PostgreSQL database to copy, set by scripts/test.ts; without it the tests run on SQLite. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Between two looks. */
+/** Between two looks at first, then a tenth of the wait so far: long waits leave the processor alone. */
 const PAUSE_MS = 10
+const PAUSE_SHARE = 0.1
+const PAUSE_MS_MAX = 100
 
 /**
  * Far more than an answer takes, on a busy machine too, and far less than polls wait that are not answered at
@@ -20,9 +22,15 @@ export async function eventually(
   look: () => boolean | Promise<boolean>,
   withinMs = 30_000,
 ): Promise<void> {
-  const untilMs = performance.now() + withinMs
+  const startedMs = performance.now()
   while (!(await look())) {
-    assert.ok(performance.now() < untilMs, `Not within ${withinMs} ms: ${what}`)
-    await pause(PAUSE_MS)
+    const waitedMs = performance.now() - startedMs
+    assert.ok(waitedMs < withinMs, `Not within ${withinMs} ms: ${what}`)
+    await pause(Math.min(Math.max(PAUSE_MS, waitedMs * PAUSE_SHARE), PAUSE_MS_MAX))
   }
+}
+
+/** Looks again and again for as long as something must hold. */
+export async function throughout(ms: number, look: () => Promise<unknown>): Promise<void> {
+  for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(PAUSE_MS)) await look()
 }

@@ -1,10 +1,23 @@
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 
 /** A response as it came. */
 export interface HttpResponse {
   status: number
-  headers: Headers
+  headers: ReceivedHeaders
   text: string
+}
+
+/** What tests ask of `Headers`; with those themselves each process would load all of fetch. */
+export interface ReceivedHeaders extends Iterable<[name: string, value: string]> {
+  get: (name: string) => string | null
+}
+
+export function headersOf(received: IncomingHttpHeaders): ReceivedHeaders {
+  const values = new Map(Object.entries(received).map(([name, value]) => [name, String(value)]))
+  return {
+    get: (name) => values.get(name.toLowerCase()) ?? null,
+    [Symbol.iterator]: () => values.entries(),
+  }
 }
 
 /** Codes of a connection that broke, was refused or given up. Those of mistakes begin with ERR_. */
@@ -38,7 +51,7 @@ export function exchange(
       response.on('end', () =>
         resolve({
           status: response.statusCode ?? 0,
-          headers: new Headers(response.headers as Record<string, string>),
+          headers: headersOf(response.headers),
           text: Buffer.concat(chunks).toString(),
         }),
       )

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import type { Person } from './client.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
 import { eventually } from './eventually.ts'
+import { headersOf } from './http.ts'
 
 /** A poll that waits on the server, over a connection of its own, which the test may break. */
 export interface ParkedPoll {
@@ -60,7 +61,7 @@ export async function park(
 
 async function readAnswer(path: string, answered: Promise<IncomingMessage>): Promise<Answer> {
   const response = await answered
-  const headers = new Headers(response.headers as Record<string, string>)
+  const headers = headersOf(response.headers)
   const answer = { status: response.statusCode ?? 0, headers, body: JSON.parse(await text(response)) }
   assertInContract('GET', path, answer)
   return answer

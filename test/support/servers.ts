@@ -7,6 +7,7 @@ import type { ConnectionLimits } from '../../src/http/connections.ts'
 import { PASSWORD_COST } from './accounts.ts'
 import {
   ConfigurationError,
+  contractWith,
   createServer,
   DatabaseInUse,
   DatabaseUnusable,
@@ -77,6 +78,7 @@ export async function startServer(
     },
     passwordCost: PASSWORD_COST,
     connectionLimits,
+    contractRead: contractWith(env),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()

@@ -1,6 +1,6 @@
 import SqliteFile from 'better-sqlite3'
 import pg from 'pg'
-import { isPostgres } from './built.ts'
+import { isPostgres } from '../../src/config.ts'
 import { fileOf } from './databases.ts'
 
 export type Row = Record<string, unknown>
