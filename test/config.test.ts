@@ -48,6 +48,12 @@ const VARIABLES: Record<string, Variable> = {
     bad: ['restante.db', 'file:', 'mysql://host/name', 'sqlite:x.db', 'file:x.db?mode=memory'],
     secret: true,
   },
+  REGISTRATION: {
+    key: 'registration',
+    initial: 'open',
+    good: { open: 'open', invite: 'invite', closed: 'closed' },
+    bad: ['on', 'OPEN', 'invites', 'false'],
+  },
   TOKEN_TTL: {
     key: 'tokenTtlMs',
     initial: 7 * DAY,

@@ -1,7 +1,13 @@
 /** What is tested is what runs: the server as it was built. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
-export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { createServer, openDatabase } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { Administration } = (await load(
+  'accounts/administration.js',
+)) as typeof import('../../src/accounts/administration.ts')
+export const { Passwords } = (await load(
+  'accounts/passwords.js',
+)) as typeof import('../../src/accounts/passwords.ts')
 export const { Connections } = (await load(
   'http/connections.js',
 )) as typeof import('../../src/http/connections.ts')
