@@ -20,6 +20,7 @@ const variables = {
   host,
   port: integer('PORT', 3000, 0, 65_535),
   databaseUrl,
+  registration: choice('REGISTRATION', 'open', ['open', 'invite', 'closed']),
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
   sessionMaxMs: duration('SESSION_MAX', '90d', SECOND_MS),
   sessionPolicy: choice('SESSION_POLICY', 'single', ['single', 'multi']),
@@ -146,18 +147,26 @@ export function secretNames(values: Values): string[] {
 const CHARACTER_BYTES_MAX = 4
 
 /** What the server can do, and is hardly meant: one sentence each. */
-export function doubtsAbout({ inboxBytes, messageLengthMax, sessionMaxMs, tokenTtlMs }: Config): string[] {
+export function doubtsAbout(config: Config): string[] {
+  const { host, inboxBytes, messageLengthMax, registration, sessionMaxMs, tokenTtlMs } = config
   const messageBytesMax = messageLengthMax * CHARACTER_BYTES_MAX
   const smallInbox =
     `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message has (${messageBytesMax}), ` +
     'so an inbox takes such a message only while it is empty.'
+  const anybody =
+    `REGISTRATION: It is open on ${host}, so anybody who reaches this server can make an account. ` +
+    'With "invite" only those can whom you invite.'
   return [
+    ...(registration === 'open' && !isLoopback(host) ? [anybody] : []),
     ...(inboxBytes < messageBytesMax ? [smallInbox] : []),
     ...(sessionMaxMs < tokenTtlMs
       ? ['SESSION_MAX: It is shorter than TOKEN_TTL, so tokens end with their session.']
       : []),
   ]
 }
+
+/** Only this machine reaches it, and what passes on to it. */
+const isLoopback = (host: string) => /^(localhost|127(\.\d+){3}|::1)$/i.test(host)
 
 /** RFC 7518 §3.2: a key for HS256 has at least the 256 bits of the hash. */
 const SECRET_BYTES_MIN = 32

@@ -19,8 +19,11 @@ const statuses = {
   invalid_credentials: 401,
   invalid_token: 401,
   session_ended: 401,
+  account_disabled: 403,
   blocked: 403,
   insufficient_scope: 403,
+  invalid_invite: 403,
+  registration_closed: 403,
   wrong_password: 403,
   not_found: 404,
   recipient_not_found: 404,
@@ -105,10 +108,26 @@ export const userNotFound = (username: string) =>
 export const invalidCredentials = () =>
   new Problem('invalid_credentials', 'The name or the password is wrong.')
 
+const DISABLED = 'This account is disabled. Ask the operator of this server.'
+
+/** Said only behind the right password. */
+export const accountDisabled = () => new Problem('account_disabled', DISABLED)
+
+export const registrationClosed = () =>
+  new Problem('registration_closed', 'This server takes no new accounts.')
+
+/** Said of an invite that is missing, unknown, expired, used up or revoked. */
+export const invalidInvite = () =>
+  new Problem('invalid_invite', 'Registration here takes an invite that is valid. Ask for a new one.')
+
 export const invalidToken = (detail: string) => new Problem('invalid_token', detail)
 
 /** Said of a good token whose time is over, also while its poll waits. */
 export const tokenExpired = () => invalidToken('The token has expired. Log in again.')
 
+/** Whether a session has ended; `disabled` when that was with its account. */
+export type SessionEnd = boolean | 'disabled'
+
 /** Said wherever a session turns out to be over. */
-export const sessionEnded = () => new Problem('session_ended', 'This session has ended. Log in again.')
+export const sessionEnded = (end: SessionEnd = true) =>
+  new Problem('session_ended', end === 'disabled' ? DISABLED : 'This session has ended. Log in again.')

@@ -1,17 +1,21 @@
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
+import { Administration } from './accounts/administration.ts'
 import { ApplicationTokens } from './accounts/application-tokens.ts'
 import { Blocks } from './accounts/blocks.ts'
+import { Invites } from './accounts/invites.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
 import { OwnSessions } from './accounts/own-sessions.ts'
 import { type PasswordCost, Passwords } from './accounts/passwords.ts'
+import { Registrations } from './accounts/registrations.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
 import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { type Contract, readContract } from './contract/document.ts'
+import { bodyCheck } from './contract/validation.ts'
 import type { Database } from './database/database.ts'
 import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
@@ -37,6 +41,13 @@ import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
 import { readSecrets, secretFile } from './secrets.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What the operator's commands do, on this running server. */
+    operator: { administration: Administration; invites: Invites }
+  }
+}
 
 /** What the server gets from the process that it runs in. */
 export interface Surroundings {
@@ -91,7 +102,18 @@ export async function createServer(
   const nodes = lease && new Nodes(shared, waiters, sessions, applicationTokens, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
   const inbox = new Inbox(database, waiters, history, config, budget, nodes)
-  const accounts = new Accounts(database, new Passwords(passwordCost), sessions, applicationTokens, clock)
+  const passwords = new Passwords(passwordCost)
+  const accounts = new Accounts(database, passwords, sessions, applicationTokens, clock)
+  const invites = new Invites(database, clock)
+  const registrations = new Registrations(accounts, invites, accountLimits, config)
+  const administration = new Administration(database, passwords, bodyCheck(contract, 'register'), clock, {
+    sessions,
+    applicationTokens,
+    lastSeenAtMs: (username) => inbox.lastSeenAtMs(username),
+    isOnline: (username) => presence.isOnline(username),
+    countPresent: () => presence.countPresent(),
+  })
+  app.decorate('operator', { administration, invites })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
@@ -103,6 +125,7 @@ export async function createServer(
 
   const parts = {
     accounts,
+    registrations,
     knownAddresses,
     blocks,
     disk,
@@ -135,8 +158,13 @@ export async function createServer(
   return app
 }
 
-/** One node alone has its SQLite file; several share a PostgreSQL database. */
-async function openDatabase(
+/**
+ * Opens the database: one node alone has its SQLite file; several share a PostgreSQL database.
+ *
+ * @param onLoss called when it is lost for good
+ * @throws DatabaseInUse, DatabaseUnusable
+ */
+export async function openDatabase(
   config: Config,
   log: DatabaseLog,
   onLoss: (error: Error) => void,

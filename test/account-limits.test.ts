@@ -14,6 +14,8 @@ const FROM_ADDRESS = { burst: 60, everySeconds: 2, debtSeconds: 60 }
 const RIGHT_OF_ACCOUNT = { burst: 100, everySeconds: 10 }
 const RIGHT_FROM_ADDRESS = 5_000
 const REGISTRATIONS = { burst: 20, everySeconds: 360 }
+const TAKEN_NAMES = { burst: 100, everySeconds: 60 }
+const INVALID_INVITES = { burst: 100 }
 const NETWORK_FACTOR = 10
 /** As src/limits/token-buckets.ts has it. */
 const UNDER_WAY_SECONDS = 2
@@ -284,6 +286,40 @@ describe('registrations from one address', () => {
       outcomes.filter((outcome) => outcome === 'tried').length,
       REGISTRATIONS.burst * NETWORK_FACTOR,
     )
+  })
+
+  it('with a valid invite count only when the name is taken, and in an allowance of their own', async (t) => {
+    stillClock(t)
+    const limits = new AccountLimits(true)
+    const invited = (make: () => Promise<unknown>) => outcomeOf(limits.registerInvited(at(ADDRESS), make))
+    const taken = () => Promise.reject(new Problem('username_taken', 'No.'))
+    for (const _ of range(1, REGISTRATIONS.burst)) await register(limits, ADDRESS)
+
+    for (const _ of range(1, 1_000)) assert.equal(await invited(async () => {}), 'tried')
+    for (const _ of range(1, TAKEN_NAMES.burst)) assert.equal(await invited(taken), 'tried')
+    assert.equal(await invited(taken), TAKEN_NAMES.everySeconds)
+  })
+
+  it('with an invite that is not valid are looked up as often as their address may', async (t) => {
+    const clock = stillClock(t)
+    const limits = new AccountLimits(true)
+    let lookUps = 0
+    const look = (valid: boolean, address = ADDRESS) =>
+      outcomeOf(
+        limits.findInvite(at(address), async () => {
+          lookUps += 1
+          return valid
+        }),
+      )
+    for (const _ of range(1, 1_000)) assert.equal(await look(true), 'tried')
+
+    for (const _ of range(1, INVALID_INVITES.burst)) assert.equal(await look(false), 'tried')
+    lookUps = 0
+    assert.equal(await look(true), 1)
+    assert.equal(lookUps, 0)
+    assert.equal(await look(true, '192.0.2.2'), 'tried')
+    clock.tick(1_000)
+    assert.equal(await look(true), 'tried')
   })
 
   it('count only when the account was made, or its name is taken', async (t) => {

@@ -93,6 +93,12 @@ const VARIABLES: Record<string, Variable> = {
     },
     secret: true,
   },
+  REGISTRATION: {
+    key: 'registration',
+    initial: 'open',
+    good: { open: 'open', invite: 'invite', closed: 'closed' },
+    bad: ['on', 'OPEN', 'invites', 'false'],
+  },
   TOKEN_TTL: {
     key: 'tokenTtlMs',
     initial: 7 * DAY,
@@ -673,14 +679,16 @@ test('what is allowed but hardly meant is told at the start, in a sentence each'
     return logs.filter(({ level }) => level >= 40).map(({ msg }) => msg)
   }
 
-  const told = await warnings({ INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' })
+  const doubtful = { HOST: '0.0.0.0', INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' }
+  const told = await warnings(doubtful)
 
   assert.deepEqual(
     told.map((sentence) => sentence.split(':')[0]),
-    ['INBOX_BYTES', 'SESSION_MAX'],
+    ['REGISTRATION', 'INBOX_BYTES', 'SESSION_MAX'],
   )
   for (const sentence of told) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
-  assert.deepEqual(await warnings({ INBOX_BYTES: '65536', TOKEN_TTL: '1d', SESSION_MAX: '1d' }), [])
+  const meant = { HOST: '0.0.0.0', REGISTRATION: 'invite', INBOX_BYTES: '65536', TOKEN_TTL: '1d' }
+  assert.deepEqual(await warnings({ ...meant, SESSION_MAX: '1d' }), [])
 })
 
 test('TOKEN_TTL is how long a token lives', async (t) => {

@@ -6,6 +6,7 @@ import { load } from 'js-yaml'
 import { readContract } from '../src/contract/document.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
 import { replyWithProblems } from '../src/http/problem-replies.ts'
+import { invalidInvite, registrationClosed } from '../src/problems.ts'
 import { Client, passwordOf } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
 import { sendRaw } from './support/raw-http.ts'
@@ -61,6 +62,13 @@ test('each problem that the contract shows as an example is word for word one of
       await alan.logout()
       return body(alan.poll())
     },
+    account_disabled: async () => {
+      await client.register('dora')
+      await server.operator.administration.disable('dora')
+      return body(client.login('dora'))
+    },
+    invalid_invite: () => problemOf(invalidInvite()),
+    registration_closed: () => problemOf(registrationClosed()),
     blocked: async () => {
       await ada.block('bob')
       const problem = await body(bob.send('ada', 'Hello'))

@@ -11,7 +11,7 @@ import { Client, type Message, passwordOf, range, seqsOf } from './support/clien
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
 import { sendWithReceipt } from './support/receipts.ts'
-import { startServer } from './support/servers.ts'
+import { type StartedServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 import { tablesOf } from './support/stored.ts'
@@ -46,14 +46,18 @@ describe('npm run move', () => {
     const { token } = (await ada.createToken(device)).body
     await ada.createToken(expired)
     const { tokens } = (await ada.tokens()).body
+    const [used, unused] = [await invite(old), await invite(old)]
+    await new Client(old).register('fay', undefined, used.code)
+    await old.operator.administration.disable('fay')
+    const invites = await old.operator.invites.list()
     await old.stop()
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(stdout, /account 4, session 3, application_token 2, known_address 3, block 1, message 254, /)
-    assert.match(stdout, /, restored_range 0, idempotency_key 1, expired_message 0\.\n$/)
+    assert.match(stdout, /account 5, session 3, application_token 2, known_address 3, block 1, message 254, /)
+    assert.match(stdout, /, restored_range 0, idempotency_key 1, expired_message 0, invite 2\.\n$/)
 
-    const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, url)
+    const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi', REGISTRATION: 'invite' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
     assert.deepEqual((await bobThere.user(ada)).body, user)
     assert.deepEqual((await adaThere.blocks()).body.blocks, blocks)
@@ -79,8 +83,14 @@ describe('npm run move', () => {
       notes.map(({ receiptFor }: Message) => receiptFor),
       [[noted], [wanted]],
     )
-    assert.equal((await new Client(node).register('carol')).body.code, 'username_taken')
-    await new Client(node).join('dave')
+    assert.deepEqual(await node.operator.invites.list(), invites)
+    assert.equal((await new Client(node).login('fay')).body.code, 'account_disabled')
+    const register = async (username: string, code: string) =>
+      (await new Client(node).register(username, undefined, code)).body.code
+    assert.equal(await register('carol', used.code), 'invalid_invite')
+    assert.equal(await register('carol', unused.code), 'username_taken')
+    assert.equal(await register('dave', unused.code), undefined)
+    assert.equal(await register('dora', (await invite(node)).code), undefined)
   })
 
   it('moves inboxes on when the file is a backup', async (t) => {
@@ -148,6 +158,9 @@ describe('npm run move', () => {
     assert.deepEqual(names, [{ username: 'bob' }])
   })
 })
+
+const invite = ({ operator }: StartedServer) =>
+  operator.invites.create({ uses: 1, expiresInMs: undefined, note: 'for a friend' })
 
 const newFile = (t: TestContext) => `file:${join(scratchFolder(t), 'restante.db')}`
 

@@ -185,7 +185,7 @@ describe('the waiters', () => {
     phone.ended = true
     waiters.endSession(phone)
 
-    for (const wait of onPhone) assert.deepEqual(await settled(wait), { kind: 'ended' })
+    for (const wait of onPhone) assert.deepEqual(await settled(wait), { kind: 'ended', ended: true })
     assert.equal(await settled(onLaptop), undefined)
   })
 
@@ -195,7 +195,7 @@ describe('the waiters', () => {
     ada.ended = true
     waiters.endSession(ada)
 
-    assert.deepEqual(await settled(park(ada, 0)), { kind: 'ended' })
+    assert.deepEqual(await settled(park(ada, 0)), { kind: 'ended', ended: true })
   })
 
   it('answer all polls at a shutdown, and every later one, but for what is there', async (t) => {

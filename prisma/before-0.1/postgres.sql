@@ -23,6 +23,8 @@ ALTER INDEX "new_message_pkey" RENAME TO "message_pkey";
 CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 
 ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "account" ADD COLUMN "last_login_at" TIMESTAMP(3);
+ALTER TABLE "account" ADD COLUMN "disabled_at" TIMESTAMP(3);
 ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
 ALTER TABLE "session" ADD COLUMN "label" TEXT;
 ALTER TABLE "session" ADD COLUMN "last_seen_at" TIMESTAMP(3);
@@ -78,6 +80,19 @@ ALTER TABLE "application_token" ADD CONSTRAINT "application_token_account_id_fke
 CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
 
+CREATE TABLE "invite" (
+    "id" SERIAL NOT NULL,
+    "hash" BYTEA NOT NULL,
+    "note" TEXT,
+    "uses" INTEGER NOT NULL,
+    "used" INTEGER NOT NULL DEFAULT 0,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "expires_at" TIMESTAMP(3),
+
+    CONSTRAINT "invite_pkey" PRIMARY KEY ("id")
+);
+CREATE UNIQUE INDEX "invite_hash_key" ON "invite"("hash");
+
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL,
     "is_backup" BOOLEAN NOT NULL,
@@ -110,7 +125,9 @@ CREATE OR REPLACE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql
 DECLARE
   owner_name text;
 BEGIN
-  EXECUTE format('SELECT username FROM %I.account WHERE id = $1', TG_TABLE_SCHEMA)
+  EXECUTE format(
+      'SELECT username || CASE WHEN disabled_at IS NULL THEN '''' ELSE '' disabled'' END FROM %I.account WHERE id = $1',
+      TG_TABLE_SCHEMA)
      INTO owner_name USING OLD.account_id;
   PERFORM pg_notify('restante_' || relnamespace, 'ended ' || OLD.id || ' ' || owner_name)
      FROM pg_class WHERE oid = TG_RELID;
@@ -119,3 +136,20 @@ END
 $$;
 
 CREATE TRIGGER application_token_ended AFTER DELETE ON "application_token" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();
+
+CREATE FUNCTION tell_disabled_account() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  token_id text;
+BEGIN
+  FOR token_id IN
+    EXECUTE format('SELECT id FROM %I.application_token WHERE account_id = $1', TG_TABLE_SCHEMA) USING NEW.id
+  LOOP
+    PERFORM pg_notify('restante_' || relnamespace, 'ended ' || token_id || ' ' || NEW.username)
+       FROM pg_class WHERE oid = TG_RELID;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER account_disabled AFTER UPDATE OF "disabled_at" ON "account" FOR EACH ROW
+  WHEN (NEW.disabled_at IS NOT NULL) EXECUTE FUNCTION tell_disabled_account();

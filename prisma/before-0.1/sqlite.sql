@@ -28,6 +28,8 @@ CREATE UNIQUE INDEX "message_id_key" ON "message"("id");
 ALTER TABLE "account" ADD COLUMN "newest_seq" BIGINT NOT NULL DEFAULT 0;
 UPDATE "account" SET "newest_seq" = "purged_seq";
 ALTER TABLE "account" ADD COLUMN "text_bytes" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "account" ADD COLUMN "last_login_at" DATETIME;
+ALTER TABLE "account" ADD COLUMN "disabled_at" DATETIME;
 ALTER TABLE "account" ADD COLUMN "hides_presence" BOOLEAN NOT NULL DEFAULT false;
 ALTER TABLE "session" ADD COLUMN "label" TEXT;
 ALTER TABLE "session" ADD COLUMN "last_seen_at" DATETIME;
@@ -73,6 +75,17 @@ CREATE TABLE "application_token" (
 );
 CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
+
+CREATE TABLE "invite" (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "hash" BLOB NOT NULL,
+    "note" TEXT,
+    "uses" INTEGER NOT NULL,
+    "used" INTEGER NOT NULL DEFAULT 0,
+    "created_at" DATETIME NOT NULL,
+    "expires_at" DATETIME
+);
+CREATE UNIQUE INDEX "invite_hash_key" ON "invite"("hash");
 
 CREATE TABLE "store" (
     "id" INTEGER NOT NULL PRIMARY KEY,

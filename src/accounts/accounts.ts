@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Account, AccountChanges, Database, InboxCounters } from '../database/database.ts'
-import { invalidCredentials, Problem, sessionEnded } from '../problems.ts'
+import { accountDisabled, invalidCredentials, invalidInvite, Problem, sessionEnded } from '../problems.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
 import type { Caller } from './password-line.ts'
 import type { Passwords } from './passwords.ts'
@@ -44,14 +44,21 @@ export class Accounts {
   }
 
   /**
+   * @param inviteHash of an invite of which the account takes one use
    * @returns when the account was made, in ms since 1970
-   * @throws Problem username_taken
+   * @throws Problem username_taken, invalid_invite
    */
-  async register({ username, password, displayName }: Registration, caller: Caller): Promise<number> {
+  async register(
+    { username, password, displayName }: Registration,
+    caller: Caller,
+    inviteHash?: Uint8Array,
+  ): Promise<number> {
     const passwordHash = await this.#passwords.hash(password, caller)
     const createdAtMs = this.#clock()
-    const created = await this.#database.createAccount({ username, displayName, passwordHash, createdAtMs })
-    if (!created) throw new Problem('username_taken', `The name ${username} is taken.`)
+    const account = { username, displayName, passwordHash, createdAtMs }
+    const outcome = await this.#database.createAccount(account, inviteHash)
+    if (outcome === 'invalid_invite') throw invalidInvite()
+    if (outcome === 'username_taken') throw new Problem('username_taken', `The name ${username} is taken.`)
     return createdAtMs
   }
 
@@ -87,13 +94,21 @@ export class Accounts {
   /**
    * The account whose name and password these are.
    *
-   * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password
+   * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password;
+   * account_disabled behind the right one
    */
   async identify(username: string, password: string, caller: Caller): Promise<Account> {
     const account = await this.#database.findAccount(username)
     const matches = await this.#passwords.matches(password, account?.passwordHash, caller)
     if (!account || !matches) throw invalidCredentials()
+    if (account.disabledAtMs !== undefined) throw accountDisabled()
     return account
+  }
+
+  /** Why there is no login though its password was right: the account has changed since it was identified. */
+  async refusalOf({ username, passwordHash }: Account): Promise<Problem> {
+    const now = await this.#database.findAccount(username)
+    return now?.passwordHash === passwordHash ? accountDisabled() : invalidCredentials()
   }
 
   /**

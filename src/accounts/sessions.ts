@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { Account, Database, KnownAddress, OwnedSession } from '../database/database.ts'
-import { invalidCredentials, invalidToken, Problem, sessionEnded, tokenExpired } from '../problems.ts'
+import { invalidToken, Problem, type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
 import type { Claims, IssuedToken, Tokens } from './tokens.ts'
 
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
@@ -28,7 +28,7 @@ export interface Session {
   acknowledgedSeq: number
   /** How far messages were read from the store for it. */
   handedSeq: number
-  ended: boolean
+  ended: SessionEnd
   /** It had to make room in memory: who shows its token is looked up again. */
   forgotten: boolean
 }
@@ -48,7 +48,7 @@ export interface Lease {
 export interface Presence {
   /** Here, or at another node. */
   isOnline: (username: string) => Promise<boolean>
-  endSession: (session: Pick<Session, 'id' | 'username'>) => void
+  endSession: (session: Pick<Session, 'id' | 'username'>, ended: SessionEnd) => void
 }
 
 export interface SessionRules {
@@ -101,21 +101,21 @@ export class Sessions {
    * @param opened how far the account has acknowledged, the cursor of the messages that the login hands over,
    * and what its owner calls it
    * @param openedFrom the address to remember, if any
+   * @returns undefined when the account has changed since then
    */
   async open(
     account: Account,
     opened: { acknowledgedSeq: number; offeredSeq: number; label: string | undefined },
     openedFrom?: KnownAddress,
-  ): Promise<IssuedToken> {
+  ): Promise<IssuedToken | undefined> {
     const id = randomBytes(16).toString('base64url')
     const createdAtMs = this.#clock()
     const issued = this.#tokens.issue(account.username, id, this.#tokens.endOf(createdAtMs))
     const session = { id, accountId: account.id, createdAtMs, expiresAtMs: issued.expiresAtMs, ...opened }
     const sessionsMax = SESSIONS_MAX[this.#rules.sessionPolicy]
     const ended = await this.#database.openSession(account, session, sessionsMax, openedFrom)
-    if (!ended) throw invalidCredentials()
-    this.forget(account.username, ended)
-    return issued
+    if (ended) this.forget(account.username, ended)
+    return ended && issued
   }
 
   /**
@@ -148,7 +148,7 @@ export class Sessions {
     if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
     const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
     const remembered = (loaded: Session | undefined) => {
-      if (!loaded || loaded.ended) throw sessionEnded()
+      if (!loaded || loaded.ended) throw sessionEnded(loaded?.ended)
       if (loaded.username !== claims.sub) throw invalidToken('The token is not one of this server.')
       const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
       const identity = { session: loaded, tokenExpiresAtMs }
@@ -180,15 +180,15 @@ export class Sessions {
   }
 
   /** Forgets sessions of an account that have been ended in the store. */
-  forget(username: string, ids: string[]): void {
+  forget(username: string, ids: string[], ended: SessionEnd = true): void {
     for (const id of ids) {
       const known = this.#sessions.get(id)
       this.#sessions.delete(id)
       // One that is just being read may have been read before it was ended.
       if (known instanceof Promise) this.#endedWhileRead.add(known)
-      else if (known !== undefined) known.ended = true
+      else if (known !== undefined) known.ended = ended
       // Its polls may wait though its object had to make room.
-      this.#presence.endSession({ id, username })
+      this.#presence.endSession({ id, username }, ended)
     }
   }
 
@@ -199,7 +199,7 @@ export class Sessions {
   }
 
   #alive(identity: Identity): Identity {
-    if (identity.session.ended) throw sessionEnded()
+    if (identity.session.ended) throw sessionEnded(identity.session.ended)
     if (identity.tokenExpiresAtMs <= this.#clock()) throw tokenExpired()
     return identity
   }

@@ -38,6 +38,7 @@ const statedBy = (config: Config): [name: string, value: string][] => [
   ['INBOX_BYTES', size(config.inboxBytes)],
   ['SENDER_LIMIT', count(config.senderLimit)],
   ['DISK_FREE_MIN', size(config.diskFreeMin)],
+  ['REGISTRATION', config.registration],
   ['TOKEN_TTL', duration(config.tokenTtlMs)],
   ['SESSION_MAX', duration(config.sessionMaxMs)],
   ['SESSION_POLICY', config.sessionPolicy],

@@ -1,8 +1,9 @@
 import { Ajv2020, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
-import type { Schema } from './document.ts'
+import type { Contract, Schema } from './document.ts'
 import { type Fault, faultsOf } from './faults.ts'
+import type { OperationId } from './handler.ts'
 
 /** Where the pointers of `errors` begin for what is not in the body. */
 const POINTER_PREFIX: Record<string, string> = {
@@ -42,6 +43,20 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
       validate ??= ajv.compile(schema)
       return validate(input) ? { value: input } : { error: invalid(find(input), httpPart) }
     }
+  }
+}
+
+/**
+ * Checks what does not come over HTTP as the body of an operation.
+ *
+ * @returns a function that throws Problem invalid_request
+ */
+export function bodyCheck({ operations }: Contract, id: OperationId): (input: unknown) => void {
+  const schema = operations.find(({ operationId }) => operationId === id)?.body as Schema
+  const validate = validatorCompiler()({ schema, method: '', url: '', httpPart: 'body' })
+  return (input) => {
+    const { error } = validate(input) as { error?: Problem }
+    if (error) throw error
   }
 }
 

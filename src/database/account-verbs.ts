@@ -7,6 +7,7 @@ import type {
   NewAccount,
   Owner,
   Proven,
+  RegistrationOutcome,
   Session,
 } from './database.ts'
 import { endTokens } from './token-verbs.ts'
@@ -36,26 +37,32 @@ const KNOWN_ADDRESSES_MAX = 20
  */
 export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   return {
-    async createAccount({ createdAtMs, ...account }: NewAccount): Promise<boolean> {
+    async createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome> {
       try {
-        const { floorSeq } = await prisma.store.findUniqueOrThrow({ where: { id: 1 } })
-        const counters = { newestSeq: floorSeq, acknowledgedSeq: floorSeq }
-        const skipped = floorSeq > 0 && { restoredRanges: { create: { fromSeq: 1, toSeq: floorSeq } } }
-        const createdAt = new Date(createdAtMs)
-        await prisma.account.create({ data: { ...account, createdAt, ...counters, ...skipped } })
-        return true
+        if (!inviteHash) {
+          await addAccount(prisma, account)
+          return 'created'
+        }
+        return await prisma.$transaction(async (tx) => {
+          if (!(await takeUse(tx, inviteHash, account.createdAtMs))) return 'invalid_invite'
+          // When the name is taken the use is given back, with all else.
+          await addAccount(tx, account)
+          return 'created'
+        })
       } catch (error) {
         const taken = error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002'
-        if (taken) return false
+        if (taken) return 'username_taken'
         throw error
       }
     },
 
-    changePassword({ id, passwordHash: checked }: Proven, passwordHash: string, keptSessionId: string) {
+    changePassword({ id, passwordHash: checked }: Proven, passwordHash: string, keptSessionId?: string) {
       return prisma.$transaction(async (tx) => {
         const where = { id, passwordHash: checked }
         const { count } = await tx.account.updateMany({ where, data: { passwordHash } })
-        return count === 1 ? endSessions(tx, { accountId: id, id: { not: keptSessionId } }) : undefined
+        if (count === 0) return undefined
+        const others = keptSessionId === undefined ? {} : { id: { not: keptSessionId } }
+        return endSessions(tx, { accountId: id, ...others })
       })
     },
 
@@ -80,8 +87,10 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       openedFrom?: KnownAddress,
     ) {
       return prisma.$transaction(async (tx) => {
-        // Written, though nothing changes: of two logins at two nodes the second waits here for the first.
-        const { count } = await tx.account.updateMany({ where: { id, passwordHash }, data: { passwordHash } })
+        // Of two logins at two nodes the second waits here for the first.
+        const where = { id, passwordHash, disabledAt: null }
+        const data = { lastLoginAt: new Date(createdAtMs) }
+        const { count } = await tx.account.updateMany({ where, data })
         if (count === 0) return undefined
         const others = await tx.session.findMany({
           where: { accountId: session.accountId },
@@ -90,13 +99,8 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
           select: { id: true },
         })
         const ended = await endSessions(tx, { id: { in: others.map(({ id }) => id) } })
-        const data = {
-          ...session,
-          label: label ?? null,
-          createdAt: new Date(createdAtMs),
-          expiresAt: new Date(expiresAtMs),
-        }
-        await tx.session.create({ data })
+        const dates = { createdAt: new Date(createdAtMs), expiresAt: new Date(expiresAtMs) }
+        await tx.session.create({ data: { ...session, label: label ?? null, ...dates } })
         if (openedFrom) await rememberAddress(tx, session.accountId, openedFrom)
         return ended
       })
@@ -149,11 +153,39 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   }
 }
 
+/** @throws PrismaClientKnownRequestError P2002 when the name is taken */
+async function addAccount(
+  prisma: PrismaClient | Prisma.TransactionClient,
+  { createdAtMs, ...account }: NewAccount,
+): Promise<void> {
+  const { floorSeq } = await prisma.store.findUniqueOrThrow({ where: { id: 1 } })
+  const counters = { newestSeq: floorSeq, acknowledgedSeq: floorSeq }
+  const skipped = floorSeq > 0 && { restoredRanges: { create: { fromSeq: 1, toSeq: floorSeq } } }
+  const createdAt = new Date(createdAtMs)
+  await prisma.account.create({ data: { ...account, createdAt, ...counters, ...skipped } })
+}
+
+/** Counts one more use of a valid invite. Of two at once for the last, the second waits, and finds none. */
+async function takeUse(tx: Prisma.TransactionClient, hash: Uint8Array, nowMs: number): Promise<boolean> {
+  const { count } = await tx.invite.updateMany({
+    where: {
+      hash: Uint8Array.from(hash),
+      used: { lt: tx.invite.fields.uses },
+      OR: [{ expiresAt: null }, { expiresAt: { gt: new Date(nowMs) } }],
+    },
+    data: { used: { increment: 1 } },
+  })
+  return count === 1
+}
+
 /**
  * Ends sessions inside a transaction and tells which, so that their tokens can be forgotten and their polls
  * answered.
  */
-async function endSessions(tx: Prisma.TransactionClient, where: Prisma.SessionWhereInput): Promise<string[]> {
+export async function endSessions(
+  tx: Prisma.TransactionClient,
+  where: Prisma.SessionWhereInput,
+): Promise<string[]> {
   const ended = await tx.session.findMany({ where, select: { id: true } })
   await tx.session.deleteMany({ where })
   return ended.map(({ id }) => id)

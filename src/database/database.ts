@@ -1,8 +1,10 @@
+import type { AdministrationStore } from './administration-store.ts'
 import type { Batch, CommitResult, StoredMessage } from './batch.ts'
 import type { OwnAccountStore } from './own-account.ts'
 import type { PurgePortion } from './purge-portion.ts'
 import type { TokenStore } from './token-store.ts'
 
+export type { Invite, ListedAccount, NewInvite } from './administration-store.ts'
 export * from './batch.ts'
 export type {
   AccountChanges,
@@ -18,15 +20,19 @@ export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } 
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
  * when the store cannot do now what it may do later.
  */
-export interface Database extends OwnAccountStore, TokenStore {
-  /** Adds an account; false when the name is taken, by a deleted account too. */
-  createAccount(account: NewAccount): Promise<boolean>
+export interface Database extends AdministrationStore, OwnAccountStore, TokenStore {
+  /**
+   * Adds an account. With the hash of an invite it takes one of its uses, unless the name is taken, by a
+   * deleted account too. Of an invite that is not valid nothing is said about the name.
+   */
+  createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome>
   /** The account of that name, unless it was deleted. */
   findAccount(username: string): Promise<Account | undefined>
   /**
-   * Replaces the password and ends the account's other sessions. Resolves with the ids of those that ended.
+   * Replaces the password and ends the account's sessions but one, if that is given. Resolves with the ids of
+   * those that ended.
    */
-  changePassword(account: Proven, passwordHash: string, keptSessionId: string): Promise<string[] | undefined>
+  changePassword(account: Proven, passwordHash: string, keptSessionId?: string): Promise<string[] | undefined>
   /**
    * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon
    * after. Resolves with the ids that ended, of both.
@@ -35,7 +41,8 @@ export interface Database extends OwnAccountStore, TokenStore {
 
   /**
    * Adds a session and ends the account's oldest until `sessionsMax` are left. Remembers the address that it
-   * was opened from, if any is given. Resolves with the ids that ended.
+   * was opened from, if any is given. Resolves with the ids that ended; undefined also when the account is
+   * disabled.
    */
   openSession(
     account: Proven,
@@ -96,9 +103,13 @@ export interface NewAccount {
   createdAtMs: number
 }
 
+export type RegistrationOutcome = 'created' | 'username_taken' | 'invalid_invite'
+
 export interface Account extends NewAccount {
   id: number
   lastSeenAtMs: number | undefined
+  /** Undefined unless the operator has disabled it. */
+  disabledAtMs: number | undefined
   /** Whether others do not see when it is online. */
   hidesPresence: boolean
 }

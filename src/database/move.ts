@@ -19,6 +19,7 @@ const TABLES = [
   'restored_range',
   'idempotency_key',
   'expired_message',
+  'invite',
 ] as const
 
 /** What PostgreSQL has in a column, and SQLite finds. */

@@ -18,6 +18,8 @@ export interface SharedDatabase extends Database {
   disappear(sessionIds: string[]): Promise<void>
   /** Whether somebody of that name polls another node, or did a moment ago; who polls here is known here. */
   isOnline(username: string): Promise<boolean>
+  /** How many accounts are online at all nodes, this one too. */
+  countOnline(): Promise<number>
   /** What has become of these in the meantime, in order. */
   lookAt(sessions: Parked[]): Promise<Looked[]>
   /** Begins to hear what the other nodes say. Ends with the database. */
@@ -49,8 +51,8 @@ export interface Looked {
 export interface Hearing {
   /** Another node has added to the inbox of that name. */
   onAdded: (username: string, newestSeq: number) => void
-  /** A session was ended, by whomsoever. */
-  onEnded: (session: Parked) => void
+  /** A session was ended, by whomsoever; `disabled` with its account. */
+  onEnded: (session: Parked, disabled?: boolean) => void
   /** A probe of this node came back. */
   onProbe: () => void
   /** It hears again: what was said in the meantime is lost. */

@@ -6,7 +6,7 @@ export interface TokenStore {
   createToken(token: NewApplicationToken): Promise<TokenOutcome>
   /** The application tokens of an account, the oldest first, also those that have expired. */
   listTokens(accountId: number): Promise<ApplicationToken[]>
-  /** The application token with that hash and its owner, unless it was revoked. */
+  /** The application token with that hash and its owner, unless it was revoked or its owner is disabled. */
   findToken(hash: Uint8Array): Promise<OwnedToken | undefined>
   /** Ends an application token of that account, at every node; false when there is none of that id. */
   revokeToken(accountId: number, id: string): Promise<boolean>
@@ -30,7 +30,7 @@ export interface NewApplicationToken extends Omit<ApplicationToken, 'lastUsedAtM
   hash: Uint8Array
 }
 
-/** `account_gone`: it was deleted meanwhile. */
+/** `account_gone`: it was deleted or disabled meanwhile. */
 export type TokenOutcome = 'created' | 'too_many_tokens' | 'account_gone'
 
 export interface OwnedToken extends Owner, Pick<ApplicationToken, 'id' | 'expiresAtMs' | 'lastUsedAtMs'> {}

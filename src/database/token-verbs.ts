@@ -12,7 +12,7 @@ export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
     createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
       return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
         // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
-        const where = { id: accountId, deletedAt: null }
+        const where = { id: accountId, deletedAt: null, disabledAt: null }
         const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
         if (count === 0) return 'account_gone'
         const createdAt = new Date(createdAtMs)

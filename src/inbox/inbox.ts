@@ -110,7 +110,7 @@ export class Inbox {
       if (mustRead && !page) return poll.answerNothing()
       if (page) poll.cursor = page.after
       // Either may have come about while it stood in line.
-      if (poller.ended) throw sessionEnded()
+      if (poller.ended) throw sessionEnded(poller.ended)
       if (poll.tokenExpiresAtMs <= this.#history.now()) throw tokenExpired()
       const hasMore = page !== undefined && page.after < page.newestSeq
       if (!poll.accepted) {

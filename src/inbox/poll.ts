@@ -1,5 +1,5 @@
 import { monotonicMs } from '../clock.ts'
-import { sessionEnded, tokenExpired } from '../problems.ts'
+import { type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
 import { pageOf } from './page.ts'
 import { firstOf, type Reading } from './reading.ts'
 import type { Response } from './response.ts'
@@ -9,7 +9,7 @@ import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
 export interface Reader extends Poller {
   readonly accountId: number
   /** Also said here, when its polls are told so and nobody else has this object any more. */
-  ended: boolean
+  ended: SessionEnd
   /** How far this client has acknowledged; moves forward only. */
   acknowledgedSeq: number
   /** The cursor of the login response, acknowledged by the first request to the inbox made with its token. */
@@ -106,8 +106,8 @@ export class Poll implements Waiting {
       this.answer(firstOf(end.messages, this.cursor, this.limit))
     else if (end.kind === 'messages' || end.kind === 'look') this.#events.onLook(this)
     else if (end.kind === 'ended') {
-      this.poller.ended = true
-      this.finish(sessionEnded())
+      this.poller.ended = end.ended
+      this.finish(sessionEnded(end.ended))
     } else if (end.kind === 'expired') this.finish(tokenExpired())
     else {
       if (end.kind === 'displaced') this.#events.onDisplaced(this)

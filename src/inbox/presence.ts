@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.ts'
+import type { SessionEnd } from '../problems.ts'
 import type { Poller } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
 interface OtherNodes {
   isOnline: (username: string) => Promise<boolean>
+  countOnline: () => Promise<number>
 }
 
 /** Who is online: who polls here, and who polls other nodes of the same store. */
@@ -37,8 +39,14 @@ export class Presence {
     return { online, lastSeenAtMs: lastSeenAtMs || undefined }
   }
 
+  /** Accounts that are online at any node, and polls that wait at this one. */
+  async countPresent(): Promise<{ online: number; parkedPolls: number }> {
+    const here = this.#waiters.countPresent()
+    return { ...here, online: (await this.#others?.countOnline()) ?? here.online }
+  }
+
   /** Answers the polls of a session that was ended; nobody is online through it any more. */
-  endSession(session: Pick<Poller, 'id' | 'username'>): void {
-    this.#waiters.endSession(session)
+  endSession(session: Pick<Poller, 'id' | 'username'>, ended: SessionEnd): void {
+    this.#waiters.endSession(session, ended)
   }
 }

@@ -1,4 +1,5 @@
 import type { StoredMessage } from '../database/database.ts'
+import type { SessionEnd } from '../problems.ts'
 import type { Deadlines } from './deadlines.ts'
 
 /** How a wait ends. */
@@ -12,7 +13,7 @@ export type WaitEnd =
   /** A newer poll of the session took the place. */
   | { kind: 'displaced' }
   /** The session was ended. */
-  | { kind: 'ended' }
+  | { kind: 'ended'; ended: SessionEnd }
   /** The token that it was begun with has expired. */
   | { kind: 'expired' }
   /** The server is shutting down. */
@@ -24,8 +25,8 @@ export type WaitEnd =
 export interface Poller {
   readonly id: string
   readonly username: string
-  /** Logged out, taken over, expelled by a new password, or gone with its account. */
-  readonly ended: boolean
+  /** Logged out, taken over, expelled by a new password, or disabled or gone with its account. */
+  readonly ended: SessionEnd
 }
 
 /** The client's end of the line, which tells when it has gone away. A socket is one. */

@@ -115,7 +115,7 @@ export class Waiters {
   park(waiting: Waiting, waitMs: number): void {
     const { poller, cursor, connection } = waiting
     const mailbox = this.#mailboxes.get(poller.username)
-    if (poller.ended) waiting.wake({ kind: 'ended' })
+    if (poller.ended) waiting.wake({ kind: 'ended', ended: poller.ended })
     else if (mailbox?.newestSeq === undefined || mailbox.newestSeq > cursor) waiting.wake({ kind: 'look' })
     else if (this.#closing) waiting.wake({ kind: 'closing' })
     else if (connection.destroyed) waiting.wake({ kind: 'gone' })
@@ -180,6 +180,12 @@ export class Waiters {
     )
   }
 
+  /** Accounts that are online here, and polls that wait. */
+  countPresent(): { online: number; parkedPolls: number } {
+    const online = [...this.#mailboxes.values()].filter((mailbox) => this.#isOnline(mailbox)).length
+    return { online, parkedPolls: this.parked().length }
+  }
+
   /** Whether a poll of this session is under way that is not away, or ended less than the grace time ago. */
   isPresent({ id, username }: Poller): boolean {
     const mailbox = this.#mailboxes.get(username)
@@ -191,10 +197,10 @@ export class Waiters {
   }
 
   /** Answers the polls of a session that was ended; the account is not online through it any more. */
-  endSession({ id, username }: Pick<Poller, 'id' | 'username'>): void {
+  endSession({ id, username }: Pick<Poller, 'id' | 'username'>, ended: Poller['ended'] = true): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
-    for (const waiter of ofSession(mailbox, id)) waiter.settle({ kind: 'ended' })
+    for (const waiter of ofSession(mailbox, id)) waiter.settle({ kind: 'ended', ended })
     mailbox.pollEnds?.delete(id)
   }
 

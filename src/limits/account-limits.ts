@@ -38,8 +38,17 @@ const REGISTRATIONS_FROM_ADDRESS: Rate = { burst: 20, everyMs: 6 * MINUTE_MS }
  */
 const UNKNOWN_TOKENS_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
 
-/** What a wrong password is answered with. */
-const WRONG: ProblemCode[] = ['invalid_credentials', 'wrong_password']
+/** Invites from one address that are not valid: each is looked up in the store. */
+const INVALID_INVITES_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
+
+/**
+ * Names that were taken, asked for with a valid invite: 100, and then one a minute. Accounts that are made
+ * with one are not counted, so that a class in one network can register.
+ */
+const TAKEN_NAMES_FROM_ADDRESS: Rate = { burst: 100, everyMs: MINUTE_MS }
+
+/** What a wrong password is answered with, and a right one that costs as much and opens nothing. */
+const WRONG: ProblemCode[] = ['invalid_credentials', 'wrong_password', 'account_disabled']
 
 /** A bucket that an attempt counts in, as it turns out. */
 interface Counter {
@@ -64,6 +73,8 @@ export class AccountLimits {
   readonly #guessesOfSession = new TokenBuckets(GUESSES_OF_SESSION)
   readonly #confirmationsOfAccount = new TokenBuckets(CONFIRMATIONS_OF_ACCOUNT)
   readonly #registrationsFromAddress = new AddressBuckets(REGISTRATIONS_FROM_ADDRESS)
+  readonly #invalidInvitesFromAddress = new AddressBuckets(INVALID_INVITES_FROM_ADDRESS)
+  readonly #takenNamesFromAddress = new AddressBuckets(TAKEN_NAMES_FROM_ADDRESS)
   readonly #unknownTokensFromAddress = new AddressBuckets(UNKNOWN_TOKENS_FROM_ADDRESS)
 
   /** @param enabled false to let everything pass */
@@ -76,6 +87,22 @@ export class AccountLimits {
     if (!this.#enabled) return make()
     const counter = ofAddress(this.#registrationsFromAddress, address)
     return attempt([counter], make, (code) => code === undefined || code === 'username_taken')
+  }
+
+  /** Makes an account with an invite that is valid. It counts only when its name is taken. */
+  async registerInvited<T>(address: Address, make: () => Promise<T>): Promise<T> {
+    if (!this.#enabled) return make()
+    const counter = ofAddress(this.#takenNamesFromAddress, address)
+    return attempt([counter], make, (code) => code === 'username_taken')
+  }
+
+  /** Lets an invite be looked up. It counts when it is not valid. */
+  async findInvite(address: Address, find: () => Promise<boolean>): Promise<boolean> {
+    if (!this.#enabled) return find()
+    refuse(this.#invalidInvitesFromAddress.waitMs(address))
+    const valid = await find()
+    if (!valid) this.#invalidInvitesFromAddress.take(address)
+    return valid
   }
 
   /**

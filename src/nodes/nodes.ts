@@ -42,8 +42,8 @@ export class Nodes {
   ) {
     this.#database = database
     // A session or an application token: nothing has the id of another.
-    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>) => {
-      sessions.forget(username, [id])
+    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>, disabled = false) => {
+      sessions.forget(username, [id], disabled ? 'disabled' : true)
       applicationTokens.forget([id])
     }
     const forgetAll = () => {

@@ -3,6 +3,7 @@ import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Blocks } from '../accounts/blocks.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
 import type { OwnSessions } from '../accounts/own-sessions.ts'
+import type { Registrations } from '../accounts/registrations.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
@@ -39,6 +40,7 @@ import { updateMe } from './updateMe.ts'
 
 export interface Parts {
   accounts: Accounts
+  registrations: Registrations
   knownAddresses: KnownAddresses
   blocks: Blocks
   /** Undefined on PostgreSQL, and where it is switched off. */
@@ -56,6 +58,7 @@ export interface Parts {
 /** Which operation gets which part. */
 export const handlers = ({
   accounts,
+  registrations,
   knownAddresses,
   blocks,
   disk,
@@ -70,7 +73,7 @@ export const handlers = ({
 }: Parts): Handlers => {
   const send = sendFrom(inbox, limits, disk)
   return {
-    register: register(accounts, accountLimits),
+    register: register(registrations),
     login: login(accounts, sessions, inbox, knownAddresses, accountLimits),
     renewToken: renewToken(sessions, limits),
     logout: logout(sessions, inbox),

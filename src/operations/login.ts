@@ -42,14 +42,15 @@ export const login =
     // It would end a newer session, and nobody would have this one.
     if (!page || client.destroyed) throw clientGone()
     const opened = { acknowledgedSeq: page.after, offeredSeq: page.cursor, label }
-    const { token, expiresAtMs } = await sessions.open(account, opened, toRemember)
+    const issued = await sessions.open(account, opened, toRemember)
+    if (!issued) throw await accounts.refusalOf(account)
     inbox.see(username)
 
     const { messages, cursor, hasMore, gap } = page
     return {
-      token,
+      token: issued.token,
       tokenType: 'Bearer',
-      expiresAt: timestamp(expiresAtMs),
+      expiresAt: timestamp(issued.expiresAtMs),
       username,
       displayName: account.displayName,
       offlineMessages: JSON.parse(messages.json),

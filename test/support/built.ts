@@ -3,7 +3,15 @@ import type { Contract } from '../../src/contract/document.ts'
 /** What is tested is what runs: the server as it was built. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
-export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { createServer, openDatabase } = (await load(
+  'server.js',
+)) as typeof import('../../src/server.ts')
+export const { Administration } = (await load(
+  'accounts/administration.js',
+)) as typeof import('../../src/accounts/administration.ts')
+export const { Passwords } = (await load(
+  'accounts/passwords.js',
+)) as typeof import('../../src/accounts/passwords.ts')
 const { readContract } = (await load(
   'contract/document.js',
 )) as typeof import('../../src/contract/document.ts')

@@ -57,8 +57,8 @@ export class Client {
     return this.request('POST', path, { ...options, body })
   }
 
-  register(username: string, password = passwordOf(username)) {
-    return this.post('/v1/register', { username, password })
+  register(username: string, password = passwordOf(username), invite?: string) {
+    return this.post('/v1/register', { username, password, invite })
   }
 
   login(username: string, options: { password?: string; takeover?: boolean; label?: string } = {}) {

@@ -35,6 +35,11 @@ export interface RunningServer {
   stop: () => Promise<void>
 }
 
+/** A server in this process. */
+export interface StartedServer extends RunningServer {
+  operator: Awaited<ReturnType<typeof createServer>>['operator']
+}
+
 /** All nodes of a PostgreSQL database have it in common; on SQLite one is made. */
 const JWT_SECRET = 'a secret that all test servers have'
 
@@ -60,7 +65,7 @@ export async function startServer(
   env: Env = {},
   existing?: string,
   connectionLimits: Partial<ConnectionLimits> = {},
-): Promise<RunningServer> {
+): Promise<StartedServer> {
   const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
   const stream = new Writable({
@@ -83,7 +88,7 @@ export async function startServer(
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()
   atTheEnd(t, stop)
-  return { url, database, logs, stop }
+  return { url, database, logs, stop, operator: app.operator }
 }
 
 /**
@@ -106,8 +111,8 @@ export async function mistakeOf(start: Promise<unknown>): Promise<string> {
  * One server for many tests, because to start one takes longer than most of them. Called in the file itself,
  * or in a suite; it starts when a test first asks for it.
  */
-export function shareServer(env: Env = {}): () => Promise<RunningServer> {
-  let server: Promise<RunningServer> | undefined
+export function shareServer(env: Env = {}): () => Promise<StartedServer> {
+  let server: Promise<StartedServer> | undefined
   const ending = endOfSuite()
   return () => {
     server ??= startServer(ending, env)

@@ -12,7 +12,7 @@ const RAISE = `SELECT id, pg_notify($1, $2) FROM node WHERE id <> $3 AND alive_u
 
 type Endings = Pick<
   Database,
-  'changePassword' | 'deleteAccount' | 'openSession' | 'endSession' | 'revokeToken'
+  'changePassword' | 'deleteAccount' | 'disableAccount' | 'openSession' | 'endSession' | 'revokeToken'
 >
 
 interface Waiting {
@@ -86,6 +86,7 @@ export function endEverywhere(verbs: Endings, barrier: Barrier): Endings {
   return {
     changePassword: async (...args) => known(await verbs.changePassword(...args)),
     deleteAccount: async (...args) => known(await verbs.deleteAccount(...args)),
+    disableAccount: async (...args) => known(await verbs.disableAccount(...args)),
     openSession: async (...args) => known(await verbs.openSession(...args)),
     endSession: async (id) => {
       await verbs.endSession(id)

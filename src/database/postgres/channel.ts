@@ -3,6 +3,7 @@
  *
  *   new NODE NAME SEQ NAME SEQ …   that node has added messages to the inboxes of these names
  *   ended ID NAME                  that session or application token of that name is over; a trigger sends it
+ *   ended ID NAME disabled         the same, because the account was disabled
  *   probe NODE                     a node finds out whether it hears itself
  *   barrier NODE N                 that node waits until the others have acted upon all of the above
  *   passed NODE N OTHER            the other one has

@@ -13,7 +13,7 @@ export const ALIVE = `interval '${ALIVE_MS} milliseconds'`
  * Whether a node is another one and alive. No node promises to be alive for longer: one that seems to has
  * died before the database's clock was set back.
  */
-const isOther = (nodeId: string) => `
+export const isOther = (nodeId: string) => `
   node.id <> ${nodeId} AND node.alive_until > ${NOW} AND node.alive_until <= ${NOW} + ${ALIVE}`
 
 /** Whether an account polls another node, or did a moment ago. */

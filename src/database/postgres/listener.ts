@@ -125,7 +125,7 @@ export class Listener {
   #hear(client: pg.Client, payload: string) {
     const [what, first = '', second = '', third = ''] = payload.split(' ', 4)
     const own = first === this.#nodeId
-    if (what === 'ended') this.#hearing?.onEnded({ id: first, username: second })
+    if (what === 'ended') this.#hearing?.onEnded({ id: first, username: second }, third === 'disabled')
     // This node knows what it has added itself.
     else if (what === 'new' && !own) this.#hearNew(payload.split(' ').slice(2))
     else if (what === 'probe' && own) this.#hearing?.onProbe()

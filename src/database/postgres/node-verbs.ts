@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { Looked, Parked, SharedDatabase } from '../shared-database.ts'
-import { ALIVE, NOW, onlineElsewhere } from './fragments.ts'
+import { ALIVE, isOther, NOW, onlineElsewhere } from './fragments.ts'
 
 const BEAT = `
 WITH alive AS (
@@ -24,6 +24,12 @@ DELETE FROM presence
 
 const IS_ONLINE = `SELECT ${onlineElsewhere('account.id', '$2')} AS online FROM account WHERE username = $1`
 
+/** No node is left out: ids are never empty. */
+const COUNT_ONLINE = `
+SELECT count(DISTINCT account_id) AS online
+  FROM session JOIN presence ON session_id = session.id JOIN node ON node.id = node_id
+ WHERE ${isOther("''")}`
+
 const LOOK_AT = `
 SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS parked (session_id, username, n)
@@ -35,7 +41,7 @@ SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
 
 type NodeVerbs = Pick<
   SharedDatabase,
-  'clock' | 'beat' | 'leave' | 'appear' | 'disappear' | 'isOnline' | 'lookAt'
+  'clock' | 'beat' | 'leave' | 'appear' | 'disappear' | 'isOnline' | 'countOnline' | 'lookAt'
 >
 
 /** What nodes that share this database ask of it. */
@@ -63,6 +69,10 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeV
     isOnline: async (username) => {
       const { rows } = await pool.query<{ online: boolean }>(IS_ONLINE, [username, nodeId])
       return rows[0]?.online ?? false
+    },
+    countOnline: async () => {
+      const { rows } = await pool.query<{ online: number }>(COUNT_ONLINE)
+      return rows[0]?.online ?? 0
     },
     lookAt: async (sessions: Parked[]): Promise<Looked[]> => {
       const values = [sessions.map(({ id }) => id), sessions.map(({ username }) => username)]

@@ -4,10 +4,12 @@ import type pg from 'pg'
 import type { PrismaClient as SqlitePrismaClient } from '../../generated/prisma/client.ts'
 import { PrismaClient } from '../../generated/prisma-postgres/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
+import { administrationVerbs } from '../administration-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
 import type { DatabaseLog } from '../restores.ts'
 import type { Hearing, SharedDatabase } from '../shared-database.ts'
 import { tokenVerbs } from '../token-verbs.ts'
+import { administrationReads } from './administration-reads.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
 import { commitVerb } from './commit-verb.ts'
 import { openPool } from './connection.ts'
@@ -54,7 +56,7 @@ export async function openPostgres(
   const adapter = new PrismaPg(pool, { schema })
   // Generated from the same models as the one that the verbs are written for.
   const prisma = new PrismaClient({ adapter }) as unknown as SqlitePrismaClient
-  const accounts = { ...accountVerbs(prisma), ...tokenVerbs(prisma) }
+  const accounts = { ...accountVerbs(prisma), ...administrationVerbs(prisma), ...tokenVerbs(prisma) }
   return {
     clock,
     ...guarded(pool, {
@@ -62,6 +64,7 @@ export async function openPostgres(
       ...endEverywhere(accounts, barrier),
       ...commitVerb(pool, nodeId, channel, limits),
       ...readVerbs(pool, nodeId),
+      ...administrationReads(pool),
       ...purgeVerb(pool),
       ...verbs,
     }),

@@ -75,7 +75,7 @@ SELECT sender.username AS "from", recipient.username AS "to", ${msOf('sent_at')}
 const FIND_ACCOUNT = `
 SELECT id, username, display_name AS "displayName", password_hash AS "passwordHash",
        ${msOf('created_at')} AS "createdAtMs", ${msOf('last_seen_at')} AS "lastSeenAtMs",
-       hides_presence AS "hidesPresence"
+       ${msOf('disabled_at')} AS "disabledAtMs", hides_presence AS "hidesPresence"
   FROM account WHERE username = $1 AND deleted_at IS NULL`
 
 const FIND_SESSION = `
@@ -85,7 +85,7 @@ SELECT session.id, account_id AS "accountId", username, ${msOf('session.created_
   FROM session JOIN account ON account.id = account_id WHERE session.id = $1`
 
 const LAST_LOGIN = `
-SELECT max(${msOf('last_login_at')}) AS ms
+SELECT max(${msOf('known_address.last_login_at')}) AS ms
   FROM known_address JOIN account ON account.id = account_id
  WHERE username = $1 AND address = ANY ($2::bytea[])`
 
@@ -98,7 +98,7 @@ SELECT id, name, ${msOf('created_at')} AS "createdAtMs", ${TOKEN_DATES}
 const FIND_TOKEN = `
 SELECT application_token.id, account_id AS "accountId", username, ${TOKEN_DATES}
   FROM application_token JOIN account ON account.id = account_id
- WHERE hash = $1 AND deleted_at IS NULL`
+ WHERE hash = $1 AND deleted_at IS NULL AND disabled_at IS NULL`
 
 const IS_BLOCKED = 'SELECT FROM block WHERE account_id = $1 AND blocked_id = $2'
 

@@ -38,6 +38,10 @@ export async function openSqlite(
     block: write('block'),
     unblock: write('unblock'),
     updateAccount: write('updateAccount'),
+    disableAccount: write('disableAccount'),
+    enableAccount: write('enableAccount'),
+    createInvite: write('createInvite'),
+    revokeInvite: write('revokeInvite'),
     commit: write('commit'),
     purge: write('purge'),
     readInbox: async (...args) => unpack((await reader.call('readInbox', args)) as PackedPage),
@@ -52,6 +56,10 @@ export async function openSqlite(
     listBlocks: read('listBlocks'),
     countInbox: read('countInbox'),
     listSessions: read('listSessions'),
+    listAccounts: read('listAccounts'),
+    findListedAccount: read('findListedAccount'),
+    isInviteValid: read('isInviteValid'),
+    listInvites: read('listInvites'),
     ping: async () => {
       await Promise.all([write('ping')(), read('ping')()])
     },

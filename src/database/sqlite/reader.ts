@@ -16,6 +16,7 @@ import {
 } from '../database.ts'
 import { type Row, withoutNulls } from '../rows.ts'
 import { uuidToBytes } from '../uuid.ts'
+import { administrationReads } from './administration-reads.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ, RECEIPTS } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
@@ -36,9 +37,10 @@ type RowVerbs = Pick<
   | 'ping'
 >
 
-export type ReadVerbs = RowVerbs & {
-  readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
-}
+export type ReadVerbs = RowVerbs &
+  ReturnType<typeof administrationReads> & {
+    readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
+  }
 
 /** What the longest receipt takes in a page. A page ends where such receipts would fill it. */
 const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * RECEIPT_ID_BYTES
@@ -153,19 +155,20 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     `SELECT application_token.id, account_id AS accountId, username, expires_at AS expiresAtMs,
             last_used_at AS lastUsedAtMs
        FROM application_token JOIN account ON account.id = account_id
-      WHERE hash = ? AND deleted_at IS NULL`,
+      WHERE hash = ? AND deleted_at IS NULL AND disabled_at IS NULL`,
   )
   const accountByName = connection.prepare<
     [username: string],
     Row<Omit<Account, 'hidesPresence'>> & { hidesPresence: number }
   >(
     `SELECT id, username, display_name AS displayName, password_hash AS passwordHash,
-            created_at AS createdAtMs, last_seen_at AS lastSeenAtMs, hides_presence AS hidesPresence
+            created_at AS createdAtMs, last_seen_at AS lastSeenAtMs, disabled_at AS disabledAtMs,
+            hides_presence AS hidesPresence
        FROM account WHERE username = ? AND deleted_at IS NULL`,
   )
   const lastLogin = connection
     .prepare<[username: string, address: Uint8Array], number>(
-      `SELECT last_login_at FROM known_address JOIN account ON account.id = account_id
+      `SELECT known_address.last_login_at FROM known_address JOIN account ON account.id = account_id
         WHERE username = ? AND address = ?`,
     )
     .pluck()
@@ -200,6 +203,7 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
   const anyAccount = connection.prepare('SELECT 1 FROM account LIMIT 1')
 
   return {
+    ...administrationReads(connection),
     readInbox: async (accountId, from, size) => readInbox(accountId, from, size),
     newestSeq: async (accountId) => countersOf.get(accountId)?.newest ?? 0,
     findMessage: async (messageId): Promise<MessageRecord | undefined> => {

@@ -1,5 +1,6 @@
 import { PrismaClient } from '../../generated/prisma/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
+import { administrationVerbs } from '../administration-verbs.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { migrate } from '../migrate.ts'
 import { tokenVerbs } from '../token-verbs.ts'
@@ -51,6 +52,7 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
   const verbs: WriteVerbs = {
     ...accounts,
     ...tokenVerbs(prisma),
+    ...administrationVerbs(prisma),
     deleteAccount: (account, deletedAtMs) =>
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
     block: (owner, blocked, createdAtMs) =>

@@ -7,6 +7,8 @@ CREATE TABLE "account" (
     "created_at" TIMESTAMP(3) NOT NULL,
     "deleted_at" TIMESTAMP(3),
     "last_seen_at" TIMESTAMP(3),
+    "last_login_at" TIMESTAMP(3),
+    "disabled_at" TIMESTAMP(3),
     "hides_presence" BOOLEAN NOT NULL DEFAULT false,
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
@@ -51,6 +53,19 @@ CREATE TABLE "application_token" (
     "last_used_at" TIMESTAMP(3),
 
     CONSTRAINT "application_token_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "invite" (
+    "id" SERIAL NOT NULL,
+    "hash" BYTEA NOT NULL,
+    "note" TEXT,
+    "uses" INTEGER NOT NULL,
+    "used" INTEGER NOT NULL DEFAULT 0,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "expires_at" TIMESTAMP(3),
+
+    CONSTRAINT "invite_pkey" PRIMARY KEY ("id")
 );
 
 -- CreateTable
@@ -150,6 +165,9 @@ CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "invite_hash_key" ON "invite"("hash");
+
+-- CreateIndex
 CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");
 
 -- CreateIndex
@@ -197,13 +215,16 @@ CREATE INDEX "message_wants_receipt" ON "message"("recipient_id", "seq") WHERE "
 ALTER TABLE "account" SET (fillfactor = 70);
 ALTER TABLE "session" SET (fillfactor = 70);
 
--- However a session ends, the nodes learn of it when that is committed: "ended SESSION NAME". Every schema has a
+-- However a session ends, the nodes learn of it when that is committed: "ended SESSION NAME", or
+-- "ended SESSION NAME disabled" when the account was disabled. Every schema has a
 -- channel of its own. The trigger finds both by its table, whatever the search path.
 CREATE FUNCTION tell_ended_session() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   owner_name text;
 BEGIN
-  EXECUTE format('SELECT username FROM %I.account WHERE id = $1', TG_TABLE_SCHEMA)
+  EXECUTE format(
+      'SELECT username || CASE WHEN disabled_at IS NULL THEN '''' ELSE '' disabled'' END FROM %I.account WHERE id = $1',
+      TG_TABLE_SCHEMA)
      INTO owner_name USING OLD.account_id;
   PERFORM pg_notify('restante_' || relnamespace, 'ended ' || OLD.id || ' ' || owner_name)
      FROM pg_class WHERE oid = TG_RELID;
@@ -215,5 +236,24 @@ CREATE TRIGGER session_ended AFTER DELETE ON "session" FOR EACH ROW EXECUTE FUNC
 
 -- The same of application tokens, whose ids are as unique: "ended TOKEN NAME".
 CREATE TRIGGER application_token_ended AFTER DELETE ON "application_token" FOR EACH ROW EXECUTE FUNCTION tell_ended_session();
+
+-- Application tokens of a disabled account stay, and are worth nothing until it is enabled again. The nodes that
+-- know them learn of it in the same words.
+CREATE FUNCTION tell_disabled_account() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  token_id text;
+BEGIN
+  FOR token_id IN
+    EXECUTE format('SELECT id FROM %I.application_token WHERE account_id = $1', TG_TABLE_SCHEMA) USING NEW.id
+  LOOP
+    PERFORM pg_notify('restante_' || relnamespace, 'ended ' || token_id || ' ' || NEW.username)
+       FROM pg_class WHERE oid = TG_RELID;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER account_disabled AFTER UPDATE OF "disabled_at" ON "account" FOR EACH ROW
+  WHEN (NEW.disabled_at IS NOT NULL) EXECUTE FUNCTION tell_disabled_account();
 
 INSERT INTO "store" ("id", "is_backup") VALUES (1, false);

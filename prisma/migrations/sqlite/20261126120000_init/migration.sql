@@ -7,6 +7,8 @@ CREATE TABLE "account" (
     "created_at" DATETIME NOT NULL,
     "deleted_at" DATETIME,
     "last_seen_at" DATETIME,
+    "last_login_at" DATETIME,
+    "disabled_at" DATETIME,
     "hides_presence" BOOLEAN NOT NULL DEFAULT false,
     "newest_seq" BIGINT NOT NULL DEFAULT 0,
     "acknowledged_seq" BIGINT NOT NULL DEFAULT 0,
@@ -48,6 +50,17 @@ CREATE TABLE "application_token" (
     "expires_at" DATETIME,
     "last_used_at" DATETIME,
     CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "invite" (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "hash" BLOB NOT NULL,
+    "note" TEXT,
+    "uses" INTEGER NOT NULL,
+    "used" INTEGER NOT NULL DEFAULT 0,
+    "created_at" DATETIME NOT NULL,
+    "expires_at" DATETIME
 );
 
 -- CreateTable
@@ -144,6 +157,9 @@ CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 
 -- CreateIndex
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "invite_hash_key" ON "invite"("hash");
 
 -- CreateIndex
 CREATE INDEX "presence_node_id_idx" ON "presence"("node_id");

@@ -1,0 +1,59 @@
+import type { Address } from '../limits/address.ts'
+import { invalidInvite, Problem, registrationClosed } from '../problems.ts'
+import type { Accounts, Registration } from './accounts.ts'
+import type { InviteLimits, Invites } from './invites.ts'
+import type { Caller } from './password-line.ts'
+
+export interface RegistrationRules {
+  /** Who may register: anybody, only with an invite, or nobody. */
+  registration: 'open' | 'invite' | 'closed'
+}
+
+interface Limits extends InviteLimits {
+  register: <T>(address: Address, make: () => Promise<T>) => Promise<T>
+  registerInvited: <T>(address: Address, make: () => Promise<T>) => Promise<T>
+}
+
+/** Who may open an account, and how often. */
+export class Registrations {
+  readonly #accounts: Pick<Accounts, 'register'>
+  readonly #invites: Pick<Invites, 'find'>
+  readonly #limits: Limits
+  readonly #rules: RegistrationRules
+
+  constructor(
+    accounts: Pick<Accounts, 'register'>,
+    invites: Pick<Invites, 'find'>,
+    limits: Limits,
+    rules: RegistrationRules,
+  ) {
+    this.#accounts = accounts
+    this.#invites = invites
+    this.#limits = limits
+    this.#rules = rules
+  }
+
+  /**
+   * Opens an account. Whoever may not open one learns nothing about the name: it is looked at last. Where
+   * anybody may, an invite that is not valid does no harm, because a link that was passed on has to work.
+   *
+   * @returns when the account was made, in ms since 1970
+   * @throws Problem registration_closed, invalid_invite, username_taken, too_many_attempts
+   */
+  async open(registration: Registration, invite: string | undefined, caller: Caller): Promise<number> {
+    const { registration: rule } = this.#rules
+    if (rule === 'closed') throw registrationClosed()
+    const { address } = caller
+    const hash = invite === undefined ? undefined : await this.#invites.find(invite, address, this.#limits)
+    if (hash)
+      try {
+        const make = () => this.#accounts.register(registration, caller, hash)
+        return await this.#limits.registerInvited(address, make)
+      } catch (error) {
+        // Somebody else has taken its last use meanwhile.
+        if (rule !== 'open' || !(error instanceof Problem) || error.code !== 'invalid_invite') throw error
+      }
+    if (rule === 'invite') throw invalidInvite()
+    return this.#limits.register(address, () => this.#accounts.register(registration, caller))
+  }
+}
