@@ -109,6 +109,7 @@ export class LoggedIn implements Chat {
       directory: this.#directory,
       session: () => this.session,
       surroundings: this.#parts.surroundings,
+      hastyDraft: this.#parts.sessions.hastyDraft(this.username, username),
       onChanged: () => this.#connector.changed([username]),
       onQueued: () => this.#connector.queued(),
       onClosed: () => this.#open.delete(conversation),

@@ -17,7 +17,7 @@ const WORDS: Record<string, string> = {
   body_too_large: 'The message is too long for this server.',
   too_many_tokens: 'You have too many tokens. Revoke one that you no longer need.',
   too_many_blocks: 'You have blocked too many users. Unblock one first.',
-  session_ended: 'Your session has ended. Log in again.',
+  session_ended: 'The session was ended elsewhere: by another login, or a new password.',
   invalid_token: 'Your session has expired. Log in again.',
   overloaded: 'The server is busy. Try again in a moment.',
   no_answer: 'The server does not answer. Check your connection, then try again.',
