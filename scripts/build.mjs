@@ -1,4 +1,7 @@
-/** Compiles src to dist, and web to dist/web. With --if-stale only when dist is missing or older than what it is made of. */
+/**
+ * Compiles src to dist, and web to dist/web. With --if-stale only when dist is missing or older than its
+ * sources.
+ */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildWeb } from './build-web.mjs'

@@ -77,6 +77,13 @@ const ONCE: Record<string, string> = {
   'typed-client': 'is about the contract',
   upgrade: 'has both databases itself',
   waiters: 'has no database',
+  'web-chat': 'is about the web page',
+  'web-links': 'has no database',
+  'web-page': 'is about HTTP, or the web page',
+  'web-page-chat': 'is about the web page',
+  'web-pictures': 'is about the web page',
+  'web-speed': 'is about the web page',
+  'web-views': 'is about the web page',
 }
 
 const [wanted = 'both', ...given] = process.argv.slice(2)

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
-import type { FastifyBaseLogger } from 'fastify'
-import { ConfigurationError, readConfig } from './config.ts'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { type Config, ConfigurationError, readConfig } from './config.ts'
 import { DatabaseUnusable } from './database/database.ts'
 import { endWith } from './operator/mistakes.ts'
+import { linesOf, startNotice } from './operator/start-notice.ts'
 import { makeFilesPrivate } from './private-files.ts'
 import { createServer } from './server.ts'
 
@@ -12,6 +15,9 @@ import { createServer } from './server.ts'
  * cut off.
  */
 const CLOSE_MS_MAX = 10_000
+
+/** Levels of the log at which Fastify says where it listens. */
+const SAYS_ADDRESSES = ['info', 'debug', 'trace']
 
 const NODE_MIN = [20, 19] as const
 
@@ -44,9 +50,29 @@ try {
     await server.close()
     server.log.info('stopped')
   })
-  await server.listen({ host: config.host, port: config.port })
+  await listen(server, config)
 } catch (error) {
   endWith(error)
+}
+
+/** A terminal gets lines for people in the place of the log's, which name each address. */
+async function listen(server: FastifyInstance, config: Config) {
+  const { host, port, logLevel } = config
+  const forPeople = process.stdout.isTTY && SAYS_ADDRESSES.includes(logLevel)
+  if (forPeople) server.log.level = 'warn'
+  await server.listen({ host, port })
+  server.log.level = logLevel
+
+  const [bound] = server.addresses()
+  const boundPort = typeof bound === 'object' ? bound.port : port
+  const notice = startNotice(config, readVersion(), boundPort, networkInterfaces())
+  if (forPeople) process.stdout.write(linesOf(notice))
+  else server.log.info(notice, 'ready')
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
 }
 
 /** package.json says the same, but npm only warns. */

@@ -165,6 +165,7 @@ const VARIABLES: Record<string, Variable> = {
       'ftp://a.example',
     ],
   },
+  WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
   LOG_LEVEL: {
     key: 'logLevel',
     initial: 'info',

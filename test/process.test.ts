@@ -1,5 +1,7 @@
 /** How the program starts, refuses to start, and talks to whoever runs it. */
 import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -33,10 +35,38 @@ describe('a start', () => {
       server.logs.map(({ level, msg }) => [level, msg]),
       [
         [30, `Server listening at ${server.url}`],
+        [30, 'ready'],
         [30, 'stopping'],
         [30, 'stopped'],
       ],
     )
+    const { version, page, reference, database } = server.logs[1] as LogLine
+    assert.match(String(version), /^\d+\.\d+\.\d+$/)
+    assert.deepEqual([page, reference, database], [[`${server.url}/`], `${server.url}/docs/`, file])
+  })
+
+  it('on a terminal tells people where the page, the reference and the database are', async (t) => {
+    if (spawnSync('script', ['--version']).error)
+      return t.diagnostic('Not tried: this machine has no `script`, which makes a terminal.')
+    const file = join(scratchFolder(t), 'restante.db')
+    const inside = 'PORT=0 node dist/main.js'
+    const terminal = spawn('script', ['-qec', inside, '/dev/null'], {
+      env: { PATH: process.env['PATH'], DATABASE_URL: `file:${file}` },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    let text = ''
+    terminal.stdout.on('data', (chunk: Buffer) => {
+      const told = text.includes('Ctrl+C')
+      text += chunk.toString()
+      // As a person ends it.
+      if (!told && text.includes('Ctrl+C')) terminal.stdin.write('\x03')
+    })
+    await once(terminal, 'close')
+
+    const told =
+      /^\s+Restante \d+\.\d+\.\d+\s+Page +(http:\/\/127\.0\.0\.1:\d+\/)\s+API reference +\1docs\/\s+Database +(\S+)\s+Ctrl\+C stops it\.\s/
+    assert.equal(told.exec(text)?.[2], file, text)
+    assert.match(text, /"stopped"/)
   })
 
   it('goes on with a database that another start has made: accounts, tokens and messages', async (t) => {

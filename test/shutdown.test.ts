@@ -3,6 +3,7 @@
  * ends.
  */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
@@ -10,6 +11,7 @@ import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
 import { Client, Person, range } from './support/client.ts'
 import { type Answer, assertInContract } from './support/contract-check.ts'
+import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { parse, rawRequest } from './support/raw-http.ts'
@@ -113,6 +115,19 @@ describe('a stop', () => {
 
     assert.equal(await stop(server), 0)
     assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+  })
+
+  it('reaches the server through `npm start`', async (t) => {
+    // Without the script before it, which might build again what other tests run.
+    const server = await spawnServer(t, {}, undefined, ['npm', '--silent', '--ignore-scripts', 'start'])
+    const pid = Number((await server.logged('ready'))['pid'])
+    const isAlive = () => spawnSync('kill', ['-0', String(pid)]).status === 0
+    atTheEnd(t, () => spawnSync('kill', ['-9', String(pid)]))
+
+    server.process.kill('SIGTERM')
+    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
+    assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    assert.equal(await server.exited, 0)
   })
 
   it('is over at once when it is asked for twice, and what was accepted is kept', async (t) => {

@@ -77,7 +77,7 @@ interface Import {
 
 const filesBelow = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter((name) =>
-    /\.[mc]?[jt]s$/.test(name),
+    /\.[mc]?[jt]sx?$/.test(name),
   )
 
 const sources = filesBelow('src').filter((name) => !name.startsWith('generated'))
@@ -151,9 +151,13 @@ test('every file of src is part of the server', () => {
   assert.deepEqual([...sources].sort(), [...reached].sort())
 })
 
-test('a file of src or client is one idea, and short', () => {
-  const ofClient = filesBelow('client/src').filter((name) => !name.startsWith('generated'))
-  const paths = [...sources.map((name) => `src/${name}`), ...ofClient.map((name) => `client/src/${name}`)]
+test('a file of src, client or web is one idea, and short', () => {
+  const others = ['client/src', 'web/src'].flatMap((folder) =>
+    filesBelow(folder).map((name) => `${folder}/${name}`),
+  )
+  const paths = [...sources.map((name) => `src/${name}`), ...others].filter(
+    (path) => !path.includes('src/generated'),
+  )
   const linesOf = (path: string) => readFileSync(join(ROOT, path), 'utf8').trimEnd().split('\n').length
   const long = paths.map((path) => ({ path, lines: linesOf(path) })).filter(({ lines }) => lines > LINES_MAX)
 
@@ -166,7 +170,7 @@ test('no line is wider than a page, and no word says that something is unfinishe
   const SWITCHED_OFF = new RegExp(
     `\\.(${['only', 'skip', 'todo'].join('|')})\\(|\\b(${['only', 'skip', 'todo'].join('|')}): true`,
   )
-  const folders = ['src', 'client/src', 'test', 'bench', 'scripts'].filter((folder) =>
+  const folders = ['src', 'client/src', 'web', 'test', 'bench', 'scripts'].filter((folder) =>
     existsSync(join(ROOT, folder)),
   )
 

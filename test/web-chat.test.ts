@@ -1,12 +1,11 @@
 /** web/src/chat: the chat of the web page, without its views, in tabs of a real browser. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { NO_BROWSER, shareBrowser } from './support/browser.ts'
-import { type PageWindow, somebody, type Tab } from './support/chat-page.ts'
+import { INSECURE_HOST, NO_BROWSER, shareBrowser } from './support/browser.ts'
+import { chatPage, type PageWindow, somebody, type Tab } from './support/chat-page.ts'
 import { Client, newName } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
-import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer } from './support/servers.ts'
 
 declare const window: PageWindow
@@ -18,9 +17,14 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 300_000 }, () 
   const browser = shareBrowser()
 
   /** Ada with a tab in which she is logged in, and Bob without a browser. */
-  async function adaAndBob(t: TestContext, options: { insecure?: boolean; path?: string } = {}) {
+  async function adaAndBob(
+    t: TestContext,
+    { insecure = false, script }: { insecure?: boolean; script?: string } = {},
+  ) {
     const way = await startLossyWay(t, (await server()).url)
-    const ada = await somebody(t, await browser(), { url: way.url, ...options })
+    way.page = await chatPage(script)
+    const url = insecure ? way.url.replace('127.0.0.1', INSECURE_HOST) : way.url
+    const ada = await somebody(t, await browser(), url)
     const bob = await new Client(await server()).join(newName('bob'))
     const tab = await ada.openTab()
     await tab.is('logged-out')
@@ -35,9 +39,6 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 300_000 }, () 
     }
     return { way, ada, bob, tab, openTab }
   }
-
-  const databases = (tab: Tab) =>
-    tab.page.evaluate(async () => (await window.indexedDB.databases()).map(({ name }) => name))
 
   it('shows a message that comes twice once, and has it after a reload', async (t) => {
     const { way, ada, bob, tab } = await adaAndBob(t)
@@ -120,26 +121,213 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 300_000 }, () 
 
   it('polls once for seven tabs, shows a message in each, and goes on when the tab that polls is closed', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const pollingPages = () => [...new Set(ada.waiting(POLL).map(({ page }) => page))]
+    const onePolls = () => eventually('one tab polls', () => pollingPages().length === 1)
     const tabs = [tab]
     while (tabs.length < 7) tabs.push(await openTab())
     await bob.send(ada.username, 'One')
     await Promise.all(tabs.map((each) => each.shows('received: One')))
-    const polls = ada.waiting(POLL)
-    assert.equal(polls.length, 1)
+    await onePolls()
     await tabs[6]?.send('Two')
     await Promise.all(tabs.map((each) => each.shows('received: One', 'sent: Two')))
+    await onePolls()
 
-    await polls[0]?.page.close()
+    await pollingPages()[0]?.close()
     const left = tabs.filter(({ page }) => !page.isClosed())
     assert.equal(left.length, 6)
-    await eventually('another tab polls', () => ada.waiting(POLL).length === 1)
+    await onePolls()
     await bob.send(ada.username, 'Three')
     await Promise.all(left.map((each) => each.shows('received: One', 'sent: Two', 'received: Three')))
-    assert.equal(ada.waiting(POLL).length, 1)
+    await onePolls()
+  })
 
-    await ada
-      .waiting(POLL)[0]
-      ?.page.goto('chrome://crash')
-      .catch(() => {})
+  it('lets the visible tab poll, and shows the account online only while one is visible', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    const polls = (by: Tab, away: boolean) =>
+      eventually(`a tab polls, away: ${away}`, () => {
+        const [poll, ...more] = ada.waiting(POLL)
+        const isAway = poll?.url.searchParams.get('away') === 'true'
+        return more.length === 0 && poll?.page === by.page && isAway === away
+      })
+    await polls(tab, false)
+    await tab.setHidden(true)
+    await polls(other, false)
+    await other.setHidden(true)
+    // The poll that waits ends with the next message.
+    await bob.send(ada.username, 'One')
+    await polls(other, true)
+    await tab.setHidden(false)
+    await polls(tab, false)
+    await tab.shows('received: One')
+  })
+
+  it('leaves the polls to others while it is in the back/forward cache, and comes back from there', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    const polledBy = ({ page }: Tab) => ada.waiting(POLL).some((poll) => poll.page === page)
+    await eventually('the first tab polls', () => polledBy(tab))
+    await tab.page.evaluate(`dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))`)
+    await eventually('the other tab polls', () => polledBy(other))
+    await bob.send(ada.username, 'One')
+    await other.shows('received: One')
+    await tab.page.evaluate(`dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))`)
+    await tab.shows('received: One')
+    await other.page.close()
+    await eventually('the first tab polls', () => polledBy(tab))
+  })
+
+  it('notices that the tab that polls has crashed', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    await tab.page.goto('chrome://crash').catch(() => {})
+    await eventually('the other tab polls', () => ada.waiting(POLL).some(({ page }) => page === other.page))
+    await bob.send(ada.username, 'One')
+    await other.shows('received: One')
+  })
+
+  it('logs out in all tabs, and leaves nothing in the browser', async (t) => {
+    const { tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    await tab.send('Hello')
+    await other.shows('sent: Hello')
+    assert.equal((await kept(tab)).databases.length, 1)
+    await other.page.evaluate(() => window.app.chat.value?.logout())
+    for (const each of [tab, other]) {
+      await each.is('logged-out')
+      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+    }
+    assert.deepEqual(await kept(tab), { databases: [], keys: [] })
+
+    await tab.login()
+    for (const each of [tab, other]) await each.is('logged-in')
+    assert.deepEqual(await tab.page.evaluate(() => window.app.chat.value?.conversations.value), [])
+  })
+
+  it('deletes the account, and everything of it in the browser', async (t) => {
+    const { ada, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    await tab.send('Hello')
+    const deleteAccount = (password: string) =>
+      tab.page.evaluate(
+        (given) => window.app.chat.value?.deleteAccount(given).catch(({ code }) => code),
+        password,
+      )
+    assert.equal(await deleteAccount('not the password'), 'wrong_password')
+    assert.equal(await tab.state(), 'logged-in')
+    await deleteAccount(ada.credentials.password)
+    for (const each of [tab, other]) {
+      await each.is('logged-out')
+      await each.page.waitForFunction(() => window.app.farewell.value === undefined)
+    }
+    assert.deepEqual(await kept(tab), { databases: [], keys: [] })
+  })
+
+  it('keeps the messages when the session is taken over, says so, and goes on with them', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const other = await openTab()
+    await bob.send(ada.username, 'One')
+    await other.shows('received: One')
+    const phone = await bob.client.enter(ada.username, { takeover: true })
+    for (const each of [tab, other]) {
+      await each.is('logged-out')
+      await each.page.waitForFunction(() => window.app.farewell.value)
+      const { farewell, names } = await each.page.evaluate(() => {
+        const { username, reason } = window.app.farewell.value ?? {}
+        return { farewell: [username, reason?.code], names: window.app.kept.value }
+      })
+      assert.deepEqual(farewell, [ada.username, 'session_ended'])
+      assert.deepEqual(names, [ada.username])
+    }
+
+    const poll = phone.poll({ wait: 20 })
+    await eventually('the phone is online', async () => (await bob.user(ada.username)).body.online)
+    assert.equal(await other.login(), 'already_online')
+    assert.equal(await other.login(true), undefined)
+    await poll
+    for (const each of [tab, other]) {
+      await each.is('logged-in')
+      await each.openConversation(bob.username)
+      await each.shows('received: One')
+      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+    }
+  })
+
+  it('forgets the messages of an account that is not logged in', async (t) => {
+    const { ada, bob, tab } = await adaAndBob(t)
+    await bob.client.enter(ada.username, { takeover: true })
+    await tab.is('logged-out')
+    await tab.page.evaluate((username) => window.app.forget(username), ada.username)
+    assert.deepEqual(await tab.page.evaluate(() => window.app.kept.value), [])
+    assert.deepEqual((await kept(tab)).databases, [])
+  })
+
+  it('keeps a draft until it is sent', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t)
+    const hasDraft = () => window.app.chat.value?.conversations.value[0]?.hasDraft
+    await tab.page.evaluate(() => window.conversation.saveDraft('Dear B', true))
+    await tab.page.waitForFunction(hasDraft)
+    const other = await openTab()
+    assert.equal(await other.openConversation(bob.username), 'Dear B')
+    await tab.page.evaluate(() => {
+      window.conversation.saveDraft('Dear Bob')
+      window.conversation.close()
+    })
+    await eventually('it is kept', async () => (await other.openConversation(bob.username)) === 'Dear Bob')
+    await other.send('Dear Bob')
+    assert.equal(await tab.openConversation(bob.username), '')
+    await tab.shows('sent: Dear Bob')
+    await tab.page.waitForFunction(() => !window.app.chat.value?.conversations.value[0]?.hasDraft)
+    assert.deepEqual(ada.waiting('POST /v1/messages'), [])
+  })
+
+  it('works from a plain http address, with one poll for two tabs', async (t) => {
+    const { ada, bob, tab, openTab } = await adaAndBob(t, { insecure: true })
+    assert.equal(await tab.page.evaluate(() => window.isSecureContext), false)
+    const other = await openTab()
+    await other.send('Hello')
+    await bob.send(ada.username, 'One')
+    for (const each of [tab, other]) await each.shows('sent: Hello', 'received: One')
+    await eventually('one tab polls', () => new Set(ada.waiting(POLL).map(({ page }) => page)).size === 1)
+    assert.equal((await kept(tab)).databases[0], `restante / account ${ada.username}`)
+  })
+
+  describe('goes on in memory, and says so,', () => {
+    const failures = {
+      'where there is no IndexedDB': `IDBFactory.prototype.open = () => { throw new DOMException('No.', 'SecurityError') }`,
+      'when there is no space': `IDBObjectStore.prototype.add = () => { throw new DOMException('No.', 'QuotaExceededError') }`,
+    }
+    for (const [name, script] of Object.entries(failures))
+      it(name, async (t) => {
+        const { ada, bob, tab } = await adaAndBob(t, { script })
+        await bob.send(ada.username, 'One')
+        await tab.shows('received: One')
+        await tab.send('Hello')
+        await tab.shows('received: One', 'sent: Hello')
+        const trouble = await tab.page.evaluate(() => window.app.chat.value?.storageTrouble.value)
+        assert.match(String(trouble), /cannot keep messages/)
+      })
+  })
+
+  it('opens IndexedDB again when the browser has ended it in the background', async (t) => {
+    const { ada, bob, tab } = await adaAndBob(t)
+    await tab.page.evaluate(`{
+      const { prototype } = IDBDatabase
+      const { transaction } = prototype
+      prototype.transaction = function () {
+        prototype.transaction = transaction
+        throw new DOMException('The database connection is closing.', 'InvalidStateError')
+      }
+    }`)
+    await bob.send(ada.username, 'One')
+    await tab.shows('received: One')
+    assert.equal(await tab.page.evaluate(() => window.app.chat.value?.storageTrouble.value), undefined)
   })
 })
+
+/** What the browser keeps. */
+const kept = (tab: Tab) =>
+  tab.page.evaluate(async () => ({
+    databases: (await window.indexedDB.databases()).map(({ name }) => name),
+    keys: Object.keys(window.localStorage),
+  }))

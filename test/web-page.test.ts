@@ -1,155 +1,308 @@
-/** The web page as people use it: two browsers, the real page, a real server. */
+/** The files of the web page and of the API reference, and the page for addresses where nothing is. */
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, request } from 'node:http'
 import { describe, it, type TestContext } from 'node:test'
-import { NO_BROWSER, shareBrowser } from './support/browser.ts'
-import { Client, newName } from './support/client.ts'
-import { eventually } from './support/eventually.ts'
-import { freePort } from './support/postgres.ts'
-import { shareServer, spawnServer } from './support/servers.ts'
-import { visit } from './support/web-page.ts'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { chromium, type Page } from 'playwright-core'
+import { linesOf, startNotice } from '../src/operator/start-notice.ts'
+import { atTheEnd } from './support/endings.ts'
+import { rawRequest, sendRaw } from './support/raw-http.ts'
+import { shareServer, startServer } from './support/servers.ts'
 
-const HTML = `<img src="x" onerror="document.title = 'taken'"><script>document.title = 'taken'</script><b>bold</b>`
-const RIGHT_TO_LEFT = 'שלום, Ada!'
-const LENGTH_MAX = 16_384
+const server = shareServer()
+const withoutWeb = shareServer({ WEB: 'off' })
 
-describe('the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
-  const server = shareServer({ PRESENCE_GRACE: '0s' })
-  const browser = shareBrowser()
+interface WebFile {
+  path: string
+  type: string
+  hashed: boolean
+  encodings: string[]
+}
+const built = (name: string) => readFileSync(new URL(`../dist/web/${name}`, import.meta.url))
+const files = JSON.parse(built('files.json').toString()) as WebFile[]
+const pathOf = ({ path }: WebFile) => `/${path}`.replace(/(index)?\.html$/, '')
 
-  /** Somebody who has opened the page and created an account there. */
-  async function join(t: TestContext, name: string, url: string) {
-    const username = newName(name)
-    const { person, tab } = await visit(t, await browser(), url)
-    await tab.createAccount(username)
-    return { username, person, tab }
-  }
+const WEIGHT_MAX = 60_000
+const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
 
-  async function adaAndGrace(t: TestContext, url: string) {
-    const [ada, grace] = await Promise.all([join(t, 'ada', url), join(t, 'grace', url)])
-    await ada.tab.startConversation(grace.username)
-    return { ada, grace }
-  }
+/** As it comes over the wire. */
+async function get(url: string, headers: Record<string, string> = {}, method = 'GET') {
+  return new Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }>(
+    (resolve, reject) => {
+      const sent = request(url, { method, headers }, (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+          }),
+        )
+      })
+      sent.on('error', reject).end()
+    },
+  )
+}
 
-  it('shows a message to the other person at once, and to its sender how far it has come', async (t) => {
+describe('the page', () => {
+  it('and its files are served as they were built, in the best coding that the client takes', async () => {
     const { url } = await server()
-    const { ada, grace } = await adaAndGrace(t, url)
-    await ada.tab.send('Good morning')
-    await ada.tab.sent('Good morning', 'Delivered').waitFor()
-    await grace.tab.openConversation(ada.username)
-    await grace.tab.received('Good morning').waitFor()
-    await grace.tab.send('Good evening')
-    await ada.tab.received('Good evening').waitFor()
-    await grace.tab.sent('Good evening', 'Delivered').waitFor()
+    for (const file of files) {
+      const expected = built(file.path)
+      const plain = await get(url + pathOf(file))
+      assert.deepEqual([plain.status, plain.body.equals(expected)], [200, true], file.path)
+      assert.equal(plain.headers['content-type'], file.type)
+      assert.equal(plain.headers['content-encoding'], undefined)
+      assert.equal(plain.headers['vary'], file.encodings.length > 0 ? 'Accept-Encoding' : undefined)
 
-    await ada.tab.message.fill('What I was about to')
-    await ada.tab.page.reload()
-    await ada.tab.sent('Good morning', 'Delivered').waitFor()
-    await ada.tab.received('Good evening').waitFor()
-    await eventually('the draft is back', async () =>
-      (await ada.tab.message.inputValue()).startsWith('What I was'),
-    )
-  })
-
-  it('gives messages at the next login, and then their sender the ticks', async (t) => {
-    const { url } = await server()
-    const { ada, grace } = await adaAndGrace(t, url)
-    const eve = await new Client({ url }).join(newName('eve'))
-    await grace.person.context.close()
-    await eventually('Grace is away', async () => !(await eve.user(grace.username)).body.online)
-    await ada.tab.send('One')
-    await ada.tab.send('Two')
-    await ada.tab.sent('Two', 'Sent').waitFor()
-
-    const again = await visit(t, await browser(), url)
-    await again.tab.logIn(grace.username)
-    await again.tab.conversations.getByRole('link', { name: '2 unread' }).click()
-    await again.tab.received('One').waitFor()
-    await again.tab.received('Two').waitFor()
-    await ada.tab.sent('One', 'Delivered').waitFor()
-    await ada.tab.sent('Two', 'Delivered').waitFor()
-  })
-
-  it('asks before it ends a session elsewhere, and says there that it has ended', async (t) => {
-    const { url } = await server()
-    const { username, tab } = await join(t, 'ada', url)
-    const another = await visit(t, await browser(), url)
-    await another.tab.fillIn(username)
-    await another.tab.button('Log in').click()
-    const question = another.tab.page.getByRole('alert').filter({ hasText: 'You are logged in elsewhere' })
-    await question.waitFor()
-    await another.tab.button('Log in here', question).click()
-    await another.tab.isLoggedIn()
-
-    await tab.isLoggedOut()
-    const told = await tab.page.getByRole('alert').innerText()
-    assert.match(told, /You have been logged out. The session was ended elsewhere/)
-    assert.equal(await tab.username.inputValue(), username)
-  })
-
-  it('sends what was written without a server once, when the server is back', async (t) => {
-    const env = { PORT: String(await freePort()), PRESENCE_GRACE: '0s' }
-    const first = await spawnServer(t, env)
-    const { ada, grace } = await adaAndGrace(t, first.url)
-    await ada.tab.send('Before')
-    await ada.tab.sent('Before', 'Delivered').waitFor()
-    await grace.tab.openConversation(ada.username)
-
-    first.process.kill('SIGKILL')
-    await first.exited
-    await ada.tab.page.getByText('No connection.').waitFor()
-    await ada.tab.send('Meanwhile')
-    await ada.tab.sent('Meanwhile', 'Waiting to be sent').waitFor()
-    await ada.tab.page.reload()
-    await ada.tab.sent('Meanwhile', 'Waiting to be sent').waitFor()
-
-    await spawnServer(t, env, first.database)
-    await ada.tab.sent('Meanwhile', 'Delivered').waitFor()
-    await ada.tab.send('After')
-    await grace.tab.received('After').waitFor()
-    assert.equal(await grace.tab.received('Meanwhile').count(), 1)
-    assert.equal(await ada.tab.sent('Meanwhile', 'Delivered').count(), 1)
-  })
-
-  it('shows text as text: markup, 16 384 emoji, and what is written from right to left', async (t) => {
-    const { url } = await server()
-    const { ada, grace } = await adaAndGrace(t, url)
-    const emoji = '🕊'.repeat(LENGTH_MAX)
-    const { tab } = ada
-    await tab.message.fill(`${emoji}!`)
-    await tab.page.getByText('This one has 16,385').waitFor()
-    assert.ok(await tab.button('Send').isDisabled())
-    for (const text of [HTML, emoji, RIGHT_TO_LEFT]) await tab.send(text)
-    await tab.sent(RIGHT_TO_LEFT, 'Delivered').waitFor()
-    await grace.tab.openConversation(ada.username)
-
-    for (const { log, page } of [tab, grace.tab]) {
-      const [markup, long, rightToLeft] = [HTML, emoji, RIGHT_TO_LEFT].map((text) =>
-        log.getByText(text, { exact: true }),
-      )
-      await rightToLeft?.waitFor()
-      assert.equal(await markup?.innerText(), HTML)
-      assert.equal(await log.locator('img, script, b').count(), 0)
-      assert.equal((await long?.textContent())?.length, emoji.length)
-      assert.equal(await rightToLeft?.evaluate((element) => getComputedStyle(element).direction), 'rtl')
-      assert.doesNotMatch(await page.title(), /taken/)
+      for (const [accepted, coding, decode] of [
+        ['gzip, deflate, br', 'br', brotliDecompressSync],
+        ['GZIP;q=0.5', 'gzip', gunzipSync],
+        ['gzip, br;q=0', 'gzip', gunzipSync],
+      ] as const) {
+        const { headers, body } = await get(url + pathOf(file), { 'accept-encoding': accepted })
+        const isCompressed = file.encodings.includes(coding)
+        assert.equal(headers['content-encoding'], isCompressed ? coding : undefined, file.path)
+        assert.ok((isCompressed ? decode(body) : body).equals(expected), file.path)
+        assert.equal(headers['etag'] === plain.headers['etag'], !isCompressed, 'a coding has its own tag')
+      }
     }
   })
 
-  it('refuses the messages of somebody who is blocked, keeps them with their sender, and sends them later', async (t) => {
+  it('is asked for again by caches, and its hashed files never are', async () => {
     const { url } = await server()
-    const { ada, grace } = await adaAndGrace(t, url)
-    await ada.tab.button('More').click()
-    await ada.tab.page.getByRole('button', { name: /^Block / }).click()
-    await ada.tab.page.getByText('You have blocked').waitFor()
-    await grace.tab.startConversation(ada.username)
-    await grace.tab.send('Hello?')
-    await grace.tab.sent('Hello?', 'Not sent').waitFor()
-    await grace.tab.page.getByText('This user does not take your messages.').waitFor()
+    for (const file of files) {
+      const first = await get(url + pathOf(file), { 'accept-encoding': 'br' })
+      const caching = file.hashed ? 'public, max-age=31536000, immutable' : 'no-cache'
+      assert.equal(first.headers['cache-control'], caching, file.path)
 
-    await ada.tab.button('Unblock to write').click()
-    await ada.tab.message.waitFor()
-    await grace.tab.button('Retry').click()
-    await grace.tab.sent('Hello?', 'Delivered').waitFor()
-    await ada.tab.received('Hello?').waitFor()
+      const known = { 'accept-encoding': 'br', 'if-none-match': String(first.headers['etag']) }
+      const again = await get(url + pathOf(file), known)
+      assert.deepEqual(
+        [again.status, again.body.length, again.headers['cache-control'], again.headers['vary']],
+        [304, 0, caching, first.headers['vary']],
+      )
+      const other = await get(url + pathOf(file), { ...known, 'accept-encoding': 'identity' })
+      assert.equal(other.status, file.encodings.length > 0 ? 200 : 304)
+
+      const head = await get(url + pathOf(file), { 'accept-encoding': 'br' }, 'HEAD')
+      for (const name of ['content-length', 'content-encoding', 'etag', 'content-type'])
+        assert.equal(head.headers[name], first.headers[name])
+    }
+    const hashed = files.filter((file) => file.hashed).map(({ path }) => path.replace(/^.*\./, ''))
+    assert.deepEqual(hashed.sort(), ['css', 'js'])
+  })
+
+  it('names its files relatively, so that it works below a path prefix', async () => {
+    const { url } = await server()
+    for (const path of ['/', '/docs', '/docs/', '/manifest.webmanifest']) {
+      const text = (await get(url + path)).body.toString()
+      const links = [...text.matchAll(/(?:src|href|start_url|scope|id)"?[=:] ?"([^"]*)"/g)].map(
+        ([, link = '']) => link,
+      )
+      assert.ok(links.length >= 3, path)
+      for (const link of links) assert.doesNotMatch(link, /^(\/|\w+:)/, `${path} has ${link}`)
+    }
+  })
+
+  it('may load and ask nothing of another origin, and is in no frame', async () => {
+    const { url } = await server()
+    for (const path of ['/', '/sw.js', '/docs', '/docs/', '/docs/json', '/nothing']) {
+      const { headers } = await get(url + path, { accept: HTML })
+      const policy = String(headers['content-security-policy'])
+      assert.match(policy, /^default-src 'none'; form-action 'none'; frame-ancestors 'none'; /)
+      assert.doesNotMatch(policy, /unsafe|https?:|\*/, path)
+      assert.equal(/require-trusted-types-for 'script'/.test(policy), !path.startsWith('/docs'), path)
+      assert.deepEqual(
+        [headers['x-content-type-options'], headers['referrer-policy'], typeof headers['permissions-policy']],
+        ['nosniff', 'no-referrer', 'string'],
+      )
+    }
+  })
+
+  it(`weighs at most ${WEIGHT_MAX / 1_000} kB with all that a browser loads first`, async () => {
+    const { url } = await server()
+    const first = files.filter(({ path }) => !path.startsWith('docs') && !/\d\.png$|robots\.txt$/.test(path))
+    const sizes = await Promise.all(
+      first.map(async (file) => (await get(url + pathOf(file), { 'accept-encoding': 'br' })).body.length),
+    )
+    const all = sizes.reduce((sum, size) => sum + size, 0)
+    assert.ok(first.length >= 7 && all <= WEIGHT_MAX, `${all} bytes in ${first.length} files`)
+  })
+
+  it('keeps what caches know of other origins: Vary names both', async (t) => {
+    const { url } = await startServer(t, { CORS_ORIGIN: 'https://a.example,https://b.example' })
+    assert.equal((await get(url)).headers['vary'], 'Origin, Accept-Encoding')
+  })
+})
+
+describe('with WEB=off', () => {
+  it('the page, the reference and all their files are 404, and the contract stays', async () => {
+    const { url } = await withoutWeb()
+    for (const path of [...files.map(pathOf), '/docs/json', '/docs/yaml', '/docs/clients.md']) {
+      const { status, headers, body } = await get(url + path, { accept: HTML })
+      assert.deepEqual([status, headers['content-type']], [404, 'application/problem+json'], path)
+      assert.match(JSON.parse(body.toString()).detail, /openapi\.yaml/)
+    }
+    assert.equal((await get(`${url}/openapi.yaml`)).status, 200)
+  })
+})
+
+describe('where nothing is', () => {
+  it('a browser gets a page that leads to the chat and the reference, at any depth', async () => {
+    const { url } = await server()
+    for (const path of ['/nothing', '/a/b/c?d=/e/f', '/docs/x/', '/a//b', '/%3Cscript%3E']) {
+      for (const method of ['GET', 'HEAD']) {
+        const { status, headers, body } = await get(url + path, { accept: HTML }, method)
+        assert.deepEqual([status, headers['content-type']], [404, 'text/html; charset=utf-8'], path)
+        if (method === 'HEAD') continue
+        const links = [...body.toString().matchAll(/<a[^>]* href="([^"]+)"/g)].map(([, link = '']) => link)
+        const below = links.map((link) => new URL(link, `https://host/chat${path}`).href)
+        assert.deepEqual(below, ['https://host/chat/', 'https://host/chat/', 'https://host/chat/docs/'], path)
+      }
+    }
+  })
+
+  it('everything else gets the problem document, and so does everybody below /v1', async () => {
+    const { url } = await server()
+    const cases: [string, string, string | undefined][] = [
+      ['GET', '/nothing', undefined],
+      ['GET', '/nothing', '*/*'],
+      ['GET', '/nothing', 'application/json'],
+      ['POST', '/nothing', HTML],
+      ['GET', '/v1/nothing', HTML],
+      ['GET', '/v1', HTML],
+    ]
+    for (const [method, path, accept] of cases) {
+      const { status, headers } = await get(url + path, accept ? { accept } : {}, method)
+      assert.deepEqual(
+        [status, headers['content-type']],
+        [404, 'application/problem+json'],
+        `${method} ${path}`,
+      )
+    }
+    const absolute = await sendRaw(url, rawRequest('GET http://elsewhere.example/a/b', [`Accept: ${HTML}`]))
+    assert.match(absolute.body, /href="\.\.\/docs\/"/)
+  })
+
+  it('robots are sent away, and the icon is there', async () => {
+    const { url } = await server()
+    assert.equal((await get(`${url}/robots.txt`)).body.toString(), 'User-agent: *\nDisallow: /\n')
+    assert.equal((await get(`${url}/favicon.ico`)).headers['content-type'], 'image/x-icon')
+  })
+})
+
+/** A proxy that serves the server below /chat, and nothing else. Resolves with its address. */
+async function proxyBelowChat(t: TestContext, target: string): Promise<string> {
+  const proxy = createServer((incoming, outgoing) => {
+    const { method = 'GET', url = '', headers } = incoming
+    if (!url.startsWith('/chat/')) return outgoing.writeHead(502).end()
+    const sent = request(target + url.slice('/chat'.length), { method, headers }, (response) => {
+      outgoing.writeHead(response.statusCode ?? 0, response.headers)
+      response.pipe(outgoing)
+    })
+    return incoming.pipe(sent)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  atTheEnd(t, async () => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  const address = proxy.address()
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/chat/`
+}
+
+const CHROMIUM = '/usr/bin/chromium'
+
+describe('the API reference in a browser', () => {
+  it('tries operations out below a path prefix, with the values that it shows, on a phone', async (t) => {
+    if (!existsSync(CHROMIUM)) return t.diagnostic('Not tried: this machine has no Chromium.')
+    const base = await proxyBelowChat(t, (await server()).url)
+    const browser = await chromium.launch({ executablePath: CHROMIUM })
+    atTheEnd(t, () => browser.close())
+    const page = await browser.newPage({ viewport: { width: 390, height: 844 } })
+    const complaints: string[] = []
+    page.on('console', (message) => complaints.push(message.text()))
+    page.on('pageerror', (error) => complaints.push(error.message))
+
+    await page.goto(`${base}docs`)
+    const first = page.locator('.opblock').first()
+    await first.waitFor()
+    const box = await first.boundingBox()
+    assert.ok(box && box.y + box.height < 844, 'the first operation is in sight')
+
+    for (const id of [
+      ...['Accounts-register', 'Sessions-login', 'Accounts-getUser', 'Messages-sendMessage'],
+      ...['Inbox-readInbox', 'Inbox-acknowledge', 'Accounts-updateMe'],
+    ])
+      assert.match(await tryOut(page, id), /^20[014]$/, id)
+    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390)
+    assert.deepEqual(complaints, [])
+
+    await page.getByRole('link', { name: 'Restante' }).click()
+    assert.equal(page.url(), base)
+  })
+})
+
+/** Sends an operation as it is prefilled. Resolves with the status of the answer. */
+async function tryOut(page: Page, id: string): Promise<string> {
+  const operation = page.locator(`#operations-${id}`)
+  await operation.locator('.opblock-summary-control').click()
+  await operation.locator('.try-out__btn').click()
+  await operation.locator('.execute').click()
+  const status = operation.locator('.live-responses-table tbody .response-col_status').first()
+  return ((await status.textContent()) ?? '').trim()
+}
+
+describe('what a start tells', () => {
+  const interfaces = {
+    lo: [{ address: '127.0.0.1', family: 'IPv4' as const, internal: true }],
+    eth0: [
+      { address: '192.168.1.7', family: 'IPv4' as const, internal: false },
+      { address: 'fe80::1', family: 'IPv6' as const, internal: false },
+      { address: '2001:db8::7', family: 'IPv6' as const, internal: false },
+    ],
+  }
+  const noticeOf = (host: string, web: 'on' | 'off' = 'on', databaseUrl = 'file:/var/restante.db') =>
+    startNotice({ host, web, databaseUrl }, '1.2.3', 3000, interfaces)
+
+  it('are addresses that a browser can open, whatever it listens on', () => {
+    assert.deepEqual(noticeOf('127.0.0.1').page, ['http://127.0.0.1:3000/'])
+    assert.deepEqual(noticeOf('localhost').page, ['http://localhost:3000/'])
+    assert.deepEqual(noticeOf('::1').page, ['http://[::1]:3000/'])
+    assert.deepEqual(noticeOf('0.0.0.0').page, ['http://127.0.0.1:3000/', 'http://192.168.1.7:3000/'])
+    assert.deepEqual(noticeOf('::').page, [
+      ...['http://127.0.0.1:3000/', 'http://192.168.1.7:3000/'],
+      'http://[2001:db8::7]:3000/',
+    ])
+  })
+
+  it('is the database without its password', () => {
+    const url = 'postgresql://restante:secret@db.example:5433/chat?password=secret&sslmode=require'
+    assert.equal(noticeOf('::1', 'on', url).database, 'postgresql://db.example:5433/chat')
+    assert.equal(noticeOf('::1').database, '/var/restante.db')
+  })
+
+  it('is readable on a terminal, and names no page where there is none', () => {
+    assert.equal(
+      linesOf(noticeOf('0.0.0.0')),
+      [
+        '',
+        'Restante 1.2.3',
+        '',
+        '  Page           http://127.0.0.1:3000/',
+        '                 http://192.168.1.7:3000/',
+        '  API reference  http://127.0.0.1:3000/docs/',
+        '  Database       /var/restante.db',
+        '',
+        '  Ctrl+C stops it.',
+        '\n',
+      ].join('\n'),
+    )
+    const withoutPage = linesOf(noticeOf('127.0.0.1', 'off'))
+    assert.doesNotMatch(withoutPage, /Page/)
+    assert.match(withoutPage, /API reference {2}http:\/\/127\.0\.0\.1:3000\/openapi\.yaml\n/)
   })
 })

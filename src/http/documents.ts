@@ -12,7 +12,7 @@ export interface Document {
   content: Buffer
   /** The same content, compressed. */
   compressed?: Partial<Record<Coding, Buffer>>
-  /** Whether its path changes with its content, so that a cache need never ask again. Otherwise it always asks. */
+  /** Its path changes with its content, so that a cache need never ask again. Otherwise it always asks. */
   immutable?: boolean
   headers?: Record<string, string>
 }

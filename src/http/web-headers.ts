@@ -15,10 +15,10 @@ const REFERENCE_POLICY = [
   "script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'self'",
 ].join('; ')
 
+/** No Cross-Origin-Opener-Policy: over plain HTTP browsers ignore it, and complain on their console. */
 const headersWith = (policy: string) => ({
   'Content-Security-Policy': policy,
   'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Opener-Policy': 'same-origin',
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
 })
 

@@ -18,12 +18,6 @@ export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install 
 /** A name that leads to this machine, so that a plain http address is no secure context, as in a home network. */
 export const INSECURE_HOST = 'restante.test'
 
-/**
- * What Chromium writes as an error: every answer above 399, every request without an answer, and that a header
- * needs https.
- */
-const NO_FAULTS = /^(Failed to load resource|The Cross-Origin-Opener-Policy header has been ignored)/
-
 const POLICY_VIOLATIONS_TO_CONSOLE = `
   document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
     console.error('The content security policy forbids ' + blockedURI + ': ' + violatedDirective))`
@@ -65,7 +59,9 @@ export async function openBrowser(
   await context.addInitScript(POLICY_VIOLATIONS_TO_CONSOLE)
   context.on('weberror', (error) => faults.push(String(error.error().stack)))
   context.on('console', (message) => {
-    if (message.type() === 'error' && !NO_FAULTS.test(message.text())) faults.push(message.text())
+    // Chromium writes every answer above 399 there, and every request without one.
+    const isAnswer = message.text().startsWith('Failed to load resource')
+    if (message.type() === 'error' && !isAnswer) faults.push(message.text())
   })
   context.on('request', (request) => requests.add(request))
   context.on('requestfinished', (request) => requests.delete(request))
@@ -80,7 +76,8 @@ export async function openBrowser(
       [...requests].flatMap((request) => {
         const url = new URL(request.url())
         const isWanted = `${request.method()} ${url.pathname}` === wanted
-        return isWanted ? [{ page: request.frame().page(), url }] : []
+        // The requests of a page that is closed have no end.
+        return isWanted && !request.frame().page().isClosed() ? [{ page: request.frame().page(), url }] : []
       }),
     async open(url) {
       const page = await context.newPage()

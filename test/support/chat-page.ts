@@ -2,7 +2,7 @@ import type { TestContext } from 'node:test'
 import { build } from 'esbuild'
 import type { Browser, Page } from 'playwright-core'
 import type { App, OpenConversation } from '../../web/src/chat/types.ts'
-import { INSECURE_HOST, openBrowser } from './browser.ts'
+import { openBrowser } from './browser.ts'
 import { newName, passwordOf } from './client.ts'
 
 /** What functions that run in the page see of it. */
@@ -19,7 +19,7 @@ export interface PageWindow {
 declare const window: PageWindow
 
 /** The chat without its views, in a page from the address of a server. */
-const script = build({
+const chat = build({
   stdin: {
     contents: `import { createApp } from './web/src/chat/app.ts'; globalThis.app = createApp()`,
     resolveDir: process.cwd(),
@@ -30,23 +30,21 @@ const script = build({
   write: false,
 }).then(({ outputFiles }) => outputFiles[0]?.text ?? '')
 
+/** The page. The script runs before the chat. */
+export const chatPage = async (script = '') =>
+  `<!doctype html><title>Chat</title><link rel="icon" href="data:,"><script>${script}</script><script>${await chat}</script>`
+
 /** Somebody who has an account, and a browser with tabs. */
-export async function somebody(
-  t: TestContext,
-  browser: Browser,
-  { url, insecure = false, path = '/' }: { url: string; insecure?: boolean; path?: string },
-) {
-  const address = insecure ? url.replace('127.0.0.1', INSECURE_HOST) : url
+export async function somebody(t: TestContext, browser: Browser, url: string) {
   const person = await openBrowser(t, browser)
-  await person.context.route(`${address}${path}`, async (route) => {
-    const body = `<!doctype html><title>Chat</title><script>${await script}</script>`
-    await route.fulfill({ contentType: 'text/html; charset=utf-8', body })
-  })
   const username = newName('ada')
   const credentials = { username, password: passwordOf(username) }
-  const openTab = async () => new Tab(await person.open(address + path), credentials)
+  const openTab = async () => new Tab(await person.open(url), credentials)
   return { ...person, credentials, username, openTab }
 }
+
+/** Without it, a page draws a frame for each look. */
+const LOOKS = { polling: 50 }
 
 /** One tab with the chat. */
 export class Tab {
@@ -75,16 +73,28 @@ export class Tab {
     )
   }
 
+  /** As if another tab were before this one, or no longer. */
+  setHidden(hidden: boolean) {
+    return this.page.evaluate((value) => {
+      Object.defineProperty(window.document, 'hidden', { value, configurable: true })
+      window.document.dispatchEvent(new Event('visibilitychange'))
+    }, hidden)
+  }
+
   state() {
     return this.page.evaluate(() => window.app.state.value)
   }
 
   async is(state: 'logged-in' | 'logged-out') {
-    await this.page.waitForFunction((wanted) => window.app.state.value === wanted, state)
+    await this.page.waitForFunction((wanted) => window.app.state.value === wanted, state, LOOKS)
   }
 
   async isLive() {
-    await this.page.waitForFunction(() => window.app.chat.value?.connection.value.state === 'live')
+    await this.page.waitForFunction(
+      () => window.app.chat.value?.connection.value.state === 'live',
+      undefined,
+      LOOKS,
+    )
   }
 
   openConversation(username: string) {
@@ -117,6 +127,7 @@ export class Tab {
             ),
           ) === wanted,
         [JSON.stringify(rows)],
+        LOOKS,
       )
       .catch(async (cause) => {
         throw new Error(`It shows ${JSON.stringify(await this.rows())}, not ${JSON.stringify(rows)}.`, {

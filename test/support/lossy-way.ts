@@ -20,6 +20,8 @@ export interface LossyWay {
    */
   losses: { request: RegExp; loss: Loss }[]
   requests: { line: string; key: string | undefined; atMs: number }[]
+  /** A document that is at `/` in the place of what the server has there. */
+  page?: string
 }
 
 /** A way to a server on which answers get lost, as gateways and phones lose them. */
@@ -43,6 +45,9 @@ async function pass(way: LossyWay, request: IncomingMessage, response: ServerRes
   const line = `${method} ${url}`
   const key = headers['idempotency-key'] as string | undefined
   way.requests.push({ line, key, atMs: Date.now() })
+
+  if (way.page !== undefined && line === 'GET /')
+    return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(way.page)
 
   const gone = new AbortController()
   response.once('close', () => gone.abort())

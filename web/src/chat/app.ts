@@ -26,8 +26,8 @@ class Application implements App {
   /** The login that the chat is of. */
   #login: string | undefined
   #following: Promise<void> = Promise.resolve()
-  /** The session is being ended here. */
-  #leaving = false
+  /** The login that is being ended here. */
+  #leaving: string | undefined
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
@@ -99,7 +99,7 @@ class Application implements App {
       sessions: this.#sessions,
       storage: new Storage(this.#nameOf(`account ${username}`)),
       surroundings: this.#surroundings,
-      onEnd: (reason) => this.#end(username, reason),
+      onEnd: (reason) => this.#end(login, username, reason),
       onLogout: (last) => this.#logout(username, last),
       onDelete: (first) => this.#deleteAccount(username, first),
     })
@@ -129,44 +129,41 @@ class Application implements App {
   }
 
   /** The server says that the session is over. What is kept stays. */
-  #end(username: string, reason: RestanteProblem) {
-    if (this.#leaving) return
+  #end(login: string, username: string, reason: RestanteProblem) {
+    if (login === this.#leaving || login !== this.#sessions.current?.login) return
     this.#sessions.end({ username, reason })
     void this.#follow()
   }
 
   async #logout(username: string, last: () => Promise<void>) {
-    this.#leaving = true
     try {
       // First of all, so that no tab takes the end of the session for somebody else's doing.
       this.#sessions.end()
       await this.#follow()
       await this.#delete(username)
+      this.#show()
       await last()
     } catch (error) {
       // Without the token, which is gone, the session is of no use, and the next login ends it.
       if (!(error instanceof RestanteProblem)) throw error
-    } finally {
-      this.#leaving = false
     }
-    this.#show()
   }
 
   async #deleteAccount(username: string, first: () => Promise<void>) {
-    const chat = this.#chat.value
-    this.#leaving = true
+    const login = this.#login
+    const session = this.#chat.value?.session
+    this.#leaving = login
     try {
       await first()
     } catch (error) {
-      this.#leaving = false
+      this.#leaving = undefined
       // Its answer was lost, or another one was faster.
-      if (chat?.session.ended) this.#end(username, chat.session.ended)
+      if (login && session?.ended) this.#end(login, username, session.ended)
       throw error
     }
     this.#sessions.end()
     await this.#follow()
     await this.#delete(username)
-    this.#leaving = false
     this.#show()
   }
 

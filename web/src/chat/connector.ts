@@ -170,15 +170,21 @@ export class Connector {
         this.#leader.announce()
       },
     })
-    // As another tab has left it: with its token, behind what it has received.
-    const session = await resume(this.#parts, () => {}, receiver)
-    if (!session || signal.aborted) return
-    this.#session = session
-    const outbox = this.#newOutbox(session, signal)
-    this.#outbox = outbox
-    this.#checkOutbox()
-    await receiver.run(session, signal)
-    await outbox.ended()
+    for (let isStale = true; isStale && !signal.aborted; ) {
+      isStale = false
+      // As another tab has left it: with its token, behind what it has received.
+      const onStale = () => {
+        isStale = true
+      }
+      const session = await resume(this.#parts, onStale, receiver)
+      if (!session || signal.aborted) return
+      this.#session = session
+      const outbox = this.#newOutbox(session, signal)
+      this.#outbox = outbox
+      this.#checkOutbox()
+      await receiver.run(session, signal)
+      await outbox.ended()
+    }
   }
 
   #newOutbox(session: Session, signal: AbortSignal) {

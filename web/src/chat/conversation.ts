@@ -52,7 +52,7 @@ export class Conversation implements OpenConversation {
     this.#presence = new Presence({ ...parts, onName: (name) => void this.#rename(name) })
     const loading = this.#load()
     this.draft = loading
-    this.#reading = loading
+    this.#reading = loading.catch(ignoreClosed)
   }
 
   get rows(): ReadonlySignal<readonly Row[] | undefined> {
@@ -157,6 +157,7 @@ export class Conversation implements OpenConversation {
   /** @param read resolves with what shows it */
   async #inTurn(read: (transaction: Transaction) => Promise<() => void>) {
     const reading = this.#reading.then(async () => batch(await this.#parts.storage.read(read)))
+    // The caller has the error.
     this.#reading = reading.catch(() => {})
     await reading
   }

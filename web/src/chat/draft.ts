@@ -1,6 +1,6 @@
 import { changeConversation, ensureConversation } from './messages.ts'
 import type { HastyDraft } from './session-store.ts'
-import type { Storage } from './storage.ts'
+import { ignoreClosed, type Storage } from './storage.ts'
 
 const KEEP_AFTER_MS = 500
 
@@ -54,8 +54,7 @@ export class Draft {
         await changeConversation(transaction, this.#username, { draft })
       })
       .then(this.#onChanged)
-      // Closed meanwhile: the account is logged out, and its drafts are deleted.
-      .catch(() => {})
+      .catch(ignoreClosed)
       .finally(() => {
         if (this.#hasty.get() === draft) this.#hasty.delete()
       })

@@ -76,9 +76,15 @@ export class IndexedDbTables implements Tables {
     const transaction = this.#db.transaction(STORES, mode, { durability: 'strict' })
     const done = transaction.done
     done.catch(() => {})
-    const result = await work(verbs(transaction))
-    await done
-    return result
+    try {
+      const result = await work(verbs(transaction))
+      await done
+      return result
+    } catch (error) {
+      // Without this, the first half of the work would stay.
+      if (!(error instanceof DOMException)) transaction.abort()
+      throw error
+    }
   }
 
   close() {

@@ -1,6 +1,6 @@
 import { RestanteProblem, type Session } from 'restante-client'
 import { isKeyExpired, settle } from './messages.ts'
-import { type Storage, StorageClosed } from './storage.ts'
+import { ignoreClosed, type Storage } from './storage.ts'
 import type { StoredSentRow } from './tables.ts'
 
 const EXPIRED = {
@@ -35,7 +35,7 @@ export class Outbox {
       if (this.#busy.has(username)) continue
       const sending = this.#sendAll(username).finally(() => this.#busy.delete(username))
       this.#busy.set(username, sending)
-      sending.catch(() => {})
+      sending.catch(ignoreClosed)
     }
   }
 
@@ -67,7 +67,7 @@ export class Outbox {
     try {
       return await session.send(to, body, { receipt: true, idempotencyKey, signal })
     } catch (error) {
-      if (signal.aborted || session.ended || error instanceof StorageClosed) return undefined
+      if (signal.aborted || session.ended) return undefined
       if (!(error instanceof RestanteProblem)) throw error
       const { code, detail, status } = error
       return status >= 400 && status < 500 && status !== 408 && status !== 429 ? { code, detail } : EXPIRED

@@ -1,6 +1,6 @@
 import { type Message, RestanteProblem, type Session, type Store, type StoredSession } from 'restante-client'
 import { receive } from './messages.ts'
-import type { Storage } from './storage.ts'
+import { ignoreClosed, type Storage } from './storage.ts'
 import type { Connection } from './types.ts'
 
 /** After an answer that the library does not know how to go on from. */
@@ -75,7 +75,7 @@ export class Receiver {
 
   #collect(message: Message) {
     // The whole page has been given when this runs.
-    if (this.#messages.length === 0) setTimeout(() => void this.#write().catch(() => {}))
+    if (this.#messages.length === 0) setTimeout(() => void this.#write().catch(ignoreClosed))
     this.#messages.push(message)
   }
 
@@ -98,7 +98,10 @@ export class Receiver {
 
   async #keepGap(gap: { from: number; to: number; reason: string }) {
     if (gap.reason === 'purged') return
-    await this.#parts.storage.write((transaction) => transaction.putFact('gap', gap))
+    await this.#parts.storage.write(async (transaction) => {
+      const { from = gap.from } = (await transaction.fact('gap')) ?? {}
+      await transaction.putFact('gap', { ...gap, from: Math.min(from, gap.from) })
+    })
     this.#parts.onChanged([])
   }
 }

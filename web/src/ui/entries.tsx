@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 
 /** A list of things of the account, each with a button that ends it. */
 export function Entries<T>(props: {
@@ -9,8 +10,16 @@ export function Entries<T>(props: {
   children: (entry: T) => ComponentChildren
 }) {
   const { entries, problem } = props
+  const ref = useRef<HTMLDivElement>(null)
+  // The button that was pressed is gone with its entry.
+  const count = useRef(0)
+  useEffect(() => {
+    const isFewer = entries !== undefined && entries.length < count.current
+    count.current = entries?.length ?? 0
+    if (isFewer && document.activeElement === document.body) ref.current?.focus({ preventScroll: true })
+  }, [entries])
   return (
-    <>
+    <div ref={ref} tabIndex={-1}>
       {problem && (
         <p class="problem" role="alert">
           {problem}
@@ -23,6 +32,6 @@ export function Entries<T>(props: {
           {entries.map(props.children)}
         </ul>
       )}
-    </>
+    </div>
   )
 }

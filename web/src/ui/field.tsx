@@ -38,14 +38,9 @@ export function Field(props: FieldProps) {
           aria-describedby={problem || hint ? `${id}-hint` : undefined}
         />
         {password && (
-          <button
-            type="button"
-            class="link"
-            aria-pressed={shown}
-            aria-label={`Show ${props.label.toLowerCase()}`}
-            onClick={() => setShown(!shown)}
-          >
+          <button type="button" class="link" onClick={() => setShown(!shown)}>
             {shown ? 'Hide' : 'Show'}
+            <span class="sr"> {props.label.toLowerCase()}</span>
           </button>
         )}
       </div>

@@ -24,7 +24,7 @@ export function Form(props: {
         </p>
       )}
       <div class="buttons">
-        <button type="submit" disabled={props.busy}>
+        <button type="submit" aria-disabled={props.busy}>
           {props.button}
         </button>
       </div>

@@ -8,6 +8,10 @@ export function Menu(props: { label: string; children: ComponentChildren }) {
   const root = useRef<HTMLDivElement>(null)
   const button = useRef<HTMLButtonElement>(null)
   const id = useId()
+  const close = () => {
+    setOpen(false)
+    button.current?.focus()
+  }
   useEffect(() => {
     if (!open) return
     const onOutside = (event: Event) => {
@@ -15,8 +19,7 @@ export function Menu(props: { label: string; children: ComponentChildren }) {
     }
     const onEscape = (event: KeyboardEvent) => {
       if (event.key !== 'Escape') return
-      setOpen(false)
-      button.current?.focus()
+      close()
     }
     document.addEventListener('pointerdown', onOutside)
     document.addEventListener('focusin', onOutside)
@@ -42,7 +45,7 @@ export function Menu(props: { label: string; children: ComponentChildren }) {
         <Icon name="more" />
       </button>
       {/* biome-ignore lint/a11y: the buttons in it are what is clicked; this closes the menu behind them. */}
-      <div id={id} class="menu-items" hidden={!open} onClick={() => setOpen(false)}>
+      <div id={id} class="menu-items" hidden={!open} onClick={close}>
         {props.children}
       </div>
     </div>

@@ -4,7 +4,7 @@ import { RestanteProblem } from 'restante-client'
 const WORDS: Record<string, string> = {
   invalid_request: 'Please correct what is marked.',
   invalid_credentials: 'The username or the password is wrong.',
-  account_disabled: 'This account is disabled. Ask whoever runs this server.',
+  account_disabled: 'This account is disabled. Ask the people who run this server.',
   username_taken: 'This username is taken. Choose another, or log in if it is yours.',
   registration_closed: 'This server takes no new accounts.',
   invalid_invite: 'An account here needs an invite code, and this one is not valid.',
@@ -17,7 +17,7 @@ const WORDS: Record<string, string> = {
   body_too_large: 'The message is too long for this server.',
   too_many_tokens: 'You have too many tokens. Revoke one that you no longer need.',
   too_many_blocks: 'You have blocked too many users. Unblock one first.',
-  session_ended: 'The session was ended elsewhere: by another login, or a new password.',
+  session_ended: 'Your session has ended, perhaps because you logged in elsewhere.',
   invalid_token: 'Your session has expired. Log in again.',
   overloaded: 'The server is busy. Try again in a moment.',
   no_answer: 'The server does not answer. Check your connection, then try again.',

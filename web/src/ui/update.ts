@@ -12,8 +12,11 @@ export async function watchForUpdates(): Promise<void> {
   if (!registration) return
   const workers = navigator.serviceWorker
   // The first worker of all takes over a page that is as new as itself.
-  if (workers.controller)
-    workers.addEventListener('controllerchange', () => location.reload(), { once: true })
+  let hadWorker = Boolean(workers.controller)
+  workers.addEventListener('controllerchange', () => {
+    if (hadWorker) location.reload()
+    hadWorker = true
+  })
   const look = () => {
     updateIsReady.value = Boolean(registration?.waiting && workers.controller)
   }

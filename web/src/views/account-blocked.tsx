@@ -16,7 +16,7 @@ export function Blocked({ chat }: { chat: Chat }) {
       {({ username }) => (
         <li key={username}>
           <Name>{username}</Name>
-          <button type="button" class="link" disabled={busy} onClick={() => void unblock(username)}>
+          <button type="button" class="link" aria-disabled={busy} onClick={() => void unblock(username)}>
             Unblock
           </button>
         </li>

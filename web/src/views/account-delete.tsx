@@ -54,7 +54,7 @@ function Question({ chat, onClose }: { chat: Chat; onClose: () => void }) {
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="primary danger" disabled={busy}>
+          <button type="submit" class="primary danger" aria-disabled={busy}>
             Delete account
           </button>
         </div>

@@ -27,7 +27,7 @@ export function DisplayName({ chat }: { chat: Chat }) {
 
 export function Presence({ chat }: { chat: Chat }) {
   const { value: me, problem: unknown, reload } = useLoaded(() => chat.session.getMe())
-  const { busy, problem, run } = useAction()
+  const { problem, run } = useAction()
   const change = async (shown: boolean) => {
     await run(() => chat.session.updateMe({ presence: shown ? 'everyone' : 'nobody' }))
     await reload()
@@ -38,7 +38,7 @@ export function Presence({ chat }: { chat: Chat }) {
         <input
           type="checkbox"
           checked={me?.presence === 'everyone'}
-          disabled={!me || busy}
+          disabled={!me}
           onChange={(event) => void change(event.currentTarget.checked)}
         />
         <span>Show when I am online, and when I was last seen</span>

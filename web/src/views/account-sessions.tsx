@@ -27,7 +27,7 @@ export function Sessions({ chat }: { chat: Chat }) {
             </small>
           </span>
           {!current && (
-            <button type="button" class="link danger" disabled={busy} onClick={() => void end(id)}>
+            <button type="button" class="link danger" aria-disabled={busy} onClick={() => void end(id)}>
               End
             </button>
           )}

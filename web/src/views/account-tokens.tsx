@@ -45,7 +45,7 @@ export function Tokens({ chat }: { chat: Chat }) {
                 {expiresAt && `, expires on ${date(Date.parse(expiresAt))}`}
               </small>
             </span>
-            <button type="button" class="link danger" disabled={busy} onClick={() => void revoke(id)}>
+            <button type="button" class="link danger" aria-disabled={busy} onClick={() => void revoke(id)}>
               Revoke
             </button>
           </li>

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Chat, OpenConversation } from '../chat/types.ts'
+import { useAction } from '../ui/action.ts'
 import { announce } from '../ui/announcer.tsx'
 import { isTouch } from '../ui/focus.ts'
 import { Icon } from '../ui/icon.tsx'
@@ -14,7 +15,10 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
   const box = useRef<HTMLTextAreaElement>(null)
   const [length, setLength] = useState(0)
   const [problem, setProblem] = useState<string>()
-  const { blocked, gone, displayName } = open
+  // What was written before the textarea went away: the user was blocked, and unblocked again.
+  const written = useRef<string | undefined>(undefined)
+  const { blocked, gone } = open
+  const canWrite = !gone.value && !blocked.value
   const excess = length - LENGTH_MAX
 
   const onText = () => {
@@ -27,13 +31,19 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
 
   useEffect(() => {
     const { current: area } = box
-    if (area && !isTouch()) area.focus()
-    void open.draft.then((draft) => {
-      if (!area?.isConnected || area.value || !draft) return
-      area.value = draft
+    if (!area) return
+    if (!isTouch()) area.focus()
+    const isLoaded = () => written.current !== undefined
+    const restore = (text: string) => {
+      // The user was faster.
+      if (!area.isConnected || area.value) return
+      written.current = text
+      area.value = text
       onText()
-    })
-    const saveNow = () => area && open.saveDraft(area.value, true)
+    }
+    if (isLoaded()) restore(written.current ?? '')
+    else void open.draft.then(restore)
+    const saveNow = () => isLoaded() && open.saveDraft(area.value, true)
     const saveIfHidden = () => document.visibilityState === 'hidden' && saveNow()
     addEventListener('pagehide', saveNow)
     document.addEventListener('visibilitychange', saveIfHidden)
@@ -42,7 +52,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
       document.removeEventListener('visibilitychange', saveIfHidden)
       saveNow()
     }
-  }, [open])
+  }, [open, canWrite])
   useLayoutEffect(() => {
     if (box.current) grow(box.current)
   })
@@ -53,6 +63,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
     const body = area.value
     if (lengthOf(body) > LENGTH_MAX) return announce(tooLong(lengthOf(body)))
     area.value = ''
+    written.current = ''
     onText()
     area.focus()
     try {
@@ -67,15 +78,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
 
   if (gone.value)
     return <p class="composer-note">This account has been deleted. It takes no more messages.</p>
-  if (blocked.value)
-    return (
-      <p class="composer-note">
-        You have blocked <Name>{displayName.value}</Name>.{' '}
-        <button type="button" class="link" onClick={() => void chat.unblock(open.username)}>
-          Unblock to write
-        </button>
-      </p>
-    )
+  if (blocked.value) return <BlockedNote chat={chat} open={open} />
   return (
     <form
       class="composer"
@@ -99,6 +102,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
         placeholder="Message"
         enterkeyhint={isTouch() ? 'enter' : 'send'}
         onInput={(event) => {
+          written.current = event.currentTarget.value
           onText()
           open.saveDraft(event.currentTarget.value)
         }}
@@ -114,6 +118,29 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
         <Icon name="send" />
       </button>
     </form>
+  )
+}
+
+function BlockedNote({ chat, open }: { chat: Chat; open: OpenConversation }) {
+  const { busy, problem, run } = useAction()
+  return (
+    <p class="composer-note">
+      You have blocked <Name>{open.displayName.value}</Name>.{' '}
+      <button
+        type="button"
+        class="link"
+        aria-disabled={busy}
+        onClick={() => void run(() => chat.unblock(open.username))}
+      >
+        Unblock to write
+      </button>
+      {problem && (
+        <span class="hint bad" role="alert">
+          {' '}
+          {problem}
+        </span>
+      )}
+    </p>
   )
 }
 

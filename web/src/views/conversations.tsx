@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Chat, Conversation } from '../chat/types.ts'
+import { useFocus } from '../ui/focus.ts'
 import { Avatar, Icon, Logo } from '../ui/icon.tsx'
 import { conversationHash, go, route } from '../ui/route.ts'
 import { Name } from '../ui/text.tsx'
@@ -14,13 +15,17 @@ const PREVIEW_LENGTH = 200
 /** The left side: the conversations, and who is logged in. On a phone it is a page of its own. */
 export function Conversations({ chat }: { chat: Chat }) {
   const [starting, setStarting] = useState(false)
+  // After the login a screen reader begins here; a conversation takes the focus for itself.
+  const heading = useFocus<HTMLHeadingElement>()
   const conversations = chat.conversations.value
   const open = route.value.view === 'conversation' ? route.value.username : undefined
   return (
     <nav class="list-pane" aria-label="All conversations">
       <header class="bar">
         <Logo />
-        <h1 class="brand">Restante</h1>
+        <h1 ref={heading} class="brand" tabIndex={-1}>
+          Restante
+        </h1>
         <button
           type="button"
           class="icon-button accent"

@@ -57,7 +57,7 @@ function Countdown({ chat, pauseS, onCancel }: { chat: Chat; pauseS: number; onC
         <button
           type="button"
           class="primary danger"
-          disabled={busy}
+          aria-disabled={busy}
           onClick={() => (leftS > 0 ? setLeftS(0) : logOut())}
         >
           Log out now

@@ -1,6 +1,7 @@
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { App } from '../chat/types.ts'
 import { Field } from '../ui/field.tsx'
+import { isTouch } from '../ui/focus.ts'
 import { Logo } from '../ui/icon.tsx'
 import { fieldProblem, hasCode, problemWords } from '../ui/problem.ts'
 import { inviteCode, replaceRoute } from '../ui/route.ts'
@@ -18,6 +19,11 @@ export function Login({ app }: { app: App }) {
   const farewell = app.farewell.value
   const isCreate = mode === 'create'
   const isElsewhere = hasCode(error, 'already_online')
+
+  // With a finger, the keyboard would cover the page.
+  useEffect(() => {
+    if (!isTouch()) emptyField(form.current)?.focus()
+  }, [])
 
   const submit = async (as: Mode, takeover = false) => {
     if (!form.current || busy) return
@@ -50,9 +56,11 @@ export function Login({ app }: { app: App }) {
     if (chosen !== mode) {
       setMode(chosen)
       setError(undefined)
-      const data = form.current && new FormData(form.current)
-      const [first] = form.current?.elements ?? []
-      if (!data?.get('username') || !data.get('password')) return (first as HTMLElement | undefined)?.focus()
+      const empty = emptyField(form.current)
+      if (empty) {
+        empty.focus()
+        return
+      }
     }
     void submit(chosen)
   }
@@ -128,10 +136,10 @@ export function Login({ app }: { app: App }) {
           <Elsewhere onYes={() => void submit('login', true)} onNo={() => setError(undefined)} />
         ) : (
           <div class="login-buttons">
-            <button type="submit" class="primary" disabled={busy}>
+            <button type="submit" class="primary" aria-disabled={busy}>
               {NAMES[mode]}
             </button>
-            <button type="button" disabled={busy} onClick={() => choose(other)}>
+            <button type="button" aria-disabled={busy} onClick={() => choose(other)}>
               {NAMES[other]}
             </button>
           </div>
@@ -153,7 +161,13 @@ export function Login({ app }: { app: App }) {
 
 const NAMES = { login: 'Log in', create: 'Create account' } as const
 
-/** A field that is empty. */
+/** Where one goes on: the username or the password. */
+const emptyField = (form: HTMLFormElement | null) =>
+  [...(form?.querySelectorAll<HTMLInputElement>('[name=username], [name=password]') ?? [])].find(
+    ({ value }) => !value,
+  )
+
+/** A field that was left empty. */
 class Missing {
   readonly member: string
 

@@ -2,8 +2,9 @@ import { useMemo, useRef, useState } from 'preact/hooks'
 import type { OpenConversation, Row, SentRow } from '../chat/types.ts'
 import { announce } from '../ui/announcer.tsx'
 import { Icon } from '../ui/icon.tsx'
+import { linesOf } from '../ui/links.ts'
 import { problemOf } from '../ui/problem.ts'
-import { linesOf, Text } from '../ui/text.tsx'
+import { Text } from '../ui/text.tsx'
 import { clock, fullTime } from '../ui/time.ts'
 
 /** Longer texts are folded. */
@@ -79,16 +80,27 @@ function Body({ text, onExpand }: { text: string; onExpand: () => void }) {
 }
 
 function Failure({ row, open }: { row: SentRow; open: OpenConversation }) {
+  const element = useRef<HTMLDivElement>(null)
+  // The buttons are about to go.
+  const leave = () => element.current?.closest<HTMLElement>('[role=log]')?.focus({ preventScroll: true })
   return (
-    <div class="failure">
+    <div ref={element} class="failure">
       <span>Not sent. {row.failure && problemOf(row.failure)}</span>
-      <button type="button" class="link" onClick={() => void open.retry(row.place)}>
+      <button
+        type="button"
+        class="link"
+        onClick={() => {
+          leave()
+          void open.retry(row.place)
+        }}
+      >
         Retry
       </button>
       <button
         type="button"
         class="link"
         onClick={() => {
+          leave()
           void open.discard(row.place)
           announce('Message deleted.')
         }}

@@ -32,16 +32,17 @@ export function Messages({ open }: { open: OpenConversation }) {
     if (loading.peek() || !open.hasOlder.peek() || !open.rows.peek()) return
     loading.value = true
     live.value = false
-    try {
-      await open.loadOlder()
-    } finally {
-      // After the rows are drawn.
-      setTimeout(() => {
-        loading.value = false
-        live.value = true
-        void loadOlderIfNear()
-      })
-    }
+    const loaded = await open.loadOlder().then(
+      () => true,
+      // The store is not there; the next move asks it again.
+      () => false,
+    )
+    // After the rows are drawn, which may be too few for the view.
+    setTimeout(() => {
+      loading.value = false
+      live.value = true
+      if (loaded) void loadOlderIfNear()
+    })
   }
 
   useLayoutEffect(() => {
@@ -81,6 +82,8 @@ export function Messages({ open }: { open: OpenConversation }) {
         class="log"
         role="log"
         aria-label="Messages"
+        // A tick that changes is not read out.
+        aria-relevant="additions"
         aria-live={live.value ? 'polite' : 'off'}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys.
         tabIndex={0}

@@ -10,6 +10,7 @@ export function NewConversation({ chat, onClose }: { chat: Chat; onClose: () => 
   const [busy, setBusy] = useState(false)
 
   const start = async (form: HTMLFormElement) => {
+    if (busy) return
     const username = String(new FormData(form).get('username')).trim().replace(/^@/, '').toLowerCase()
     if (!username) return setProblem('Enter a username.')
     if (username === chat.username) return setProblem('This is your own username.')
@@ -46,7 +47,7 @@ export function NewConversation({ chat, onClose }: { chat: Chat; onClose: () => 
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="primary" disabled={busy}>
+          <button type="submit" class="primary" aria-disabled={busy}>
             Start
           </button>
         </div>

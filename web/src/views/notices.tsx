@@ -1,5 +1,7 @@
+import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Chat, Connection } from '../chat/types.ts'
+import { announce } from '../ui/announcer.tsx'
 import { acceptUpdate, updateIsReady } from '../ui/update.ts'
 
 /** What concerns the whole page, above it. */
@@ -9,12 +11,19 @@ export function Notices({ chat }: { chat: Chat }) {
     <div class="notices">
       <ConnectionBar chat={chat} />
       <GapBar chat={chat} />
-      {trouble && (
-        <p class="notice" role="status">
-          {trouble}
-        </p>
-      )}
+      {trouble && <Notice text={trouble} />}
       <UpdateBar />
+    </div>
+  )
+}
+
+/** A sentence, read out when it appears, and what can be done about it. */
+function Notice({ text, children }: { text: string; children?: ComponentChildren }) {
+  useEffect(() => announce(text), [text])
+  return (
+    <div class="notice">
+      <span>{text}</span>
+      {children}
     </div>
   )
 }
@@ -23,18 +32,27 @@ export function Notices({ chat }: { chat: Chat }) {
 function ConnectionBar({ chat }: { chat: Chat }) {
   const connection = chat.connection.value
   const { state } = connection
-  const wasWaiting = useRef(false)
-  if (state !== 'connecting') wasWaiting.current = state === 'waiting'
-  if (!wasWaiting.current) return <div role="status" />
-  const isBusy = connection.state === 'waiting' && connection.problem.status > 0
+  const isDown = useRef(false)
+  const isBusy = useRef(false)
+  if (state !== 'connecting') isDown.current = state === 'waiting'
+  if (connection.state === 'waiting') isBusy.current = connection.problem.status > 0
+  const wasDown = useRef(false)
+  useEffect(() => {
+    if (wasDown.current && !isDown.current) announce('Connected again.')
+    wasDown.current = isDown.current
+  })
+  if (!isDown.current) return null
   return (
-    <div class="notice">
-      <span role="status">{isBusy ? 'The server is busy.' : 'No connection.'}</span>
-      {connection.state === 'waiting' ? <Countdown connection={connection} /> : <span>Trying…</span>}
-      <button type="button" class="link" disabled={state === 'connecting'} onClick={() => chat.tryNow()}>
+    <Notice text={isBusy.current ? 'The server is busy.' : 'No connection.'}>
+      {connection.state === 'waiting' ? (
+        <Countdown connection={connection} />
+      ) : (
+        <span aria-hidden="true">Trying…</span>
+      )}
+      <button type="button" class="link" aria-disabled={state === 'connecting'} onClick={() => chat.tryNow()}>
         Try now
       </button>
-    </div>
+    </Notice>
   )
 }
 
@@ -44,7 +62,7 @@ function Countdown({ connection }: { connection: Extract<Connection, { state: 'w
     const timer = setInterval(() => setNowMs(Date.now()), 1_000)
     return () => clearInterval(timer)
   }, [])
-  const seconds = Math.ceil((connection.retryAtMs - Math.max(nowMs, 0)) / 1_000)
+  const seconds = Math.ceil((connection.retryAtMs - nowMs) / 1_000)
   return <span aria-hidden="true">{seconds > 0 ? `Trying again in ${seconds} s` : 'Trying…'}</span>
 }
 
@@ -54,14 +72,11 @@ function GapBar({ chat }: { chat: Chat }) {
   const count = gap.to - gap.from + 1
   const missing = count === 1 ? 'A message is missing' : `${count} messages are missing`
   return (
-    <div class="notice" role="status">
-      <span>
-        {missing}: {REASONS[gap.reason] ?? 'the server has them no longer.'}
-      </span>
+    <Notice text={`${missing}: ${REASONS[gap.reason] ?? 'the server has them no longer.'}`}>
       <button type="button" class="link" onClick={() => chat.dismissGap()}>
         Dismiss
       </button>
-    </div>
+    </Notice>
   )
 }
 
@@ -73,11 +88,10 @@ const REASONS: Record<string, string> = {
 export function UpdateBar() {
   if (!updateIsReady.value) return null
   return (
-    <div class="notice" role="status">
-      <span>A new version is ready.</span>
+    <Notice text="A new version is ready.">
       <button type="button" class="link" onClick={acceptUpdate}>
         Reload
       </button>
-    </div>
+    </Notice>
   )
 }

@@ -1,7 +1,8 @@
+import { useEffect } from 'preact/hooks'
 import type { App, Chat } from '../chat/types.ts'
 import { Announcer } from '../ui/announcer.tsx'
 import { Logo } from '../ui/icon.tsx'
-import { route } from '../ui/route.ts'
+import { replaceRoute, route } from '../ui/route.ts'
 import { Account } from './account.tsx'
 import { Conversation } from './conversation.tsx'
 import { Conversations } from './conversations.tsx'
@@ -19,15 +20,22 @@ export function Page({ app }: { app: App }) {
           <Login app={app} />
         </>
       )}
-      {app.state.value === 'logged-in' && chat && <LoggedIn key={chat.username} chat={chat} />}
+      {app.state.value === 'logged-in' && chat && <LoggedIn key={chat.username} app={app} chat={chat} />}
       <Announcer />
     </>
   )
 }
 
-/** Two panes, of which a phone shows one: see views.css. */
-function LoggedIn({ chat }: { chat: Chat }) {
+/** Two panes, of which a phone shows one: see layout.css. */
+function LoggedIn({ app, chat }: { app: App; chat: Chat }) {
   const { view } = route.value
+  // After a farewell the same user comes back to the same view. After a logout it may be another user.
+  useEffect(
+    () => () => {
+      if (!app.farewell.peek()) replaceRoute('#/')
+    },
+    [app],
+  )
   return (
     <main class={`chat show-${view}`}>
       <Notices chat={chat} />
