@@ -83,11 +83,11 @@ describe('the pictures of README', { skip: NO_BROWSER, timeout: 300_000 }, () =>
     await pass(0)
     await pages.ada.logIn('ada')
     await pages.grace.logIn('grace')
-    for (const [username, , text, minutes] of EARLIER) {
+    for (const [username, displayName, text, minutes] of EARLIER) {
       await (await client.enter(username)).send('ada', text)
-      await pages.ada.conversations.getByText(text).waitFor()
+      await pages.ada.conversations.getByRole('link', { name: displayName }).waitFor()
       if (username === 'babbage') {
-        await pages.ada.openConversation(username)
+        await pages.ada.openConversation(displayName)
         await pages.ada.page.goBack()
       }
       await pass(minutes)

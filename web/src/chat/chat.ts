@@ -96,7 +96,7 @@ export class LoggedIn implements Chat {
     const { username, displayName } = await this.session.getUser(name)
     await this.#parts.storage.write(async (transaction) => {
       await ensureConversation(transaction, username)
-      await changeConversation(transaction, username, { displayName })
+      await changeConversation(transaction, username, { displayName, named: true })
     })
     this.#connector.changed([username])
     await this.#refreshing
