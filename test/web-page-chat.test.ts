@@ -12,7 +12,9 @@ const HTML = `<img src="x" onerror="document.title = 'taken'"><script>document.t
 const RIGHT_TO_LEFT = 'שלום, Ada!'
 const LENGTH_MAX = 16_384
 
-describe('the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
+declare const getComputedStyle: (element: unknown) => { direction: string }
+
+describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 
@@ -85,7 +87,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
     await another.tab.isLoggedIn()
 
     await tab.isLoggedOut()
-    const told = await tab.page.getByRole('alert').innerText()
+    const told = (await tab.page.getByRole('alert').textContent()) ?? ''
     assert.match(told, /You have been logged out\. .* logged in elsewhere/)
     assert.equal(await tab.username.inputValue(), username)
   })
@@ -131,7 +133,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
         log.getByText(text, { exact: true }),
       )
       await rightToLeft?.waitFor()
-      assert.equal(await markup?.innerText(), HTML)
+      assert.equal(await markup?.textContent(), HTML)
       assert.equal(await log.locator('img, script, b').count(), 0)
       assert.equal((await long?.textContent())?.length, emoji.length)
       assert.equal(await rightToLeft?.evaluate((element) => getComputedStyle(element).direction), 'rtl')

@@ -65,7 +65,8 @@ describe('the web page on a slow phone', { skip: NO_BROWSER, timeout: 600_000 },
     const grace = await new Client({ url }).join(newName('grace'))
     let rest = ROWS
     const sendRest = async () => {
-      while (rest-- > 0) await grace.send(username, `Letter ${rest}: ${'I hope that this finds you well. '.repeat(3)}`)
+      while (rest-- > 0)
+        await grace.send(username, `Letter ${rest}: ${'I hope that this finds you well. '.repeat(3)}`)
     }
     const startedAt = performance.now()
     await Promise.all(Array.from({ length: AT_ONCE }, sendRest))
