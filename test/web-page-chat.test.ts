@@ -102,7 +102,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => 
 
     first.process.kill('SIGKILL')
     await first.exited
-    await ada.tab.page.getByText('No connection.').waitFor()
+    await ada.tab.says('No connection.').waitFor()
     await ada.tab.send('Meanwhile')
     await ada.tab.sent('Meanwhile', 'Waiting to be sent').waitFor()
     await ada.tab.page.reload()
@@ -122,7 +122,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => 
     const emoji = '🕊'.repeat(LENGTH_MAX)
     const { tab } = ada
     await tab.message.fill(`${emoji}!`)
-    await tab.page.getByText('This one has 16,385').waitFor()
+    await tab.says('This one has 16,385').waitFor()
     assert.ok(await tab.button('Send').isDisabled())
     for (const text of [HTML, emoji, RIGHT_TO_LEFT]) await tab.send(text)
     await tab.sent(RIGHT_TO_LEFT, 'Delivered').waitFor()
@@ -146,11 +146,11 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => 
     const { ada, grace } = await adaAndGrace(t, url)
     await ada.tab.button('More').click()
     await ada.tab.page.getByRole('button', { name: /^Block / }).click()
-    await ada.tab.page.getByText('You have blocked').waitFor()
+    await ada.tab.says('You have blocked').waitFor()
     await grace.tab.startConversation(ada.username)
     await grace.tab.send('Hello?')
     await grace.tab.sent('Hello?', 'Not sent').waitFor()
-    await grace.tab.page.getByText('This user does not take your messages.').waitFor()
+    await grace.tab.says('This user does not take your messages.').waitFor()
 
     await ada.tab.button('Unblock to write').click()
     await ada.tab.message.waitFor()

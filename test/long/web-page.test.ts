@@ -99,11 +99,11 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     }
     assert.equal(ada.person.waiting(POLL).length, 1)
     await other.page.getByRole('link', { name: 'Account' }).click()
-    await other.page.getByText('It cannot be installed from this address').waitFor()
+    await other.says('It cannot be installed from this address').waitFor()
     await other.textbox('Name of the new token').fill('door bell')
     await other.button('Create token').click()
     await other.button('Copy the token').click()
-    await other.page.getByText(/The token is (copied|selected)/).waitFor()
+    await other.says(/The token is (copied|selected)/).waitFor()
   })
 
   it('opens without a network, and sends later what is written', async (t) => {
@@ -116,7 +116,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await person.context.setOffline(true)
     await tab.page.reload()
     await tab.sent('Before', 'Sent').waitFor()
-    await tab.page.getByText('No connection.').waitFor()
+    await tab.says('No connection.').waitFor()
     await tab.send('Meanwhile')
     await tab.sent('Meanwhile', 'Waiting to be sent').waitFor()
     await person.context.setOffline(false)
@@ -137,11 +137,11 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await running.exited
     await tab.page.reload()
     await tab.isLoggedIn()
-    await tab.page.getByText('No connection.').waitFor()
+    await tab.says('No connection.').waitFor()
     await stranger.tab.page.reload()
     await stranger.tab.fillIn('ada')
     await stranger.tab.button('Log in').click()
-    await stranger.tab.page.getByText('The server does not answer.').waitFor()
+    await stranger.tab.says('The server does not answer.').waitFor()
   })
 
   it('proposes another version of itself, and waits until it is wanted', async (t) => {
@@ -158,13 +158,13 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     })
     proxy.additions.set('/sw.js', '\n//')
     await tab.page.evaluate(() => window.document.dispatchEvent(new Event('visibilitychange')))
-    await tab.page.getByText('A new version is ready.').waitFor()
+    await tab.says('A new version is ready.').waitFor()
     assert.equal(await tab.page.evaluate(() => window.marked), true)
     await tab.button('Reload').click()
     await tab.page.waitForFunction(() => !window.marked)
     await tab.isLoggedIn()
     await eventually('the draft is back', async () => (await tab.message.inputValue()) === 'Half a sen')
-    assert.equal(await tab.page.getByText('A new version is ready.').count(), 0)
+    assert.equal(await tab.says('A new version is ready.').count(), 0)
   })
 
   it('works below a path, with its worker and the reference', async (t) => {
@@ -181,7 +181,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await tab.page.getByRole('link', { name: 'Account' }).click()
     await tab.page.getByRole('link', { name: 'the API reference' }).click()
     await tab.page.waitForURL(`${proxy.url}docs/`)
-    await tab.page.getByText('/v1/login').first().waitFor()
+    await tab.says('/v1/login').first().waitFor()
   })
 
   it('works on a slow network', async (t) => {

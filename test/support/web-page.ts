@@ -39,6 +39,11 @@ export class WebPage {
     return this.page.getByRole('dialog')
   }
 
+  /** What the page says, where it is seen: a screen reader hears some of it from another place. */
+  says(text: string | RegExp) {
+    return this.page.getByRole('main').getByText(text)
+  }
+
   button(name: string, within: Page | Locator = this.page) {
     return within.getByRole('button', { name, exact: true })
   }
