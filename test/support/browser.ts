@@ -15,7 +15,9 @@ const CHROMIUM = [
 /** Why tests in a browser are skipped, for the option `skip`; false where they run. */
 export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install one, or set CHROMIUM_PATH.'
 
-/** A name that leads to this machine, so that a plain http address is no secure context, as in a home network. */
+/**
+ * A name that leads to this machine, so that a plain http address is no secure context, as in a home network.
+ */
 export const INSECURE_HOST = 'restante.test'
 
 const POLICY_VIOLATIONS_TO_CONSOLE = `
@@ -45,8 +47,8 @@ export interface Person {
 }
 
 /**
- * A browser with nothing kept in it. At its end, the test fails when a page has thrown an error, has written one
- * to the console, or has broken its content security policy.
+ * A browser with nothing kept in it. At its end, the test fails when a page has thrown an error, has written
+ * one to the console, or has broken its content security policy.
  */
 export async function openBrowser(
   t: Ending,

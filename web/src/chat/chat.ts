@@ -147,7 +147,9 @@ export class LoggedIn implements Chat {
     return this.#parts.onDelete(() => this.session.deleteAccount(password))
   }
 
-  /** Reads again what has changed: these conversations, or everything. Once for all that changes meanwhile. */
+  /**
+   * Reads again what has changed: these conversations, or everything. Once for all that changes meanwhile.
+   */
   refresh(conversations?: Iterable<string>) {
     if (!conversations || this.#changed === 'all') this.#changed = 'all'
     else this.#changed = new Set([...(this.#changed ?? []), ...conversations])

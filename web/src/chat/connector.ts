@@ -23,7 +23,10 @@ export interface ConnectorParts {
   onEnd: (reason: RestanteProblem) => void
 }
 
-/** The connection of a tab to the server: its own for requests, and that of the leading tab to receive and send. */
+/**
+ * The connection of a tab to the server: its own for requests, and that of the leading tab to receive and
+ * send.
+ */
 export class Connector {
   readonly #parts: ConnectorParts
   readonly #channel: Channel
@@ -100,7 +103,9 @@ export class Connector {
     this.#channel.post({ type: 'try-now' })
   }
 
-  /** Another tab may have changed the session. The one that polls goes on: its token is good until it ends. */
+  /**
+   * Another tab may have changed the session. The one that polls goes on: its token is good until it ends.
+   */
   async refreshSession() {
     const { sessions, login } = this.#parts
     const kept = sessions.current

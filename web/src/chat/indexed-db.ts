@@ -35,7 +35,7 @@ export class IndexedDbTables implements Tables {
   }
 
   /**
-   * @param onUnusable another tab deletes the database, or brings it to a version that this page does not know
+   * @param onUnusable another tab deletes the database, or brings it to a version unknown to this page
    * @throws when the browser has none to give, or another tab holds it in an older version
    */
   static async open(name: string, onUnusable: (deleted: boolean) => void): Promise<IndexedDbTables> {

@@ -24,10 +24,10 @@ export interface LeaderParts {
 }
 
 /**
- * Elects the tab that polls and sends for all. It needs no Web Locks, which pages from plain http addresses do
- * not have, and which a tab that a phone has frozen would keep. A visible tab takes the lead from a hidden one;
- * among equals, the first one keeps it. Two may lead for a moment, which harms nothing: rows have unique ids,
- * sends have idempotency keys.
+ * Elects the tab that polls and sends for all. It needs no Web Locks, which pages from plain http addresses
+ * do not have, and which a tab that a phone has frozen would keep. A visible tab takes the lead from a hidden
+ * one; among equals, the first one keeps it. Two may lead for a moment, which harms nothing: rows have unique
+ * ids, sends have idempotency keys.
  */
 export class Leader {
   readonly #parts: LeaderParts

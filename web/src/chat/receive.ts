@@ -14,9 +14,9 @@ export interface ReceiverParts {
 }
 
 /**
- * Receives in the leading tab. A page of messages is written in one transaction: they are collected as the loop
- * gives them, no request leaves before they are written, and the cursor is kept after that. So nothing is
- * acknowledged that is not kept, and a crash in between repeats messages, which their ids make harmless.
+ * Receives in the leading tab. A page of messages is written in one transaction: they are collected as the
+ * loop gives them, no request leaves before they are written, and the cursor is kept after that. So nothing
+ * is acknowledged that is not kept, and a crash in between repeats messages, which their ids make harmless.
  */
 export class Receiver {
   readonly #parts: ReceiverParts

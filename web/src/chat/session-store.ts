@@ -76,8 +76,8 @@ export class SessionStore {
   }
 
   /**
-   * The store of one Session in one tab, while other tabs have theirs. Only what it has changed is written, so
-   * a tab never writes back an older token or cursor of its own.
+   * The store of one Session in one tab, while other tabs have theirs. Only what it has changed is written,
+   * so a tab never writes back an older token or cursor of its own.
    *
    * @param onEnd the session is over
    * @param onStale only its token is: another tab has a newer one

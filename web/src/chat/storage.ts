@@ -17,10 +17,10 @@ export function ignoreClosed(error: unknown) {
 }
 
 /**
- * What is kept of one account. IndexedDB that fails is opened again once, because WebKit ends it while a page is
- * in the background. After that the tab goes on in memory with what it could still read, and says so. Messages
- * are then acknowledged when they are shown, as by any client without a store: to wait for a disk that does
- * not come would keep them from the user.
+ * What is kept of one account. IndexedDB that fails is opened again once, because WebKit ends it while a page
+ * is in the background. After that the tab goes on in memory with what it could still read, and says so.
+ * Messages are then acknowledged when they are shown, as by any client without a store: to wait for a disk
+ * that does not come would keep them from the user.
  */
 export class Storage {
   readonly #name: string

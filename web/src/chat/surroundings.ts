@@ -6,8 +6,8 @@ export interface Surroundings {
   readonly folder: string
   hidden(): boolean
   /**
-   * `shown`, `hidden`: the tab. `left`: the page goes, for good or into the back/forward cache. `returned`: it
-   * comes back from there. `stored`: another tab has changed localStorage.
+   * `shown`, `hidden`: the tab. `left`: the page goes, for good or into the back/forward cache. `returned`:
+   * it comes back from there. `stored`: another tab has changed localStorage.
    *
    * @returns stops it
    */

@@ -49,7 +49,7 @@ export interface Chat {
   readonly gap: ReadonlySignal<{ from: number; to: number; reason: string } | undefined>
   /** A sentence when this browser cannot keep messages (private mode, no space, a dead IndexedDB). */
   readonly storageTrouble: ReadonlySignal<string | undefined>
-  /** For everything about the account that keeps nothing here: sessions, application tokens, password, name. */
+  /** For what is kept at the server only: sessions, application tokens, password, presence. */
   readonly session: Session
 
   dismissGap(): void
@@ -118,7 +118,7 @@ export interface OpenConversation {
   readonly presence: ReadonlySignal<{ online: boolean; lastSeenAtMs?: number } | undefined>
   /** The account has been deleted. */
   readonly gone: ReadonlySignal<boolean>
-  /** In order: the newest 200, and those that `loadOlder` has added in front. Undefined while they are loaded. */
+  /** In order: the newest 200, and the older ones that were loaded. Undefined while they are loaded. */
   readonly rows: ReadonlySignal<readonly Row[] | undefined>
   readonly hasOlder: ReadonlySignal<boolean>
   /** The place of the first message that was unread when the conversation was opened: the "New" line. */

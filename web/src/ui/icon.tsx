@@ -24,16 +24,7 @@ export const Icon = ({ name }: { name: IconName }) => (
   </svg>
 )
 
-/** The letter in its pigeonhole, as in icons/icon.svg. */
-export const Logo = () => (
-  <svg class="logo" viewBox="0 0 64 64" aria-hidden="true">
-    <rect class="logo-ground" width="64" height="64" rx="14" />
-    <path class="logo-letter" d="M16 12h32v26H16z" />
-    <path class="logo-flap" d="M16 12l16 14 16-14" />
-    <rect class="logo-hole" x="10" y="36" width="44" height="16" rx="4" />
-    <rect class="logo-label" x="16" y="40" width="32" height="4" rx="2" />
-  </svg>
-)
+export const Logo = () => <img class="logo" src="icons/icon.svg" alt="" width="32" height="32" />
 
 /** The first letter of a name. */
 export const Avatar = ({ name }: { name: string }) => (
