@@ -103,7 +103,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await other.textbox('Name of the new token').fill('door bell')
     await other.button('Create token').click()
     await other.button('Copy the token').click()
-    await other.says(/The token is (copied|selected)/).waitFor()
+    await other.page.getByText(/The token is (copied|selected)/).waitFor()
   })
 
   it('opens without a network, and sends later what is written', async (t) => {
@@ -181,7 +181,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await tab.page.getByRole('link', { name: 'Account' }).click()
     await tab.page.getByRole('link', { name: 'the API reference' }).click()
     await tab.page.waitForURL(`${proxy.url}docs/`)
-    await tab.says('/v1/login').first().waitFor()
+    await tab.page.getByText('/v1/login').first().waitFor()
   })
 
   it('works on a slow network', async (t) => {
