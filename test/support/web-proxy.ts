@@ -10,7 +10,7 @@ export interface WebProxy {
   additions: Map<string, string>
 }
 
-/** A proxy as it stands before the server on the internet. It has the server below a path, and strips that. */
+/** A proxy as it stands before a server on the internet. It strips the path that it has the server below. */
 export async function startWebProxy(t: Ending, to: string, prefix = ''): Promise<WebProxy> {
   const additions = new Map<string, string>()
   const proxy = createServer((request, response) => {
