@@ -80,7 +80,11 @@ const ONCE: Record<string, string> = {
   waiters: 'has no database',
   'web-chat': 'is about the web page',
   'web-links': 'has no database',
-  'web-page': 'is about HTTP',
+  'web-page': 'is about HTTP, or the web page',
+  'web-page-chat': 'is about the web page',
+  'web-pictures': 'is about the web page',
+  'web-speed': 'is about the web page',
+  'web-views': 'is about the web page',
 }
 
 // Servers of tests are started in this folder, and would take their settings from it.

@@ -96,7 +96,7 @@ export class LoggedIn implements Chat {
     const { username, displayName } = await this.session.getUser(name)
     await this.#parts.storage.write(async (transaction) => {
       await ensureConversation(transaction, username)
-      await changeConversation(transaction, username, { displayName })
+      await changeConversation(transaction, username, { displayName, named: true })
     })
     this.#connector.changed([username])
     await this.#refreshing
@@ -109,6 +109,7 @@ export class LoggedIn implements Chat {
       directory: this.#directory,
       session: () => this.session,
       surroundings: this.#parts.surroundings,
+      hastyDraft: this.#parts.sessions.hastyDraft(this.username, username),
       onChanged: () => this.#connector.changed([username]),
       onQueued: () => this.#connector.queued(),
       onClosed: () => this.#open.delete(conversation),

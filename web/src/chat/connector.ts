@@ -2,6 +2,7 @@ import { type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { Restante, type RestanteProblem, type Session } from 'restante-client'
 import { Channel, fromNote, type Note, toNote } from './channel.ts'
 import { Leader } from './leader.ts'
+import { Names } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { Receiver } from './receive.ts'
 import type { SessionStore } from './session-store.ts'
@@ -165,10 +166,19 @@ export class Connector {
 
   async #poll(signal: AbortSignal) {
     const { storage, surroundings } = this.#parts
+    const names = new Names({
+      storage,
+      session: () => this.#session,
+      signal,
+      onChanged: (usernames) => this.changed(usernames),
+    })
     const receiver = new Receiver({
       storage,
       away: surroundings.hidden,
-      onChanged: (conversations) => this.changed([...conversations]),
+      onChanged: (conversations) => {
+        this.changed([...conversations])
+        names.learn(conversations)
+      },
       onConnection: (connection) => {
         if (signal.aborted) return
         this.#connection.value = connection

@@ -4,6 +4,7 @@ import type { Directory } from './directory.ts'
 import { Draft } from './draft.ts'
 import { changeConversation, discard, markRead, queue, requeue, unreadRows } from './messages.ts'
 import { Presence } from './presence.ts'
+import type { HastyDraft } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { StoredRow, Transaction } from './tables.ts'
@@ -18,6 +19,7 @@ export interface ConversationParts {
   directory: Directory
   session: () => Session
   surroundings: Surroundings
+  hastyDraft: HastyDraft
   /** Something was changed here: all tabs read it again. */
   onChanged: () => void
   /** A row waits to be sent. */
@@ -41,12 +43,12 @@ export class Conversation implements OpenConversation {
   #reading: Promise<unknown>
 
   constructor(parts: ConversationParts) {
-    const { username, directory, storage, onChanged } = parts
+    const { username, directory, storage, hastyDraft, onChanged } = parts
     this.#parts = parts
     this.username = username
     this.displayName = computed(() => directory.displayName(username))
     this.blocked = computed(() => directory.isBlocked(username))
-    this.#draft = new Draft(storage, username, onChanged)
+    this.#draft = new Draft(storage, username, hastyDraft, onChanged)
     this.#presence = new Presence({ ...parts, onName: (name) => void this.#rename(name) })
     const loading = this.#load()
     this.draft = loading
@@ -148,7 +150,7 @@ export class Conversation implements OpenConversation {
         this.#rows.value = rows.slice(-NEWEST_ROWS)
       })
       this.#readPlace = record?.unread === 0 ? record.readPlace : 0
-      return record?.draft ?? ''
+      return this.#draft.restore() ?? record?.draft ?? ''
     })
   }
 

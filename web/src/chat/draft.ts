@@ -1,4 +1,5 @@
 import { changeConversation, ensureConversation } from './messages.ts'
+import type { HastyDraft } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 
 const KEEP_AFTER_MS = 500
@@ -7,27 +8,39 @@ const KEEP_AFTER_MS = 500
 export class Draft {
   readonly #storage: Storage
   readonly #username: string
+  readonly #hasty: HastyDraft
   readonly #onChanged: () => void
   #text: string | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(storage: Storage, username: string, onChanged: () => void) {
+  constructor(storage: Storage, username: string, hasty: HastyDraft, onChanged: () => void) {
     this.#storage = storage
     this.#username = username
+    this.#hasty = hasty
     this.#onChanged = onChanged
+  }
+
+  /** What the page had no time to put into the database, when it was left. */
+  restore(): string | undefined {
+    const text = this.#hasty.get()
+    if (text !== undefined) this.save(text, false)
+    return text
   }
 
   save(text: string, atOnce: boolean) {
     this.#text = text
     clearTimeout(this.#timer)
-    if (atOnce) void this.flush()
-    else this.#timer = setTimeout(() => void this.flush(), KEEP_AFTER_MS)
+    if (atOnce) {
+      this.#hasty.set(text)
+      void this.flush()
+    } else this.#timer = setTimeout(() => void this.flush(), KEEP_AFTER_MS)
   }
 
   /** It has become a message. */
   sent() {
     clearTimeout(this.#timer)
     this.#text = undefined
+    this.#hasty.delete()
   }
 
   async flush() {
@@ -42,5 +55,8 @@ export class Draft {
       })
       .then(this.#onChanged)
       .catch(ignoreClosed)
+      .finally(() => {
+        if (this.#hasty.get() === draft) this.#hasty.delete()
+      })
   }
 }

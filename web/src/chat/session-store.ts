@@ -10,6 +10,13 @@ interface Kept {
   state: Omit<StoredSession, 'page'>
 }
 
+/** Kept at once, which a database does not do when the page is being left. */
+export interface HastyDraft {
+  get: () => string | undefined
+  set: (text: string) => void
+  delete: () => void
+}
+
 /** The one session of this browser, shared by its tabs, and what is to be known after it. */
 export class SessionStore {
   readonly #keys: Keys
@@ -38,6 +45,18 @@ export class SessionStore {
   /** The account has a database no longer. */
   forget(username: string) {
     this.#keys.delete(ACCOUNT + username)
+    const drafts = `${DRAFT}${username} `
+    for (const name of this.#keys.startingWith(drafts)) this.#keys.delete(drafts + name)
+  }
+
+  /** Keeps a draft of an account while the database does not have it. */
+  hastyDraft(account: string, username: string): HastyDraft {
+    const name = `${DRAFT}${account} ${username}`
+    return {
+      get: () => this.#keys.get(name),
+      set: (text) => this.#keys.set(name, text),
+      delete: () => this.#keys.delete(name),
+    }
   }
 
   /** For a login: what is saved takes the place of what was there. */
@@ -111,3 +130,4 @@ export class SessionStore {
 }
 
 const ACCOUNT = 'account '
+const DRAFT = 'draft '

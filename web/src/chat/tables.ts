@@ -29,6 +29,8 @@ export const markOf = (kind: StoredRow['kind'], id: string) => `${kind} ${id}`
 export interface ConversationRecord {
   readonly username: string
   readonly displayName: string
+  /** The server has told the display name. Until then it is the username. */
+  readonly named?: true
   /** Received rows behind `readPlace`. */
   readonly unread: number
   readonly readPlace: number

@@ -118,7 +118,7 @@ export interface OpenConversation {
   readonly presence: ReadonlySignal<{ online: boolean; lastSeenAtMs?: number } | undefined>
   /** The account has been deleted. */
   readonly gone: ReadonlySignal<boolean>
-  /** In order: the newest 200, and those that `loadOlder` has added in front. Undefined while they are loaded. */
+  /** In order: the newest 200, and the older ones that were loaded. Undefined while they are loaded. */
   readonly rows: ReadonlySignal<readonly Row[] | undefined>
   readonly hasOlder: ReadonlySignal<boolean>
   /** The place of the first message that was unread when the conversation was opened: the "New" line. */

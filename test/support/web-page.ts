@@ -1,0 +1,118 @@
+import type { Browser, Locator, Page } from 'playwright-core'
+import { openBrowser, type Person } from './browser.ts'
+import { passwordOf } from './client.ts'
+import type { Ending } from './endings.ts'
+
+/** How far a sent message has come, in the words of the page. */
+export type Tick = 'Waiting to be sent' | 'Not sent' | 'Sent' | 'Delivered'
+
+/** The real page in one tab. Everything is found by role and name, as with a screen reader. */
+export class WebPage {
+  readonly page: Page
+
+  constructor(page: Page) {
+    this.page = page
+  }
+
+  get username() {
+    return this.textbox('Username')
+  }
+
+  get password() {
+    return this.textbox('Password')
+  }
+
+  get message() {
+    return this.textbox('Message')
+  }
+
+  /** The messages of the conversation on the screen. */
+  get log() {
+    return this.page.getByRole('log', { name: 'Messages', exact: true })
+  }
+
+  get conversations() {
+    return this.page.getByRole('list', { name: 'Conversations', exact: true })
+  }
+
+  get dialog() {
+    return this.page.getByRole('dialog')
+  }
+
+  /** What the page says, where it is seen: a screen reader hears some of it from another place. */
+  says(text: string | RegExp) {
+    return this.page.getByRole('main').getByText(text)
+  }
+
+  button(name: string, within: Page | Locator = this.page) {
+    return within.getByRole('button', { name, exact: true })
+  }
+
+  textbox(name: string, within: Page | Locator = this.page) {
+    return within.getByRole('textbox', { name, exact: true })
+  }
+
+  /** A message of the other person in the log. */
+  received(text: string) {
+    return this.log.getByText(new RegExp(`^(?!You: ).*: ${escaped(text)}`))
+  }
+
+  /** A message that was sent from here. */
+  sent(text: string, tick: Tick) {
+    return this.log.getByText(new RegExp(`^You: ${escaped(text)}.*${tick}$`))
+  }
+
+  async fillIn(username: string) {
+    await this.username.fill(username)
+    await this.password.fill(passwordOf(username))
+  }
+
+  async createAccount(username: string) {
+    await this.fillIn(username)
+    await this.button('Create account').click()
+    await this.isLoggedIn()
+  }
+
+  async logIn(username: string) {
+    await this.fillIn(username)
+    await this.button('Log in').click()
+    await this.isLoggedIn()
+  }
+
+  async isLoggedIn() {
+    await this.button('New conversation').waitFor()
+  }
+
+  async isLoggedOut() {
+    await this.button('Log in').waitFor()
+  }
+
+  async startConversation(username: string) {
+    await this.button('New conversation').click()
+    await this.textbox('Username', this.dialog).fill(username)
+    await this.button('Start', this.dialog).click()
+    await this.message.waitFor()
+  }
+
+  async openConversation(name: string) {
+    await this.conversations.getByRole('link', { name }).click()
+    await this.message.waitFor()
+  }
+
+  async send(text: string) {
+    await this.message.fill(text)
+    await this.button('Send').click()
+  }
+}
+
+/** A browser of somebody who sees the page for the first time. */
+export async function visit(t: Ending, browser: Browser, url: string, options?: ContextOptions) {
+  const person = await openBrowser(t, browser, options)
+  return { person, tab: await openTab(person, url) }
+}
+
+export type ContextOptions = Parameters<Browser['newContext']>[0]
+
+export const openTab = async (person: Person, url: string) => new WebPage(await person.open(url))
+
+const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
