@@ -1,4 +1,7 @@
-/** README.md shows what happens: its commands, and those of docs/clients.md, are typed into a shell as they stand. */
+/**
+ * README.md shows what happens: its commands, and those of docs/clients.md, are typed into a shell as they
+ * stand.
+ */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
