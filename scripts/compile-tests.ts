@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { transform } from 'esbuild'
 
-const FOLDERS = ['test', 'bench', 'client/src']
+const FOLDERS = ['test', 'bench', 'client/src', 'web/src']
 
 /** A relative import of a source. */
 const IMPORT = /(\b(?:from|import\(|import)\s*)"(\.[^"]+\.ts)"/g
