@@ -1,12 +1,12 @@
 /** web/src/chat: the chat of the web page, without its views, in tabs of a real browser. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { INSECURE_HOST, NO_BROWSER, shareBrowser } from './support/browser.ts'
-import { chatPage, type PageWindow, somebody, type Tab } from './support/chat-page.ts'
-import { Client, newName } from './support/client.ts'
-import { eventually } from './support/eventually.ts'
-import { startLossyWay } from './support/lossy-way.ts'
-import { shareServer } from './support/servers.ts'
+import { INSECURE_HOST, NO_BROWSER, shareBrowser } from '../support/browser.ts'
+import { chatPage, type PageWindow, somebody, type Tab } from '../support/chat-page.ts'
+import { Client, newName } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { startLossyWay } from '../support/lossy-way.ts'
+import { shareServer } from '../support/servers.ts'
 
 declare const window: PageWindow
 
