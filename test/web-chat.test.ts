@@ -12,7 +12,7 @@ declare const window: PageWindow
 
 const POLL = 'GET /v1/inbox'
 
-describe('the chat of the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
+describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => {
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 

@@ -14,7 +14,7 @@ const LENGTH_MAX = 16_384
 
 declare const getComputedStyle: (element: unknown) => { direction: string }
 
-describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
+describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => {
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 
