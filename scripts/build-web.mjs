@@ -56,7 +56,7 @@ async function page() {
   const entries = ['web/src/main.tsx', 'web/src/styles/index.css']
   const { metafile, outputFiles } = await bundle({ entryPoints: entries, entryNames: 'assets/[name]-[hash]' })
   const bundles = outputFiles.map(({ path, contents }) => ({
-    path: path.slice(path.indexOf('assets/')),
+    path: path.slice(path.lastIndexOf('assets/')),
     content: Buffer.from(contents),
     hashed: true,
   }))
@@ -64,7 +64,7 @@ async function page() {
   for (const [output, { entryPoint = '' }] of Object.entries(metafile.outputs)) {
     const source = `"${entryPoint.replace(/^web\//, '')}"`
     if (!html.includes(source)) throw new Error(`web/index.html does not name ${source}.`)
-    html = html.replace(source, `"${output.slice(output.indexOf('assets/'))}"`)
+    html = html.replace(source, `"${output.slice(output.lastIndexOf('assets/'))}"`)
   }
   const icons = await readdir('web/icons')
   const named = await Promise.all(

@@ -561,7 +561,7 @@ function run(folder: string, env: Env) {
       ...env,
     },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
   })
   return { status, stdout, stderr }
 }

@@ -14,7 +14,7 @@ const LENGTH_MAX = 16_384
 
 declare const getComputedStyle: (element: unknown) => { direction: string }
 
-describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => {
+describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => {
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 
@@ -77,7 +77,11 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => 
 
   it('asks before it ends a session elsewhere, and says there that it has ended', async (t) => {
     const { url } = await server()
-    const { username, tab } = await join(t, 'ada', url)
+    const { username, person, tab } = await join(t, 'ada', url)
+    // Between two polls she is not online.
+    await eventually('a poll of Ada waits', () =>
+      person.waiting('GET /v1/inbox').some((poll) => poll.url.searchParams.get('wait') !== '0'),
+    )
     const another = await visit(t, await browser(), url)
     await another.tab.fillIn(username)
     await another.tab.button('Log in').click()
@@ -100,6 +104,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 300_000 }, () => 
     await ada.tab.sent('Before', 'Delivered').waitFor()
     await grace.tab.openConversation(ada.username)
 
+    await ada.tab.isKept()
     first.process.kill('SIGKILL')
     await first.exited
     await ada.tab.says('No connection.').waitFor()

@@ -1,14 +1,15 @@
 /** The files of the web page and of the API reference, and the page for addresses where nothing is. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { createServer, request } from 'node:http'
-import { describe, it, type TestContext } from 'node:test'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { describe, it } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { linesOf, startNotice } from '../src/operator/start-notice.ts'
-import { atTheEnd } from './support/endings.ts'
+import { NO_BROWSER, openBrowser, shareBrowser } from './support/browser.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 import { shareServer, startServer } from './support/servers.ts'
+import { startWebProxy } from './support/web-proxy.ts'
 
 const server = shareServer()
 const withoutWeb = shareServer({ WEB: 'off' })
@@ -194,38 +195,13 @@ describe('where nothing is', () => {
   })
 })
 
-/** A proxy that serves the server below /chat, and nothing else. Resolves with its address. */
-async function proxyBelowChat(t: TestContext, target: string): Promise<string> {
-  const proxy = createServer((incoming, outgoing) => {
-    const { method = 'GET', url = '', headers } = incoming
-    if (!url.startsWith('/chat/')) return outgoing.writeHead(502).end()
-    const sent = request(target + url.slice('/chat'.length), { method, headers }, (response) => {
-      outgoing.writeHead(response.statusCode ?? 0, response.headers)
-      response.pipe(outgoing)
-    })
-    return incoming.pipe(sent)
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  atTheEnd(t, async () => {
-    proxy.closeAllConnections()
-    proxy.close()
-  })
-  const address = proxy.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/chat/`
-}
+describe('the API reference in a browser', { skip: NO_BROWSER }, () => {
+  const browser = shareBrowser()
 
-const CHROMIUM = '/usr/bin/chromium'
-
-describe('the API reference in a browser', () => {
   it('tries operations out below a path prefix, with the values that it shows, on a phone', async (t) => {
-    if (!existsSync(CHROMIUM)) return t.diagnostic('Not tried: this machine has no Chromium.')
-    const base = await proxyBelowChat(t, (await server()).url)
-    const browser = await chromium.launch({ executablePath: CHROMIUM })
-    atTheEnd(t, () => browser.close())
-    const page = await browser.newPage({ viewport: { width: 390, height: 844 } })
-    const complaints: string[] = []
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(error.message))
+    const { url: base } = await startWebProxy(t, (await server()).url, '/chat')
+    const { context } = await openBrowser(t, await browser(), { viewport: { width: 390, height: 844 } })
+    const page = await context.newPage()
 
     await page.goto(`${base}docs`)
     const first = page.locator('.opblock').first()
@@ -239,10 +215,9 @@ describe('the API reference in a browser', () => {
     ])
       assert.match(await tryOut(page, id), /^20[014]$/, id)
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390)
-    assert.deepEqual(complaints, [])
 
     await page.getByRole('link', { name: 'Restante' }).click()
-    assert.equal(page.url(), base)
+    await page.waitForURL(base)
   })
 })
 

@@ -134,7 +134,7 @@ export class Administration {
   }
 
   /**
-   * Makes an account, whoever may register.
+   * Makes an account, whatever REGISTRATION says.
    *
    * @param displayName the username in lower case when it is left out
    * @returns when it was made, in ms since 1970

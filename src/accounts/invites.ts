@@ -21,7 +21,7 @@ export interface InviteRules {
   note: string | undefined
 }
 
-/** An invite, and the code that is told once: the store has only its hash. */
+/** An invite with its code, which is shown once: the store has only the hash. */
 export interface IssuedInvite extends Invite {
   /** Four groups of four, such as `7ZKD-0QXM-V3TE-9HBW`. */
   code: string

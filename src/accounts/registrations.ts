@@ -34,8 +34,8 @@ export class Registrations {
   }
 
   /**
-   * Opens an account. Whoever may not open one learns nothing about the name: it is looked at last. Where
-   * anybody may, an invite that is not valid does no harm, because a link that was passed on has to work.
+   * Opens an account. The name is looked up last, so a caller who may not register learns nothing about it.
+   * Where anybody may, an invite that is not valid does no harm: a link that was passed on has to work.
    *
    * @returns when the account was made, in ms since 1970
    * @throws Problem registration_closed, invalid_invite, username_taken, too_many_attempts

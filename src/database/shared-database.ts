@@ -51,7 +51,7 @@ export interface Looked {
 export interface Hearing {
   /** Another node has added to the inbox of that name. */
   onAdded: (username: string, newestSeq: number) => void
-  /** A session was ended, by whomsoever; `disabled` with its account. */
+  /** A session was ended, at any node; `disabled` when its account was. */
   onEnded: (session: Parked, disabled?: boolean) => void
   /** A probe of this node came back. */
   onProbe: () => void

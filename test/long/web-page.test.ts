@@ -1,8 +1,8 @@
 /** The web page where it is hardest to use: many tabs, no network, no https, no mouse, another version. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { Locator, Page } from 'playwright-core'
-import { INSECURE_HOST, NO_BROWSER, shareBrowser } from '../support/browser.ts'
+import type { Locator } from 'playwright-core'
+import { INSECURE_HOST, NO_BROWSER, type Person, shareBrowser } from '../support/browser.ts'
 import { Client, newName, passwordOf } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/postgres.ts'
@@ -18,8 +18,6 @@ interface PageWindow {
   marked?: boolean
   indexedDB: { databases(): Promise<{ name: string }[]> }
   localStorage: object
-  caches: { keys(): Promise<string[]> }
-  navigator: { serviceWorker: { ready: Promise<{ scope: string }>; controller: unknown } }
   document: { activeElement: unknown; dispatchEvent(event: Event): void }
 }
 declare const window: PageWindow
@@ -45,8 +43,9 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     return { ada, grace }
   }
 
-  /** Resolves when the service worker has kept the page. */
-  const isKept = (page: Page) => page.evaluate(async () => (await window.navigator.serviceWorker.ready).scope)
+  /** Between two polls none waits; and of two tabs each may poll until they have heard of each other. */
+  const onePolls = ({ person }: { person: Person }) =>
+    eventually('one tab polls', () => person.waiting(POLL).length === 1)
 
   it('works in seven tabs, of which one polls', async (t) => {
     const { url } = await server()
@@ -57,7 +56,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     for (const tab of tabs) await tab.received('One').waitFor()
     await tabs[6]?.send('Two')
     for (const tab of tabs) await tab.sent('Two', 'Sent').waitFor()
-    assert.equal(ada.person.waiting(POLL).length, 1)
+    await onePolls(ada)
 
     await ada.person.waiting(POLL)[0]?.page.close()
     await grace.send(ada.username, 'Three')
@@ -97,7 +96,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
       await tab.sent('One', 'Sent').waitFor()
       await tab.received('Two').waitFor()
     }
-    assert.equal(ada.person.waiting(POLL).length, 1)
+    await onePolls(ada)
     await other.page.getByRole('link', { name: 'Account' }).click()
     await other.says('It cannot be installed from this address').waitFor()
     await other.textbox('Name of the new token').fill('door bell')
@@ -112,7 +111,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const { tab, person } = ada
     await tab.send('Before')
     await tab.sent('Before', 'Sent').waitFor()
-    await isKept(tab.page)
+    await tab.isKept()
     await person.context.setOffline(true)
     await tab.page.reload()
     await tab.sent('Before', 'Sent').waitFor()
@@ -132,7 +131,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const running = await spawnServer(t, { PORT: String(await freePort()) })
     const { tab } = await join(t, 'ada', running.url)
     const stranger = await visit(t, await browser(), running.url)
-    for (const { page } of [tab, stranger.tab]) await isKept(page)
+    for (const each of [tab, stranger.tab]) await each.isKept()
     running.process.kill('SIGKILL')
     await running.exited
     await tab.page.reload()
@@ -148,7 +147,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const proxy = await startWebProxy(t, (await server()).url)
     const { ada } = await adaAndGrace(t, proxy.url)
     const { tab } = ada
-    await isKept(tab.page)
+    await tab.isKept()
     // Such a page is controlled by the worker.
     await tab.page.reload()
     await tab.isLoggedIn()
@@ -175,7 +174,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await grace.send(ada.username, 'Two')
     await tab.sent('One', 'Sent').waitFor()
     await tab.received('Two').waitFor()
-    assert.equal(await isKept(tab.page), proxy.url)
+    assert.equal(await tab.isKept(), proxy.url)
     await tab.page.reload()
     await tab.received('Two').waitFor()
     await tab.page.getByRole('link', { name: 'Account' }).click()
@@ -243,9 +242,9 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await keyboard.press('Enter')
     const name = tab.textbox('Username', tab.dialog)
     await name.waitFor()
-    assert.ok(await isFocused(name), 'the dialog has the focus')
+    await eventually('the dialog has the focus', () => isFocused(name))
     await keyboard.press('Escape')
-    assert.ok(await isFocused(tab.button('New conversation')), 'the focus is back')
+    await eventually('the focus is back', () => isFocused(tab.button('New conversation')))
     await keyboard.press('Enter')
     await name.waitFor()
     await keyboard.type(grace.username)

@@ -59,7 +59,7 @@ async function look(tab: WebPage, view: string, show?: () => Promise<() => Promi
 }
 
 describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
-  const server = shareServer({ PRESENCE_GRACE: '0s' })
+  const server = shareServer()
   const browser = shareBrowser()
 
   it('is for everybody before the login', async (t) => {

@@ -20,6 +20,9 @@ export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install 
  */
 export const INSECURE_HOST = 'restante.test'
 
+/** For each wait in a page. What it waits for comes in a second, and much later on a busy machine. */
+const TIMEOUT_MS = 60_000
+
 const POLICY_VIOLATIONS_TO_CONSOLE = `
   document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
     console.error('The content security policy forbids ' + blockedURI + ': ' + violatedDirective))`
@@ -56,6 +59,7 @@ export async function openBrowser(
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<Person> {
   const context = await browser.newContext(options)
+  context.setDefaultTimeout(TIMEOUT_MS)
   const faults: string[] = []
   const requests = new Set<Request>()
   await context.addInitScript(POLICY_VIOLATIONS_TO_CONSOLE)

@@ -13,7 +13,6 @@ export interface PageWindow {
   isSecureContext: boolean
   localStorage: Record<string, string> & { setItem(name: string, value: string): void }
   indexedDB: { databases(): Promise<{ name: string }[]> }
-  location: { reload(): void }
   document: object & { dispatchEvent(event: Event): void }
 }
 declare const window: PageWindow

@@ -5,7 +5,10 @@ export type Ending = Pick<TestContext, 'after'>
 
 const endings = new WeakMap<Ending, (() => unknown)[]>()
 
-/** What is done at the end of a test, the last first: a server stops before the database goes that it has. */
+/**
+ * What is done at the end of a test, the last first: a server stops before the database goes that it has.
+ * What fails holds up nothing else.
+ */
 export function atTheEnd(t: Ending, end: () => unknown): void {
   const known = endings.get(t)
   if (known) {
@@ -15,7 +18,14 @@ export function atTheEnd(t: Ending, end: () => unknown): void {
   const ends = [end]
   endings.set(t, ends)
   t.after(async () => {
-    for (const each of ends.reverse()) await each()
+    const faults: unknown[] = []
+    for (const each of ends.reverse())
+      try {
+        await each()
+      } catch (fault) {
+        faults.push(fault)
+      }
+    if (faults.length > 0) throw faults[0]
   })
 }
 

@@ -20,7 +20,7 @@ export const AT_ONCE_MS = 5_000
 export async function eventually(
   what: string,
   look: () => boolean | Promise<boolean>,
-  withinMs = 30_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const startedMs = performance.now()
   while (!(await look())) {

@@ -3,6 +3,9 @@ import { openBrowser, type Person } from './browser.ts'
 import { passwordOf } from './client.ts'
 import type { Ending } from './endings.ts'
 
+/** What functions that run in the page see of it. */
+declare const window: { navigator: { serviceWorker: { ready: Promise<{ scope: string }> } } }
+
 /** How far a sent message has come, in the words of the page. */
 export type Tick = 'Waiting to be sent' | 'Not sent' | 'Sent' | 'Delivered'
 
@@ -85,6 +88,11 @@ export class WebPage {
 
   async isLoggedOut() {
     await this.button('Log in').waitFor()
+  }
+
+  /** Resolves when the service worker has kept the page, with the address below which it acts. */
+  isKept() {
+    return this.page.evaluate(async () => (await window.navigator.serviceWorker.ready).scope)
   }
 
   async startConversation(username: string) {

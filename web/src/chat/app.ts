@@ -4,7 +4,7 @@ import { LoggedIn } from './chat.ts'
 import { deleteDatabase } from './indexed-db.ts'
 import { Keys } from './keys.ts'
 import { SessionStore } from './session-store.ts'
-import { Storage } from './storage.ts'
+import { ignoreClosed, Storage } from './storage.ts'
 import { browserSurroundings, type Surroundings } from './surroundings.ts'
 import type { App, Chat } from './types.ts'
 
@@ -93,17 +93,23 @@ class Application implements App {
   }
 
   async #openChat(login: string, username: string) {
+    const storage = new Storage(this.#nameOf(`account ${username}`))
     const chat = await LoggedIn.open({
       login,
       channelName: this.#nameOf(login),
       sessions: this.#sessions,
-      storage: new Storage(this.#nameOf(`account ${username}`)),
+      storage,
       surroundings: this.#surroundings,
       onEnd: (reason) => this.#end(login, username, reason),
       onLogout: (last) => this.#logout(username, last),
       onDelete: (first) => this.#deleteAccount(username, first),
+    }).catch((error) => {
+      if (login === this.#sessions.current?.login) throw error
+      // Another tab has logged out meanwhile, and deletes what is kept.
+      ignoreClosed(error)
+      return undefined
     })
-    if (!chat) return
+    if (!chat) return storage.close()
     this.#login = login
     this.#chat.value = chat
   }

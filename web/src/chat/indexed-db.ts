@@ -81,14 +81,22 @@ export class IndexedDbTables implements Tables {
       await done
       return result
     } catch (error) {
-      // Without this, the first half of the work would stay.
-      if (!(error instanceof DOMException)) transaction.abort()
+      abort(transaction)
       throw error
     }
   }
 
   close() {
     this.#db.close()
+  }
+}
+
+/** Without this, the first half of the work would stay. */
+function abort(transaction: { abort(): void }) {
+  try {
+    transaction.abort()
+  } catch {
+    // It has ended by itself.
   }
 }
 

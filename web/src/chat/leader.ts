@@ -41,7 +41,7 @@ export class Leader {
     this.#parts = parts
   }
 
-  get leading(): boolean {
+  get #leading() {
     return this.#sinceMs !== undefined
   }
 
@@ -54,7 +54,7 @@ export class Leader {
   stop() {
     clearInterval(this.#signs)
     clearTimeout(this.#pending)
-    if (!this.leading) return
+    if (!this.#leading) return
     this.#follow()
     this.#parts.post({ type: 'lead-is-free' })
   }
@@ -66,7 +66,7 @@ export class Leader {
 
   /** The tab has become visible, or hidden. */
   visibilityChanged() {
-    if (this.leading) this.announce()
+    if (this.#leading) this.announce()
     else if (this.#isVisible) this.#ask()
   }
 
@@ -97,7 +97,7 @@ export class Leader {
   }
 
   #giveSign() {
-    if (this.leading) return this.announce()
+    if (this.#leading) return this.announce()
     const silentMs = Date.now() - this.#heardAtMs
     if (silentMs > (this.#isVisible ? SILENT_MS : SILENT_HIDDEN_MS)) this.#ask()
   }
@@ -116,7 +116,7 @@ export class Leader {
 
   #take() {
     clearTimeout(this.#pending)
-    if (this.leading) return
+    if (this.#leading) return
     this.#sinceMs = Date.now()
     this.#parts.onLead()
     this.announce()

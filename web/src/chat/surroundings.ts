@@ -1,4 +1,4 @@
-/** What the chat needs of the window around it, so that a test can stand in for it. */
+/** What the chat needs of the window around it. */
 export interface Surroundings {
   /** Where the server is: the folder of the page. */
   readonly url: string

@@ -1,6 +1,6 @@
 /**
  * What the views see of the chat. Everything that changes is a signal, so a view that reads one is drawn
- * again when it changes. Nothing here knows the DOM's elements, and no view makes a request of its own.
+ * again when it changes. Nothing here knows the DOM's elements, and no view knows HTTP.
  *
  * Methods that ask the server throw RestanteProblem; a view decides by its `code`.
  */
