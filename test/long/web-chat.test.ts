@@ -176,9 +176,13 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await eventually('the first tab polls', () => polledBy(tab))
   })
 
-  it('notices that the tab that polls has crashed', async (t) => {
+  it('notices that the tab that polls has crashed, also after the clock was set back', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const other = await openTab()
+    await other.page.evaluate(() => {
+      const { now } = Date
+      Date.now = () => now() - 3_600_000
+    })
     await tab.page.goto('chrome://crash').catch(() => {})
     await eventually('the other tab polls', () => ada.waiting(POLL).some(({ page }) => page === other.page))
     await bob.send(ada.username, 'One')

@@ -18,6 +18,14 @@ interface PageWindow {
   marked?: boolean
   indexedDB: { databases(): Promise<{ name: string }[]> }
   localStorage: object
+  caches: { keys(): Promise<string[]> }
+  navigator: {
+    serviceWorker: {
+      ready: Promise<{ scope: string }>
+      controller: unknown
+      getRegistrations(): Promise<object[]>
+    }
+  }
   document: { activeElement: unknown; dispatchEvent(event: Event): void }
 }
 declare const window: PageWindow
@@ -141,6 +149,35 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await stranger.tab.fillIn('ada')
     await stranger.tab.button('Log in').click()
     await stranger.tab.says('The server does not answer.').waitFor()
+  })
+
+  it('goes away when its server has no page any more, and another server may take its address', async (t) => {
+    const env = { PORT: String(await freePort()) }
+    const running = await spawnServer(t, env)
+    const { tab } = await join(t, 'ada', running.url)
+    await isKept(tab.page)
+    running.process.kill('SIGKILL')
+    await running.exited
+    await spawnServer(t, { ...env, WEB: 'off' }, running.database)
+    await tab.page.reload()
+    await tab.page.getByText('not_found').waitFor()
+    const workers = () =>
+      tab.page.evaluate(async () => (await window.navigator.serviceWorker.getRegistrations()).length)
+    await eventually('the worker is gone', async () => (await workers()) === 0)
+  })
+
+  it('shows whoever logs in next nothing of where somebody else was', async (t) => {
+    const { url } = await server()
+    const { ada, grace } = await adaAndGrace(t, url)
+    const other = await openTab(ada.person, url)
+    await other.isLoggedIn()
+    await grace.client.enter(ada.username, { takeover: true })
+    for (const tab of [ada.tab, other]) await tab.isLoggedOut()
+    const bob = newName('bob')
+    await other.createAccount(bob)
+    await ada.tab.isLoggedIn()
+    await ada.tab.says('Choose a conversation').waitFor()
+    assert.doesNotMatch(ada.tab.page.url(), new RegExp(grace.username))
   })
 
   it('proposes another version of itself, and waits until it is wanted', async (t) => {

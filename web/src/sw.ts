@@ -7,10 +7,11 @@ declare const SHELL_VERSION: string
 // TypeScript takes every worker for a plain one.
 const worker = globalThis as unknown as ServiceWorkerGlobalScope
 
-const NAMES = 'restante-shell-'
+const scope = new URL('./', worker.location.href)
+// Several servers may be on one origin, below different paths.
+const NAMES = `restante-shell ${scope.pathname} `
 const NAME = NAMES + SHELL_VERSION
 
-const scope = new URL('./', worker.location.href)
 const shell = new Set(SHELL_FILES.map((file) => new URL(file, scope).href))
 
 worker.addEventListener('install', (event) => event.waitUntil(keepShell()))

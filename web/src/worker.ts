@@ -11,7 +11,7 @@ interface TrustedTypes {
 /** The server's Content-Security-Policy allows a policy of this name only. */
 const POLICY = 'restante-worker'
 
-const WORKER = 'sw.js'
+export const WORKER = 'sw.js'
 
 /**
  * Registers the service worker, which keeps the shell of the page for times without a network. The page

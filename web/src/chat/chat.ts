@@ -3,7 +3,7 @@ import type { Session } from 'restante-client'
 import { Connector, type ConnectorParts } from './connector.ts'
 import { Conversation } from './conversation.ts'
 import { Directory } from './directory.ts'
-import { changeConversation, ensureConversation } from './messages.ts'
+import { ensureConversation, nameConversation } from './messages.ts'
 import { ignoreClosed } from './storage.ts'
 import type { Chat, OpenConversation } from './types.ts'
 
@@ -96,7 +96,7 @@ export class LoggedIn implements Chat {
     const { username, displayName } = await this.session.getUser(name)
     await this.#parts.storage.write(async (transaction) => {
       await ensureConversation(transaction, username)
-      await changeConversation(transaction, username, { displayName, named: true })
+      await nameConversation(transaction, username, displayName)
     })
     this.#connector.changed([username])
     await this.#refreshing

@@ -2,7 +2,7 @@ import { batch, computed, type ReadonlySignal, signal } from '@preact/signals'
 import type { Session } from 'restante-client'
 import type { Directory } from './directory.ts'
 import { Draft } from './draft.ts'
-import { changeConversation, discard, markRead, queue, requeue, unreadRows } from './messages.ts'
+import { discard, markRead, nameConversation, nameToShow, queue, requeue, unreadRows } from './messages.ts'
 import { Presence } from './presence.ts'
 import type { HastyDraft } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
@@ -168,10 +168,10 @@ export class Conversation implements OpenConversation {
   }
 
   async #rename(displayName: string) {
-    if (displayName === this.displayName.value) return
-    await this.#change((transaction) =>
-      changeConversation(transaction, this.username, { displayName }),
-    ).catch(ignoreClosed)
+    if (nameToShow(displayName, this.username) === this.displayName.value) return
+    await this.#change((transaction) => nameConversation(transaction, this.username, displayName)).catch(
+      ignoreClosed,
+    )
   }
 }
 

@@ -14,6 +14,8 @@ export class Directory {
   readonly #entries: Signal<ReadonlyMap<string, Entry>> = signal(new Map())
   readonly #gap = signal<Facts['gap']>()
   readonly #blocks: Signal<ReadonlySet<string>> = signal(new Set())
+  /** The lines as they were given last, so that a view draws none again that has not changed. */
+  readonly #lines = new WeakMap<Entry, Conversation>()
   readonly conversations: ReadonlySignal<Conversation[]>
   readonly unread: ReadonlySignal<number>
 
@@ -62,9 +64,15 @@ export class Directory {
     })
   }
 
-  #conversation({ record, last }: Entry): Conversation {
+  #conversation(entry: Entry): Conversation {
+    const { record, last } = entry
     const { username, displayName, unread, draft } = record
-    return { username, displayName, last, unread, blocked: this.isBlocked(username), hasDraft: draft !== '' }
+    const blocked = this.isBlocked(username)
+    const known = this.#lines.get(entry)
+    if (known?.blocked === blocked) return known
+    const line = { username, displayName, last, unread, blocked, hasDraft: draft !== '' }
+    this.#lines.set(entry, line)
+    return line
   }
 }
 

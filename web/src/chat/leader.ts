@@ -33,6 +33,7 @@ export class Leader {
   readonly #parts: LeaderParts
   readonly #tab = newKey()
   #sinceMs: number | undefined
+  /** By the clock that nobody sets. */
   #heardAtMs = 0
   #pending: ReturnType<typeof setTimeout> | undefined
   #signs: ReturnType<typeof setInterval> | undefined
@@ -83,7 +84,7 @@ export class Leader {
       this.#follow()
     } else if (this.#isVisible && !note.visible) return this.#take()
     clearTimeout(this.#pending)
-    this.#heardAtMs = Date.now()
+    this.#heardAtMs = performance.now()
     this.#parts.onConnection(note.connection)
   }
 
@@ -98,7 +99,7 @@ export class Leader {
 
   #giveSign() {
     if (this.#leading) return this.announce()
-    const silentMs = Date.now() - this.#heardAtMs
+    const silentMs = performance.now() - this.#heardAtMs
     if (silentMs > (this.#isVisible ? SILENT_MS : SILENT_HIDDEN_MS)) this.#ask()
   }
 

@@ -36,6 +36,17 @@ export async function changeConversation(
   if (record) await transaction.putConversation({ ...record, ...changes })
 }
 
+/** A sign that is seen: no space, no control, no mark that sits on another sign, no filler. */
+const SEEN = /[^\p{Z}\p{C}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u
+
+/** What a display name is shown as. Without a sign that is seen it would hide who it is. */
+export const nameToShow = (displayName: string, username: string) =>
+  SEEN.test(displayName) ? displayName : username
+
+/** The server has told the display name. */
+export const nameConversation = (transaction: Transaction, username: string, displayName: string) =>
+  changeConversation(transaction, username, { displayName: nameToShow(displayName, username), named: true })
+
 /**
  * Messages and receipts of the inbox, in order. One that is here already changes nothing.
  *

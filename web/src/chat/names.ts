@@ -1,6 +1,8 @@
 import { RestanteProblem, type Session } from 'restante-client'
-import { changeConversation } from './messages.ts'
+import { nameConversation } from './messages.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
+
+const TOLD_TOGETHER = 20
 
 export interface NamesParts {
   storage: Storage
@@ -28,22 +30,31 @@ export class Names {
     const records = await storage.read((transaction) =>
       Promise.all(usernames.map((username) => transaction.conversation(username))),
     )
-    for (const record of records) {
-      if (signal.aborted) return
-      if (record && !record.named) await this.#learn(record.username)
-    }
+    const unnamed = records.flatMap((record) => (record && !record.named ? [record.username] : []))
+    // To tell each name alone would draw a long list for each of them.
+    while (unnamed.length > 0 && !signal.aborted) await this.#learn(unnamed.splice(0, TOLD_TOGETHER))
   }
 
-  async #learn(username: string) {
-    const { storage, session, onChanged } = this.#parts
+  async #learn(usernames: string[]) {
+    const { storage, signal, onChanged } = this.#parts
+    const names = new Map<string, string>()
+    for (const username of usernames) {
+      if (signal.aborted) return
+      const displayName = await this.#ask(username)
+      if (displayName !== undefined) names.set(username, displayName)
+    }
+    await storage.write(async (transaction) => {
+      for (const [username, displayName] of names) await nameConversation(transaction, username, displayName)
+    })
+    onChanged([...names.keys()])
+  }
+
+  async #ask(username: string): Promise<string | undefined> {
     try {
-      const { displayName } = await session().getUser(username)
-      await storage.write((transaction) =>
-        changeConversation(transaction, username, { displayName, named: true }),
-      )
-      onChanged([username])
+      return (await this.#parts.session().getUser(username)).displayName
     } catch (error) {
       if (!(error instanceof RestanteProblem)) throw error
+      return undefined
     }
   }
 }

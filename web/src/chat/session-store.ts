@@ -124,8 +124,13 @@ export class SessionStore {
     return kept?.login === login ? kept : undefined
   }
 
+  /** What is damaged is not there: the user logs in again. */
   #read<T>(name: string): T | undefined {
-    return JSON.parse(this.#keys.get(name) ?? 'null') ?? undefined
+    try {
+      return JSON.parse(this.#keys.get(name) ?? 'null') ?? undefined
+    } catch {
+      return undefined
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { registerWorker, useNewWorker } from '../worker.ts'
+import { registerWorker, useNewWorker, WORKER } from '../worker.ts'
 
 /** A new version of the page is here, and waits. */
 export const updateIsReady = signal(false)
@@ -24,10 +24,21 @@ export async function watchForUpdates(): Promise<void> {
   registration.addEventListener('updatefound', () => {
     registration?.installing?.addEventListener('statechange', look)
   })
+  const ask = () => registration?.update().catch(leaveIfGone)
   document.addEventListener('visibilitychange', () => {
-    // Without a network there is no news.
-    if (document.visibilityState === 'visible') void registration?.update().catch(() => {})
+    if (document.visibilityState === 'visible') void ask()
   })
+  await ask()
+}
+
+/** The worker must not hide that there is another server at this address, or one that has no page any more. */
+async function leaveIfGone() {
+  // Without a network there is no news.
+  const answer = await fetch(WORKER, { cache: 'no-store' }).catch(() => undefined)
+  const isScript = /javascript/.test(answer?.headers.get('Content-Type') ?? '')
+  if (!answer || !(answer.ok ? !isScript : [404, 410].includes(answer.status))) return
+  await registration?.unregister()
+  location.reload()
 }
 
 export function acceptUpdate(): void {

@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useEffect, useLayoutEffect } from 'preact/hooks'
 import type { App, Chat } from '../chat/types.ts'
 import { Announcer } from '../ui/announcer.tsx'
 import { Logo } from '../ui/icon.tsx'
@@ -26,9 +26,17 @@ export function Page({ app }: { app: App }) {
   )
 }
 
+/** The last one who was logged in here. */
+let lastUsername: string | undefined
+
 /** Two panes, of which a phone shows one: see layout.css. */
 function LoggedIn({ app, chat }: { app: App; chat: Chat }) {
   const { view } = route.value
+  // Where somebody else was is nobody's business.
+  useLayoutEffect(() => {
+    if (lastUsername !== undefined && lastUsername !== chat.username) replaceRoute('#/')
+    lastUsername = chat.username
+  }, [chat])
   // After a farewell the same user comes back to the same view. After a logout it may be another user.
   useEffect(
     () => () => {
