@@ -1,7 +1,4 @@
-/**
- * README.md shows what happens: its commands, and those of docs/clients.md, are typed into a shell as they
- * stand.
- */
+/** The commands of README.md and docs/clients.md, typed into a shell as they stand, do what is shown. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

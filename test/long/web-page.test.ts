@@ -155,7 +155,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const env = { PORT: String(await freePort()) }
     const running = await spawnServer(t, env)
     const { tab } = await join(t, 'ada', running.url)
-    await isKept(tab.page)
+    await tab.isKept()
     running.process.kill('SIGKILL')
     await running.exited
     await spawnServer(t, { ...env, WEB: 'off' }, running.database)
