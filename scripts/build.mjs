@@ -24,6 +24,8 @@ await main(async () => {
   ]
   if (process.argv.includes('--if-stale') && !isStale('dist/main.js', inputs)) return
 
+  // It is silent for some seconds, on a slow machine for a minute.
+  console.error('Building Restante. This is needed once per version.')
   await run('node scripts/generate.mjs --if-stale')
   // What was renamed or removed in src must not live on.
   await rm('dist', { recursive: true, force: true })

@@ -121,6 +121,26 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     assert.equal(await ada.tab.sent('Meanwhile', 'Delivered').count(), 1)
   })
 
+  it('asks for messages at once when a send has shown that the server is back', async (t) => {
+    const { ada, grace } = await adaAndGrace(t, (await server()).url)
+    const { page } = ada.tab
+    await ada.tab.send('Ping')
+    await grace.tab.openConversation(ada.username)
+    await ada.tab.sent('Ping', 'Delivered').waitFor()
+
+    // From now on, no pause of the page ends by itself.
+    await page.evaluate(`{
+      const { setTimeout } = globalThis
+      globalThis.setTimeout = (act, ms = 0) => setTimeout(act, ms < 500 ? ms : 1e9)
+    }`)
+    await page.route('**/v1/inbox?*', (route) => route.abort())
+    await grace.tab.send('Pong')
+    await ada.tab.says('No connection.').waitFor()
+    await page.unroute('**/v1/inbox?*')
+    await ada.tab.send('Are you there?')
+    await ada.tab.says('No connection.').waitFor({ state: 'hidden' })
+  })
+
   it('shows text as text: markup, 16 384 emoji, and what is written from right to left', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)

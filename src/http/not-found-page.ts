@@ -31,6 +31,7 @@ const pageFrom = (root: string) => `<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <title>Not found – Restante</title>
+<meta name="color-scheme" content="light dark">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="${root}icons/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="${root}docs/reference.css">

@@ -1,6 +1,14 @@
 /** Shows the contract of this server with Swagger UI. */
 const root = new URL('../', document.baseURI)
 
+/** Swagger UI is light until the page has this class. */
+function followColourScheme() {
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  const update = () => document.documentElement.classList.toggle('dark-mode', dark.matches)
+  dark.addEventListener('change', update)
+  update()
+}
+
 /** The title is in the page, and the operations come first: what is said about all of them is folded away. */
 const foldDescription = () => ({
   wrapComponents: {
@@ -42,7 +50,7 @@ async function show() {
     defaultModelsExpandDepth: 0,
     validatorUrl: null,
     plugins: [foldDescription],
-    // Whoever has logged in here is authorized.
+    // A login here authorizes the requests that follow.
     responseInterceptor: (response) => {
       if (response.ok && response.url === new URL('v1/login', root).href)
         ui.preauthorizeApiKey('bearer', response.body.token)
@@ -51,4 +59,5 @@ async function show() {
   })
 }
 
+followColourScheme()
 void show()

@@ -204,7 +204,15 @@ export class Connector {
 
   #newOutbox(session: Session, signal: AbortSignal) {
     const { storage } = this.#parts
-    return new Outbox({ storage, session, signal, onChanged: (names) => this.changed(names) })
+    return new Outbox({
+      storage,
+      session,
+      signal,
+      onChanged: (names) => this.changed(names),
+      onAnswer: () => {
+        if (this.#connection.peek().state === 'waiting') this.tryNow()
+      },
+    })
   }
 
   #checkOutbox() {

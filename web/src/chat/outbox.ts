@@ -14,6 +14,8 @@ export interface OutboxParts {
   session: Session
   signal: AbortSignal
   onChanged: (conversations: string[]) => void
+  /** The server has taken a message: anything that waits for the server may ask at once. */
+  onAnswer: () => void
 }
 
 /**
@@ -65,7 +67,9 @@ export class Outbox {
   async #ask({ with: to, body, key: idempotencyKey }: StoredSentRow) {
     const { session, signal } = this.#parts
     try {
-      return await session.send(to, body, { receipt: true, idempotencyKey, signal })
+      const sent = await session.send(to, body, { receipt: true, idempotencyKey, signal })
+      this.#parts.onAnswer()
+      return sent
     } catch (error) {
       if (signal.aborted || session.ended) return undefined
       if (!(error instanceof RestanteProblem)) throw error

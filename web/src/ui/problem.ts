@@ -2,18 +2,18 @@ import { RestanteProblem } from 'restante-client'
 
 /** What to tell a person, by the problem's code. */
 const WORDS: Record<string, string> = {
-  invalid_request: 'Please correct what is marked.',
+  invalid_request: 'Please correct the marked fields.',
   invalid_credentials: 'The username or the password is wrong.',
   account_disabled: 'This account is disabled. Ask the people who run this server.',
   username_taken: 'This username is taken. Choose another, or log in if it is yours.',
   registration_closed: 'This server takes no new accounts.',
-  invalid_invite: 'An account here needs an invite code, and this one is not valid.',
+  invalid_invite: 'An account here needs a valid invite code. Ask the people who run this server.',
   wrong_password: 'The password is wrong.',
   user_not_found: 'There is no user with this name.',
   recipient_not_found: 'This account does not exist any more.',
   blocked: 'This user does not take your messages.',
-  inbox_full: 'Their inbox is full. Try again when they have read their messages.',
-  too_many_unread: 'Too many of your messages wait there unread. Try again when they have been read.',
+  inbox_full: 'Their inbox is full. Try again later.',
+  too_many_unread: 'Too many of your messages are still unread there. Try again later.',
   body_too_large: 'The message is too long for this server.',
   too_many_tokens: 'You have too many tokens. Revoke one that you no longer need.',
   too_many_blocks: 'You have blocked too many users. Unblock one first.',

@@ -8,8 +8,11 @@ import { fieldProblem, hasCode } from '../ui/problem.ts'
 
 export function DisplayName({ chat }: { chat: Chat }) {
   const { busy, error, problem, run } = useAction()
+  const [saved, setSaved] = useState(false)
   const save = async (text: (name: string) => string) => {
-    if (await run(() => chat.updateDisplayName(text('displayName').trim()))) announce('Display name saved.')
+    const done = await run(() => chat.updateDisplayName(text('displayName').trim()))
+    setSaved(done)
+    if (done) announce('Display name saved.')
   }
   return (
     <Form button="Save" busy={busy} problem={problem} onSubmit={save}>
@@ -19,6 +22,7 @@ export function DisplayName({ chat }: { chat: Chat }) {
         value={chat.displayName.value}
         autoComplete="name"
         maxLength={64}
+        hint={saved ? 'Saved.' : 'Others see it beside your username.'}
         problem={fieldProblem(error, 'displayName')}
       />
     </Form>
@@ -96,7 +100,7 @@ export function Password({ chat }: { chat: Chat }) {
         hint={
           changes > 0
             ? 'The password is changed. Your other sessions have ended.'
-            : 'At least 8 characters. Your other sessions end.'
+            : 'At least 8 characters. The change ends your other sessions.'
         }
         problem={fieldProblem(error, 'new')}
       />

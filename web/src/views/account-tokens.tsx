@@ -62,7 +62,7 @@ export function Tokens({ chat }: { chat: Chat }) {
         <Field
           label="Name of the new token"
           name="name"
-          hint="What it is for: backup script, doorbell"
+          hint="Its purpose, such as backup script or doorbell"
           maxLength={64}
           problem={fieldProblem(creation.error, 'name')}
         />
@@ -83,7 +83,7 @@ function Made({ name, token, to }: { name: string; token: string; to: string }) 
       <p>Try it: this sends you a message.</p>
       <Copyable what="command" text={command} />
       <p>
-        What else it can do: <a href="docs/">the API reference</a>
+        More requests are in <a href="docs/">the API reference</a>.
       </p>
     </div>
   )

@@ -130,10 +130,11 @@ function Welcome({ chat, onStart }: { chat: Chat; onStart: () => void }) {
       <ul role="list" aria-label="Conversations" />
       <h2>No conversations yet</h2>
       <p>
-        Your username is <strong class="my-name">{chat.username}</strong>. Whoever has it can write to you.
+        Your username is <strong class="my-name">{chat.username}</strong>. Anyone who knows it can write to
+        you.
       </p>
       <p>
-        Trying it alone? Open this page in a second browser, create another account there, and write to it
+        Trying it alone? Open this page in a private window, create another account there, and write to it
         from here.
       </p>
       <button type="button" class="primary" onClick={onStart}>

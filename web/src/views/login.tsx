@@ -148,8 +148,8 @@ export function Login({ app }: { app: App }) {
       <Kept app={app} />
       <footer>
         <p>
-          Messages live in this browser only. Logging out deletes them here, and the server keeps them only
-          until you have them.
+          Your messages are kept in this browser only: the server deletes them after you have received them,
+          and logging out deletes them here.
         </p>
         <p>
           For programs: <a href="docs/">the API reference</a>
