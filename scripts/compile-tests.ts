@@ -5,8 +5,9 @@ import { transform } from 'esbuild'
 
 const FOLDERS = ['test', 'bench', 'client/src', 'web/src']
 
-/** A relative import of a source. */
-const IMPORT = /(\b(?:from|import\(|import)\s*)"(\.[^"]+\.ts)"/g
+/** An import of a source: relative, or by the name that tsconfig.json has for the client. */
+const IMPORT = /(\b(?:from|import\(|import)\s*)"(\.[^"]+\.ts|restante-client)"/g
+const CLIENT = 'client/src/index.ts'
 
 /**
  * Compiles what the tests are made of to build/, those sources that have changed. To do that in each process
@@ -47,7 +48,7 @@ async function compile(source: string) {
   })
   const target = compiledOf(source)
   const withImports = code.replaceAll(IMPORT, (_, before: string, path: string) => {
-    const imported = compiledOf(join(dirname(source), path))
+    const imported = compiledOf(path.startsWith('.') ? join(dirname(source), path) : CLIENT)
     return `${before}"${relative(dirname(target), imported).replace(/^(?!\.)/, './')}"`
   })
   await mkdir(dirname(target), { recursive: true })

@@ -6,6 +6,7 @@ import { INSECURE_HOST, NO_BROWSER, type Person, shareBrowser } from '../support
 import { Client, newName, passwordOf } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/postgres.ts'
+import { range } from '../support/range.ts'
 import { shareServer, spawnServer } from '../support/servers.ts'
 import { type ContextOptions, openTab, visit } from '../support/web-page.ts'
 import { startWebProxy } from '../support/web-proxy.ts'
@@ -178,6 +179,22 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await ada.tab.isLoggedIn()
     await ada.tab.says('Choose a conversation').waitFor()
     assert.doesNotMatch(ada.tab.page.url(), new RegExp(grace.username))
+  })
+
+  it('does not keep all the messages of a flood on the screen', async (t) => {
+    const { url } = await server()
+    const { ada, grace } = await adaAndGrace(t, url)
+    const { tab } = ada
+    for (const tens of range(1, 45))
+      await Promise.all(range(1, 10).map((one) => grace.send(ada.username, `Flood ${tens}-${one}`)))
+    await grace.send(ada.username, 'The last one')
+    await tab.received('The last one').waitFor()
+    const rows = tab.log.locator('.row')
+    await eventually('the older ones are gone', async () => (await rows.count()) <= 400)
+    const count = await rows.count()
+    await tab.log.focus()
+    await tab.page.keyboard.press('Home')
+    await eventually('the older ones come back', async () => (await rows.count()) > count)
   })
 
   it('proposes another version of itself, and waits until it is wanted', async (t) => {

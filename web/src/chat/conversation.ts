@@ -106,6 +106,15 @@ export class Conversation implements OpenConversation {
     })
   }
 
+  dropOlder(): Promise<void> {
+    return this.#inTurn(async () => () => {
+      const shown = this.#rows.value ?? []
+      if (shown.length <= NEWEST_ROWS) return
+      this.#hasOlder.value = true
+      this.#rows.value = shown.slice(-NEWEST_ROWS)
+    })
+  }
+
   async send(body: string) {
     this.#draft.sent()
     await this.#change((transaction) => queue(transaction, this.username, body))

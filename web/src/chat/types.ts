@@ -128,6 +128,8 @@ export interface OpenConversation {
 
   /** Puts the next 100 older rows in front. */
   loadOlder(): Promise<void>
+  /** Takes all rows but the newest 200 off the screen: those that come would fill the memory. */
+  dropOlder(): Promise<void>
   /** The text is kept before it is sent, so a reload does not lose it. Resolves once it is kept. */
   send(body: string): Promise<void>
   retry(place: number): Promise<void>

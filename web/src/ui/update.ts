@@ -31,7 +31,7 @@ export async function watchForUpdates(): Promise<void> {
   await ask()
 }
 
-/** The worker must not hide that there is another server at this address, or one that has no page any more. */
+/** The worker must not hide that this address has another server now, or one that has no page any more. */
 async function leaveIfGone() {
   // Without a network there is no news.
   const answer = await fetch(WORKER, { cache: 'no-store' }).catch(() => undefined)

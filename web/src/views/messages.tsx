@@ -13,6 +13,9 @@ const GROUP_MS = 5 * 60_000
 /** Older rows are loaded when so much of the view's height is left above. */
 const NEAR_TOP = 1.5
 
+/** More rows stay only while the user reads the older ones. */
+const ROWS_MAX = 400
+
 /** The log of a conversation. */
 export function Messages({ open }: { open: OpenConversation }) {
   const log = useRef<HTMLDivElement>(null)
@@ -56,11 +59,16 @@ export function Messages({ open }: { open: OpenConversation }) {
     if (!anchor || !rows) return
     const isFirst = !live.peek() && !loading.peek()
     const line = isFirst && content.current?.querySelector('.new-line')
-    if (line) anchor.show(line)
+    if (line) {
+      anchor.show(line)
+      seen.current = (open.firstUnread.peek() ?? 1) - 1
+    }
     // What the user has just sent is what the user wants to see.
     else if (!isFirst && newest?.kind === 'sent' && newest.place > seen.current) anchor.toBottom()
     else anchor.restore()
     if (anchor.stuck.peek() || newest?.kind === 'sent') seen.current = newest?.place ?? 0
+    // What the store does not give now, it gives with the next rows.
+    if (anchor.stuck.peek() && rows.length > ROWS_MAX) open.dropOlder().catch(() => {})
     if (isFirst)
       setTimeout(() => {
         live.value = !loading.peek()
