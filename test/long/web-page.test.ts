@@ -192,9 +192,11 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const rows = tab.log.locator('.row')
     await eventually('the older ones are gone', async () => (await rows.count()) <= 400)
     const count = await rows.count()
-    await tab.log.focus()
-    await tab.page.keyboard.press('Home')
-    await eventually('the older ones come back', async () => (await rows.count()) > count)
+    await tab.log.hover()
+    await eventually('the older ones come back', async () => {
+      await tab.page.mouse.wheel(0, -2_000)
+      return (await rows.count()) > count
+    })
   })
 
   it('proposes another version of itself, and waits until it is wanted', async (t) => {
