@@ -314,6 +314,8 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await tab.sent('Hello\nGrace', 'Sent').waitFor()
     assert.ok(await isFocused(tab.message), 'the focus stays')
 
+    // Rows that have never been drawn change their height on the way up.
+    for (const number of range(0, 60)) await grace.send(username, `${number}\n${'Line\n'.repeat(number % 5)}`)
     await grace.send(username, 'Long\n'.repeat(60))
     await reach(tab.button('Show all'), 'Shift+Tab')
     await keyboard.press('Enter')

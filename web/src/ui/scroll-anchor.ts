@@ -16,7 +16,8 @@ export class ScrollAnchor {
   readonly #onMove: () => void
   readonly #observer = new ResizeObserver(() => this.restore())
   #anchor: { row: Element; edge: 'top' | 'bottom'; distance: number } | undefined
-  #heights = ''
+  /** How the scroller was after `restore`. */
+  #restored = { scrollTop: 0, scrollHeight: 0, clientHeight: 0 }
 
   /**
    * @param content has the rows as its children
@@ -42,7 +43,8 @@ export class ScrollAnchor {
     const anchor = this.#anchor
     if (this.stuck.peek()) scroller.scrollTop = scroller.scrollHeight
     else if (anchor?.row.isConnected) scroller.scrollTop += this.#distance(anchor) - anchor.distance
-    this.#heights = this.#readHeights()
+    const { scrollTop, scrollHeight, clientHeight } = scroller
+    this.#restored = { scrollTop, scrollHeight, clientHeight }
     this.#onMove()
   }
 
@@ -68,7 +70,7 @@ export class ScrollAnchor {
 
   readonly #onScroll = () => {
     // The page has moved the rows, not the user: `restore` is about to be called.
-    if (this.stuck.peek() && this.#heights !== this.#readHeights()) return
+    if (this.stuck.peek() && this.#hasResized() && !this.#isPulledUp()) return
     this.stuck.value = this.#isAtBottom()
     if (this.stuck.peek()) this.#anchor = undefined
     else this.#anchorHere()
@@ -80,8 +82,17 @@ export class ScrollAnchor {
     return scrollHeight - clientHeight - scrollTop <= BOTTOM_PX
   }
 
-  #readHeights() {
-    return `${this.#scroller.scrollHeight}/${this.#scroller.clientHeight}`
+  #hasResized() {
+    const { scrollHeight, clientHeight } = this.#restored
+    return scrollHeight !== this.#scroller.scrollHeight || clientHeight !== this.#scroller.clientHeight
+  }
+
+  /** By the user. Content that shrinks pulls the view up, too, but by no more than it has lost. */
+  #isPulledUp() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller
+    const before = this.#restored
+    const lost = Math.max(0, before.scrollHeight - before.clientHeight - (scrollHeight - clientHeight))
+    return before.scrollTop - scrollTop > lost + BOTTOM_PX
   }
 
   /** To the last row that is wholly in sight; if a long one fills the view, to that. */
