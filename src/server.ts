@@ -166,8 +166,10 @@ export async function createServer(
     },
   )
   // Last, and while the database is held: a socket that is there is of a server that was killed.
-  const path = socketPath(config)
-  if (path !== undefined) await orClose(app, () => listenOnSocket(operatorSocket, path))
+  await orClose(app, async () => {
+    const path = socketPath(config)
+    if (path !== undefined) await listenOnSocket(operatorSocket, path)
+  })
   return app
 }
 
