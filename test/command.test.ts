@@ -42,7 +42,7 @@ before(async () => {
   other = onPostgres ? await startServer(ending, SECRET, one.database) : one
 })
 
-/** How commands are run: beside a server, or on a database that none is using, or that other nodes are using. */
+/** How commands are run: beside a server, or on a database that none is using. */
 interface Way {
   run: (args: string[], given?: Given) => ReturnType<typeof runRestante>
   refuse: (args: string[], given?: Given) => ReturnType<typeof restante>
