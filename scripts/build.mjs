@@ -2,7 +2,7 @@
  * Compiles src to dist, and web to dist/web. With --if-stale only when dist is missing or older than its
  * sources.
  */
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
@@ -33,6 +33,8 @@ await main(async () => {
   await buildWeb()
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
+  // For npx in the checkout; npm does it for what it installs.
+  await chmod('dist/main.js', 0o755)
 })
 
 /**

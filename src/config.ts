@@ -1,4 +1,4 @@
-import { corsOrigin, databaseUrl, host, isPostgres, trustProxy } from './config/addresses.ts'
+import { corsOrigin, databaseUrl, host, isPostgres, opsSocket, trustProxy } from './config/addresses.ts'
 import { choice, duration, integer, size, type Variable } from './config/values.ts'
 
 export { isPostgres }
@@ -37,6 +37,7 @@ const variables = {
   connectionsMax: integer('CONNECTIONS_MAX', 50_000, 1, 10_000_000),
   trustProxy,
   corsOrigin,
+  opsSocket,
   web: choice('WEB', 'on', ['on', 'off']),
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }

@@ -1,25 +1,8 @@
-import { networkInterfaces } from 'node:os'
+#!/usr/bin/env node
+import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
-import closeWithGrace from 'close-with-grace'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { loadConfig } from './config/environment.ts'
-import { type Config, ConfigurationError } from './config.ts'
-import { DatabaseUnusable } from './database/database.ts'
-import { answerTo } from './operator/arguments.ts'
-import { endWith } from './operator/mistakes.ts'
-import { linesOf, startNotice } from './operator/start-notice.ts'
-import { version } from './operator/version.ts'
+import { runCommand } from './operator/command.ts'
 import { makeFilesPrivate } from './private-files.ts'
-import { createServer } from './server.ts'
-
-/**
- * Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is
- * cut off.
- */
-const CLOSE_MS_MAX = 10_000
-
-/** Levels of the log at which Fastify says where it listens. */
-const SAYS_ADDRESSES = ['info', 'debug', 'trace']
 
 const NODE_MIN = [20, 19] as const
 
@@ -28,60 +11,31 @@ const NODE_MIN = [20, 19] as const
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 makeFilesPrivate()
+refuseOldNode()
 
-try {
-  refuseOldNode()
-  const answer = answerTo(process.argv.slice(2))
-  if (answer !== undefined) {
-    console.log(answer)
-    process.exit(0)
-  }
-  const { config, values, warnings } = loadConfig(process.env)
-  let log: FastifyBaseLogger | undefined
-  const server = await createServer(config, {
-    env: values,
-    warnings,
-    logTo: process.stdout,
-    onLoss: (error) => {
-      // Before there is a log, it is a start that failed.
-      if (!log) endWith(new DatabaseUnusable(`The database is lost: ${error.message}`))
-      log.fatal(error, 'The database is lost.')
-      process.exit(1)
-    },
-  })
-  log = server.log
+// Whoever reads has read enough: `restante user list | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
 
-  closeWithGrace({ delay: CLOSE_MS_MAX, logger: server.log }, async ({ signal, err }) => {
-    if (err) server.log.fatal(err, 'Stopping after a fault.')
-    else server.log.info({ signal }, 'stopping')
-    await server.close()
-    server.log.info('stopped')
-  })
-  await listen(server, config)
-} catch (error) {
-  endWith(error)
-}
-
-/** A terminal gets lines for people in the place of the log's, which name each address. */
-async function listen(server: FastifyInstance, config: Config) {
-  const { host, port, logLevel } = config
-  const forPeople = process.stdout.isTTY && SAYS_ADDRESSES.includes(logLevel)
-  if (forPeople) server.log.level = 'warn'
-  await server.listen({ host, port })
-  server.log.level = logLevel
-
-  const [bound] = server.addresses()
-  const boundPort = typeof bound === 'object' ? bound.port : port
-  const notice = startNotice(config, version(), boundPort, networkInterfaces())
-  if (forPeople) process.stdout.write(linesOf(notice))
-  else server.log.info(notice, 'ready')
+const exitCode = await runCommand(process.argv.slice(2), {
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  start: async () => (await import('./start.ts')).start(),
+})
+if (exitCode !== undefined) {
+  if (process.stdout.writableLength > 0) await once(process.stdout, 'drain')
+  // The engine that migrates leaves a timer of 10 s behind, which would hold the process.
+  process.exit(exitCode)
 }
 
 /** package.json says the same, but npm only warns. */
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return
-  throw new ConfigurationError([
-    `Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`,
-  ])
+  console.error(`Restante needs Node ${NODE_MIN.join('.')} or newer; this is ${process.versions.node}.`)
+  process.exit(1)
 }

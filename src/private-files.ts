@@ -16,6 +16,7 @@ import { dirname } from 'node:path'
 /** Reading and writing for the owner. */
 const PRIVATE = 0o600
 const OTHERS = 0o077
+const EXECUTING = 0o100
 const ANYBODY = 0o007
 const ANYBODY_WRITES = 0o002
 
@@ -24,6 +25,20 @@ const ROOT = 0
 /** Has the process make files and folders that its user alone can use, whatever code makes them. */
 export function makeFilesPrivate(): void {
   process.umask(OTHERS)
+}
+
+/**
+ * Makes a socket that our user alone can connect to, from its first moment on.
+ *
+ * @param make has to make it before it returns
+ */
+export function makePrivateSocket(make: () => void): void {
+  const before = process.umask(EXECUTING | OTHERS)
+  try {
+    make()
+  } finally {
+    process.umask(before)
+  }
 }
 
 /** There is a file that somebody else may have prepared, where there should be one of ours. */
@@ -112,6 +127,20 @@ export function checkPrivateFile(path: string): Stats | undefined {
   return found
 }
 
+/**
+ * Who connects to a socket tells it passwords, and a new one takes its place.
+ *
+ * @returns whether there is one
+ * @throws UnsafeFile when there is something else, or it is of somebody else
+ */
+export function checkPrivateSocket(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found) return false
+  if (!found.isSocket()) throw new UnsafeFile(`${path} is there, and is no socket. Remove it.`)
+  refuseForeignOwner(path, found)
+  return true
+}
+
 /** Closes a file of ours to others. */
 export function closeToOthers(path: string): void {
   const found = checkPrivateFile(path)
@@ -124,15 +153,20 @@ export function isOpenToOthers(path: string): boolean {
   return found !== undefined && isOpen(found)
 }
 
+const ADVICE = 'Somebody else may have prepared it. Remove it.'
+
 function refuseForeign(path: string, found: Stats) {
-  const advice = 'Somebody else may have prepared it. Remove it.'
-  if (found.isSymbolicLink()) throw new UnsafeFile(`${path} is a symbolic link. ${advice}`)
-  if (!found.isFile()) throw new UnsafeFile(`${path} is not a regular file. ${advice}`)
-  if (found.nlink > 1) throw new UnsafeFile(`${path} has a second name, a hard link. ${advice}`)
+  if (found.isSymbolicLink()) throw new UnsafeFile(`${path} is a symbolic link. ${ADVICE}`)
+  if (!found.isFile()) throw new UnsafeFile(`${path} is not a regular file. ${ADVICE}`)
+  if (found.nlink > 1) throw new UnsafeFile(`${path} has a second name, a hard link. ${ADVICE}`)
+  refuseForeignOwner(path, found)
+}
+
+function refuseForeignOwner(path: string, found: Stats) {
   const own = ownUid()
   // The owner of the folder and root can put there what they like.
   if (own === undefined || [own, ROOT, statSync(dirname(path)).uid].includes(found.uid)) return
-  throw new UnsafeFile(`${path} belongs to another user, ${found.uid}. ${advice}`)
+  throw new UnsafeFile(`${path} belongs to another user, ${found.uid}. ${ADVICE}`)
 }
 
 /** Windows has no modes. */

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import { Accounts } from './accounts/accounts.ts'
@@ -16,10 +17,6 @@ import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { type Contract, readContract } from './contract/document.ts'
 import { bodyCheck } from './contract/validation.ts'
-import type { Database } from './database/database.ts'
-import type { DatabaseLog } from './database/restores.ts'
-import type { SharedDatabase } from './database/shared-database.ts'
-import { openSqlite } from './database/sqlite/open.ts'
 import { serveContract } from './http/api-reference.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
@@ -39,13 +36,20 @@ import { RateLimits } from './limits/rate-limits.ts'
 import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
+import { openDatabase } from './open-database.ts'
 import { handlers } from './operations/index.ts'
+import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/listener.ts'
+import { socketPath } from './operator/place.ts'
+import { commandRoutes } from './operator/socket-routes.ts'
+import { startNotice } from './operator/start-notice.ts'
+import type { OperatorParts, ServerState } from './operator/verbs.ts'
+import { version } from './operator/version.ts'
 import { readSecrets, secretFile } from './secrets.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the operator's commands do, on this running server. */
-    operator: { administration: Administration; invites: Invites }
+    operator: OperatorParts
   }
 }
 
@@ -82,7 +86,7 @@ export async function createServer(
     openDatabase(config, app.log, onLoss),
     prepareHttp(app, config, contractRead),
   ])
-  const secrets = await readOrClose(database, () =>
+  const secrets = await orClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
   )
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
@@ -139,10 +143,16 @@ export async function createServer(
     database,
   }
   bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
+  const operatorSocket = operatorServer(
+    commandRoutes(app.operator, () => stateOf(app, config)),
+    app.log,
+  )
   closeGracefully(
     app,
     () => waiters.close(),
     async () => {
+      // While the database is held: what a command does is done.
+      await closeOperatorServer(operatorSocket)
       disk?.stop()
       await stopRetention()
       try {
@@ -155,26 +165,20 @@ export async function createServer(
       }
     },
   )
+  // Last, and while the database is held: a socket that is there is of a server that was killed.
+  await orClose(app, async () => {
+    const path = socketPath(config)
+    if (path !== undefined) await listenOnSocket(operatorSocket, path)
+  })
   return app
 }
 
-/**
- * Opens the database: one node alone has its SQLite file; several share a PostgreSQL database.
- *
- * @param onLoss called when it is lost for good
- * @throws DatabaseInUse, DatabaseUnusable
- */
-export async function openDatabase(
-  config: Config,
-  log: DatabaseLog,
-  onLoss: (error: Error) => void,
-): Promise<{ database: Database; shared?: SharedDatabase }> {
-  if (!isPostgres(config.databaseUrl))
-    return { database: await openSqlite(databaseFile(config.databaseUrl), config, log, onLoss) }
-  // Not before it is wanted: to load it takes a quarter of the time of a start.
-  const { openPostgres } = await import('./database/postgres/open.ts')
-  const shared = await openPostgres(config.databaseUrl, config, log)
-  return { database: shared, shared }
+/** For commands, whose settings may be others. */
+function stateOf(app: FastifyInstance, config: Config): ServerState {
+  const [bound] = app.addresses()
+  if (typeof bound !== 'object') return { version: version(), page: undefined }
+  const { page } = startNotice(config, version(), bound.port, networkInterfaces())
+  return { version: version(), page: page?.[0] }
 }
 
 /** PostgreSQL's disk is on another machine, as far as this server knows. */
@@ -196,12 +200,12 @@ async function prepareHttp(app: FastifyInstance, config: Config, contract = read
   return contract
 }
 
-/** Reads what a start needs once it has the database, and releases that when there is no start. */
-async function readOrClose<T>(database: Database, read: () => T): Promise<T> {
+/** Goes on with a start, and releases everything when there is none. */
+async function orClose<T>(open: { close: () => PromiseLike<unknown> }, go: () => T | Promise<T>): Promise<T> {
   try {
-    return read()
+    return await go()
   } catch (error) {
-    await database.close()
+    await open.close()
     throw error
   }
 }

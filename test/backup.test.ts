@@ -1,4 +1,4 @@
-/** npm run backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
+/** restante backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
 import assert from 'node:assert/strict'
 import {
   chmodSync,
@@ -20,10 +20,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { backUp } from '../src/database/sqlite/backup.ts'
 import { openStatements } from '../src/database/sqlite/connection.ts'
 import { moveOn } from '../src/database/sqlite/restores.ts'
-import { runProgram } from './support/backups.ts'
+import { spawnRestante } from './support/backups.ts'
 import { adaAndBob, Client, type Message, range } from './support/client.ts'
+import { restante, runRestante } from './support/command.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
-import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
 const textsOf = (file: string) =>
@@ -31,7 +32,7 @@ const textsOf = (file: string) =>
     (await run('SELECT body FROM message')).map(({ body }) => String(body)),
   )
 
-describe('npm run backup', () => {
+describe('restante backup', () => {
   it('copies, beside a server, every message that was answered before it began', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
@@ -49,7 +50,7 @@ describe('npm run backup', () => {
     const copy = join(scratchFolder(t), 'copy.db')
     for (const _ of range(1, 2)) {
       const before = [...answered]
-      await runProgram('backup', server.database, [copy])
+      await spawnRestante(server.database, ['backup', copy])
       const copied = new Set(await textsOf(copy))
       assert.deepEqual(
         before.filter((text) => !copied.has(text)),
@@ -91,7 +92,7 @@ describe('npm run backup', () => {
     if (process.getuid?.() === 0) chownSync(file, 12_345, 12_346)
     const copy = join(scratchFolder(t), 'copy.db')
 
-    const { stdout, stderr } = await runProgram('backup', server.database, [copy])
+    const { stdout, stderr } = await runRestante(server.database, ['backup', copy])
 
     const [made, original] = [statSync(copy), statSync(file)]
     assert.deepEqual([made.uid, made.gid, made.mode & 0o777], [original.uid, original.gid, 0o600])
@@ -101,7 +102,9 @@ describe('npm run backup', () => {
     assert.equal(stdout, `Copied ${file} to ${copy}, ${made.size} bytes.\n`)
     assert.match(stderr, new RegExp(`secret .* is not in the copy, but in ${file}\\.jwt-secret`))
     assert.deepEqual(await textsOf(copy), ['hello'])
-    const given = await runProgram('backup', server.database, [copy], { JWT_SECRET: 'x'.repeat(32) })
+    const given = await runRestante(server.database, ['backup', copy], {
+      env: { JWT_SECRET: 'x'.repeat(32) },
+    })
     assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
   })
 
@@ -110,12 +113,12 @@ describe('npm run backup', () => {
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
     const copy = join(folder, 'copy.db')
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
     chmodSync(copy, 0o644)
     const first = statSync(copy)
     await bob.send(ada, 'the second')
 
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
 
     assert.notEqual(statSync(copy).ino, first.ino)
     assert.equal(statSync(copy).mode & 0o777, 0o600)
@@ -131,7 +134,7 @@ describe('npm run backup', () => {
       string,
       string,
     ]
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
     const before = readFileSync(copy)
     symlinkSync('copy.db', link)
     symlinkSync('nothing.db', loose)
@@ -157,7 +160,7 @@ describe('npm run backup', () => {
     writeFileSync(names['text'] as string, 'SQLite format 3\0 and a letter to my mother. '.repeat(20))
     writeFileSync(names['empty'] as string, '')
     mkdirSync(names['folder'] as string)
-    await runProgram('backup', server.database, [names['used'] as string])
+    await runRestante(server.database, ['backup', names['used'] as string])
     await (await startServer(t, {}, `file:${names['used']}`)).stop()
     await withSql(`file:${names['program']}`, ({ run }) => run('CREATE TABLE cookies (name TEXT)'))
 
@@ -177,7 +180,7 @@ describe('npm run backup', () => {
     }
     const linked = `${file}.second-name`
     linkSync(file, linked)
-    await assert.rejects(runProgram('backup', server.database, [linked]), {
+    await assert.rejects(spawnRestante(server.database, ['backup', linked]), {
       code: 1,
       stderr: /^[^\n]+is the database itself[^\n]+\n$/,
     })
@@ -198,22 +201,18 @@ describe('npm run backup', () => {
       [`file:${other}`, [copy], /^.*other\.db is no database of Restante\.\n$/],
       [`file:${text}`, [copy], /^The backup of .* failed: file is not a database\n$/],
       [server.database, [join(folder, 'none', 'copy.db')], /^There is no folder .*none for the backup\.\n$/],
-      [server.database, [], /^Name the file for the backup: npm run backup -- \S+\n$/],
-      [server.database, [copy, copy], /^Name the file for the backup/],
+      [server.database, [], /^error: missing required argument 'file'\n/],
+      [server.database, [copy, copy], /^error: too many arguments/],
       [
         'postgresql://ada:pass@127.0.0.1:1/chat',
         [copy],
         /^DATABASE_URL names a PostgreSQL database: .*pg_dump/,
       ],
-    ] as const)
-      await assert.rejects(
-        runProgram('backup', database, [...args]),
-        (error: { code: number; stderr: string }) => {
-          assert.equal(error.code, 1)
-          assert.match(error.stderr, reason)
-          return true
-        },
-      )
+    ] as const) {
+      const { code, stderr } = await restante(database, ['backup', ...args])
+      assert.equal(code, stderr.startsWith('error: ') ? 2 : 1)
+      assert.match(stderr, reason)
+    }
     assert.deepEqual(readdirSync(folder).sort(), ['other.db', 'text.db'])
   })
 
@@ -222,7 +221,7 @@ describe('npm run backup', () => {
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
     const copy = join(folder, 'copy.db')
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
     const before = readFileSync(copy)
     await Promise.all(range(1, 30).map(() => bob.send(ada, 'x'.repeat(16_000))))
 
@@ -233,7 +232,8 @@ describe('npm run backup', () => {
       'ulimit -S -f 300; exec "$@"',
       'bash',
       process.execPath,
-      'dist/backup.js',
+      'dist/main.js',
+      'backup',
       copy,
     ]
     const program = spawnProgram(t, {}, server.database, limited)
@@ -252,7 +252,7 @@ describe('a restored file', () => {
     const file = fileOf(server.database)
     const copy = join(scratchFolder(t), 'copy.db')
     await bob.send(ada, 'kept')
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
     await bob.send(ada, 'lost')
     server.process.kill('SIGKILL')
     await server.exited
@@ -261,15 +261,10 @@ describe('a restored file', () => {
     const [before, log] = [readFileSync(file), readFileSync(`${file}-wal`)]
 
     const refusal = `Beside ${file} lies ${file}-wal, the log of the database that was there before. Remove ${file}-wal and ${file}-shm.`
-    for (const program of ['main', 'restored'])
-      await assert.rejects(
-        runProgram(program, server.database, [], { PORT: '0' }),
-        (error: { code: number; stderr: string }) => {
-          assert.equal(error.code, 1)
-          assert.ok(error.stderr.includes(refusal), error.stderr)
-          return true
-        },
-      )
+    assert.ok((await mistakeOf(startServer(t, {}, server.database))).includes(refusal))
+    const { code, stderr } = await restante(server.database, ['restored'])
+    assert.equal(code, 1)
+    assert.ok(stderr.includes(refusal), stderr)
 
     assert.deepEqual([readFileSync(file), readFileSync(`${file}-wal`)], [before, log])
     for (const suffix of ['-wal', '-shm']) rmSync(file + suffix)
@@ -284,7 +279,7 @@ describe('a restored file', () => {
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
     const copy = join(scratchFolder(t), 'copy.db')
-    await runProgram('backup', server.database, [copy])
+    await runRestante(server.database, ['backup', copy])
     await withSql(`file:${copy}`, ({ run }) =>
       run(
         "CREATE TRIGGER stop BEFORE UPDATE ON store BEGIN SELECT RAISE(ABORT, 'stopped in the middle'); END",
@@ -335,7 +330,7 @@ describe('a restored file', () => {
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
     const folder = scratchFolder(t)
-    await runProgram('backup', server.database, [join(folder, 'copy.db')])
+    await runRestante(server.database, ['backup', join(folder, 'copy.db')])
     renameSync(join(folder, 'copy.db'), join(folder, 'another name.db'))
 
     const restored = await startServer(t, {}, `file:${join(folder, 'another name.db')}`)

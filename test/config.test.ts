@@ -251,6 +251,12 @@ const VARIABLES: Record<string, Variable> = {
       null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
     },
   },
+  OPS_SOCKET: {
+    key: 'opsSocket',
+    initial: 'auto',
+    good: { off: 'off', '/run/restante/a.sock': '/run/restante/a.sock', './a': './a' },
+    bad: ['on', 'restante.sock', '/run/', `/${'x'.repeat(107)}`],
+  },
   WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
   LOG_LEVEL: {
     key: 'logLevel',

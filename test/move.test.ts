@@ -1,13 +1,10 @@
 /** From one file to PostgreSQL: nobody notices but by its being another machine. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { runProgram } from './support/backups.ts'
 import { Client, type Message, passwordOf, range, seqsOf } from './support/client.ts'
+import { runRestante } from './support/command.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
 import { sendWithReceipt } from './support/receipts.ts'
@@ -17,7 +14,6 @@ import { withSql } from './support/sql.ts'
 import { tablesOf } from './support/stored.ts'
 
 const JWT_SECRET = 'the secret of the file and of all nodes'
-const PROGRAM = fileURLToPath(new URL('../dist/move.js', import.meta.url))
 
 let cluster: SharedCluster
 before(async () => {
@@ -25,7 +21,7 @@ before(async () => {
 })
 after(() => cluster.stop())
 
-describe('npm run move', () => {
+describe('restante move', () => {
   it('takes everything along: tokens, messages, cursors, keys, and what was counted', async (t) => {
     const old = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, newFile(t))
     const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
@@ -98,7 +94,7 @@ describe('npm run move', () => {
     const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
     await bob.send(ada, 'kept')
     const backup = join(scratchFolder(t), 'backup.db')
-    await runProgram('backup', old.database, [backup])
+    await runRestante(old.database, ['backup', backup])
     await bob.send(ada, 'lost')
     await old.stop()
 
@@ -164,7 +160,4 @@ const invite = ({ operator }: StartedServer) =>
 
 const newFile = (t: TestContext) => `file:${join(scratchFolder(t), 'restante.db')}`
 
-const move = (url: string, path: string) =>
-  promisify(execFile)(process.execPath, [PROGRAM, path], {
-    env: { PATH: process.env['PATH'] ?? '', DATABASE_URL: url, JWT_SECRET },
-  })
+const move = (url: string, path: string) => runRestante(url, ['move', path], { env: { JWT_SECRET } })

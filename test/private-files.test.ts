@@ -18,7 +18,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { holdDatabase } from '../src/database/sqlite/hold.ts'
 import { UnsafeFile } from '../src/private-files.ts'
 import { readSecrets } from '../src/secrets.ts'
-import { runProgram } from './support/backups.ts'
+import { spawnRestante } from './support/backups.ts'
 import { Client } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
@@ -42,10 +42,10 @@ describe('what the server makes', () => {
     const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/main.js']
     const server = await spawnServer(t, {}, database, command)
     await new Client(server).register('ada')
-    await runProgram('backup', database, [join(folder, 'copy.db')])
+    await spawnRestante(database, ['backup', join(folder, 'copy.db')])
 
     const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.lock'].map((suffix) => `restante.db${suffix}`)
-    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes])
+    assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes, 'restante.sock'])
     for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
     assert.equal(modeOf(folder), '755', 'the folder is not ours')
   })

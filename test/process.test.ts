@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import SqliteFile from 'better-sqlite3'
-import { answerTo } from '../src/operator/arguments.ts'
 import { Client } from './support/client.ts'
 import { fileOf, noDatabaseYet, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
@@ -128,12 +127,6 @@ describe('a start', () => {
     assert.equal((await new Client(second).get('/readyz')).status, 200)
   })
 
-  it('is refused in a sentence with an argument, which would be ignored', async (t) => {
-    const command = [process.execPath, 'dist/main.js', '--port=80']
-
-    assert.match(await refusal(t, noDatabaseYet(t), {}, command), /^"--port=80" is not known: .*README/)
-  })
-
   it('reads .env in the working directory, and warns about what it does not take from there', async (t) => {
     const folder = scratchFolder(t)
     writeFileSync(join(folder, '.env'), 'RATE_LIMITS=on\nMESSAGE_LENGTH_MAX=2\nTOKEN_TLL=1h\n')
@@ -157,12 +150,12 @@ describe('a start', () => {
     )
   })
 
-  for (const program of ['main', 'backup', 'move', 'restored']) {
-    it(`is refused in sentences with mistakes in .env: dist/${program}.js`, (t) => {
-      const folder = scratchFolder(t)
-      writeFileSync(join(folder, '.env'), 'PORT=http\nRETENTION 7d\n')
+  it('is refused in sentences with mistakes in .env, and so is every command', async (t) => {
+    const folder = scratchFolder(t)
+    writeFileSync(join(folder, '.env'), 'PORT=http\nRETENTION 7d\n')
 
-      const { status, stdout, stderr } = run(program, [], folder)
+    for (const args of [[], ['start'], ['user', 'list']]) {
+      const { status, stdout, stderr } = run(args, folder)
 
       assert.deepEqual([status, stdout], [1, ''])
       assert.deepEqual(stderr.trimEnd().split('\n'), [
@@ -170,38 +163,22 @@ describe('a start', () => {
         'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
       ])
       assert.deepEqual(readdirSync(folder), ['.env'])
-    })
-  }
-
-  it('is none with --help, -h or --version, which are answered', (t) => {
-    const folder = scratchFolder(t)
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-
-    const help = run('main', ['--help'], folder)
-    assert.deepEqual([help.status, help.stderr], [0, ''])
-    assert.match(
-      help.stdout,
-      new RegExp(`^Restante ${version}: .+\n\nUsage: npm start[^]+README\\.md[^]+--version`),
-    )
-    assert.equal(`${answerTo(['-h'])}\n`, help.stdout)
-    assert.equal(answerTo(['--version']), version)
-    assert.throws(() => answerTo(['--version', '--port=80']), /"--port=80" is not known/)
-    assert.deepEqual(readdirSync(folder), [])
+    }
   })
 
-  for (const program of ['backup', 'move', 'restored']) {
-    it(`is refused with an option that would be the name of a file: dist/${program}.js`, (t) => {
-      const folder = scratchFolder(t)
-      mkdirSync(join(folder, 'data'))
-      writeFileSync(join(folder, 'data', 'restante.db'), '')
+  it('is none with an argument that it does not know, which would be ignored', (t) => {
+    const folder = scratchFolder(t)
+    for (const args of [['--port=80'], ['start', '--port=80'], ['start', 'now'], ['strat']]) {
+      const { status, stdout, stderr } = run(args, folder)
 
-      const { status, stdout, stderr } = run(program, ['--help'], folder)
-
-      assert.deepEqual([status, stdout], [1, ''])
-      assert.match(stderr, /^.*npm run .+\n$/)
-      assert.deepEqual(readdirSync(folder), ['data'])
-    })
-  }
+      assert.deepEqual([status, stdout], [2, ''])
+      assert.match(
+        stderr,
+        /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables: README/,
+      )
+    }
+    assert.deepEqual(readdirSync(folder), [])
+  })
 
   it('is refused in a sentence when the port is taken', async (t) => {
     const { url, port } = await somethingElse(t)
@@ -321,9 +298,9 @@ async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
   return server.exited
 }
 
-/** Runs one of the programs in a folder, where there may be a `.env`, to its end. */
-function run(program: string, args: string[], folder: string) {
-  const file = fileURLToPath(new URL(`../dist/${program}.js`, import.meta.url))
+/** Runs the command in a folder, where there may be a `.env`, to its end. */
+function run(args: string[], folder: string) {
+  const file = fileURLToPath(new URL('../dist/main.js', import.meta.url))
   const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
     cwd: folder,
     env: { PATH: process.env['PATH'] ?? '' },

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { backUp, copyWithoutMark, type Restore, runProgram } from './support/backups.ts'
+import { backUp, copyWithoutMark, type Restore } from './support/backups.ts'
 import { isPostgres } from './support/built.ts'
 import { Client, type Message, type Person, range, seqsOf } from './support/client.ts'
+import { runRestante } from './support/command.ts'
 import { eventually } from './support/eventually.ts'
 import { at } from './support/nodes.ts'
 import { park } from './support/parked.ts'
@@ -290,7 +291,7 @@ describe('after a restore', () => {
   })
 })
 
-describe('npm run restored', () => {
+describe('restante restored', () => {
   it('does the same after a restore that left no trace', async (t) => {
     const server = await startServer(t, { JWT_SECRET: SECRET })
     const [ada, bob] = [await new Client(server).join('ada'), await new Client(server).join('bob')]
@@ -300,21 +301,13 @@ describe('npm run restored', () => {
     await server.stop()
     const database = await restore()
 
-    const { stdout } = await runProgram('restored', database)
+    const { stdout } = await runRestante(database, ['restored'])
 
     assert.equal(stdout, '2 inboxes go on at higher numbers.\n')
     const restored = await startServer(t, { JWT_SECRET: SECRET }, database)
     await sendAtOnce(at(restored, bob), ada, 15)
     const { body } = await at(restored, ada).poll({ after: 42, wait: 0 })
     assert.deepEqual([body.gap.from, body.gap.reason, body.messages.length], [43, 'restored', 15])
-  })
-
-  it('takes no arguments', async (t) => {
-    const server = await startServer(t)
-    await assert.rejects(runProgram('restored', server.database, ['all']), {
-      code: 1,
-      stderr: 'npm run restored takes no arguments.\n',
-    })
   })
 
   it('waits for no node, and has nobody wait in vain; a file that is in use it refuses', async (t) => {
@@ -329,7 +322,7 @@ describe('npm run restored', () => {
       return answers
     })()
 
-    const running = runProgram('restored', server.database)
+    const running = runRestante(server.database, ['restored'])
     if (isPostgres(server.database)) {
       assert.equal((await running).stdout, '2 inboxes go on at higher numbers.\n')
       await bob.send(ada, 'the fourth')

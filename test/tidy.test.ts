@@ -8,9 +8,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LINES_MAX = 250
 const COLUMNS_MAX = 110
 
-/** What runs: the server, the threads of its database, and what copies, moves or mends one. */
-const PROCESSES = ['main.ts', 'backup.ts', 'move.ts', 'restored.ts']
-const ENTRIES = [...PROCESSES, 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
+/** What runs: the command, which may start the server, and the threads of its database. */
+const PROCESSES = ['main.ts', 'start.ts']
+const ENTRIES = ['main.ts', 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
 
 /**
  * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of
@@ -57,7 +57,21 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     may: ['accounts', 'inbox', 'limits', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
     packages: /^(type )?(fastify|@fastify\/cors)$/,
   },
-  operator: { may: ['config.ts', 'database/database.ts', 'private-files.ts'], packages: /^$/ },
+  operator: {
+    may: [
+      'accounts',
+      'config.ts',
+      'config',
+      'contract',
+      'database',
+      'open-database.ts',
+      'private-files.ts',
+      'problems.ts',
+      'secrets.ts',
+    ],
+    packages: /^(type )?commander$/,
+  },
+  'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
@@ -134,8 +148,8 @@ test('only database/ knows Prisma and SQL', async (t) => {
   }
 })
 
-test('only what is begun as a process, how it ends, and whose its files are knows the process', () => {
-  const known = [...PROCESSES, 'operator/mistakes.ts', 'private-files.ts']
+test('only what is begun as a process, and whose its files are, knows the process', () => {
+  const known = [...PROCESSES, 'private-files.ts']
   for (const name of sources.filter((source) => !known.includes(source))) {
     assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
   }

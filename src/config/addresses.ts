@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net'
+import { platform } from 'node:os'
 import { nearest } from '../nearest.ts'
 import type { Variable } from './values.ts'
 
@@ -36,6 +37,20 @@ export const databaseUrl: Variable<string> = {
     if (/^file:.*\?/.test(value))
       return 'The path of an SQLite file takes no parameters: leave out what begins with "?".'
     return undefined
+  },
+}
+
+/** A longer path of a socket is cut in silence, or refused by a number. The last byte is a zero: unix(7). */
+export const SOCKET_BYTES_MAX = platform() === 'linux' ? 107 : 103
+
+/** Where the command `restante` finds the running server. */
+export const opsSocket: Variable<string> = {
+  name: 'OPS_SOCKET',
+  initial: 'auto',
+  expected: `auto, off, or a path with a "/" in it, of at most ${SOCKET_BYTES_MAX} bytes`,
+  parse: (value) => {
+    const isPath = value.includes('/') && !value.endsWith('/') && Buffer.byteLength(value) <= SOCKET_BYTES_MAX
+    return isPath || ['auto', 'off'].includes(value) ? value : undefined
   },
 }
 

@@ -94,11 +94,7 @@ async function prepare(
     const history = await readHistory(connection)
     if (!history) return false
     const finished = new Set(history.flatMap(({ name, finished }) => (finished ? [name] : [])))
-    const unknown = [...finished].find((name) => !known.includes(name) && !isBeforeFirst(name))
-    if (unknown !== undefined)
-      throw new DatabaseUnusable(
-        `a newer version of Restante has migrated it (${unknown}). Start that version, or restore a backup from before.`,
-      )
+    refuseNewer(finished, known)
     await upgradeFromBefore(connection, finished, PRISMA_FOLDER)
     const now = (await readHistory(connection)) ?? []
     return (
@@ -107,6 +103,29 @@ async function prepare(
   } finally {
     await connection.dispose()
   }
+}
+
+function refuseNewer(finished: ReadonlySet<string>, known: readonly string[]) {
+  const unknown = [...finished].find((name) => !known.includes(name) && !isBeforeFirst(name))
+  if (unknown !== undefined)
+    throw new DatabaseUnusable(
+      `a newer version of Restante has migrated it (${unknown}). Start that version, or restore a backup from before.`,
+    )
+}
+
+/**
+ * The migrations that a start would apply, without a look into the database.
+ *
+ * @param finished those that it has seen
+ * @throws DatabaseUnusable when a newer version has migrated it
+ */
+export async function pendingMigrations(
+  provider: 'sqlite' | 'postgres',
+  finished: readonly string[],
+): Promise<string[]> {
+  const known = (await listMigrations(provider)).migrationDirectories.map(({ path }) => path)
+  refuseNewer(new Set(finished), known)
+  return known.filter((name) => !finished.includes(name))
 }
 
 /** The migrations that the database has seen; undefined when it is new. */

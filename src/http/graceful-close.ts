@@ -32,6 +32,8 @@ export function closeGracefully(app: FastifyInstance, answerHeld: () => void, fi
   app.addHook('preClose', (done) => {
     closing = true
     answerHeld()
+    // A start that failed has no connections, and no end of them.
+    if (!app.server.listening) return done()
     const closeIdle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
     const cutOff = setTimeout(() => app.server.closeAllConnections(), CUT_OFF_MS)
     app.server.once('close', () => {

@@ -63,7 +63,7 @@ function hostsToOpen(host: string, interfaces: Interfaces): string[] {
 const inUrl = (host: string) => (host.includes(':') ? `[${host}]` : host)
 
 /** Without the user, the password and the options, which may have a password too. */
-function nameOf(databaseUrl: string): string {
+export function nameOf(databaseUrl: string): string {
   if (!isPostgres(databaseUrl)) return resolve(databaseFile(databaseUrl))
   const { host, pathname } = new URL(databaseUrl)
   return `postgresql://${host}${pathname}`

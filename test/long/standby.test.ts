@@ -70,5 +70,5 @@ it('a role that may not ask which server it is gets a warning, once, and serves'
   await Promise.all(range(1, 12).map(() => bob.send(ada, 'hello')))
   const warnings = node.logs.filter(({ msg }) => msg.includes('restores and failovers are not detected'))
   assert.equal(warnings.length, 1)
-  assert.match(warnings[0]?.msg ?? '', /Run "npm run restored" after one/)
+  assert.match(warnings[0]?.msg ?? '', /Run "restante restored" after one/)
 })

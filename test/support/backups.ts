@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isPostgres } from './built.ts'
+import { commandEnv, runRestante } from './command.ts'
 import { fileOf, newDatabase, scratchFolder } from './databases.ts'
 import type { Ending } from './endings.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
@@ -34,22 +35,22 @@ export async function copyWithoutMark(t: Ending, database: string): Promise<Rest
   }
 }
 
+const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
 /** A program that should end, and serves, fails the test. */
 const PATIENCE_MS = 60_000
 
-/** Runs a program of `npm run`. Rejects when it does not end with 0. */
-export function runProgram(name: string, database: string, args: string[] = [], env = {}) {
-  const program = fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url))
-  const secret = isPostgres(database) && { JWT_SECRET: 'a secret that all test servers have' }
-  return promisify(execFile)(process.execPath, [program, ...args], {
+/** Runs the command `restante` as a process of its own. Rejects when it does not end with 0. */
+export function spawnRestante(database: string, args: string[], env = {}) {
+  return promisify(execFile)(process.execPath, [PROGRAM, ...args], {
     timeout: PATIENCE_MS,
-    env: { PATH: process.env['PATH'] ?? '', DATABASE_URL: database, ...secret, ...env },
+    env: { PATH: process.env['PATH'] ?? '', ...commandEnv(database), ...env },
   })
 }
 
 async function copy(t: Ending, database: string): Promise<Restore> {
   const backup = join(scratchFolder(t), 'backup.db')
-  await runProgram('backup', database, [backup])
+  await runRestante(database, ['backup', backup])
   return async () => {
     const file = fileOf(database)
     for (const suffix of ['-wal', '-shm']) rmSync(file + suffix, { force: true })

@@ -3,9 +3,13 @@ import type { Contract } from '../../src/contract/document.ts'
 /** What is tested is what runs: the server as it was built. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
-export const { createServer, openDatabase } = (await load(
-  'server.js',
-)) as typeof import('../../src/server.ts')
+export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
+export const { openDatabase } = (await load(
+  'open-database.js',
+)) as typeof import('../../src/open-database.ts')
+export const { runCommand } = (await load(
+  'operator/command.js',
+)) as typeof import('../../src/operator/command.ts')
 export const { Administration } = (await load(
   'accounts/administration.js',
 )) as typeof import('../../src/accounts/administration.ts')

@@ -56,6 +56,30 @@ export async function prepareDatabase(url: string): Promise<Place> {
   }
 }
 
+/**
+ * Finds the tables of a database, and changes nothing.
+ *
+ * @returns the migrations that it has seen; undefined when it is new
+ * @throws DatabaseUnusable when a start would refuse it
+ */
+export async function findMigrations(url: string): Promise<string[] | undefined> {
+  try {
+    return await withClient(url, async (client) => {
+      const schema = await examine(client, url)
+      await withClient(url, (sender) => refuseDeaf(client, sender))
+      const history = `${pg.escapeIdentifier(schema)}._prisma_migrations`
+      const { rows: known } = await client.query('SELECT to_regclass($1) AS history', [history])
+      if (known[0].history === null) return undefined
+      const { rows } = await client.query<{ name: string }>(
+        `SELECT migration_name AS name FROM ${history} WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL`,
+      )
+      return rows.map(({ name }) => name)
+    })
+  } catch (error) {
+    throw unusable(url, error)
+  }
+}
+
 /** Without the URL, which has the password in it. */
 export function unusable(url: string, error: unknown): DatabaseUnusable {
   const { host, pathname } = new URL(url)

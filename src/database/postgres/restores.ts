@@ -52,7 +52,7 @@ const UNDETECTABLE = new Set(['42501', '0A000', '42883'])
 
 const UNDETECTED =
   'The database does not say which server it is, so restores and failovers are not detected. ' +
-  'Run "npm run restored" after one, before the nodes start.'
+  'Run "restante restored" after one, before the nodes start.'
 
 /** Sees to it that a new connection is used only when no number of another server can come again. */
 export type RestoreCheck = (client: pg.ClientBase) => Promise<void>

@@ -1,7 +1,16 @@
-import { closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { closeToOthers, makePrivateFile } from '../../private-files.ts'
+import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
@@ -45,7 +54,7 @@ export function holdDatabase(path: string): Hold {
   } catch (error) {
     hold.close()
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
-    throw new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
+    throw inUse(path)
   }
   const held = [real, lock].map((file) => ({ file, identity: identityOf(file) }))
   return {
@@ -65,6 +74,38 @@ function identityOf(file: string): string {
   const { dev, ino } = statSync(file, { throwIfNoEntry: false }) ?? {}
   return `${dev} ${ino}`
 }
+
+/**
+ * What a start would refuse, found without a change to anything.
+ *
+ * @throws DatabaseInUse, DatabaseUnusable, and what SQLite throws
+ */
+export function checkWithoutHold(path: string): void {
+  const real = realpathSync(path)
+  refuseSecondName(path, real)
+  const lock = `${real}.lock`
+  checkPrivateFile(lock)
+  if (existsSync(lock)) refuseHeld(path, lock)
+  refuseForeignLog(path, real)
+  refuseForeign(real)
+  accessSync(real, constants.W_OK)
+  accessSync(dirname(real), constants.W_OK)
+}
+
+function refuseHeld(path: string, lock: string) {
+  const file = new SqliteFile(lock, { timeout: 0, readonly: true })
+  try {
+    file.prepare('SELECT 1 FROM sqlite_master').all()
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    throw inUse(path)
+  } finally {
+    file.close()
+  }
+}
+
+const inUse = (path: string) =>
+  new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
 
 /** Made before SQLite does, so that it has a real path, and an owner who alone can read it. */
 function makeFile(path: string) {

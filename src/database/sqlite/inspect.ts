@@ -1,0 +1,53 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import SqliteFile from 'better-sqlite3'
+import { DatabaseInUse, DatabaseUnusable } from '../database.ts'
+import { pendingMigrations } from '../migrate.ts'
+import { checkWithoutHold } from './hold.ts'
+
+/**
+ * Looks at a SQLite file as a start would, and writes nothing.
+ *
+ * @returns the migrations that a start would apply; undefined when there is no database yet
+ * @throws DatabaseInUse, DatabaseUnusable when a start would be refused
+ */
+export async function inspectSqlite(path: string): Promise<string[] | undefined> {
+  try {
+    if (!existsSync(path)) return void accessSync(nearestFolder(path), constants.W_OK)
+    checkWithoutHold(path)
+    return await pendingInSqlite(path)
+  } catch (error) {
+    if (error instanceof DatabaseInUse) throw error
+    const message = `The database ${path} cannot be opened: ${(error as Error).message}`
+    throw new DatabaseUnusable(message, { cause: error })
+  }
+}
+
+/**
+ * The migrations that a start would apply. A server may be using the file.
+ *
+ * @throws DatabaseUnusable when a newer version has migrated it
+ */
+export async function pendingInSqlite(path: string): Promise<string[] | undefined> {
+  const file = new SqliteFile(path, { readonly: true })
+  try {
+    const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+    if (!tables.includes('_prisma_migrations')) return undefined
+    const finished = file
+      .prepare<[], string>(
+        'SELECT migration_name FROM _prisma_migrations WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL',
+      )
+      .pluck()
+      .all()
+    return await pendingMigrations('sqlite', finished)
+  } finally {
+    file.close()
+  }
+}
+
+/** The one in which a start would make the others. */
+function nearestFolder(path: string): string {
+  let folder = dirname(resolve(path))
+  while (!existsSync(folder)) folder = dirname(folder)
+  return folder
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { ConfigurationError, databaseFile, isPostgres } from '../config.ts'
+import { secretFile } from '../secrets.ts'
+import type { Context } from './context.ts'
+import { examples } from './user-commands.ts'
+
+/** `restante backup`, `restored` and `move` */
+export function addDatabaseCommands(program: Command, context: Context): void {
+  program
+    .command('backup')
+    .description('copy the SQLite database, also of a running server; of PostgreSQL use pg_dump')
+    .argument('<file>', 'where the copy goes; only an older backup is replaced')
+    .addHelpText('after', examples('restante backup /backup/restante.db'))
+    .action((file: string) => backUp(context, file))
+
+  program
+    .command('restored')
+    .description('move all inboxes on, after a restore that the server cannot notice')
+    .addHelpText('after', examples('restante restored'))
+    .action(async () => {
+      const { databaseUrl } = context.load().config
+      const moved = await (isPostgres(databaseUrl) ? onPostgres(databaseUrl) : onSqlite(databaseUrl))
+      context.print(`${moved} inboxes go on at higher numbers.`)
+    })
+
+  program
+    .command('move')
+    .description('copy a SQLite file into the empty PostgreSQL database that DATABASE_URL names')
+    .argument('<file>', 'the SQLite file, which no server may be using')
+    .addHelpText(
+      'after',
+      examples('DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE restante move data/restante.db'),
+    )
+    .action((file: string) => move(context, file))
+}
+
+async function backUp(context: Context, file: string) {
+  const {
+    config: { databaseUrl },
+    values,
+  } = context.load()
+  if (isPostgres(databaseUrl))
+    throw new ConfigurationError([
+      'DATABASE_URL names a PostgreSQL database: back it up with pg_dump (docs/operating.md, "Backup and restore").',
+    ])
+  const { backUp } = await import('../database/sqlite/backup.ts')
+  const path = databaseFile(databaseUrl)
+  const bytes = backUp(path, file)
+  context.print(`Copied ${path} to ${file}, ${bytes} bytes.`)
+  const secret = values['JWT_SECRET'] ? 'JWT_SECRET' : secretFile(databaseUrl)
+  context.say(`The secret that signs tokens is not in the copy, but in ${secret}: keep it elsewhere.`)
+}
+
+async function onPostgres(url: string): Promise<number> {
+  const { moveOnDatabase } = await import('../database/postgres/restored.ts')
+  return moveOnDatabase(url)
+}
+
+async function onSqlite(url: string): Promise<number> {
+  const { useAlone } = await import('../database/sqlite/alone.ts')
+  const { moveOn } = await import('../database/sqlite/restores.ts')
+  return useAlone(databaseFile(url), moveOn)
+}
+
+/** With the settings that the nodes will have, so that what they would refuse is refused here. */
+async function move(context: Context, file: string) {
+  const { databaseUrl } = context.load().config
+  if (!isPostgres(databaseUrl))
+    throw new ConfigurationError(['DATABASE_URL: Expected the PostgreSQL database to move to.'])
+  const { moveToPostgres } = await import('../database/move.ts')
+  const moved = await moveToPostgres(file, databaseUrl)
+  const counts = Object.entries(moved).map(([table, rows]) => `${table} ${rows}`)
+  context.print(`Moved ${file}, rows of each table: ${counts.join(', ')}.`)
+}

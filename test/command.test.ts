@@ -1,0 +1,564 @@
+/**
+ * The command `restante`, with a running server and without one. On PostgreSQL two nodes serve one database:
+ * what is done at one holds at the other.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { before, describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { Client, newName, passwordOf, range } from './support/client.ts'
+import { commandEnv, type Given, restante, runRestante } from './support/command.ts'
+import {
+  fileOf,
+  itOnSqlite,
+  newDatabase,
+  noDatabaseYet,
+  onPostgres,
+  scratchFolder,
+} from './support/databases.ts'
+import { endOfSuite } from './support/endings.ts'
+import { AT_ONCE_MS, eventually } from './support/eventually.ts'
+import { park } from './support/parked.ts'
+import { mistakeOf, type StartedServer, startServer } from './support/servers.ts'
+import { withSql } from './support/sql.ts'
+
+const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+
+const ending = endOfSuite()
+const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
+let one: StartedServer
+/** The other node, where there is one. */
+let other: StartedServer
+/** Where the first one hears commands, when it has to be named. */
+let named: Record<string, string>
+before(async () => {
+  named = onPostgres ? { OPS_SOCKET: join(scratchFolder(ending), 'restante.sock') } : {}
+  one = await startServer(ending, { ...SECRET, ...named }, await newDatabase(ending))
+  other = onPostgres ? await startServer(ending, SECRET, one.database) : one
+})
+
+/** How commands are run: beside a server, or on a database that none is using. */
+interface Way {
+  run: (args: string[], given?: Given) => ReturnType<typeof runRestante>
+  refuse: (args: string[], given?: Given) => ReturnType<typeof restante>
+}
+
+const wayTo = (database: () => string, env: () => Record<string, string>): Way => {
+  const all = (given: Given = {}) => ({ ...given, env: { ...env(), ...given.env } })
+  return {
+    run: (args, given) => runRestante(database(), args, all(given)),
+    refuse: async (args, given) => {
+      const said = await restante(database(), args, all(given))
+      assert.notEqual(said.code, 0, said.stdout)
+      assert.equal(said.stdout, '')
+      return said
+    },
+  }
+}
+
+const beside = wayTo(
+  () => one.database,
+  () => named,
+)
+let unused: string
+before(async () => {
+  unused = await newDatabase(ending)
+  if (!onPostgres) chmodSync(fileOf(unused), 0o600)
+})
+const alone = wayTo(
+  () => unused,
+  () => ({}),
+)
+
+const json = async ({ run }: Way, ...args: string[]) => JSON.parse((await run([...args, '--json'])).stdout)
+
+describe('with a running server, the command', () => {
+  it('adds accounts, lists and shows them', async () => {
+    const [ada, bob] = [newName('ada'), newName('bob')]
+    const { stdout, stderr } = await beside.run(['user', 'add', ada, '--display-name', 'Ada 👩‍🚀 Lovelace'], {
+      input: `${passwordOf(ada)}\n`,
+    })
+    assert.deepEqual([stdout, stderr], ['', `Added ${ada}.\n`])
+    await beside.run(['user', 'add', bob], { input: passwordOf(bob) })
+
+    const listed = await json(beside, 'user', 'list')
+    const found = listed.find(({ username }: { username: string }) => username === ada)
+    assert.match(found.createdAt, /^20\d\d-.*\.\d{3}Z$/)
+    const inbox = { newest: 0, acknowledged: 0, unread: 0 }
+    const { createdAt } = found
+    const facts = { username: ada, displayName: 'Ada 👩‍🚀 Lovelace', createdAt, inbox, stored: 0 }
+    assert.deepEqual(found, { ...facts, sessions: 0 })
+    assert.deepEqual(await json(beside, 'user', 'show', ada.toUpperCase()), {
+      ...facts,
+      ...{ online: false, blocks: 0, sessions: [], tokens: [] },
+    })
+    const table = (await beside.run(['user', 'list'])).stdout.split('\n')
+    assert.match(table[0] ?? '', /^USERNAME +NAME +STATE +SESSIONS +UNREAD +LAST SEEN +CREATED$/)
+    assert.ok(table.some((line) => line.startsWith(`${ada} `) && / enabled +0 +0 +- +20\d\d-.*Z$/.test(line)))
+    assert.match(
+      (await beside.run(['user', 'show', ada])).stdout,
+      /^Username +ada.*\nName +Ada 👩‍🚀 Lovelace\n/,
+    )
+
+    const taken = await beside.refuse(['user', 'add', ada], { input: 'long enough' })
+    assert.deepEqual([taken.code, taken.stderr], [1, `The name ${ada} is taken.\n`])
+    const short = await beside.refuse(['user', 'add', newName('eve')], { input: 'short\n' })
+    assert.match(short.stderr, /^password must be 8 to 256 characters/)
+    assert.match((await beside.refuse(['user', 'show', 'nobody'])).stderr, /^There is nobody by the name/)
+  })
+
+  it('disables, enables and deletes accounts, and changes passwords', async () => {
+    const ada = newName('ada')
+    await beside.run(['user', 'add', ada], { input: passwordOf(ada) })
+    await beside.run(['user', 'disable', ada])
+    assert.ok((await json(beside, 'user', 'show', ada)).disabledAt)
+    assert.match((await beside.run(['user', 'show', ada])).stdout, /\nState +disabled since 20/)
+    await beside.run(['user', 'enable', ada])
+    assert.equal((await json(beside, 'user', 'show', ada)).disabledAt, undefined)
+    await beside.run(['user', 'password', ada], { input: 'another password' })
+
+    const wrong = await beside.refuse(['user', 'delete', ada], { input: 'somebody\n' })
+    assert.match(wrong.stderr, /^This deletes ada.* with 0 stored[\s\S]+so nothing was deleted.*--yes\n$/)
+    await beside.run(['user', 'delete', ada], { typed: [`${ada}\r`] })
+    for (const args of [['show'], ['disable'], ['enable'], ['password'], ['delete', '--yes']])
+      assert.match(
+        (await beside.refuse(['user', ...args, ada], { input: 'long enough' })).stderr,
+        new RegExp(`^There is nobody by the name of ${ada}\\.\n$`),
+      )
+  })
+
+  it('makes, lists and revokes invites, and counts', async () => {
+    const earlier = await json(beside, 'stats')
+    const url = ['--url', 'https://chat.example/']
+    const { stdout, stderr } = await beside.run(['invite', 'create', ...url, '--note', 'for Ada'])
+    assert.match(stdout, /^https:\/\/chat\.example\/#invite=[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
+    assert.match(stderr, /^Invite \d+, for one account, expires: 20.*Z\.\n$/)
+    const many = await json(beside, 'invite', 'create', ...url, '--uses', '30', '--expires', 'never')
+    assert.equal(many.link, `https://chat.example/#invite=${many.code}`)
+
+    const listed = await json(beside, 'invite', 'list')
+    const [first, second] = listed.slice(-2)
+    assert.deepEqual([first.note, first.uses, first.used], ['for Ada', 1, 0])
+    const lifeMs = Date.parse(first.expiresAt) - Date.parse(first.createdAt)
+    assert.equal(lifeMs, 7 * 86_400_000)
+    assert.deepEqual([second.uses, second.expiresAt, second.id], [30, undefined, many.id])
+    assert.ok(!JSON.stringify(listed).includes(many.code))
+    assert.match(
+      (await beside.run(['invite', 'list'])).stdout,
+      /^ID +STATE.*NOTE\n[\s\S]*valid +0 of 1 .* for Ada\n/,
+    )
+    const later = await json(beside, 'stats')
+    assert.deepEqual(
+      [later.invites - earlier.invites, later.invitedAccounts - earlier.invitedAccounts],
+      [2, 31],
+    )
+    assert.match(
+      (await beside.run(['stats'])).stdout,
+      /^Accounts +\d+\n[\s\S]*\nInvites +\d+, for \d+ accounts\n/,
+    )
+
+    await beside.run(['invite', 'revoke', String(many.id)])
+    assert.equal((await json(beside, 'invite', 'list')).length, listed.length - 1)
+    assert.match((await beside.refuse(['invite', 'revoke', String(many.id)])).stderr, /^There is no invite/)
+  })
+
+  it('refuses what an invite cannot have, as a wrong use, and makes none', async () => {
+    const { length } = await json(beside, 'invite', 'list')
+    for (const [args, reason] of [
+      [['--uses', '0'], /whole number from 1 to 1000000/],
+      [['--uses', 'many'], /whole number/],
+      [['--expires', '7'], /It needs its unit: write 7s/],
+      [['--expires', '4000d'], /Expected a duration/],
+      [['--note', 'x'.repeat(201)], /at most 200 characters/],
+      [['--url', 'chat.example'], /an address such as https:/],
+      [['--url', 'javascript:alert(1)'], /an address such as https:/],
+      [['--uses'], /argument missing/],
+      [['for-ada'], /too many arguments/],
+    ] as const) {
+      const { code, stderr } = await beside.refuse(['invite', 'create', ...args])
+      assert.equal(code, 2)
+      assert.match(stderr, reason)
+    }
+    assert.equal((await beside.refuse(['invite', 'revoke', 'all'])).code, 2)
+    assert.equal((await json(beside, 'invite', 'list')).length, length)
+  })
+
+  it('prints a link to where the server listens, with which somebody registers', async () => {
+    const { stdout, stderr } = await beside.run(['invite', 'create'])
+    assert.ok(stdout.startsWith(`${one.url}/#invite=`), stdout)
+    assert.match(stderr, /\nThe link is where the server listens\. .*--url/)
+    const [, code] = /#invite=(.+)\n/.exec(stdout) ?? []
+    assert.equal((await new Client(other).register(newName('ada'), undefined, code)).status, 201)
+  })
+
+  // Over the socket of one node; and, on PostgreSQL, as a node that comes and goes.
+  for (const env of onPostgres ? ['OPS_SOCKET', 'none'] : ['OPS_SOCKET'])
+    it(`ends the polls of a disabled account within a second, at every node, and says why: ${env}`, async (t) => {
+      const ada = await new Client(other).join(newName('ada'))
+      const poll = await park(t, ada, 'wait=55')
+      const given = { env: env === 'none' ? { OPS_SOCKET: 'off' } : {} }
+      const said = beside.run(['user', 'disable', ada.username], given)
+      const answer = await poll.answer()
+      const answeredMs = performance.now()
+      await said
+
+      // To join as a node takes longer than what is promised here.
+      assert.ok(performance.now() - answeredMs < AT_ONCE_MS)
+      assert.deepEqual([answer.status, answer.body.code], [401, 'session_ended'])
+      assert.match(answer.body.detail, /^This account is disabled\./)
+      assert.equal((await ada.me()).body.code, 'session_ended')
+    })
+
+  it('sets a password that ends sessions, and shows who is online', async (t) => {
+    const ada = await new Client(other).join(newName('ada'))
+    await ada.createToken({ name: 'door bell' })
+    const poll = await park(t, ada, 'wait=55')
+    // A poll at another node is known here a moment later.
+    const show = () => json(beside, 'user', 'show', ada.username)
+    await eventually('she is online', async () => (await show()).online)
+    const { sessions, tokens } = await show()
+    assert.deepEqual([sessions.length, tokens[0].name], [1, 'door bell'])
+    assert.match(
+      (await beside.run(['user', 'show', ada.username])).stdout,
+      /\nSESSION +[\s\S]+\nTOKEN +[\s\S]+door bell/,
+    )
+    assert.ok((await json(beside, 'stats')).online >= 1)
+
+    await beside.run(['user', 'password', ada.username], { input: 'another password\r\n' })
+    assert.equal((await poll.answer()).body.code, 'session_ended')
+    const entered = await new Client(other).login(ada.username, { password: 'another password' })
+    assert.equal(entered.status, 200)
+    await beside.run(['user', 'delete', '--yes', ada.username])
+    assert.equal((await new Client(other).get('/v1/me', { token: entered.body.token })).status, 401)
+  })
+
+  it('hands over more accounts than fit into one portion, as JSON and as a table', async () => {
+    await withSql(one.database, ({ run }) =>
+      run(
+        `INSERT INTO account (username, display_name, password_hash, created_at)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 401)
+         SELECT 'many-' || i, '', '', '2026-11-26 12:00:00' FROM n`,
+      ),
+    )
+    const names = (await json(beside, 'user', 'list')).map(({ username }: { username: string }) => username)
+    assert.deepEqual(
+      names.filter((name: string) => name.startsWith('many-')),
+      range(1, 401).map((i) => `many-${i}`),
+    )
+    const { stdout } = await beside.run(['user', 'list'])
+    assert.equal(stdout.match(/^many-/gm)?.length, 401)
+  })
+
+  it('shows no control characters of somebody, and loses none of them in JSON', async () => {
+    const name = newName('eve')
+    const displayName = 'E\u001b[2Jv\u009be \u202e\u2028 end'
+    await beside.run(['user', 'add', name, '--display-name', displayName], { input: passwordOf(name) })
+    for (const args of [['list'], ['show', name]]) {
+      const { stdout } = await beside.run(['user', ...args])
+      assert.ok(stdout.includes('E\ufffd[2Jv\ufffde \ufffd\ufffd end'), stdout)
+      const asJson = (await beside.run(['user', ...args, '--json'])).stdout
+      for (const text of [stdout, asJson]) assert.doesNotMatch(text, /(?!\n)[\p{Cc}\u2028\u202e]/u)
+    }
+    assert.equal((await json(beside, 'user', 'show', name)).displayName, displayName)
+    const { stderr } = await beside.refuse(['user', 'show', '\u001b[2J'])
+    assert.ok(!stderr.includes('\u001b'))
+  })
+})
+
+describe('a password', () => {
+  it('is asked for twice at a terminal, and not shown', async () => {
+    const name = newName('ada')
+    const { stdout, stderr } = await beside.run(['user', 'add', name], {
+      typed: ['long enouff\x7f\x7fgh\r', 'long enough\r'],
+    })
+    assert.equal(stdout, '')
+    assert.equal(stderr, `Password for ${name}: \nThe same again: \nAdded ${name}.\n`)
+    assert.equal((await new Client(other).login(name, { password: 'long enough' })).status, 200)
+  })
+
+  it('is refused when the two differ, when there is none, and when it is interrupted', async () => {
+    const name = newName('ada')
+    for (const [given, reason] of [
+      [{ typed: ['long enough\r', 'long enouhg\r'] }, /The two passwords differ, so nothing/],
+      [{ typed: ['\r', '\r'] }, /There is no password/],
+      [{ typed: ['long\x03'] }, /Interrupted, so nothing was changed/],
+      [{ typed: ['\x04'] }, /Interrupted, so nothing was changed/],
+      [{ input: '' }, /There is no password: give it as one line on standard input/],
+      [{ input: '\nlong enough\n' }, /There is no password/],
+      [{ input: Buffer.from('long enough \xff\n', 'latin1') }, /is not UTF-8/],
+    ] as const) {
+      const { code, stderr } = await beside.refuse(['user', 'add', name], given)
+      assert.equal(code, 1)
+      assert.match(stderr, reason)
+    }
+    assert.match((await beside.refuse(['user', 'show', name])).stderr, /nobody/)
+  })
+
+  it('is no argument, and no terminal shows it', async (t) => {
+    assert.equal((await beside.refuse(['user', 'add', newName('ada'), 'long enough'])).code, 2)
+    assert.match((await beside.refuse(['user', 'add', 'ada', '--password', 'x'])).stderr, /unknown option/)
+
+    const name = newName('ada')
+    const inside = `${process.execPath} ${PROGRAM} user add ${name}`
+    const terminal = spawn('script', ['-qec', inside, '/dev/null'], {
+      env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    t.after(() => terminal.kill())
+    let text = ''
+    let asked = 0
+    terminal.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      const questions = text.match(/: /g)?.length ?? 0
+      for (; asked < questions; asked += 1) terminal.stdin.write('long enough\r')
+    })
+    await once(terminal, 'close')
+    assert.match(text, new RegExp(`Password for ${name}: [\\s\\S]*The same again: [\\s\\S]*Added ${name}\\.`))
+    assert.ok(!text.includes('long enough'), text)
+  })
+})
+
+describe('without a server, the command', () => {
+  it('does all that it does with one, on the database itself', async () => {
+    // Each takes what a start takes.
+    const { run, refuse } = alone
+    await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })
+    assert.match((await refuse(['user', 'add', 'ada'], { input: 'long enough' })).stderr, /ada is taken/)
+    await run(['user', 'password', 'ada'], { input: 'another password' })
+    await run(['user', 'disable', 'ada'])
+    const [ada] = await json(alone, 'user', 'list')
+    assert.deepEqual([ada.username, ada.displayName, typeof ada.disabledAt], ['ada', 'Ada', 'string'])
+    await run(['user', 'enable', 'ada'])
+    const shown = await json(alone, 'user', 'show', 'ada')
+    assert.deepEqual([shown.disabledAt, shown.online], [undefined, false])
+    const { code } = await json(alone, 'invite', 'create', '--url', 'https://chat.example/talk/')
+    const stats = await json(alone, 'stats')
+    assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 1, undefined])
+
+    const server = await startServer(ending, { ...SECRET, REGISTRATION: 'invite' }, unused)
+    assert.equal((await new Client(server).login('ada', { password: 'another password' })).status, 200)
+    assert.equal((await new Client(server).register('bob', undefined, code)).status, 201)
+    await server.stop()
+    const [{ id, used }] = await json(alone, 'invite', 'list')
+    assert.equal(used, 1)
+    await run(['invite', 'revoke', String(id)])
+    await run(['user', 'delete', 'ada', '--yes'])
+    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is nobody by the name of ada\.\n$/)
+  })
+
+  it('holds the database as a server does, and is refused where another process has it', async () => {
+    const { code, stderr } = await restante(one.database, ['user', 'list'], { env: { OPS_SOCKET: 'off' } })
+    if (onPostgres) return assert.equal(code, 0)
+    assert.equal(code, 1)
+    assert.match(stderr, /^The database .* is in use by another Restante process\. OPS_SOCKET is off\.\n$/)
+  })
+
+  itOnSqlite('makes no database in a place where none is', async (t) => {
+    const database = noDatabaseYet(t)
+    const { code, stderr } = await restante(database, ['user', 'list'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^There is no database .*DATABASE_URL/)
+    assert.deepEqual(readdirSync(join(fileOf(database), '..')), [])
+  })
+
+  it('prints the link that the settings give, or the code where there is no page', async () => {
+    const { stdout } = await alone.run(['invite', 'create'])
+    assert.match(stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
+    const pageless = await alone.run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
+    assert.match(pageless.stdout, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
+    assert.match(pageless.stderr, /That is its code.*--url.*\nREGISTRATION is closed/)
+  })
+})
+
+describe('the socket', () => {
+  const startAt = (t: TestContext, path: string) => startServer(t, { ...SECRET, OPS_SOCKET: path })
+
+  it('is there while the server runs, for its user alone, and is replaced where a killed one has left it', async (t) => {
+    const path = join(scratchFolder(t), 'a.sock')
+    await leaveSocket(path)
+    const server = await startAt(t, path)
+    const { mode } = statSync(path)
+    assert.equal(mode & 0o777, 0o600)
+    const args = ['stats', '--json']
+    const { stdout } = await runRestante(server.database, args, { env: { OPS_SOCKET: path } })
+    assert.equal(JSON.parse(stdout).parkedPolls, 0)
+    await server.stop()
+    assert.throws(() => statSync(path), { code: 'ENOENT' })
+  })
+
+  it('is refused in a sentence in a place that another one has, that is too long, or that is none', async (t) => {
+    const folder = scratchFolder(t)
+    const [text, taken] = [join(folder, 'text'), join(folder, 'taken')]
+    writeFileSync(text, 'a letter')
+    const listener = createServer((socket) => socket.resume()).listen(taken)
+    t.after(() => listener.close())
+    await once(listener, 'listening')
+    const database = await newDatabase(t)
+    const refused = async (path: string) =>
+      (
+        await startServer(t, { ...SECRET, OPS_SOCKET: path }, database).then(
+          () => assert.fail('It starts.'),
+          (error: Error) => error,
+        )
+      ).message
+
+    assert.match(await refused(text), /text is there, and is no socket/)
+    assert.equal(readFileSync(text, 'utf8'), 'a letter')
+    assert.match(await refused(taken), /^OPS_SOCKET: Another process listens on .*taken/)
+    assert.match(await refused(join(folder, 'none', 'a.sock')), /^OPS_SOCKET: There is no folder .*none\.$/)
+    assert.match(
+      await refused(join(folder, 'x'.repeat(100))),
+      /^OPS_SOCKET: Expected .*of at most 10[37] bytes/,
+    )
+    // The database was given back every time.
+    await (await startAt(t, join(folder, 'a.sock'))).stop()
+  })
+
+  itOnSqlite(
+    'lies beside the file; where its name is too long for that, another place has to be named',
+    async (t) => {
+      assert.ok(statSync(join(fileOf(one.database), '..', 'restante.sock')).isSocket())
+      const folder = join(scratchFolder(t), 'x'.repeat(100))
+      mkdirSync(folder)
+      const database = `file:${join(folder, 'restante.db')}`
+      const sentence = await mistakeOf(startServer(t, {}, database))
+      assert.match(sentence, /^OPS_SOCKET: The path .* bytes, and a socket takes 10[37]\. Name a shorter one/)
+      await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
+      assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
+    },
+  )
+})
+
+/** What a server that was killed leaves. */
+async function leaveSocket(path: string) {
+  const listener = createServer().listen(path)
+  await once(listener, 'listening')
+  renameSync(path, `${path}.away`)
+  listener.close()
+  await once(listener, 'close')
+  renameSync(`${path}.away`, path)
+}
+
+describe('restante check', () => {
+  it('says what is in force and where from, without secrets, and that a server runs', async () => {
+    const env = { TOKEN_TTL: '2d', SESSION_MAX: '1d' }
+    const { stdout } = await beside.run(['check'], { env })
+    assert.match(stdout, /\nTOKEN_TTL +2d +environment\n/)
+    assert.match(stdout, /\nRETENTION +24h +default\n/)
+    assert.match(stdout, new RegExp(`\nServer +running, version ${version}\nWarning +SESSION_MAX: `))
+    assert.match(stdout, /\nMigrations +up to date\n[\s\S]*\nResult +A start finds what it needs\.\n$/)
+    const report = await json(beside, 'check')
+    assert.deepEqual([report.running, report.refusals], [version, []])
+    assert.ok(report.settings.some(({ name }: { name: string }) => name === 'OPS_SOCKET'))
+
+    const hidden = await restante('postgresql://ada:hush-hush@127.0.0.1:1/chat', ['check'], {
+      env: { JWT_SECRET: 'hush-hush '.repeat(4) },
+    })
+    assert.equal(hidden.code, 1)
+    assert.doesNotMatch(hidden.stdout + hidden.stderr, /hush/)
+    assert.match(
+      hidden.stdout,
+      /\nRefused +The database 127\.0\.0\.1:1\/chat cannot be opened: .*ECONNREFUSED/,
+    )
+  })
+
+  it('ends with 1 and every reason when a start would be refused', async (t) => {
+    const busy = createServer().listen(0, '127.0.0.1')
+    t.after(() => busy.close())
+    await once(busy, 'listening')
+    const { port } = busy.address() as { port: number }
+    const free = { OPS_SOCKET: join(scratchFolder(t), 'free.sock') }
+    const refusals = async (database: string, env: Record<string, string>) => {
+      const { code, stdout } = await restante(database, ['check', '--json'], { env: { ...free, ...env } })
+      assert.equal(code, 1)
+      return JSON.parse(stdout).refusals.join('\n')
+    }
+
+    assert.match(
+      await refusals(unused, { PORT: 'http', WEB: 'no' }),
+      /^PORT: Expected.*\nWEB: Expected[^\n]+$/,
+    )
+    assert.match(await refusals(unused, { PORT: String(port) }), new RegExp(`^listen EADDRINUSE.*${port}$`))
+    if (!onPostgres)
+      assert.match(await refusals(one.database, { PORT: '0' }), /is in use by another Restante process/)
+    const later = await newDatabase(t)
+    await withSql(later, ({ run }) =>
+      run("UPDATE _prisma_migrations SET migration_name = '29990101000000_future'"),
+    )
+    assert.match(await refusals(later, { PORT: '0' }), /newer version of Restante has migrated it \(29990101/)
+  })
+
+  itOnSqlite('changes nothing: it makes no database, and no folder', async (t) => {
+    const folder = scratchFolder(t)
+    const database = `file:${join(folder, 'data', 'restante.db')}`
+    const { stdout } = await runRestante(database, ['check'], { env: { PORT: '0' } })
+    assert.match(stdout, /\nMigrations +none yet\n/)
+    assert.deepEqual(readdirSync(folder), [])
+  })
+})
+
+describe('the program', () => {
+  it('shows its commands with examples, each with its own help, and its version', async () => {
+    const help = await beside.run(['--help'])
+    assert.equal(help.stderr, '')
+    const verbs = [
+      'start',
+      'user',
+      'invite',
+      'stats',
+      'backup',
+      'restored',
+      'move',
+      'check',
+      'version',
+      'help',
+    ]
+    for (const verb of verbs) assert.match(help.stdout, new RegExp(`^  ${verb}\\b`, 'm'))
+    for (const command of [
+      ...['start', 'stats', 'backup', 'restored', 'move', 'check'].map((verb) => [verb]),
+      ...['list', 'show', 'add', 'password', 'disable', 'enable', 'delete'].map((verb) => ['user', verb]),
+      ...['create', 'list', 'revoke'].map((verb) => ['invite', verb]),
+    ]) {
+      const { stdout } = await beside.run([...command, '-h'])
+      assert.match(stdout, new RegExp(`^Usage: restante ${command.join(' ')}\\b[\\s\\S]+\nExamples?:\n  \\S`))
+    }
+    for (const args of [['version'], ['--version'], ['-V']])
+      assert.equal((await beside.run(args)).stdout, `${version}\n`)
+  })
+
+  it('ends with 2 on a wrong use, and names what was perhaps meant', async () => {
+    for (const [args, reason] of [
+      [['usr'], /^error: unknown command 'usr'\n\(Did you mean user\?\)/],
+      [['user'], /^Usage: restante user/],
+      [['user', 'shwo'], /Did you mean show\?/],
+      [['user', 'show'], /missing required argument 'name'/],
+      [['user', 'list', '--jsno'], /Did you mean --json\?/],
+      [['restored', 'all'], /too many arguments/],
+      [['backup'], /missing required argument 'file'/],
+      [['backup', '--all'], /unknown option '--all'/],
+    ] as const) {
+      const said = await restante(unused, [...args])
+      assert.deepEqual([said.code, said.stdout], [2, ''])
+      assert.match(said.stderr, reason)
+    }
+  })
+
+  it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
+    assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const child = spawn(PROGRAM, ['check'], {
+      env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },
+    })
+    child.stdout.destroy()
+    let errors = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    const [code] = await once(child, 'close')
+    assert.deepEqual([code, errors], [0, ''])
+  })
+})
