@@ -16,6 +16,7 @@ import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { type Contract, readContract } from './contract/document.ts'
 import { bodyCheck } from './contract/validation.ts'
+import { lastBackupMs } from './database/backup-note.ts'
 import type { Database } from './database/database.ts'
 import type { DatabaseLog } from './database/restores.ts'
 import type { SharedDatabase } from './database/shared-database.ts'
@@ -28,6 +29,7 @@ import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
 import { replyWithProblems } from './http/problem-replies.ts'
+import { RequestCounts } from './http/request-counts.ts'
 import { serveWebPage } from './http/web-page.ts'
 import { Inbox } from './inbox/inbox.ts'
 import { Presence } from './inbox/presence.ts'
@@ -40,12 +42,15 @@ import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { handlers } from './operations/index.ts'
+import { Metrics } from './operator/metrics.ts'
+import { type MetricsServer, serveMetrics } from './operator/metrics-server.ts'
+import { version } from './operator/version.ts'
 import { readSecrets, secretFile } from './secrets.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the operator's commands do, on this running server. */
-    operator: { administration: Administration; invites: Invites }
+    operator: { administration: Administration; invites: Invites; metrics: Metrics }
   }
 }
 
@@ -75,12 +80,13 @@ export async function createServer(
   config: Config,
   { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead }: Surroundings,
 ): Promise<FastifyInstance> {
-  const app = createApp(config, logTo, connectionLimits)
+  const requests = new RequestCounts()
+  const app = createApp(config, logTo, requests, connectionLimits)
   for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
-    prepareHttp(app, config, contractRead),
+    prepareHttp(app, config, requests, contractRead),
   ])
   const secrets = await readOrClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
@@ -113,15 +119,27 @@ export async function createServer(
     isOnline: (username) => presence.isOnline(username),
     countPresent: () => presence.countPresent(),
   })
-  app.decorate('operator', { administration, invites })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
+  const metrics = new Metrics({
+    version: version(),
+    requests,
+    inbox,
+    waiters,
+    passwords,
+    disk,
+    lastBackupMs: shared ? undefined : () => lastBackupMs(databaseFile(config.databaseUrl)),
+  })
+  app.decorate('operator', { administration, invites, metrics })
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const acknowledged = () => inbox.acknowledgementsWritten()
-  const stopRetention = startRetention(database, acknowledged, config, history, onFault)
+  const onPurged = (messages: number) => {
+    inbox.counts.purged += messages
+  }
+  const stopRetention = startRetention(database, acknowledged, config, history, onPurged, onFault)
 
   const parts = {
     accounts,
@@ -139,6 +157,7 @@ export async function createServer(
     database,
   }
   bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
+  if (config.opsPort !== 'off') listenForScrapes(app, metrics, config.opsPort)
   closeGracefully(
     app,
     () => waiters.close(),
@@ -185,12 +204,27 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
   return disk
 }
 
+/** The metrics are there as long as the server is, also while it stops. */
+function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) {
+  let server: MetricsServer | undefined
+  app.addHook('onReady', async () => {
+    server = await serveMetrics(metrics, port)
+    app.log.info(`metrics at ${server.url}`)
+  })
+  app.addHook('onClose', async () => server?.close())
+}
+
 /** What answers every request before and after the operations. */
-async function prepareHttp(app: FastifyInstance, config: Config, contract = readContract(config)) {
+async function prepareHttp(
+  app: FastifyInstance,
+  config: Config,
+  requests: RequestCounts,
+  contract = readContract(config),
+) {
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
   const hasWeb = config.web === 'on'
-  replyWithProblems(app, contract, hasWeb)
+  replyWithProblems(app, contract, hasWeb, requests)
   serveContract(app, contract, hasWeb)
   if (hasWeb) await serveWebPage(app)
   return contract

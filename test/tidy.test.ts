@@ -26,7 +26,10 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
-  inbox: { may: ['clock.ts', 'database/database.ts', 'message-id.ts', 'problems.ts'], packages: /^$/ },
+  inbox: {
+    may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'problems.ts'],
+    packages: /^$/,
+  },
   nodes: {
     may: [
       'accounts/sessions.ts',
@@ -54,10 +57,23 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
-    may: ['accounts', 'inbox', 'limits', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
+    may: [
+      'accounts',
+      'inbox',
+      'limits',
+      'contract',
+      'config.ts',
+      'histogram.ts',
+      'problems.ts',
+      'database/database.ts',
+    ],
     packages: /^(type )?(fastify|@fastify\/cors)$/,
   },
-  operator: { may: ['config.ts', 'database/database.ts', 'private-files.ts'], packages: /^$/ },
+  operator: {
+    may: ['config.ts', 'database/database.ts', 'histogram.ts', 'private-files.ts'],
+    packages: /^(type )?prom-client$/,
+  },
+  'histogram.ts': { may: [], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
