@@ -55,6 +55,7 @@ export function createApp(
       }),
     // No hook runs before this one.
     frameworkErrors: (error, request, reply) => {
+      counts.countUnreadable(400)
       reply.headers({ ...headersOfAll(request.id), ...originHeaders(corsOrigin, request.headers.origin) })
       reply.header('Cache-Control', 'no-store')
       void sendProblem(reply, new Problem('invalid_request', error.message))
