@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
+import { load } from 'js-yaml'
 import { backUp } from '../src/database/sqlite/backup.ts'
 import { Histogram } from '../src/histogram.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
@@ -256,6 +257,41 @@ test('promtool has nothing to say about the metrics', { skip: noPromtool ?? fals
   assert.deepEqual(promtool(['check', 'metrics'], await server.operator.metrics.text()), {
     code: 0,
     said: '',
+  })
+})
+
+describe('an alert', () => {
+  const read = (path: string) => readFileSync(path, 'utf8')
+  const names = [...read('deploy/alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name as string)
+
+  it('is understood by Prometheus, quiet while all is well, and fires when it is not', {
+    skip: noPromtool ?? false,
+  }, () => {
+    const { code, said } = promtool(['test', 'rules', 'deploy/alerts.test.yaml'])
+
+    assert.equal(code, 0, said)
+    const fired = [...read('deploy/alerts.test.yaml').matchAll(/alertname: (\w+)\n +exp_alerts:\n/g)]
+    assert.deepEqual(
+      fired.map(([, name]) => name),
+      names,
+    )
+  })
+
+  it('has a severity, a time to hold, and a place in the runbook that says what to do', () => {
+    const { groups } = load(read('deploy/alerts.yaml')) as {
+      groups: { rules: Record<string, string & Record<string, string>>[] }[]
+    }
+    const sections = read('docs/operating.md').split(/^### /m)
+    const WHAT = ['Means', 'Hurts', 'Look', 'Cure', 'Confirm']
+
+    for (const rule of groups.flatMap(({ rules }) => rules)) {
+      assert.match(rule['labels']?.['severity'] ?? '', /^(critical|warning)$/)
+      assert.ok(rule['for'], `${rule['alert']} fires at once`)
+      const [, anchor] = /^docs\/operating\.md#(\w+)$/.exec(rule['annotations']?.['runbook_url'] ?? '') ?? []
+      const section = sections.find((text) => text.split('\n')[0]?.toLowerCase() === anchor)
+      assert.ok(section, `docs/operating.md has no heading for #${anchor}`)
+      for (const word of WHAT) assert.match(section, new RegExp(`^- \\*\\*${word}:\\*\\* .{4}`, 'm'), anchor)
+    }
   })
 })
 
