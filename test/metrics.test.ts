@@ -12,12 +12,12 @@ import { InboxCounts } from '../src/inbox/inbox-counts.ts'
 import { type MetricSources, Metrics } from '../src/operator/metrics.ts'
 import { isPostgres } from './support/built.ts'
 import { adaAndBob, Client, newName } from './support/client.ts'
-import { fileOf, scratchFolder } from './support/databases.ts'
+import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { noPromtool, promtool, type Scraped, scraped } from './support/metrics.ts'
 import { park } from './support/parked.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
-import { type StartedServer, shareServer, startServer } from './support/servers.ts'
+import { type StartedServer, shareServer, spawnProgram, startServer } from './support/servers.ts'
 
 const getServer = shareServer({ OPS_PORT: '0', RETENTION: '0', PRESENCE_GRACE: '0' })
 
@@ -335,7 +335,10 @@ describe('OPS_PORT', () => {
     const first = await startServer(t, { OPS_PORT: '0' })
     const { port } = new URL(opsUrl(first))
 
-    await assert.rejects(startServer(t, { OPS_PORT: port }), { code: 'EADDRINUSE' })
+    const second = spawnProgram(t, { OPS_PORT: port }, await newDatabase(t))
+
+    assert.equal(await second.exited, 1)
+    assert.match(second.errors(), /^OPS_PORT: .*address already in use 127\.0\.0\.1:\d+\.\n$/)
 
     await first.stop()
     const refused = connect(Number(port), '127.0.0.1')

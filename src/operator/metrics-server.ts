@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { ConfigurationError } from '../config.ts'
 import { METRICS_TYPE, type Metrics } from './metrics.ts'
 
 /** Only this machine reaches it. */
@@ -18,7 +19,7 @@ export interface MetricsServer {
  * Serves `GET /metrics` to this machine, and nothing else.
  *
  * @param port 0 for any that is free
- * @throws Error when the port is taken
+ * @throws ConfigurationError when the port is taken
  */
 export async function serveMetrics(metrics: Metrics, port: number): Promise<MetricsServer> {
   await metrics.start()
@@ -28,7 +29,7 @@ export async function serveMetrics(metrics: Metrics, port: number): Promise<Metr
     })
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', ({ message }) => reject(new ConfigurationError([`OPS_PORT: ${message}.`])))
     server.listen(port, HOST, resolve)
   })
   const { port: bound } = server.address() as AddressInfo
