@@ -15,7 +15,7 @@ import { isInWalMode } from './files.ts'
  * @param path the database
  * @param file where the copy goes; an older backup there is replaced
  * @returns the size of the copy in bytes
- * @throws DatabaseUnusable with a sentence; then `file` is as it was, unless the sentence says that it is good
+ * @throws DatabaseUnusable with a sentence; then `file` is as it was, unless that says that it is good
  */
 export function backUp(path: string, file: string): number {
   const owner = statSync(path, { throwIfNoEntry: false })
