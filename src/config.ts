@@ -1,4 +1,12 @@
-import { corsOrigin, databaseUrl, host, isPostgres, opsSocket, trustProxy } from './config/addresses.ts'
+import {
+  corsOrigin,
+  databaseUrl,
+  host,
+  isPostgres,
+  opsPort,
+  opsSocket,
+  trustProxy,
+} from './config/addresses.ts'
 import { choice, duration, integer, size, type Variable } from './config/values.ts'
 
 export { isPostgres }
@@ -19,6 +27,7 @@ const SECOND_MS = 1_000
 const variables = {
   host,
   port: integer('PORT', 3000, 0, 65_535),
+  opsPort,
   databaseUrl,
   registration: choice('REGISTRATION', 'open', ['open', 'invite', 'closed']),
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),

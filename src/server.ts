@@ -17,6 +17,7 @@ import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { type Contract, readContract } from './contract/document.ts'
 import { bodyCheck } from './contract/validation.ts'
+import { lastBackupMs } from './database/backup-note.ts'
 import { serveContract } from './http/api-reference.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
@@ -25,6 +26,7 @@ import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
 import { replyWithProblems } from './http/problem-replies.ts'
+import { RequestCounts } from './http/request-counts.ts'
 import { serveWebPage } from './http/web-page.ts'
 import { Inbox } from './inbox/inbox.ts'
 import { Presence } from './inbox/presence.ts'
@@ -39,6 +41,8 @@ import { Nodes } from './nodes/nodes.ts'
 import { openDatabase } from './open-database.ts'
 import { handlers } from './operations/index.ts'
 import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/listener.ts'
+import { Metrics } from './operator/metrics.ts'
+import { type MetricsServer, metricsRoutes, serveMetrics } from './operator/metrics-server.ts'
 import { socketPath } from './operator/place.ts'
 import { commandRoutes } from './operator/socket-routes.ts'
 import { startNotice } from './operator/start-notice.ts'
@@ -49,7 +53,7 @@ import { readSecrets, secretFile } from './secrets.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the operator's commands do, on this running server. */
-    operator: OperatorParts
+    operator: OperatorParts & { metrics: Metrics }
   }
 }
 
@@ -79,12 +83,13 @@ export async function createServer(
   config: Config,
   { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead }: Surroundings,
 ): Promise<FastifyInstance> {
-  const app = createApp(config, logTo, connectionLimits)
+  const requests = new RequestCounts()
+  const app = createApp(config, logTo, requests, connectionLimits)
   for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
   // The database opens while everything is prepared that can do without it.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
-    prepareHttp(app, config, contractRead),
+    prepareHttp(app, config, requests, contractRead),
   ])
   const secrets = await orClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
@@ -117,15 +122,27 @@ export async function createServer(
     isOnline: (username) => presence.isOnline(username),
     countPresent: () => presence.countPresent(),
   })
-  app.decorate('operator', { administration, invites })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
+  const metrics = new Metrics({
+    version: version(),
+    requests,
+    inbox,
+    waiters,
+    passwords,
+    disk,
+    lastBackupMs: shared ? undefined : () => lastBackupMs(databaseFile(config.databaseUrl)),
+  })
+  app.decorate('operator', { administration, invites, metrics })
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const acknowledged = () => inbox.acknowledgementsWritten()
-  const stopRetention = startRetention(database, acknowledged, config, history, onFault)
+  const onPurged = (messages: number) => {
+    inbox.counts.purged += messages
+  }
+  const stopRetention = startRetention(database, acknowledged, config, history, onPurged, onFault)
 
   const parts = {
     accounts,
@@ -143,10 +160,9 @@ export async function createServer(
     database,
   }
   bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
-  const operatorSocket = operatorServer(
-    commandRoutes(app.operator, () => stateOf(app, config)),
-    app.log,
-  )
+  const routes = { ...commandRoutes(app.operator, () => stateOf(app, config)), ...metricsRoutes(metrics) }
+  const operatorSocket = operatorServer(routes, app.log)
+  if (config.opsPort !== 'off') listenForScrapes(app, metrics, config.opsPort)
   closeGracefully(
     app,
     () => waiters.close(),
@@ -189,12 +205,27 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
   return disk
 }
 
+/** The metrics are there as long as the server is, also while it stops. */
+function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) {
+  let server: MetricsServer | undefined
+  app.addHook('onReady', async () => {
+    server = await serveMetrics(metrics, port)
+    app.log.info(`metrics at ${server.url}`)
+  })
+  app.addHook('onClose', async () => server?.close())
+}
+
 /** What answers every request before and after the operations. */
-async function prepareHttp(app: FastifyInstance, config: Config, contract = readContract(config)) {
+async function prepareHttp(
+  app: FastifyInstance,
+  config: Config,
+  requests: RequestCounts,
+  contract = readContract(config),
+) {
   await allowOrigins(app, config.corsOrigin)
   acceptJson(app)
   const hasWeb = config.web === 'on'
-  replyWithProblems(app, contract, hasWeb)
+  replyWithProblems(app, contract, hasWeb, requests)
   serveContract(app, contract, hasWeb)
   if (hasWeb) await serveWebPage(app)
   return contract

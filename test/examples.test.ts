@@ -6,6 +6,7 @@ import { load } from 'js-yaml'
 import { readContract } from '../src/contract/document.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
 import { replyWithProblems } from '../src/http/problem-replies.ts'
+import { RequestCounts } from '../src/http/request-counts.ts'
 import { invalidInvite, registrationClosed } from '../src/problems.ts'
 import { Client, passwordOf } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -156,7 +157,7 @@ const fillBlocks = (database: string) =>
 /** What the server answers when a handler fails so. */
 async function problemOf(fault: Error): Promise<ProblemDocument> {
   const app = Fastify()
-  replyWithProblems(app, readContract(), true)
+  replyWithProblems(app, readContract(), true, new RequestCounts())
   app.get('/fault', () => Promise.reject(fault))
   const answer = await app.inject('/fault')
   await app.close()

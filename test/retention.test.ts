@@ -27,7 +27,7 @@ describe('a purge', () => {
         purge: async () => {
           steps.push('purged')
           void stop().then(resolve)
-          return undefined
+          return { next: undefined, messages: 0 }
         },
       }
       const acknowledged = async () => {
@@ -35,7 +35,8 @@ describe('a purge', () => {
         steps.push('acknowledged')
       }
       const onFault = (error: unknown) => assert.fail(error as Error)
-      const stop = startRetention(database, acknowledged, rules, new ClockHistory(Date.now), onFault)
+      const clock = new ClockHistory(Date.now)
+      const stop = startRetention(database, acknowledged, rules, clock, () => {}, onFault)
     })
 
     assert.deepEqual(steps, ['acknowledged', 'purged'])

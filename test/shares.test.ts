@@ -252,16 +252,18 @@ async function purge(store: Database, all: boolean) {
   const laterMs = Date.now() + 1_000_000
   let fromAccountId: number | undefined = 0
   while (fromAccountId !== undefined)
-    fromAccountId = await store.purge({
-      fromAccountId,
-      acknowledgedBeforeMs: laterMs,
-      unacknowledgedBeforeMs: all ? laterMs : 0,
-      unacknowledgedFromMs: 0,
-      keysBeforeMs: 0,
-      keysAfterMs: laterMs,
-      sessionsBeforeMs: 0,
-      nowMs: Date.now(),
-    })
+    fromAccountId = (
+      await store.purge({
+        fromAccountId,
+        acknowledgedBeforeMs: laterMs,
+        unacknowledgedBeforeMs: all ? laterMs : 0,
+        unacknowledgedFromMs: 0,
+        keysBeforeMs: 0,
+        keysAfterMs: laterMs,
+        sessionsBeforeMs: 0,
+        nowMs: Date.now(),
+      })
+    ).next
 }
 
 const rules: [name: string, limits: typeof LIMITS, body: string, refusal: string][] = [

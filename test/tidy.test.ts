@@ -26,7 +26,10 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     // How tokens are signed and verified is given from outside; only its type is known here.
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
-  inbox: { may: ['clock.ts', 'database/database.ts', 'message-id.ts', 'problems.ts'], packages: /^$/ },
+  inbox: {
+    may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'problems.ts'],
+    packages: /^$/,
+  },
   nodes: {
     may: [
       'accounts/sessions.ts',
@@ -54,7 +57,16 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
-    may: ['accounts', 'inbox', 'limits', 'contract', 'config.ts', 'problems.ts', 'database/database.ts'],
+    may: [
+      'accounts',
+      'inbox',
+      'limits',
+      'contract',
+      'config.ts',
+      'histogram.ts',
+      'problems.ts',
+      'database/database.ts',
+    ],
     packages: /^(type )?(fastify|@fastify\/cors)$/,
   },
   operator: {
@@ -64,14 +76,16 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'config',
       'contract',
       'database',
+      'histogram.ts',
       'open-database.ts',
       'private-files.ts',
       'problems.ts',
       'secrets.ts',
     ],
-    packages: /^(type )?commander$/,
+    packages: /^(type )?(commander|prom-client)$/,
   },
   'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
+  'histogram.ts': { may: [], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },

@@ -59,6 +59,11 @@ export class PasswordLine {
     this.#free = cores
   }
 
+  /** How many wait for a core. */
+  get waiting(): number {
+    return this.#trusted.size + this.#others.size
+  }
+
   /**
    * Runs the work when it is its turn. Nothing is done for a client that has given up: it would not learn of
    * it.

@@ -31,6 +31,11 @@ export class Passwords {
     this.#nobodys = hash('nobody knows this one', cost)
   }
 
+  /** How many hashes and checks wait for a core. */
+  get waiting(): number {
+    return this.#line.waiting
+  }
+
   /** @throws Problem overloaded when too many wait; that or invalid_request when the client goes */
   async hash(password: string, caller: Caller): Promise<string> {
     const passwordHash = await this.#line.run(() => hash(composed(password), this.#cost), caller)

@@ -1,7 +1,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { platform } from 'node:os'
 import { nearest } from '../nearest.ts'
-import type { Variable } from './values.ts'
+import { integer, type Variable } from './values.ts'
 
 const itemsOf = (list: string) => list.split(',').map((item) => item.trim())
 
@@ -16,6 +16,14 @@ export const host: Variable<string> = {
     const [, name, port] = /^(.+):(\d+)$/.exec(value) ?? []
     return port && `The port belongs into PORT: write ${name?.replaceAll(/[[\]]/g, '')}, and PORT=${port}.`
   },
+}
+
+/** Where the metrics are, on this machine's own address. */
+export const opsPort: Variable<'off' | number> = {
+  name: 'OPS_PORT',
+  initial: 'off',
+  expected: 'off, or a whole number from 0 to 65535',
+  parse: (value) => (value === 'off' ? value : integer('OPS_PORT', 0, 0, 65_535).parse(value)),
 }
 
 export const isPostgres = (databaseUrl: string) => /^postgres(ql)?:\/\//.test(databaseUrl)

@@ -33,6 +33,7 @@ export function bind(
       ...(operation.authenticated && { onRequest: authenticate(operation) }),
       ...(operation.body && { bodyLimit: bytesMax(operation.body) }),
       schema: routeSchema(operation),
+      config: { operationId: operation.operationId },
       handler: handler as RouteHandlerMethod,
     }
     if (operation.takesText)

@@ -1,7 +1,7 @@
 import type { AdministrationStore } from './administration-store.ts'
 import type { Batch, CommitResult, StoredMessage } from './batch.ts'
 import type { OwnAccountStore } from './own-account.ts'
-import type { PurgePortion } from './purge-portion.ts'
+import type { Purged, PurgePortion } from './purge-portion.ts'
 import type { TokenStore } from './token-store.ts'
 
 export type { Invite, ListedAccount, NewInvite } from './administration-store.ts'
@@ -70,8 +70,8 @@ export interface Database extends AdministrationStore, OwnAccountStore, TokenSto
   /** Who sent what to whom, and what became of it; undefined when the store does not know it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
-  /** Removes one small portion of what may go. Resolves with where to go on, or undefined at the end. */
-  purge(portion: PurgePortion): Promise<number | undefined>
+  /** Removes one small portion of what may go. */
+  purge(portion: PurgePortion): Promise<Purged>
   /** Resolves when the store answers. */
   ping(): Promise<void>
   /** Finishes what is under way and lets go of everything. */

@@ -1,3 +1,11 @@
+/** What one portion of a purge has done. */
+export interface Purged {
+  /** Where to go on; undefined at the end. */
+  next: number | undefined
+  /** Entries of inboxes that were removed. */
+  messages: number
+}
+
 /** What one portion of a purge may remove. Instants are milliseconds since 1970. */
 export interface PurgePortion {
   /** Where the last portion ended; 0 to begin. */

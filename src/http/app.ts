@@ -8,16 +8,19 @@ import { type ConnectionLimits, Connections } from './connections.ts'
 import { originHeaders, originIn } from './cors.ts'
 import { connectionsThatFit } from './open-files.ts'
 import { isVersioned, refusalOfUnreadable, sendProblem } from './problem-replies.ts'
+import type { RequestCounts } from './request-counts.ts'
 
 /**
  * An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet.
  *
  * @param logTo where the log goes
+ * @param counts of all answers
  * @param connectionLimits to shorten those of production in a test
  */
 export function createApp(
   config: Config,
   logTo: NodeJS.WritableStream,
+  counts: RequestCounts,
   connectionLimits?: Partial<ConnectionLimits>,
 ): FastifyInstance {
   const { trustProxy, corsOrigin, logLevel } = config
@@ -42,20 +45,24 @@ export function createApp(
     // While it closes, a refusal is a problem document like any other: see graceful-close.ts.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
-      connections.onClientError(error, socket, () =>
-        refusalOfUnreadable(error, {
+      connections.onClientError(error, socket, () => {
+        const { status, text } = refusalOfUnreadable(error, {
           ...headersOfAll(nextRequestId()),
           ...originHeaders(corsOrigin, originIn(error)),
-        }),
-      ),
+        })
+        counts.countUnreadable(status)
+        return text
+      }),
     // No hook runs before this one.
     frameworkErrors: (error, request, reply) => {
+      counts.countUnreadable(400)
       reply.headers({ ...headersOfAll(request.id), ...originHeaders(corsOrigin, request.headers.origin) })
       reply.header('Cache-Control', 'no-store')
       void sendProblem(reply, new Problem('invalid_request', error.message))
     },
   })
 
+  counts.watch(app)
   if (connectionsMax < config.connectionsMax)
     app.addHook('onListen', async () => {
       const numbers = `from ${config.connectionsMax} to ${connectionsMax}`

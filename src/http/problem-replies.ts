@@ -5,18 +5,25 @@ import { DatabaseUnavailable } from '../database/database.ts'
 import { overloaded, Problem } from '../problems.ts'
 import { FaultLog } from './fault-log.ts'
 import { sendNotFoundPage, wantsPage } from './not-found-page.ts'
+import type { RequestCounts } from './request-counts.ts'
 
 /**
  * Answers every refusal and every fault with a problem document (RFC 9457).
  *
  * @param hasWeb whether there are pages, so that a browser gets one where nothing is
  */
-export function replyWithProblems(app: FastifyInstance, contract: Contract, hasWeb: boolean) {
+export function replyWithProblems(
+  app: FastifyInstance,
+  contract: Contract,
+  hasWeb: boolean,
+  counts: RequestCounts,
+) {
   const methodsOf = methodFinder(contract)
   const faults = new FaultLog(app.log)
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = asProblem(error)
+    counts.countProblem(request, problem.code)
     const { message: reason } = error
     if (problem.code === 'internal_error')
       faults.write('error', { err: error, reqId: request.id }, 'fault', reason)
@@ -113,5 +120,5 @@ export function refusalOfUnreadable({ code = '' }: NodeJS.ErrnoException, header
     ...headers,
   }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
-  return [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', document].join('\r\n')
+  return { status, text: [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', document].join('\r\n') }
 }

@@ -27,8 +27,8 @@ import {
   DatabaseUnavailable,
   type Sighting,
 } from '../database/database.ts'
-import { type Committed, type Flush, type Going, type OnCommit, waitIn } from './going.ts'
-import { HeldBack, type Riders } from './held-back.ts'
+import { type Flush, type Going, type OnCommit, type WrittenAppend, waitIn } from './going.ts'
+import { HeldBack, NO_RIDERS } from './held-back.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
 /** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, for which the others wait. */
@@ -56,10 +56,6 @@ const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
   'too_many_unread',
   'too_many_receipts',
 ])
-
-const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }
-
-type WrittenAppend = WaitingAppend & Committed
 
 export class CommitQueue {
   readonly #database: Pick<Database, 'commit'>
@@ -94,11 +90,15 @@ export class CommitQueue {
     this.#defersAcknowledgements = defersAcknowledgements
   }
 
+  /** How many appends no commit has taken yet. */
+  get waiting(): number {
+    return this.#appends.length
+  }
+
   /** @throws DatabaseUnavailable when too many wait already, or the batch could not be written */
   append(append: Append): Promise<AppendOutcome> {
-    if (this.#appends.length >= WAITING_APPENDS_MAX) {
+    if (this.#appends.length >= WAITING_APPENDS_MAX)
       return Promise.reject(new DatabaseUnavailable('Too many messages wait to be written.'))
-    }
     return new Promise((resolve, reject) => {
       this.#appends.push({ append, resolve, reject })
       if (this.#appends.length >= WORTH_A_COMMIT) this.#commitWhatWaits()

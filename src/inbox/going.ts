@@ -13,6 +13,8 @@ export interface Committed {
   outcome: AppendOutcome
 }
 
+export type WrittenAppend = WaitingAppend & Committed
+
 /** Gets the appends of a commit in order, and the receipts that stand before them. */
 export type OnCommit = (committed: Committed[], receipts: AddedReceipt[]) => void
 

@@ -3,6 +3,8 @@ import type { Acknowledgement, Batch, Sighting } from '../database/database.ts'
 /** What a commit takes along that nobody waits for. */
 export type Riders = Pick<Batch, 'acknowledgements' | 'sightings'>
 
+export const NO_RIDERS: Riders = { acknowledgements: [], sightings: [] }
+
 /** What was said and need not be written at once: of each session and each account the last word. */
 export class HeldBack {
   #acknowledgements = new Map<string, Acknowledgement>()

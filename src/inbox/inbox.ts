@@ -1,22 +1,21 @@
 import { type ClockHistory, monotonicMs } from '../clock.ts'
 import {
   type Acknowledgement,
-  type AddedReceipt,
   type Batch,
   type Database,
   DatabaseUnavailable,
   type MessageRecord,
-  type StoredMessage,
 } from '../database/database.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
-import type { Committed } from './going.ts'
+import { Delivery } from './delivery.ts'
+import { InboxCounts } from './inbox-counts.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
 import { asReading, type Reading, refuseAhead } from './reading.ts'
 import type { Response } from './response.ts'
-import { asAppend, asSent, messageOf, type Sending, type Sent } from './sending.ts'
+import { asAppend, asSent, type Sending, type Sent } from './sending.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -35,6 +34,7 @@ type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'newestSeq' | 'find
 
 /** The three verbs: append, read, acknowledge. */
 export class Inbox {
+  readonly counts = new InboxCounts()
   readonly #database: InboxDatabase
   readonly #waiters: Waiters
   readonly #history: ClockHistory
@@ -66,14 +66,20 @@ export class Inbox {
     this.#others = others
     // Once a batch, and not once for each of its messages.
     const commit = (batch: Batch) =>
-      database.commit(batch).catch((error) => {
+      this.counts.commit(database, batch).catch((error) => {
         others?.doubt()
         throw error
       })
+    const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts)
     const defersAcknowledgements = others === undefined
-    this.#commits = new CommitQueue({ commit }, (...committed) => this.#deliver(...committed), {
+    this.#commits = new CommitQueue({ commit }, (...committed) => delivery.deliver(...committed), {
       defersAcknowledgements,
     })
+  }
+
+  /** How many messages wait for a commit to take them. */
+  get appendsWaiting(): number {
+    return this.#commits.waiting
   }
 
   /**
@@ -217,30 +223,13 @@ export class Inbox {
 
   #acknowledge(reader: Reader, seq: number) {
     if (seq <= reader.acknowledgedSeq) return
+    this.counts.movedOn(seq - reader.acknowledgedSeq)
     reader.acknowledgedSeq = seq
     const { id: sessionId, accountId, username } = reader
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
     // What cannot be written now is written later.
     if (this.#awaitedReceipts.mayCome(username, seq))
       this.#commits.acknowledged(ofSession(reader)).catch(() => {})
-  }
-
-  /** Hands what was committed to those who wait for it: receipts first, as they were written. */
-  #deliver(committed: Committed[], receipts: AddedReceipt[]) {
-    const arrived = new Map<string, StoredMessage[]>()
-    const arrive = (to: string, message: StoredMessage) => {
-      const messages = arrived.get(to)
-      if (messages) messages.push(message)
-      else arrived.set(to, [message])
-    }
-    for (const { to, entry } of receipts) if (this.#waiters.hasMailbox(to)) arrive(to, entry)
-    for (const { append, outcome } of committed) {
-      if (outcome.kind !== 'appended') continue
-      const { to, wantsReceipt } = append
-      if (wantsReceipt) this.#awaitedReceipts.add(to, outcome.seq)
-      if (this.#waiters.hasMailbox(to)) arrive(to, messageOf(append, outcome.seq))
-    }
-    for (const [to, messages] of arrived) this.#waiters.deliver(to, messages)
   }
 }
 

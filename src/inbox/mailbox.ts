@@ -29,6 +29,15 @@ interface PollEnd {
   dateMs: number
 }
 
+export const newMailbox = (): Mailbox => ({
+  newestSeq: undefined,
+  waiters: [],
+  polls: 0,
+  accepted: 0,
+  pollEnds: undefined,
+  lastSeenAtMs: undefined,
+})
+
 /** The polls of a session that wait. */
 export const ofSession = ({ waiters }: Mailbox, id: string) =>
   waiters.filter(({ waiting }) => waiting.poller.id === id)

@@ -32,6 +32,7 @@ export interface RetentionRules {
  * idempotency keys and sessions.
  *
  * @param acknowledged resolves when what was acknowledged before is in the store
+ * @param onPurged gets how many entries of inboxes a portion has removed
  * @param onFault told of what should not happen; a store that is unavailable is tried again in the next walk
  * @returns a function that stops it, after the portion that is under way
  */
@@ -40,6 +41,7 @@ export function startRetention(
   acknowledged: () => Promise<void>,
   { retentionMs, messageTtlMs, idempotencyTtlMs }: RetentionRules,
   clock: ClockHistory,
+  onPurged: (messages: number) => void,
   onFault: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
@@ -53,7 +55,7 @@ export function startRetention(
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
       // Or else a message that was just acknowledged would expire as an unread one.
       if (messageTtlMs < Number.POSITIVE_INFINITY) await acknowledged()
-      fromAccountId = await database.purge({
+      const { next, messages } = await database.purge({
         fromAccountId,
         acknowledgedBeforeMs: clock.oldBeforeMs(retentionMs),
         unacknowledgedBeforeMs: clock.oldBeforeMs(messageTtlMs),
@@ -63,6 +65,8 @@ export function startRetention(
         sessionsBeforeMs: clock.oldBeforeMs(SESSIONS_KEPT_MS),
         nowMs: clock.now(),
       })
+      fromAccountId = next
+      onPurged(messages)
       await sleep(PORTION_PAUSE_MS)
     }
   }

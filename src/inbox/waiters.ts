@@ -19,7 +19,7 @@
 import { type Clock, monotonicMs } from '../clock.ts'
 import type { StoredMessage } from '../database/database.ts'
 import { Deadlines } from './deadlines.ts'
-import { isCrowded, lastEndMs, type Mailbox, makeRoom, ofSession, presentIds } from './mailbox.ts'
+import { isCrowded, lastEndMs, type Mailbox, makeRoom, newMailbox, ofSession, presentIds } from './mailbox.ts'
 import { type Poller, Waiter, type Waiting } from './waiter.ts'
 
 /** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
@@ -40,6 +40,8 @@ export class Waiters {
   readonly #sweeper: NodeJS.Timeout
   readonly #deadlines = new Deadlines<Waiter>((waiter) => waiter.settle({ kind: 'nothing' }))
   #closing = false
+  /** How many waits a message has ended. */
+  wakeUps = 0
 
   /** @param graceMs how long after its last poll an account still counts as online */
   constructor(graceMs: number, clock: Clock, events: WaitersEvents) {
@@ -82,14 +84,7 @@ export class Waiters {
   enter({ username }: Poller): void {
     let mailbox = this.#mailboxes.get(username)
     if (!mailbox) {
-      mailbox = {
-        newestSeq: undefined,
-        waiters: [],
-        polls: 0,
-        accepted: 0,
-        pollEnds: undefined,
-        lastSeenAtMs: undefined,
-      }
+      mailbox = newMailbox()
       this.#mailboxes.set(username, mailbox)
     }
     mailbox.polls += 1
@@ -154,6 +149,7 @@ export class Waiters {
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, last.seq)
     for (const waiter of mailbox.waiters) {
       const { cursor } = waiter.waiting
+      if (cursor < last.seq) this.wakeUps += 1
       if (cursor === first.seq - 1) waiter.settle({ kind: 'messages', messages })
       else if (cursor < last.seq) waiter.settle({ kind: 'look' })
     }
@@ -164,8 +160,11 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.newestSeq = Math.max(mailbox.newestSeq ?? 0, newestSeq)
-    for (const waiter of mailbox.waiters)
-      if (waiter.waiting.cursor < newestSeq) waiter.settle({ kind: 'look' })
+    for (const waiter of mailbox.waiters) {
+      if (waiter.waiting.cursor >= newestSeq) continue
+      this.wakeUps += 1
+      waiter.settle({ kind: 'look' })
+    }
   }
 
   /** From now on no newest `seq` is known: others may have been missed. */
@@ -182,8 +181,9 @@ export class Waiters {
 
   /** Accounts that are online here, and polls that wait. */
   countPresent(): { online: number; parkedPolls: number } {
-    const online = [...this.#mailboxes.values()].filter((mailbox) => this.#isOnline(mailbox)).length
-    return { online, parkedPolls: this.parked().length }
+    const mailboxes = [...this.#mailboxes.values()]
+    const online = mailboxes.filter((mailbox) => this.#isOnline(mailbox)).length
+    return { online, parkedPolls: mailboxes.reduce((sum, { waiters }) => sum + waiters.length, 0) }
   }
 
   /** Whether a poll of this session is under way that is not away, or ended less than the grace time ago. */

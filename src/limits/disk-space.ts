@@ -13,7 +13,8 @@ export interface DiskLog {
 
 /** Keeps a disk from being filled by messages, so that there is room for what makes room again. */
 export class DiskSpace {
-  readonly #freeMin: number
+  /** Bytes; with fewer free, messages are refused. */
+  readonly freeMin: number
   readonly #readFree: () => Promise<number>
   readonly #log: DiskLog
   #isShort = false
@@ -21,12 +22,15 @@ export class DiskSpace {
   #stopped = false
   #timer: NodeJS.Timeout | undefined
 
+  /** How many bytes were free at the last look; undefined when it never was read. */
+  free: number | undefined
+
   /**
    * @param freeMin bytes; with fewer free, messages are refused
    * @param readFree gives the bytes that are free
    */
   constructor(freeMin: number, readFree: () => Promise<number>, log: DiskLog) {
-    this.#freeMin = freeMin
+    this.freeMin = freeMin
     this.#readFree = readFree
     this.#log = log
   }
@@ -61,9 +65,10 @@ export class DiskSpace {
   }
 
   #note(free: number) {
-    const isShort = free < this.#freeMin
+    this.free = free
+    const isShort = free < this.freeMin
     if (isShort && !this.#isShort)
-      this.#log.warn({ free, freeMin: this.#freeMin }, 'The disk is short of space: messages are refused.')
+      this.#log.warn({ free, freeMin: this.freeMin }, 'The disk is short of space: messages are refused.')
     if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are taken.')
     this.#isShort = isShort
   }

@@ -85,6 +85,7 @@ purgeable AS MATERIALIZED (
 message_removed AS (
   DELETE FROM message USING purgeable
    WHERE recipient_id = purgeable.id AND seq > purged_seq AND seq <= up_to
+  RETURNING recipient_id
 ),
 expired AS (
   INSERT INTO expired_message (id, sender_id, recipient_id, sent_at, expired_at)
@@ -97,7 +98,14 @@ account_moved AS (
   UPDATE account SET purged_seq = up_to FROM purgeable
    WHERE account.id = purgeable.id AND up_to > purgeable.purged_seq
 )
-SELECT id, unfinished FROM purgeable ORDER BY id`
+SELECT id, unfinished, (SELECT count(*)::int FROM message_removed) AS messages FROM purgeable ORDER BY id`
+
+interface PurgedRow {
+  id: number
+  unfinished: boolean
+  /** The same in all rows: of all inboxes. */
+  messages: number
+}
 
 /** Removes what may go, one small portion a call. */
 export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
@@ -114,9 +122,11 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
     async purge(portion: PurgePortion) {
       const { fromAccountId: from, keysBeforeMs, keysAfterMs, sessionsBeforeMs, nowMs } = portion
       for (const statement of PURGE_OLD)
-        if ((await pool.query(statement, [keysBeforeMs])).rowCount === DATED_MAX) return from
+        if ((await pool.query(statement, [keysBeforeMs])).rowCount === DATED_MAX)
+          return { next: from, messages: 0 }
       for (const statement of PURGE_WRONG)
-        if ((await pool.query(statement, [keysAfterMs])).rowCount === DATED_MAX) return from
+        if ((await pool.query(statement, [keysAfterMs])).rowCount === DATED_MAX)
+          return { next: from, messages: 0 }
 
       const to = from + ACCOUNTS_MAX
       await pool.query(PURGE_SESSIONS, [from, to, sessionsBeforeMs])
@@ -124,14 +134,15 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
       // Nothing is older than the clocks, and the statement takes no infinity.
       const befores = [acknowledgedBeforeMs, unacknowledgedBeforeMs].map((ms) => Math.max(ms, 0))
       const values = [from, to, ...befores, nowMs, unacknowledgedFromMs]
-      const { rows } = await pool.query<{ id: number; unfinished: boolean }>(PURGE_INBOXES, values)
+      const { rows } = await pool.query<PurgedRow>(PURGE_INBOXES, values)
+      const messages = rows[0]?.messages ?? 0
       const unfinished = rows.find((row) => row.unfinished)
-      if (unfinished) return unfinished.id - 1
-      if (rows.length === INBOXES_MAX) return rows.at(-1)?.id
+      if (unfinished) return { next: unfinished.id - 1, messages }
+      if (rows.length === INBOXES_MAX) return { next: rows.at(-1)?.id, messages }
 
       await forgetDeadNodes()
       const last = await pool.query<{ id: number | null }>('SELECT max(id) AS id FROM account')
-      return to < (last.rows[0]?.id ?? 0) ? to : undefined
+      return { next: to < (last.rows[0]?.id ?? 0) ? to : undefined, messages }
     },
   }
 }

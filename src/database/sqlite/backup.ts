@@ -4,17 +4,18 @@ import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
+import { noteBackup } from '../backup-note.ts'
 import { DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
 
 /**
  * Copies a database that a server may be using, and marks the copy: a server that opens it moves every inbox
- * on first. The copy is a snapshot; commits go on meanwhile.
+ * on first. The copy is a snapshot; commits go on meanwhile. When it was taken is noted beside the database.
  *
  * @param path the database
  * @param file where the copy goes; an older backup there is replaced
  * @returns the size of the copy in bytes
- * @throws DatabaseUnusable with a sentence; then `file` is as it was
+ * @throws DatabaseUnusable with a sentence; then `file` is as it was, unless that says that it is good
  */
 export function backUp(path: string, file: string): number {
   const owner = statSync(path, { throwIfNoEntry: false })
@@ -25,6 +26,7 @@ export function backUp(path: string, file: string): number {
   refuseToReplace(path, file)
 
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`
+  const takenAtMs = Date.now()
   try {
     // Messages are private. Made by root, the copy is for the server's user all the same.
     closeSync(makePrivateFile(draft, owner))
@@ -34,7 +36,6 @@ export function backUp(path: string, file: string): number {
     syncToDisk(draft)
     renameSync(draft, file)
     syncToDisk(folder)
-    return statSync(file).size
   } catch (error) {
     if (error instanceof DatabaseUnusable) throw error
     const message = `The backup of ${path} to ${file} failed: ${(error as Error).message}`
@@ -42,6 +43,13 @@ export function backUp(path: string, file: string): number {
   } finally {
     rmSync(draft, { force: true })
   }
+  try {
+    noteBackup(path, takenAtMs, owner)
+  } catch (error) {
+    const message = `${file} is a good copy, but that it was made cannot be noted: ${(error as Error).message}`
+    throw new DatabaseUnusable(message, { cause: error })
+  }
+  return statSync(file).size
 }
 
 /** Only an older backup is replaced: above all never a database, under any of its names. */

@@ -1,6 +1,6 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Database } from '../database.ts'
-import type { PurgePortion } from '../purge-portion.ts'
+import type { Purged, PurgePortion } from '../purge-portion.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
 /** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
@@ -79,13 +79,13 @@ export function purgeVerb(
     'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs',
   )
 
-  const purge = connection.transaction((portion: PurgePortion): number | undefined => {
+  const purge = connection.transaction((portion: PurgePortion): Purged => {
     const { fromAccountId: from, sessionsBeforeMs, nowMs } = portion
     const dated = [
       ...deleteOld.map((rows) => rows.run(portion.keysBeforeMs)),
       ...deleteWrong.map((rows) => rows.run(portion.keysAfterMs)),
     ]
-    if (dated.some(({ changes }) => changes === ROWS_MAX)) return from
+    if (dated.some(({ changes }) => changes === ROWS_MAX)) return { next: from, messages: 0 }
 
     const to = from + ACCOUNTS_MAX
     deleteExpiredSessions.run({ from, to, sessionsBeforeMs })
@@ -103,14 +103,14 @@ export function purgeVerb(
       deleteMessages.run(accountId, purged, upTo)
       raisePurged.run({ upTo, accountId })
       room -= count
-      if (room === 0) return accountId - 1
+      if (room === 0) return { next: accountId - 1, messages: ROWS_MAX }
     }
-    return to < (lastAccountId.get() ?? 0) ? to : undefined
+    return { next: to < (lastAccountId.get() ?? 0) ? to : undefined, messages: ROWS_MAX - room }
   })
 
   return {
     // The next walk finds what is left.
-    purge: async (portion) => (isLogLong() ? undefined : purge.immediate(portion)),
+    purge: async (portion) => (isLogLong() ? { next: undefined, messages: 0 } : purge.immediate(portion)),
   }
 }
 

@@ -1,0 +1,41 @@
+import type { Batch, CommitResult, Database } from '../database/database.ts'
+import { Histogram } from '../histogram.ts'
+
+/** A synced write takes a fraction of a millisecond to, on a disk that is overloaded, seconds. */
+const COMMIT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+/** No inbox holds as many, and a restore skips more. */
+const SKIPPED_MIN = 1_000_000_000
+
+/** Counts what happens to messages, for the metrics. */
+export class InboxCounts {
+  acceptedLive = 0
+  acceptedStored = 0
+  /** Entries of inboxes, once for each session that acknowledged them. */
+  acknowledged = 0
+  purged = 0
+  /** Of all commits that succeeded. */
+  readonly commitSeconds = new Histogram(COMMIT_SECONDS)
+  /** Messages in a commit, where it has any. */
+  readonly batchSizes = new Histogram(BATCH_SIZES)
+
+  accepted(live: boolean): void {
+    if (live) this.acceptedLive += 1
+    else this.acceptedStored += 1
+  }
+
+  /** A session moves on over so many numbers. Those that a restore skipped were never messages. */
+  movedOn(numbers: number): void {
+    if (numbers < SKIPPED_MIN) this.acknowledged += numbers
+  }
+
+  /** Commits a batch, and notes how long that took and how large it was. */
+  async commit(database: Pick<Database, 'commit'>, batch: Batch): Promise<CommitResult> {
+    const beganMs = performance.now()
+    const result = await database.commit(batch)
+    this.commitSeconds.observe((performance.now() - beganMs) / 1_000)
+    if (batch.appends.length > 0) this.batchSizes.observe(batch.appends.length)
+    return result
+  }
+}
