@@ -28,6 +28,7 @@ const variables = {
   host,
   port: integer('PORT', 3000, 0, 65_535),
   opsPort,
+  opsSocket,
   databaseUrl,
   registration: choice('REGISTRATION', 'open', ['open', 'invite', 'closed']),
   tokenTtlMs: duration('TOKEN_TTL', '7d', SECOND_MS),
@@ -46,7 +47,6 @@ const variables = {
   connectionsMax: integer('CONNECTIONS_MAX', 50_000, 1, 10_000_000),
   trustProxy,
   corsOrigin,
-  opsSocket,
   web: choice('WEB', 'on', ['on', 'off']),
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }

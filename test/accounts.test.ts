@@ -164,7 +164,8 @@ test('logging in', async (t) => {
     assert.ok(!JSON.stringify(everything).includes(password), 'the password is in a row')
     // What a file of PostgreSQL has in it is its own affair.
     const folder = onPostgres ? undefined : dirname(fileOf(server.database))
-    for (const name of folder ? readdirSync(folder) : [])
+    const files = folder ? readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile()) : []
+    for (const { name } of files)
       assert.ok(!readFileSync(join(folder ?? '', name)).includes(password), `the password is in ${name}`)
     const hashes = everything['account']
       ?.filter(({ username }) => ['barbara', 'edith'].includes(String(username)))

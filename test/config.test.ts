@@ -68,6 +68,18 @@ const VARIABLES: Record<string, Variable> = {
     bad: [...NO_NUMBERS, '65536', '3000abc', '3000;'],
     advice: { '3000 ': 'Write 3000.' },
   },
+  OPS_PORT: {
+    key: 'opsPort',
+    initial: 'off',
+    good: { off: 'off', 0: 0, 9464: 9464 },
+    bad: ['on', '-1', '65536', '9464a'],
+  },
+  OPS_SOCKET: {
+    key: 'opsSocket',
+    initial: 'auto',
+    good: { off: 'off', '/run/restante/a.sock': '/run/restante/a.sock', './a': './a' },
+    bad: ['on', 'restante.sock', '/run/', `/${'x'.repeat(107)}`],
+  },
   DATABASE_URL: {
     key: 'databaseUrl',
     initial: 'file:./data/restante.db',
@@ -250,12 +262,6 @@ const VARIABLES: Record<string, Variable> = {
       'Capacitor://LocalHost/': 'Write capacitor://localhost, as browsers send it.',
       null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
     },
-  },
-  OPS_SOCKET: {
-    key: 'opsSocket',
-    initial: 'auto',
-    good: { off: 'off', '/run/restante/a.sock': '/run/restante/a.sock', './a': './a' },
-    bad: ['on', 'restante.sock', '/run/', `/${'x'.repeat(107)}`],
   },
   WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
   LOG_LEVEL: {

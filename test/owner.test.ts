@@ -31,7 +31,7 @@ async function register(client: Client, name: string): Promise<string> {
 const knownAddresses = (database: string, username: string) =>
   withSql(database, async ({ run }) => {
     const rows = await run(
-      `SELECT address, last_login_at FROM known_address JOIN account ON account.id = account_id
+      `SELECT address, known_address.last_login_at FROM known_address JOIN account ON account.id = account_id
         WHERE username = ? ORDER BY 1`,
       username,
     )

@@ -23,6 +23,7 @@ const IDS_OF_NOBODY = [
 export class People {
   readonly #known = new Map<string, Somebody>()
   readonly #ids: string[] = [...IDS_OF_NOBODY]
+  readonly #accepted = new Set<string>()
   #names = 0
 
   get all(): Somebody[] {
@@ -73,7 +74,9 @@ export class People {
 
   #sent(to: string, id: string) {
     const recipient = this.#known.get(to)
-    if (recipient) recipient.accepted += 1
+    // The same key has the same answer.
+    if (recipient && !this.#accepted.has(id)) recipient.accepted += 1
+    this.#accepted.add(id)
     this.#learnId(id)
   }
 
