@@ -44,7 +44,9 @@ describe('what the server makes', () => {
     await new Client(server).register('ada')
     await spawnRestante(database, ['backup', join(folder, 'copy.db')])
 
-    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock'].map((suffix) => `restante.db${suffix}`)
+    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock'].map(
+      (suffix) => `restante.db${suffix}`,
+    )
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes, 'restante.sock'])
     for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
     assert.equal(modeOf(folder), '755', 'the folder is not ours')
