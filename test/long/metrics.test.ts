@@ -45,9 +45,9 @@ async function targetOf({ logged }: ServerProcess): Promise<string> {
 async function startPrometheus(targets: string[]): Promise<string> {
   const folder = scratchFolder(ending)
   const deployed = readFileSync('deploy/prometheus.yml', 'utf8')
-  assert.match(deployed, /scrape_interval: 15s[\s\S]*\['127\.0\.0\.1:9464'\]/)
+  assert.match(deployed, /scrape_interval: 15s[\s\S]*\["127\.0\.0\.1:9464"\]/)
   const list = targets.map((target) => `'${target}'`).join()
-  const text = deployed.replace("['127.0.0.1:9464']", `[${list}]`).replace(': 15s', ': 1s')
+  const text = deployed.replace('["127.0.0.1:9464"]', `[${list}]`).replace(': 15s', ': 1s')
   writeFileSync(join(folder, 'prometheus.yml'), text)
   copyFileSync('deploy/alerts.yaml', join(folder, 'alerts.yaml'))
   const port = await freePort()
