@@ -13,7 +13,7 @@ setFlagsFromString('--no-allocation-site-pretenuring')
 makeFilesPrivate()
 refuseOldNode()
 
-// Whoever reads has read enough: `restante user list | head`.
+// The reader has closed the pipe, as in `restante user list | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error

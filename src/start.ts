@@ -10,7 +10,7 @@ import { version } from './operator/version.ts'
 import { createServer } from './server.ts'
 
 /**
- * Parked polls are answered at once and a batch takes milliseconds; whoever holds up the end for longer is
+ * Parked polls are answered at once, and a batch takes milliseconds. Anything that delays the end longer is
  * cut off.
  */
 const CLOSE_MS_MAX = 10_000

@@ -33,7 +33,7 @@ export function addUserCommands(program: Command, context: Context): void {
 
   user
     .command('add')
-    .description('make an account, whoever may register')
+    .description('make an account, also where nobody may register')
     .argument('<name>', 'the username: 3 to 32 letters a-z, digits, and . _ -')
     .option('--display-name <text>', 'what others see; the username when left out')
     .addHelpText('after', STDIN)

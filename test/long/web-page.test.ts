@@ -167,7 +167,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await eventually('the worker is gone', async () => (await workers()) === 0)
   })
 
-  it('shows whoever logs in next nothing of where somebody else was', async (t) => {
+  it('shows the next user nothing of where the last one was', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     const other = await openTab(ada.person, url)
