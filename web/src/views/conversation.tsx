@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Chat, OpenConversation } from '../chat/types.ts'
+import { useAction } from '../ui/action.ts'
 import { announce } from '../ui/announcer.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { isTouch, useFocus } from '../ui/focus.ts'
 import { Avatar, Icon } from '../ui/icon.tsx'
 import { Menu } from '../ui/menu.tsx'
-import { problemWords } from '../ui/problem.ts'
 import { goBack, replaceRoute } from '../ui/route.ts'
 import { Name } from '../ui/text.tsx'
 import { ago, now } from '../ui/time.ts'
@@ -31,20 +31,15 @@ export function Conversation({ chat, username }: { chat: Chat; username: string 
 
 function Header({ chat, open }: { chat: Chat; open: OpenConversation }) {
   const [asking, setAsking] = useState(false)
-  const [problem, setProblem] = useState<string>()
+  const { problem, run } = useAction()
   // With a finger, the keyboard would cover what is to be read.
   const heading = useFocus<HTMLHeadingElement>(open)
   const name = open.displayName.value
   const isBlocked = open.blocked.value
 
   const toggleBlock = async () => {
-    try {
-      await (isBlocked ? chat.unblock(open.username) : chat.block(open.username))
-      setProblem(undefined)
-      announce(isBlocked ? `${name} is unblocked.` : `${name} is blocked.`)
-    } catch (error) {
-      setProblem(problemWords(error))
-    }
+    const done = await run(() => (isBlocked ? chat.unblock(open.username) : chat.block(open.username)))
+    if (done) announce(isBlocked ? `${name} is unblocked.` : `${name} is blocked.`)
   }
 
   return (
