@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { transform } from 'esbuild'
+import { build, type Plugin, transform } from 'esbuild'
 
 const FOLDERS = ['test', 'bench', 'client/src', 'web/src']
 
@@ -26,6 +26,50 @@ export async function compileTests(): Promise<void> {
     }),
   )
 }
+
+/**
+ * Makes one program of several files of tests, each a suite of its name: a process that has loaded the server
+ * once runs them all.
+ *
+ * @returns where it is
+ */
+export async function compileGroup(name: string, files: string[]): Promise<string> {
+  const target = join('build/groups', `${name}.mjs`)
+  // Required, and not imported, so that a file's suites are made within its own.
+  const suites = files.map((file) => `describe('${file}', () => { require('./${file}') })`)
+  await build({
+    stdin: { contents: ["import { describe } from 'node:test'", ...suites].join('\n'), resolveDir: '.' },
+    outfile: target,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: 'inline',
+    sourcesContent: false,
+    plugins: [testsAlone(dirname(target))],
+  })
+  return target
+}
+
+/** Takes in the files of tests, and leaves out all that they import, which is compiled, or a package. */
+const testsAlone = (folder: string): Plugin => ({
+  name: 'tests alone',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /./ }, ({ kind, path, importer }) => {
+      if (kind === 'require-call') return { path: resolve(path) }
+      if (path !== 'restante-client' && !path.startsWith('.')) return { path, external: true }
+      const source = path.startsWith('.') ? resolve(dirname(importer), path) : resolve(CLIENT)
+      return { path: relative(folder, compiledOf(relative('.', source))), external: true }
+    })
+    onLoad({ filter: /\.test\.ts$/ }, async ({ path }) => ({
+      contents: (await readFile(path, 'utf8')).replaceAll(
+        'import.meta.url',
+        JSON.stringify(pathToFileURL(path).href),
+      ),
+      loader: 'ts',
+    }))
+  },
+})
 
 /** Where a source is when it is compiled: test/nodes.test.ts in build/test/nodes.test.mjs. */
 export const compiledOf = (source: string): string =>

@@ -15,13 +15,19 @@ import { migrate } from '../src/database/migrate.ts'
 import { MigrationAdapter } from '../src/database/postgres/migration-adapter.ts'
 import { SqliteAdapter } from '../src/database/sqlite/adapter.ts'
 import { type Cluster, startCluster } from '../test/support/postgres.ts'
-import { compiledOf, compileTests } from './compile-tests.ts'
+import { compileGroup, compileTests } from './compile-tests.ts'
 
 /**
- * More in all than there are cores, because a test waits much of its time. Fewer files run on PostgreSQL, so
- * with these shares both databases end at about the same time.
+ * More in all than there are cores, because a test waits much of its time. Fewer run on PostgreSQL, so with
+ * these shares both databases end at about the same time.
  */
-const FILES_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
+const GROUPS_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
+
+/** Files that run in one process, one after the other: to load the server takes longer than most of them. */
+const GROUP_FILES = 6
+
+/** Files that take so long that they run alone, and begin first; the longest before the others. */
+const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
 
@@ -93,7 +99,8 @@ if (existsSync('.env'))
 
 const [wanted = 'both', ...given] = process.argv.slice(2)
 const files = filesOf(wanted, given)
-const reasonOf = (file: string) => ONCE[file.replace(/^.*\/|\.test\.ts$/g, '')]
+const nameOf = (file: string) => file.replace(/^.*\/|\.test\.ts$/g, '')
+const reasonOf = (file: string) => ONCE[nameOf(file)]
 const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 
 await compileTests()
@@ -156,7 +163,7 @@ async function copyFiles(server: Cluster): Promise<string> {
 
 /** @param output with `pipe` it is shown when the other database is done */
 async function run(
-  database: keyof typeof FILES_AT_ONCE,
+  database: keyof typeof GROUPS_AT_ONCE,
   testFiles: string[],
   variables: Record<string, string>,
   output: 'inherit' | 'pipe',
@@ -171,9 +178,9 @@ async function run(
     '--import',
     './scripts/source-maps.mjs',
     '--test',
-    `--test-concurrency=${FILES_AT_ONCE[database]}`,
+    `--test-concurrency=${GROUPS_AT_ONCE[database]}`,
     ...reporters,
-    ...testFiles.map(compiledOf),
+    ...(await Promise.all(groupsOf(testFiles).map((group, i) => compileGroup(`${database}-${i}`, group)))),
   ]
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...variables },
@@ -195,6 +202,18 @@ async function run(
     times,
     failures: told.map((line) => ('failure' in line ? line.failure : '')).join(''),
   }
+}
+
+/** Which files share a process. Those of test/long share nothing. */
+function groupsOf(testFiles: string[]): string[][] {
+  const place = (file: string) => LONG.indexOf(nameOf(file))
+  const isAlone = (file: string) => file.startsWith('test/long/') || place(file) >= 0
+  const alone = testFiles.filter(isAlone).sort((a, b) => place(a) - place(b))
+  const others = testFiles.filter((file) => !isAlone(file))
+  const count = Math.ceil(others.length / GROUP_FILES)
+  // In turn, so that no group has all of those with like names, which are about as long.
+  const shared = Array.from({ length: count }, (_, i) => others.filter((_file, n) => n % count === i))
+  return [...alone.map((file) => [file]), ...shared]
 }
 
 function readReport(line: string) {
