@@ -6,7 +6,12 @@ import { Client, type Person, passwordOf } from './support/client.ts'
 import { onPostgres, scratchFolder } from './support/databases.ts'
 import { type Day, inviteIn, walkThroughFirstDay } from './support/first-day.ts'
 import { type ParkedPoll, park } from './support/parked.ts'
-import { missingCommands, pathWithPrograms, postgresStandIns, standIn } from './support/stand-ins/stand-ins.ts'
+import {
+  missingCommands,
+  pathWithPrograms,
+  postgresStandIns,
+  standIn,
+} from './support/stand-ins/stand-ins.ts'
 
 /** In the place of npm and npx, which take the processor longer than what they start. */
 const PROGRAM = `exec '${process.execPath}' '${fileURLToPath(new URL('../dist/main.js', import.meta.url))}'`

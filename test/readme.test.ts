@@ -1,7 +1,8 @@
 /** The commands of README.md and docs/clients.md, typed into a shell as they stand, do what is shown. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { markdownTable } from '../bench/support/report.ts'
@@ -138,6 +139,108 @@ test('every file that README and the documents point to is there', () => {
   assert.ok(links.length > 0 && proofs.length > 0)
 
   for (const path of [...links, ...proofs.map(([path]) => path)]) assert.doesNotThrow(() => root(path), path)
+})
+
+const OPERATING = root('docs/operating.md')
+
+/** The headings of a page as GitHub's anchors. */
+const anchorsOf = (page: string) =>
+  [...root(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+
+test('every heading that a page, an alert or a setting points to is there', () => {
+  const pages = ['.', 'docs', 'deploy', 'bench']
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    .filter((path) => /\.(md|yaml)$/.test(path))
+  const links = pages.flatMap((page) =>
+    [...root(page).matchAll(/(?:\]\(|runbook_url: )([\w./-]*)#([\w-]+)/g)].map(
+      ([, path = '', anchor = '']) => {
+        const folder = page.endsWith('.md') ? page.replace(/[^/]*$/, '') : ''
+        return { page, target: path ? join(folder, path) : page, anchor }
+      },
+    ),
+  )
+  assert.ok(links.length > 100)
+  const broken = links.filter(({ target, anchor }) => !anchorsOf(target).includes(anchor))
+  assert.deepEqual(broken, [])
+})
+
+test('the table at the top of the runbook has every chapter', () => {
+  const [contents = ''] = OPERATING.split('\n## ')
+  const chapters = [...OPERATING.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
+  assert.deepEqual(
+    chapters.filter((title) => !contents.includes(`[${title}](#`)),
+    [],
+  )
+})
+
+test('the runbook explains every line of the log, and no other', () => {
+  const [, logs = ''] = OPERATING.split('\n## Logs\n')
+  const explained = [...logs.matchAll(/^\| `([^`]+)` \((\w+)\)/gm)].map(([, text = '', level = '']) => ({
+    text,
+    level,
+  }))
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.ts') && !path.startsWith('generated'),
+  )
+  const sources = files.map((path) =>
+    root(`src/${path}`).replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''),
+  )
+  const isSaid = (said: string) => (line: { text: string }) =>
+    said.startsWith(line.text) || (line.text.startsWith('…') && said === line.text)
+
+  const lines = sources.flatMap(linesOfLog)
+  assert.ok(lines.length >= 15)
+  for (const { level, text } of lines)
+    assert.ok(
+      explained.filter(isSaid(text)).some((line) => line.level === level),
+      `${level}: ${text}`,
+    )
+
+  const texts = sources.flatMap((source) => textsIn(source))
+  for (const line of explained)
+    assert.ok(
+      texts.some((text) => text.startsWith(line.text)),
+      line.text,
+    )
+})
+
+/** What differs each time is an ellipsis. */
+const textsIn = (code: string) =>
+  [...code.matchAll(/'((?:[^'\\\n]|\\.)*)'|`([^`]*)`/g)].map(([, plain, template = '']) =>
+    (plain ?? template).replaceAll(/\$\{[^}]*\}/g, '…'),
+  )
+
+/** Sentences of a setting, of `.env` or of the secret, which are made elsewhere. */
+const MADE_ELSEWHERE = /^(doubt|message)$/
+
+function linesOfLog(source: string): { level: string; text: string }[] {
+  const calls = [
+    ...source.matchAll(/\blog\??\.(info|warn|error|fatal)\(((?:[^()]|\([^()]*\))*)\)/g),
+    ...source.matchAll(/\bfaults\.write\('(warn|error)', ([\s\S]*?)\)\n/g),
+  ]
+  return calls.flatMap(([call, level = '', given = '']) => {
+    if (MADE_ELSEWHERE.test(given)) return []
+    const [constant] = /^[A-Z_]+$/.exec(given) ?? []
+    const [, value = ''] = constant
+      ? (new RegExp(`const ${constant} =([^\\n]*\\n[^\\n]*)`).exec(source) ?? [])
+      : []
+    const [text] = textsIn(constant ? value : given)
+    assert.ok(text, `a text of ours in ${call}`)
+    return [{ level, text }]
+  })
+}
+
+test('the command of the runbook makes every runbook_url absolute', () => {
+  const [, script = ''] = /^ *sed '([^']+)' deploy\/alerts\.yaml/m.exec(OPERATING) ?? []
+  const { stdout } = spawnSync('sed', [script, 'deploy/alerts.yaml'], { encoding: 'utf8' })
+  const urls = [...stdout.matchAll(/runbook_url: (.*)$/gm)].map(([, url = '']) => url)
+  assert.ok(urls.length > 0)
+  for (const url of urls) assert.match(url, /^https:\/\/git\.example\/.*\/docs\/operating\.md#restante\w+$/)
 })
 
 test('bench/README shows the last results, and README the same figures', () => {

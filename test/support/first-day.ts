@@ -27,13 +27,18 @@ interface Command {
 }
 
 /** What the people do of whom a step tells, in its words: `Invite two people`. */
-export type People = Record<string, { before?: (day: Day) => Promise<unknown>; after?: (day: Day) => unknown }>
+export type People = Record<
+  string,
+  { before?: (day: Day) => Promise<unknown>; after?: (day: Day) => unknown }
+>
 
 export interface Day {
   /** Of each node. */
   urls: [string, ...string[]]
   /** What the shell has shown so far. */
   shown: string[]
+  /** When a command was done, in ms of performance.now(). */
+  endedAtMs: Map<string, number>
 }
 
 /** The steps of the first day, each with its commands for this database and what they say. */
@@ -85,15 +90,21 @@ export async function walkThroughFirstDay(t: TestContext, folder: string, path: 
   const here = (text: string) => pairs.reduce((all, [from, to]) => all.replaceAll(from, to), text)
   const there = (text: string) => pairs.reduce((all, [to, from]) => all.replaceAll(from, to), text)
   const urls = ports.slice(0, onPostgres ? 2 : 1).map((port) => `http://127.0.0.1:${port}`)
-  const day: Day = { urls: urls as Day['urls'], shown: [] }
+  const day: Day = { urls: urls as Day['urls'], shown: [], endedAtMs: new Map() }
   const type = shellIn(t, folder, { PATH: path, PORT: String(ports[0]) })
 
   const steps = stepsOfTheManual()
-  for (const title of Object.keys(people)) assert.ok(steps.some(([step]) => step === title), title)
+  assert.ok(steps.flatMap(([, commands]) => commands).length > 20, 'the manual has its commands')
+  for (const title of Object.keys(people))
+    assert.ok(
+      steps.some(([step]) => step === title),
+      title,
+    )
   for (const [title, commands] of steps) {
     await people[title]?.before?.(day)
     for (const { line, says } of commands) {
       const said = await type(here(line))
+      day.endedAtMs.set(line, performance.now())
       day.shown.push(...said)
       assert.deepEqual(said.map(there).map(masked), says.map(masked), `${title}: ${line}${logsIn(folder)}`)
     }

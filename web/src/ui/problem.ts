@@ -17,7 +17,8 @@ const WORDS: Record<string, string> = {
   body_too_large: 'The message is too long for this server.',
   too_many_tokens: 'You have too many tokens. Revoke one that you no longer need.',
   too_many_blocks: 'You have blocked too many users. Unblock one first.',
-  session_ended: 'Your session has ended, perhaps because you logged in elsewhere, or the password was changed.',
+  session_ended:
+    'Your session has ended, perhaps because you logged in elsewhere, or the password was changed.',
   invalid_token: 'Your session has expired. Log in again.',
   overloaded: 'The server is busy. Try again in a moment.',
   no_answer: 'The server does not answer. Check your connection, then try again.',
