@@ -339,6 +339,8 @@ describe('without a server, the command', () => {
     const { code } = await json(alone, 'invite', 'create', '--url', 'https://chat.example/talk/')
     const stats = await json(alone, 'stats')
     assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 1, undefined])
+    const report = JSON.parse((await run(['check', '--json'], { env: { PORT: '0' } })).stdout)
+    assert.deepEqual([report.running, report.refusals], [undefined, []])
 
     const server = await startServer(ending, { ...SECRET, REGISTRATION: 'invite' }, unused)
     assert.equal((await new Client(server).login('ada', { password: 'another password' })).status, 200)
@@ -529,6 +531,10 @@ describe('the program', () => {
     }
     for (const args of [['version'], ['--version'], ['-V']])
       assert.equal((await beside.run(args)).stdout, `${version}\n`)
+    // Neither a server nor good settings are needed for these.
+    const given = { env: { PORT: 'http' } }
+    assert.equal((await runRestante('file:/nowhere/restante.db', ['version'], given)).stdout, `${version}\n`)
+    assert.equal((await runRestante('file:/nowhere/restante.db', ['help'], given)).stdout, help.stdout)
   })
 
   it('ends with 2 on a wrong use, and names what was perhaps meant', async () => {
