@@ -209,6 +209,9 @@ test('the runbook explains every line of the log, and no other', () => {
       texts.some((text) => text.startsWith(line.text)),
       line.text,
     )
+
+  const library = root('node_modules/close-with-grace/index.js')
+  for (const text of ['killed by timeout', 'second $', ', exiting']) assert.ok(library.includes(text), text)
 })
 
 /** What differs each time is an ellipsis. */

@@ -21,7 +21,7 @@ const SAYS_WHY_MS_MAX = 1_000
 /** What a clone does not have, but for the packages, which take minutes to install. */
 const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
-describe('a new operator, with people who have the page open', { skip: NO_BROWSER, timeout: 600_000 }, () => {
+describe('a new operator, with people who have the page open', { skip: NO_BROWSER, timeout: 900_000 }, () => {
   const browser = shareBrowser()
 
   it('can do what the first day of the runbook shows; a disabled account learns why within a second', async (t) => {
