@@ -1,4 +1,4 @@
-/** The first day of docs/operating.md in a clean checkout, with npm, and with people who have the page open. */
+/** The first day of docs/operating.md in a clean checkout, with npm, with people who have the page open. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cpSync, symlinkSync } from 'node:fs'

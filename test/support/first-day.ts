@@ -65,8 +65,8 @@ function commandsIn(code: string): Command[] {
 }
 
 /**
- * Types the commands of docs/operating.md, "The first day", into a shell in that folder, and compares what each
- * says with what the manual shows.
+ * Types the commands of docs/operating.md, "The first day", into a shell in that folder, and compares what
+ * each says with what the manual shows.
  *
  * @param path the PATH of the shell: it has `npm` and `npx`
  */

@@ -1,6 +1,6 @@
 /**
- * psql, pg_dump and pg_restore for a machine that has none for its PostgreSQL, as docs/operating.md uses them. A
- * dump is JSON: the rows of every table.
+ * psql, pg_dump and pg_restore for a machine that has none for its PostgreSQL, as docs/operating.md uses
+ * them. A dump is JSON: the rows of every table.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
