@@ -221,8 +221,12 @@ for (const kind of proxyKinds) {
       const away = await new Client({ url }).get('/readyz')
       assert.deepEqual([away.status, away.body.code], [502, 'overloaded'])
 
+      const client = new Client({ url })
+      // Only a request that waits is answered by a node that starts after it.
+      const early = kind.name === 'Caddy' ? client.get('/readyz') : undefined
       await spawnServer(t, { PORT: `${port}` })
-      assert.equal((await new Client({ url }).get('/readyz')).status, 200)
+      for (const answer of [await early, await client.get('/readyz')])
+        assert.equal(answer?.status ?? 200, 200)
     })
   })
 }

@@ -22,7 +22,7 @@ const MB = 1e6
 
 /** What the package may hold: what runs, and what an operator needs who has nothing else. */
 const SHIPPED = [
-  /^dist\/bundle\/([\w-]+\.js|THIRD-PARTY\.txt)$/,
+  /^dist\/bundle\/([\w.-]+\.js|THIRD-PARTY\.txt)$/,
   /^dist\/web\//,
   /^dist\/schema-engine\.wasm$/,
   /^prisma\/(migrations\/(sqlite|postgres)\/(\d+_\w+\/migration\.sql|migration_lock\.toml)|before-0\.1\/\w+\.sql)$/,
@@ -78,8 +78,9 @@ describe('what npm pack ships', () => {
     folder = scratchFolder(ending)
     const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], ROOT)
     packed = JSON.parse(stdout)[0]
-    // A folder of somebody else, with nothing in it but the file.
-    writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+    // A folder of somebody else, with nothing in it but the file. Newer versions of npm ask for this consent.
+    const consent = { private: true, allowScripts: { 'better-sqlite3': true } }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(consent))
     const args = ['install', '--no-audit', '--no-fund', `./${packed.filename}`]
     said = (await run('npm', args, folder)).stderr
   })
@@ -124,6 +125,26 @@ describe('what npm pack ships', () => {
   it('starts from its own folder, and keeps what it promises', async (t) => {
     const command = ['sh', '-c', 'cd "$0" && exec node_modules/.bin/restante start', folder]
     await keepsPromises(t, await spawnServer(t, {}, noDatabaseYet(t), command))
+  })
+
+  it('is installed as deploy/README.md says, beside other versions', async () => {
+    const readme = readFileSync(join(ROOT, 'deploy/README.md'), 'utf8')
+    const [, commands = ''] = /```sh\n(npm install --global [\s\S]+?)```/.exec(readme) ?? []
+    const opt = join(folder, 'opt')
+    mkdirSync(opt)
+    const here = commands
+      .replaceAll('/opt/', `${opt}/`)
+      .replace('npm install', 'npm install --ignore-scripts')
+    await run('sh', ['-ec', here], folder)
+    // To compile it a second time would take minutes.
+    const [of, binary] = ['node_modules/better-sqlite3', 'build/Release/better_sqlite3.node']
+    cpSync(join(folder, of, binary), join(opt, 'restante/lib/node_modules/restante', of, binary))
+
+    const unit = readFileSync(join(ROOT, 'deploy/restante.service'), 'utf8')
+    const [, program = ''] = /^ExecStart=\/opt\/(\S+) start$/m.exec(unit) ?? []
+    assert.equal((await run(join(opt, program), ['version'], folder)).stdout, `${version}\n`)
+    const backup = /exec \/opt\/(\S+) backup/.exec(readFileSync(join(ROOT, 'docs/operating.md'), 'utf8'))
+    assert.equal(backup?.[1], program)
   })
 
   it('has the command, as `npx restante` too', async (t) => {
@@ -220,7 +241,7 @@ async function keepsPromises(t: TestContext, server: ServerProcess) {
     '/': 'text/html',
     '/docs/': 'text/html',
     '/openapi.yaml': 'yaml',
-    '/docs/clients.md': 'markdown',
+    '/docs/clients.md': 'text/plain',
   }
   for (const [path, type] of Object.entries(pages)) {
     const response = await fetch(`${server.url}${path}`)
