@@ -54,7 +54,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'generated/prisma/client.ts',
       'generated/prisma-postgres/client.ts',
     ],
-    packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
+    packages: /^((type )?(@prisma\/[\w/-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
     may: [

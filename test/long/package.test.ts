@@ -1,6 +1,6 @@
 /**
- * What `npm pack` ships, and the folder that the image contains: each runs by itself, promises what a checkout
- * does, and is small.
+ * What `npm pack` ships, and the folder that the image contains: each runs by itself, keeps the promises, and
+ * is small.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -25,13 +25,14 @@ const SHIPPED = [
   /^dist\/bundle\/([\w.-]+\.js|THIRD-PARTY\.txt)$/,
   /^dist\/web\//,
   /^dist\/schema-engine\.wasm$/,
-  /^prisma\/(migrations\/(sqlite|postgres)\/(\d+_\w+\/migration\.sql|migration_lock\.toml)|before-0\.1\/\w+\.sql)$/,
+  /^prisma\/migrations\/(sqlite|postgres)\/(\d+_\w+\/migration\.sql|migration_lock\.toml)$/,
+  /^prisma\/before-0\.1\/\w+\.sql$/,
   /^docs\/\w+\.md$/,
   /^deploy\/(two-nodes\/)?[\w.]+$/,
   /^(package\.json|openapi\.yaml|README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|\.env\.example)$/,
 ]
 
-/** What is in it without being shipped: the first pair is made by operators, the rest is for developers. */
+/** What an operator keeps beside the files of deploy/, and nobody else may get. */
 const SECRETS = ['deploy/two-nodes/.env', 'deploy/two-nodes/tls/privkey.pem']
 
 async function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
@@ -107,7 +108,8 @@ describe('what npm pack ships', () => {
   })
 
   it('installs without a warning, and brings the native packages and what installs them, alone', () => {
-    assert.equal(said, '')
+    // Settings of this machine that npm does not know are no matter of the package.
+    assert.equal(said.replaceAll(/^npm warn Unknown .+\n/gm, ''), '')
     const packages = packagesOf(join(folder, 'node_modules'))
     for (const name of ['restante', 'better-sqlite3', '@node-rs/argon2']) assert.ok(packages.includes(name))
     assert.deepEqual(
