@@ -169,6 +169,21 @@ test('only what is begun as a process, and whose its files are, knows the proces
   }
 })
 
+test('a path from a source holds in dist/bundle too, where all files are in one folder below dist', () => {
+  const paths = sources.flatMap((name) =>
+    [...textOf(name).matchAll(/new URL\(\s*[`']([^`'$]+)[^,]*, import\.meta\.url/g)].map(([, path = '']) => ({
+      name,
+      path,
+    })),
+  )
+  assert.ok(paths.length > 4)
+  for (const { name, path } of paths) {
+    const toRoot = path.startsWith('../../') && name.split('/').length === 2
+    // The threads are entries of the bundle.
+    assert.ok(toRoot || /^\.\/([a-z]+-)?thread$/.test(path), `${name}: ${path}`)
+  }
+})
+
 test('every file of src is part of the server', () => {
   const reached = new Set<string>()
   const visit = (name: string) => {
