@@ -27,7 +27,10 @@ import { mistakeOf, type StartedServer, startServer } from './support/servers.ts
 import { withSql } from './support/sql.ts'
 
 const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  version: string
+  bin: { restante: string }
+}
 
 const ending = endOfSuite()
 const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
@@ -555,8 +558,9 @@ describe('the program', () => {
   })
 
   it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
-    assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-    const child = spawn(PROGRAM, ['check'], {
+    const program = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
+    assert.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const child = spawn(program, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },
     })
     child.stdout.destroy()
