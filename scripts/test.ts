@@ -63,6 +63,7 @@ const ONCE: Record<string, string> = {
   'node-faults': 'has a cluster of its own',
   'node-versions': 'is about Node',
   nodes: 'is about PostgreSQL',
+  package: 'has both databases itself',
   pages: 'is about the statements of SQLite',
   'purge-log': 'is about the write-ahead log of SQLite',
   'password-line': 'has no database',

@@ -158,6 +158,7 @@ export async function createServer(
     limits,
     accountLimits,
     database,
+    version: version(),
   }
   bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
   const routes = { ...commandRoutes(app.operator, () => stateOf(app, config)), ...metricsRoutes(metrics) }

@@ -27,7 +27,10 @@ import { mistakeOf, type StartedServer, startServer } from './support/servers.ts
 import { withSql } from './support/sql.ts'
 
 const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  version: string
+  bin: { restante: string }
+}
 
 const ending = endOfSuite()
 const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
@@ -339,6 +342,8 @@ describe('without a server, the command', () => {
     const { code } = await json(alone, 'invite', 'create', '--url', 'https://chat.example/talk/')
     const stats = await json(alone, 'stats')
     assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 1, undefined])
+    const report = JSON.parse((await run(['check', '--json'], { env: { PORT: '0' } })).stdout)
+    assert.deepEqual([report.running, report.refusals], [undefined, []])
 
     const server = await startServer(ending, { ...SECRET, REGISTRATION: 'invite' }, unused)
     assert.equal((await new Client(server).login('ada', { password: 'another password' })).status, 200)
@@ -529,6 +534,10 @@ describe('the program', () => {
     }
     for (const args of [['version'], ['--version'], ['-V']])
       assert.equal((await beside.run(args)).stdout, `${version}\n`)
+    // Neither a server nor good settings are needed for these.
+    const given = { env: { PORT: 'http' } }
+    assert.equal((await runRestante('file:/nowhere/restante.db', ['version'], given)).stdout, `${version}\n`)
+    assert.equal((await runRestante('file:/nowhere/restante.db', ['help'], given)).stdout, help.stdout)
   })
 
   it('ends with 2 on a wrong use, and names what was perhaps meant', async () => {
@@ -549,8 +558,9 @@ describe('the program', () => {
   })
 
   it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
-    assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-    const child = spawn(PROGRAM, ['check'], {
+    const program = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
+    assert.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const child = spawn(program, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },
     })
     child.stdout.destroy()

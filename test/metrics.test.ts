@@ -200,6 +200,21 @@ describe('a metric moves by what it says', () => {
     assert.equal(scraped(text)('restante_password_hashes_waiting'), 8)
   })
 
+  it('who is present, counted once per scrape', async () => {
+    let counts = 0
+    const countPresent = () => {
+      counts += 1
+      return { online: 10 * counts, parkedPolls: 100 * counts }
+    }
+    const metrics = new Metrics({ ...fakeSources(), waiters: { wakeUps: 0, countPresent } })
+
+    for (const scrape of [1, 2]) {
+      const value = scraped(await metrics.text())
+      assert.equal(value('restante_accounts_online'), 10 * scrape)
+      assert.equal(value('restante_parked_polls'), 100 * scrape)
+    }
+  })
+
   it('the disk and the last backup, where the database is a file', async (t) => {
     const server = await getServer()
     const names = ['disk_free_bytes', 'disk_free_min_bytes', 'backup_timestamp_seconds']

@@ -83,7 +83,7 @@ describe('two nodes that hear each other', () => {
     ])
     assert.equal(seen, 'committed')
     const early = await Promise.race([acknowledged, polled, new Client(one).get('/healthz')])
-    assert.deepEqual(early.body, { status: 'ok' }, 'nobody was answered yet')
+    assert.equal(early.body.status, 'ok', 'nobody was answered yet')
 
     await release()
 

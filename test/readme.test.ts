@@ -1,7 +1,8 @@
 /** The commands of README.md and docs/clients.md, typed into a shell as they stand, do what is shown. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { markdownTable } from '../bench/support/report.ts'
@@ -127,7 +128,9 @@ test('README and .env.example name every variable with its default', () => {
 })
 
 test('every file that README and the documents point to is there', () => {
-  const documents = ['clients', 'durability', 'operating', 'security'].map((name) => `docs/${name}.md`)
+  const documents = ['clients', 'durability', 'operating', 'scaling', 'security'].map(
+    (name) => `docs/${name}.md`,
+  )
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...documents, 'bench/README.md']
   const links = pages.flatMap((page) =>
     [...root(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(
@@ -140,25 +143,197 @@ test('every file that README and the documents point to is there', () => {
   for (const path of [...links, ...proofs.map(([path]) => path)]) assert.doesNotThrow(() => root(path), path)
 })
 
+const OPERATING = root('docs/operating.md')
+
+/** The headings of a page as GitHub's anchors. */
+const anchorsOf = (page: string) =>
+  [...root(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+
+test('every heading that a page, an alert or a setting points to is there', () => {
+  const pages = ['.', 'docs', 'deploy', 'bench']
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    .filter((path) => /\.(md|yaml)$/.test(path))
+  const links = pages.flatMap((page) =>
+    [...root(page).matchAll(/(?:\]\(|runbook_url: )([\w./-]*)#([\w-]+)/g)].map(
+      ([, path = '', anchor = '']) => {
+        const folder = page.endsWith('.md') ? page.replace(/[^/]*$/, '') : ''
+        return { page, target: path ? join(folder, path) : page, anchor }
+      },
+    ),
+  )
+  assert.ok(links.length > 100)
+  const broken = links.filter(({ target, anchor }) => !anchorsOf(target).includes(anchor))
+  assert.deepEqual(broken, [])
+})
+
+test('the table at the top of the runbook has every chapter', () => {
+  const [contents = ''] = OPERATING.split('\n## ')
+  const chapters = [...OPERATING.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
+  assert.deepEqual(
+    chapters.filter((title) => !contents.includes(`[${title}](#`)),
+    [],
+  )
+})
+
+test('the runbook explains every line of the log, and no other', () => {
+  const [, logs = ''] = OPERATING.split('\n## Logs\n')
+  const explained = [...logs.matchAll(/^\| `([^`]+)` \((\w+)\)/gm)].map(([, text = '', level = '']) => ({
+    text,
+    level,
+  }))
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.ts') && !path.startsWith('generated'),
+  )
+  const sources = files.map((path) =>
+    root(`src/${path}`).replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, ''),
+  )
+  const isSaid = (said: string) => (line: { text: string }) =>
+    said.startsWith(line.text) || (line.text.startsWith('…') && said === line.text)
+
+  const lines = sources.flatMap(linesOfLog)
+  assert.ok(lines.length >= 15)
+  for (const { level, text } of lines)
+    assert.ok(
+      explained.filter(isSaid(text)).some((line) => line.level === level),
+      `${level}: ${text}`,
+    )
+
+  const texts = sources.flatMap((source) => textsIn(source))
+  for (const line of explained)
+    assert.ok(
+      texts.some((text) => text.startsWith(line.text)),
+      line.text,
+    )
+
+  const library = root('node_modules/close-with-grace/index.js')
+  for (const text of ['killed by timeout', 'second $', ', exiting']) assert.ok(library.includes(text), text)
+})
+
+/** What differs each time is an ellipsis. */
+const textsIn = (code: string) =>
+  [...code.matchAll(/'((?:[^'\\\n]|\\.)*)'|`([^`]*)`/g)].map(([, plain, template = '']) =>
+    (plain ?? template).replaceAll(/\$\{[^}]*\}/g, '…'),
+  )
+
+/** Sentences of a setting, of `.env` or of the secret, which are made elsewhere. */
+const MADE_ELSEWHERE = /^(doubt|message)$/
+
+function linesOfLog(source: string): { level: string; text: string }[] {
+  const calls = [
+    ...source.matchAll(/\blog\??\.(info|warn|error|fatal)\(((?:[^()]|\([^()]*\))*)\)/g),
+    ...source.matchAll(/\bfaults\.write\('(warn|error)', ([\s\S]*?)\)\n/g),
+  ]
+  return calls.flatMap(([call, level = '', given = '']) => {
+    if (MADE_ELSEWHERE.test(given)) return []
+    const [constant] = /^[A-Z_]+$/.exec(given) ?? []
+    const [, value = ''] = constant
+      ? (new RegExp(`const ${constant} =([^\\n]*\\n[^\\n]*)`).exec(source) ?? [])
+      : []
+    const [text] = textsIn(constant ? value : given)
+    assert.ok(text, `a text of ours in ${call}`)
+    return [{ level, text }]
+  })
+}
+
+test('the command of the runbook makes every runbook_url absolute', () => {
+  const [, script = ''] = /^ *sed '([^']+)' deploy\/alerts\.yaml/m.exec(OPERATING) ?? []
+  const { stdout } = spawnSync('sed', [script, 'deploy/alerts.yaml'], { encoding: 'utf8' })
+  const urls = [...stdout.matchAll(/runbook_url: (.*)$/gm)].map(([, url = '']) => url)
+  assert.ok(urls.length > 0)
+  for (const url of urls) assert.match(url, /^https:\/\/git\.example\/.*\/docs\/operating\.md#restante\w+$/)
+})
+
+/** Of the last run of the benchmark. */
+const RESULTS = JSON.parse(root('bench/results.json'))
+
+function rowOf(scenario: string, what: string): { ours: number; floor: number; ratio: number; note: string } {
+  const row = RESULTS.scenarios[scenario].rows.find((each: { what: string }) => each.what === what)
+  assert.ok(row, what)
+  return row
+}
+
+/** 14 451 as 14 500 */
+const hundreds = (value: number) => (Math.round(value / 100) * 100).toLocaleString('en').replaceAll(',', ' ')
+
 test('bench/README shows the last results, and README the same figures', () => {
-  const results = JSON.parse(root('bench/results.json'))
   const [shown = ''] =
     /(?<=<!-- npm run bench -->\n)[\s\S]*(?=<!-- end -->)/.exec(root('bench/README.md')) ?? []
   // The formatter aligns the columns.
   const plain = (table: string) => table.trim().replaceAll(/ +/g, ' ').replaceAll(/-{3,}/g, '---')
-  assert.equal(plain(shown), plain(markdownTable(results)))
+  assert.equal(plain(shown), plain(markdownTable(RESULTS)))
 
-  const rowOf = (scenario: string, what: string) =>
-    results.scenarios[scenario].rows.find((row: { what: string }) => row.what === what)
   const sends = rowOf('send', 'durable sends, 64 connections, recipients away')
   const exchange = rowOf('roundtrip', 'send to answered poll, one pair, p50')
   const memory = rowOf('parked', 'memory of a parked poll, 10 000 parked')
-  const hundreds = (Math.round(sends.ours / 100) * 100).toLocaleString('en').replace(',', ' ')
   for (const figure of [
-    `store ${hundreds} durable messages a second`,
+    `store ${hundreds(sends.ours)} durable messages a second`,
     `${sends.ratio.toFixed(2)} times`,
     `${exchange.ours.toFixed(2)} ms after`,
     `takes ${Math.round(memory.ours)} kB`,
   ])
     assert.ok(README.includes(figure), figure)
+})
+
+test('docs/scaling.md has the figures of the last results', () => {
+  const scaling = root('docs/scaling.md').replaceAll(/ +/g, ' ')
+  const send = rowOf('send', 'durable sends, 64 connections, recipients away')
+  const nodesRow = (nodes: string) => rowOf('nodes', `durable sends, 64 connections, ${nodes} on PostgreSQL`)
+  const microseconds = (note: string) => [...note.matchAll(/(\d+) µs/g)].map(([, digits]) => Number(digits))
+  const [ofNodes = 0, ofDatabase = 0] = microseconds(nodesRow('1 node').note)
+  const onSqlite = nodesRow('1 node').floor
+  const poll = rowOf('parked', 'memory of a parked poll, 19 000 parked').ours
+  const eightCores = 8_000_000 / ofDatabase
+  const between = (part: string) => rowOf('nodes', `send to answered poll, one pair, two nodes, ${part}`)
+
+  for (const figure of [
+    `${hundreds(send.ours)} to ${hundreds(onSqlite)} durable sends a second`,
+    `takes ${poll.toFixed(1)} kB, so 50 000 people who wait (\`CONNECTIONS_MAX\`) are ${Math.round(poll * 5) * 10} MB`,
+    `| one node on SQLite | ${hundreds(onSqlite)} |`,
+    ...['1 node', '2 nodes', '4 nodes'].map((nodes) => {
+      const { ours, note } = nodesRow(nodes)
+      return [
+        `| ${nodes} on PostgreSQL`,
+        hundreds(ours),
+        ...microseconds(note).map((time) => `${time} µs`),
+      ].join(' | ')
+    }),
+    `\`C × 1 000 000 / ${ofDatabase}\``,
+    `${Math.round(eightCores / 1_000)} 000 with 8 cores. The nodes need ${ofNodes} µs`,
+    `about ${Math.round((eightCores * ofNodes) / 1_000_000)} cores of nodes`,
+    `descriptors for: ${poll.toFixed(1)} kB`,
+    `p50 ${between('p50').ours.toFixed(1)} ms, p99 ${between('p99').ours.toFixed(1)} ms`,
+    `p50 ${between('p50').floor.toFixed(1)} ms for both at one node`,
+  ])
+    assert.ok(scaling.includes(figure), figure)
+})
+
+test('the runbook has the disk and memory that were measured, and sums them up rightly', () => {
+  const [, section = ''] = OPERATING.split('\n## How much disk and memory\n')
+  const [text = ''] = section.replaceAll(/ +/g, ' ').split('\n## ')
+  const { sqlite, postgres } = JSON.parse(root('bench/sizes.json'))
+  const tens = (bytes: number) => (Math.round(bytes / 10) * 10).toLocaleString('en').replaceAll(',', ' ')
+  const megabytes = (bytes: number) => Math.round(bytes / 1_000_000)
+  const poll = rowOf('parked', 'memory of a parked poll, 19 000 parked').ours
+  const session = Math.round(sqlite.memory.session / 100) / 10
+  const resident = Math.ceil(sqlite.memory.resident / 10_000_000) * 10
+
+  for (const figure of [
+    `| an empty database | ${tens(sqlite.empty / 1_000)} kB |`,
+    `| an account with a session | ${tens(sqlite.account)} B | ${tens(postgres.account)} B |`,
+    `| a message of 100 bytes | ${tens(sqlite.message[100])} B | ${tens(postgres.message[100])} B |`,
+    `| a message of 1 000 bytes | ${tens(sqlite.message[1000])} B | ${tens(postgres.message[1000])} B |`,
+    `| ${tens(sqlite.idempotencyKey)} B | ${tens(postgres.idempotencyKey)} B |`,
+    `| the write-ahead log under load | ${megabytes(sqlite.log)} MB | ${tens(postgres.walOfMessage)} B per message`,
+    `| ${resident} MB on SQLite, ${Math.ceil(postgres.memory.resident / 10_000_000) * 10} MB for a node`,
+    `| a session that is in use | ${session.toFixed(1)} kB |`,
+    `| a poll that waits, and a descriptor | ${poll.toFixed(1)} kB |`,
+    `100 000 messages, ${megabytes(100_000 * (sqlite.message[100] + sqlite.idempotencyKey))} MB on SQLite`,
+    `${resident} MB + 10 000 × (${poll.toFixed(1)} + ${session.toFixed(1)}) kB = ${Math.round(resident + 10 * (poll + session))} MB`,
+  ])
+    assert.ok(text.includes(figure), figure)
 })

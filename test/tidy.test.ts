@@ -54,7 +54,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'generated/prisma/client.ts',
       'generated/prisma-postgres/client.ts',
     ],
-    packages: /^((type )?(@prisma\/[\w-]+|better-sqlite3|pg)|uuid)$/,
+    packages: /^((type )?(@prisma\/[\w/-]+|better-sqlite3|pg)|uuid)$/,
   },
   http: {
     may: [
@@ -166,6 +166,21 @@ test('only what is begun as a process, and whose its files are, knows the proces
   const known = [...PROCESSES, 'private-files.ts']
   for (const name of sources.filter((source) => !known.includes(source))) {
     assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
+  }
+})
+
+test('a path from a source holds in dist/bundle too, where all files are in one folder below dist', () => {
+  const paths = sources.flatMap((name) =>
+    [...textOf(name).matchAll(/new URL\(\s*[`']([^`'$]+)[^,]*, import\.meta\.url/g)].map(([, path = '']) => ({
+      name,
+      path,
+    })),
+  )
+  assert.ok(paths.length > 4)
+  for (const { name, path } of paths) {
+    const toRoot = path.startsWith('../../') && name.split('/').length === 2
+    // The threads are entries of the bundle.
+    assert.ok(toRoot || /^\.\/([a-z]+-)?thread$/.test(path), `${name}: ${path}`)
   }
 })
 

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import createClient from 'openapi-fetch'
 import type { components, paths } from '../src/generated/openapi.d.ts'
 import { assertInContract } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { startServer } from './support/servers.ts'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
 type Api = ReturnType<typeof createClient<paths>>
 type Message = components['schemas']['Message']
@@ -39,7 +42,7 @@ function got<T>({ data, error, response }: { data?: T; error?: unknown; response
 test('a client generated from the contract lives the whole life of two users', async (t) => {
   const { url } = await startServer(t)
   const stranger = connect(url)
-  assert.deepEqual(got(await stranger.GET('/healthz')), { status: 'ok' })
+  assert.deepEqual(got(await stranger.GET('/healthz')), { status: 'ok', version })
   assert.deepEqual(got(await stranger.GET('/readyz')), { status: 'ready' })
 
   const password = 'analytical engine no. 1'

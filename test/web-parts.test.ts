@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { effect } from '@preact/signals'
-import type { Session } from 'restante-client'
+import { RestanteProblem, type Session } from 'restante-client'
 import { Directory } from '../web/src/chat/directory.ts'
 import type { Keys } from '../web/src/chat/keys.ts'
 import { MemoryTables } from '../web/src/chat/memory-tables.ts'
@@ -10,6 +10,7 @@ import { nameToShow, receive } from '../web/src/chat/messages.ts'
 import { Names } from '../web/src/chat/names.ts'
 import { SessionStore } from '../web/src/chat/session-store.ts'
 import type { Storage } from '../web/src/chat/storage.ts'
+import { problemWords } from '../web/src/ui/problem.ts'
 import { range } from './support/range.ts'
 
 /** Messages from so many people, each from another one. */
@@ -91,4 +92,13 @@ test('a session that cannot be read is none, so that the page opens with its log
   const sessions = new SessionStore({ get: () => '{"login":"half of' } as Partial<Keys> as Keys)
   assert.equal(sessions.current, undefined)
   assert.equal(sessions.farewell, undefined)
+})
+
+test('the end of a session is told with its reason, where the server gives one', () => {
+  const wordsFor = (detail: string) =>
+    problemWords(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
+  const disabled = 'This account is disabled. Ask the operator of this server.'
+
+  assert.equal(wordsFor(disabled), disabled)
+  assert.match(wordsFor('This session has ended. Log in again.'), /logged in elsewhere, or the password/)
 })

@@ -59,7 +59,7 @@ interface OpenApiOperation {
   responses: Record<string, Response>
 }
 
-/** src/contract/ and dist/contract/ lie equally deep below the package's root. */
+/** src/contract/, dist/contract/ and dist/bundle/ lie equally deep below the package's root. */
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
 
 /**

@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import {
   bindMigrationAwareSqlAdapterFactory,
@@ -10,8 +9,10 @@ import type { MigrationDirectory, MigrationList, SchemaEngine } from '@prisma/sc
 import { DatabaseUnusable } from './database.ts'
 import { isBeforeFirst, upgradeFromBefore } from './upgrade.ts'
 
-/** src/database/ and dist/database/ lie equally deep below the package's root. */
+/** src/database/, dist/database/ and dist/bundle/ lie equally deep below the package's root. */
 const PRISMA_FOLDER = new URL('../../prisma/', import.meta.url)
+/** Copied from its package by scripts/build-bundle.mjs. */
+const ENGINE_FILE = new URL('../../dist/schema-engine.wasm', import.meta.url)
 const SCHEMA = { sqlite: 'schema.prisma', postgres: 'schema.postgres.prisma' }
 const NO_FILTERS = { externalTables: [], externalEnums: [] }
 
@@ -203,12 +204,9 @@ const BEGIN_SQLITE = 'PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE'
 let engineClass: Promise<typeof SchemaEngine> | undefined
 
 async function loadEngine(): Promise<typeof SchemaEngine> {
-  const path = '@prisma/schema-engine-wasm/schema_engine_bg'
-  const glue = await import(path)
-  const file = createRequire(import.meta.url)
-    .resolve(path)
-    .replace(/\.js$/, '.wasm')
-  const { instance } = await WebAssembly.instantiate(await readFile(file), { './schema_engine_bg.js': glue })
+  const glue = await import('@prisma/schema-engine-wasm/schema_engine_bg')
+  const bytes = await readFile(ENGINE_FILE)
+  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': glue })
   glue.__wbg_set_wasm(instance.exports)
   instance.exports.__wbindgen_start()
   return glue.SchemaEngine

@@ -4,7 +4,10 @@ import { ConfigurationError } from '../config.ts'
 import { type Coding, serveDocument } from './documents.ts'
 import { referenceHeaders, webHeaders } from './web-headers.ts'
 
-/** Made by scripts/build-web.mjs. src/http/ and dist/http/ lie equally deep below the package's root. */
+/**
+ * Made by scripts/build-web.mjs. src/http/, dist/http/ and dist/bundle/ lie equally deep below the package's
+ * root.
+ */
 const folder = new URL('../../dist/web/', import.meta.url)
 
 /** A line of files.json. */

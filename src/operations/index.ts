@@ -53,6 +53,8 @@ export interface Parts {
   limits: RateLimits
   accountLimits: AccountLimits
   database: Database
+  /** Of this program. */
+  version: string
 }
 
 /** Which operation gets which part. */
@@ -70,6 +72,7 @@ export const handlers = ({
   limits,
   accountLimits,
   database,
+  version,
 }: Parts): Handlers => {
   const send = sendFrom(inbox, limits, disk)
   return {
@@ -95,7 +98,7 @@ export const handlers = ({
     listBlocks: listBlocks(blocks, limits),
     block: block(blocks, limits),
     unblock: unblock(blocks, limits),
-    getHealth: getHealth(),
+    getHealth: getHealth(version),
     getReadiness: getReadiness(database),
   }
 }

@@ -1,6 +1,11 @@
 import type { Metric, MetricType, Registry } from 'prom-client'
 import type { Histogram } from '../histogram.ts'
 
+interface Present {
+  online: number
+  parkedPolls: number
+}
+
 /** Where the metrics are read, when somebody asks. Nothing here is computed before. */
 export interface MetricSources {
   version: string
@@ -20,7 +25,7 @@ export interface MetricSources {
       batchSizes: Histogram
     }
   }
-  waiters: { wakeUps: number; countPresent: () => { online: number; parkedPolls: number } }
+  waiters: { wakeUps: number; countPresent: () => Present }
   passwords: { waiting: number }
   /** Undefined where this server does not watch the disk. */
   disk: { free: number | undefined; freeMin: number } | undefined
@@ -43,6 +48,7 @@ interface Sample {
 export class Metrics {
   readonly #sources: MetricSources
   #registry: Promise<Registry> | undefined
+  #present: Present = { online: 0, parkedPolls: 0 }
 
   constructor(sources: MetricSources) {
     this.#sources = sources
@@ -53,17 +59,20 @@ export class Metrics {
    * scrape does so, too: without one nothing is loaded.
    */
   start(): Promise<Registry> {
-    this.#registry ??= makeRegistry(this.#sources)
+    this.#registry ??= makeRegistry(this.#sources, () => this.#present)
     return this.#registry
   }
 
   /** What to answer to `GET /metrics`, as `METRICS_TYPE`. */
   async text(): Promise<string> {
-    return (await this.start()).metrics()
+    const registry = await this.start()
+    // Once per scrape: every mailbox is looked at.
+    this.#present = this.#sources.waiters.countPresent()
+    return registry.metrics()
   }
 }
 
-async function makeRegistry(sources: MetricSources): Promise<Registry> {
+async function makeRegistry(sources: MetricSources, present: () => Present): Promise<Registry> {
   const { collectDefaultMetrics, Registry } = await import('prom-client')
   const registry = new Registry()
   const add = (
@@ -124,10 +133,8 @@ async function makeRegistry(sources: MetricSources): Promise<Registry> {
     one(passwords.waiting),
   )
   add('wakeups_total', 'counter', 'Polls that a message has ended.', () => one(waiters.wakeUps))
-  add('parked_polls', 'gauge', 'Polls that wait at this node.', () => one(waiters.countPresent().parkedPolls))
-  add('accounts_online', 'gauge', 'Accounts that are online at this node.', () =>
-    one(waiters.countPresent().online),
-  )
+  add('parked_polls', 'gauge', 'Polls that wait at this node.', () => one(present().parkedPolls))
+  add('accounts_online', 'gauge', 'Accounts that are online at this node.', () => one(present().online))
   if (disk) {
     add('disk_free_bytes', 'gauge', 'Free space of the disk of the database.', () =>
       disk.free === undefined ? [] : one(disk.free),

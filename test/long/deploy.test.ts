@@ -1,13 +1,19 @@
-/** deploy/: the proxies before two nodes, with the files that are deployed. */
+/** deploy/: the proxies before one node and before two, and the unit, with the files that are deployed. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import { before, describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { adaAndBob, Client, newName, type Person, range } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
+import { scratchFolder } from '../support/databases.ts'
 import { atTheEnd, type Ending, endOfSuite } from '../support/endings.ts'
 import { AT_ONCE_MS, eventually } from '../support/eventually.ts'
 import { park } from '../support/parked.ts'
-import { type ProxyKind, proxyKinds } from '../support/proxies.ts'
+import { freePort } from '../support/postgres.ts'
+import { missing, PATH, type ProxyKind, proxyKinds } from '../support/proxies.ts'
 import { type ServerProcess, spawnServer } from '../support/servers.ts'
 import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
@@ -171,6 +177,113 @@ for (const kind of proxyKinds) {
     })
   })
 }
+
+for (const kind of proxyKinds) {
+  describe(`${kind.name} before one node`, { skip: kind.missing ?? false }, () => {
+    const oneNode = endOfSuite()
+    let client: Client
+    before(async () => {
+      const node = await spawnServer(oneNode, { TRUST_PROXY: 'loopback', RATE_LIMITS: 'on' })
+      client = new Client({ url: await kind.startAlone(oneNode, node.url) })
+    })
+
+    it('hands out the page, and leads a message to a poll that waits', async (t) => {
+      const page = await fetch(`${client.url}/`)
+      assert.match(await page.text(), /<div id="app">/)
+
+      const { ada, bob } = await adaAndBob(client)
+      const poll = await park(t, ada, 'wait=55')
+      assert.equal((await bob.send(ada, 'Are you there?')).status, 201)
+      assert.equal((await poll.answer()).body.cursor, 1)
+    })
+
+    it('takes the longest message', async () => {
+      const { ada, bob } = await adaAndBob(client)
+      const body = `{"to":"${ada.username}","body":"${'\\ud83d\\ude00'.repeat(16_384)}"}`
+      assert.equal((await bob.request('POST', '/v1/messages', { body })).status, 201)
+    })
+
+    it('tells the node the address of the client, whatever the client says', async (t) => {
+      const seen: unknown[] = []
+      const url = await standIn(t, ({ headers }) => {
+        seen.push(headers['x-forwarded-for'])
+        return 'answer'
+      })
+      const proxy = await kind.startAlone(t, url)
+      await fetch(`${proxy}/v1/inbox`, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+
+      assert.deepEqual(seen, ['127.0.0.1'])
+    })
+
+    it('answers with a problem document when the node is away, and serves when it is back', async (t) => {
+      const port = await freePort()
+      const url = await kind.startAlone(t, `http://127.0.0.1:${port}`)
+      const away = await new Client({ url }).get('/readyz')
+      assert.deepEqual([away.status, away.body.code], [502, 'overloaded'])
+
+      const client = new Client({ url })
+      // Only a request that waits is answered by a node that starts after it.
+      const early = kind.name === 'Caddy' ? client.get('/readyz') : undefined
+      await spawnServer(t, { PORT: `${port}` })
+      for (const answer of [await early, await client.get('/readyz')])
+        assert.equal(answer?.status ?? 200, 200)
+    })
+  })
+}
+
+const deployed = (file: string) => fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url))
+
+/** Ends with 0, or the test fails with what it said. */
+function succeeds(command: string, args: string[], home: string) {
+  const { status, stdout, stderr } = spawnSync(command, args, { env: { PATH, HOME: home }, encoding: 'utf8' })
+  assert.equal(status, 0, stdout + stderr)
+  return stdout + stderr
+}
+
+describe('the programs that read the files of deploy/ are content', () => {
+  const without = { nginx: missing('nginx', '-v'), caddy: missing('caddy', 'version') }
+
+  for (const file of ['Caddyfile', 'two-nodes/Caddyfile'])
+    it(`caddy with ${file}`, { skip: without.caddy ?? false }, (t) => {
+      const said = succeeds(
+        'caddy',
+        ['validate', '--adapter', 'caddyfile', '--config', deployed(file)],
+        scratchFolder(t),
+      )
+      assert.match(said, /Valid configuration/)
+      assert.doesNotMatch(said, /"level":"warn"|\tWARN\t/i)
+    })
+
+  for (const file of ['nginx.conf', 'two-nodes/nginx.conf'])
+    it(`nginx with ${file}, with TLS and HTTP/2`, { skip: without.nginx ?? false }, async (t) => {
+      const folder = scratchFolder(t)
+      const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
+      const made = ['-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, '-days', '1']
+      succeeds('openssl', ['req', '-x509', ...made, '-subj', '/CN=chat.example'], folder)
+      const text = readFileSync(deployed(file), 'utf8')
+        .replaceAll(/node[12]:3000/g, '127.0.0.1:3000')
+        .replace(/(?<=ssl_certificate ).+(?=;)/, certificate)
+        .replace(/(?<=ssl_certificate_key ).+(?=;)/, key)
+        .replace('listen 80;', `listen 127.0.0.1:${await freePort()};`)
+        .replace('listen 443', `listen 127.0.0.1:${await freePort()}`)
+      const draft = join(folder, 'nginx.conf')
+      writeFileSync(draft, text)
+      const said = succeeds('nginx', ['-t', '-e', 'stderr', '-c', draft, '-g', `pid ${folder}/pid;`], folder)
+      assert.doesNotMatch(said, /\[(warn|error|emerg)\]/)
+    })
+
+  it('systemd with restante.service, which has no more rights than it needs', {
+    skip: missing('systemd-analyze', '--version') ?? false,
+  }, (t) => {
+    const folder = scratchFolder(t)
+    const unit = join(folder, 'restante.service')
+    // What it starts must be there.
+    const text = readFileSync(deployed('restante.service'), 'utf8')
+    writeFileSync(unit, text.replace(/(?<=^ExecStart=)\S+/m, process.execPath))
+    assert.equal(succeeds('systemd-analyze', ['verify', '--man=no', unit], folder), '')
+    succeeds('systemd-analyze', ['security', '--offline=yes', '--threshold=15', unit], folder)
+  })
+})
 
 const startPair = (t: Ending, database: string): Promise<[ServerProcess, ServerProcess]> =>
   Promise.all([spawnServer(t, NODE_ENV, database), spawnServer(t, NODE_ENV, database)])

@@ -6,11 +6,21 @@ import { runScript } from '../support/scripts.ts'
 /** A start as a process and its end, the threads of the database, and a message. */
 const FILES = ['process', 'shutdown', 'sending', 'connections'].map((name) => `test/${name}.test.ts`)
 
+/** On which the package and the folder of the image are tried, too: each takes minutes to compile. */
+const WITH_PACKAGE = '24'
+
 describe('on another version of Node', () => {
   for (const version of ['22', '24', '26']) {
     it(`(${version}) the packages install, the server starts, and keeps its promises`, async (t) => {
-      const command = ['npm', 'run', 'test:sqlite', '--', ...FILES]
-      const { code, output } = await runScript(t, ['scripts/on-node.mjs', version, ...command])
+      const tests = `npm run test:sqlite -- ${FILES.join(' ')}`
+      const shipped = version === WITH_PACKAGE ? ' && npm run test:long -- package' : ''
+      const { code, output } = await runScript(t, [
+        'scripts/on-node.mjs',
+        version,
+        'sh',
+        '-c',
+        tests + shipped,
+      ])
 
       assert.match(output, new RegExp(`^v${version}\\.`, 'm'))
       assert.equal(code, 0, output)

@@ -57,6 +57,7 @@ export async function driftOf(t: TestContext, { schema: name, adapter, empty }: 
   mkdirSync(join(folder, 'dist/database/postgres'), { recursive: true })
   for (const file of ['migrate.js', 'upgrade.js', 'database.js', 'batch.js', 'postgres/migration-adapter.js'])
     cpSync(join(ROOT, 'dist/database', file), join(folder, 'dist/database', file))
+  cpSync(join(ROOT, 'dist/schema-engine.wasm'), join(folder, 'dist/schema-engine.wasm'))
   cpSync(join(ROOT, 'prisma/migrations'), join(folder, 'prisma/migrations'), { recursive: true })
   writeFileSync(join(folder, 'prisma', name), schema)
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')

@@ -19,10 +19,12 @@ export interface ProxyKind {
   repeatsRefused: boolean
   /** Starts it before two nodes. Resolves with its address when it answers. */
   start: (t: Ending, nodes: [string, string]) => Promise<string>
+  /** Starts it before one node. */
+  startAlone: (t: Ending, node: string) => Promise<string>
 }
 
 /** Where servers are kept that users need not find. */
-const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
+export const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
 
 const NODES = ['node1:3000', 'node2:3000'] as const
 
@@ -39,48 +41,58 @@ function withNodes(text: string, nodes: [string, string]): string {
   return NODES.reduce((draft, name, at) => replaced(draft, name, new URL(nodes[at] as string).host), text)
 }
 
+const ALONE = '127.0.0.1:3000'
+
 const nginx: ProxyKind = {
   name: 'nginx',
   missing: missing('nginx', '-v'),
   repeatsRefused: true,
-  start: async (t, nodes) => {
-    const folder = scratchFolder(t)
-    // Its workers are another user when it is started by root.
-    chmodSync(folder, 0o755)
-    const port = await freePort()
-    const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    let text = withNodes(deployed('nginx.conf'), nodes)
-    text = replaced(text, 'listen 443 ssl http2;', `listen 127.0.0.1:${port};`)
-    text = replaced(text, /^ *ssl_.*\n/gm, '')
-    text = replaced(
-      text,
-      'http {',
-      `http {${places.map((name) => `${name}_temp_path ${folder}/${name};`).join('')}`,
-    )
-    const file = join(folder, 'nginx.conf')
-    writeFileSync(file, text)
-    const directives = `daemon off; pid ${folder}/pid;`
-    return run(t, port, 'nginx', ['-p', folder, '-e', 'stderr', '-c', file, '-g', directives], folder)
+  start: (t, nodes) => startNginx(t, withNodes(deployed('two-nodes/nginx.conf'), nodes)),
+  startAlone: async (t, node) => {
+    const text = replaced(deployed('nginx.conf'), ALONE, new URL(node).host)
+    return startNginx(t, replaced(text, 'listen 80;', `listen 127.0.0.1:${await freePort()};`))
   },
+}
+
+async function startNginx(t: Ending, deployedText: string): Promise<string> {
+  const folder = scratchFolder(t)
+  // Its workers are another user when it is started by root.
+  chmodSync(folder, 0o755)
+  const port = await freePort()
+  const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  let text = replaced(deployedText, 'listen 443 ssl http2;', `listen 127.0.0.1:${port};`)
+  text = replaced(text, /^ *ssl_.*\n/gm, '')
+  text = replaced(
+    text,
+    'http {',
+    `http {${places.map((name) => `${name}_temp_path ${folder}/${name};`).join('')}`,
+  )
+  const file = join(folder, 'nginx.conf')
+  writeFileSync(file, text)
+  const directives = `daemon off; pid ${folder}/pid;`
+  return run(t, port, 'nginx', ['-p', folder, '-e', 'stderr', '-c', file, '-g', directives], folder)
 }
 
 const caddy: ProxyKind = {
   name: 'Caddy',
   missing: missing('caddy', 'version'),
   repeatsRefused: false,
-  start: async (t, nodes) => {
-    const folder = scratchFolder(t)
-    const port = await freePort()
-    const text = replaced(withNodes(deployed('Caddyfile'), nodes), 'chat.example', `http://127.0.0.1:${port}`)
-    const file = join(folder, 'Caddyfile')
-    writeFileSync(file, `{\n\tadmin off\n}\n${text}`)
-    return run(t, port, 'caddy', ['run', '--adapter', 'caddyfile', '--config', file], folder)
-  },
+  start: (t, nodes) => startCaddy(t, withNodes(deployed('two-nodes/Caddyfile'), nodes)),
+  startAlone: (t, node) => startCaddy(t, replaced(deployed('Caddyfile'), ALONE, new URL(node).host)),
+}
+
+async function startCaddy(t: Ending, deployedText: string): Promise<string> {
+  const folder = scratchFolder(t)
+  const port = await freePort()
+  const text = replaced(deployedText, 'chat.example', `http://127.0.0.1:${port}`)
+  const file = join(folder, 'Caddyfile')
+  writeFileSync(file, `{\n\tadmin off\n}\n${text}`)
+  return run(t, port, 'caddy', ['run', '--adapter', 'caddyfile', '--config', file], folder)
 }
 
 export const proxyKinds = [nginx, caddy]
 
-function missing(command: string, argument: string): string | undefined {
+export function missing(command: string, argument: string): string | undefined {
   const { error } = spawnSync(command, [argument], { env: { PATH } })
   return error && `${command} is not installed here, and is no package of npm.`
 }

