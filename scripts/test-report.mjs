@@ -1,7 +1,7 @@
 /**
- * A reporter for `node --test` that writes a line of JSON for each test that failed, and for each file, with its
- * time: `test.ts` tells them behind the thousands of lines of both suites. Not TypeScript, because Node loads it
- * before anything it imports.
+ * A reporter for `node --test` that writes a line of JSON for each test that failed, and for each file, with
+ * its time: `test.ts` tells them behind the thousands of lines of both suites. Not TypeScript, because Node
+ * loads it before anything it imports.
  *
  * @param {AsyncIterable<import('node:test/reporters').TestEvent>} events
  */
