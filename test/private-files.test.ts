@@ -40,11 +40,12 @@ describe('what the server makes', () => {
   it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
     const { folder, database } = openFolder(t)
     const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/main.js']
-    const server = await spawnServer(t, {}, database, command)
+    const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
+    const server = await spawnServer(t, push, database, command)
     await new Client(server).register('ada')
     await spawnRestante(database, ['backup', join(folder, 'copy.db')])
 
-    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock'].map(
+    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock', '.vapid-keys'].map(
       (suffix) => `restante.db${suffix}`,
     )
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes, 'restante.sock'])
