@@ -68,7 +68,8 @@ export class WayOut {
         return await this.#exchange(outgoing, body)
       } catch (error) {
         // The service has closed a kept connection in the moment of its use. There are few of them.
-        const isStale = outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        const { code = '' } = error as NodeJS.ErrnoException
+        const isStale = outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(code)
         if (!isStale || performance.now() >= endsAtMs || this.#closed) throw error
       } finally {
         clearTimeout(ending)

@@ -121,8 +121,9 @@ export class PushService {
     response.on('close', () => {
       this.underWay -= 1
     })
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part)
+    // Of a client that has gone meanwhile nothing comes.
+    const parts = await request.toArray().catch(() => undefined)
+    if (!parts) return
     const fault = this.#receive(request, Buffer.concat(parts))
     if (fault) this.faults.push(`${request.method} ${request.url}: ${fault.body}`)
     this.#answer(response, fault ?? this.#replies.shift() ?? this.reply)
