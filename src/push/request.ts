@@ -11,6 +11,9 @@ const IDLE_PER_SERVICE_MAX = 4
 const IDLE_MAX = 64
 const IDLE_MS = 30_000
 
+/** Where a name has several addresses. Node's own 250 ms cut connections off that are merely far. */
+const NEXT_ADDRESS_MS = 1_000
+
 export interface Answer {
   status: number
   headers: IncomingHttpHeaders
@@ -44,6 +47,7 @@ export class WayOut {
       keepAlive: true,
       maxFreeSockets: IDLE_PER_SERVICE_MAX,
       timeout: IDLE_MS,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       lookup: checkedLookup(resolve, allowPrivate),
       ...(ca !== undefined && { ca }),
     })
