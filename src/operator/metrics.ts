@@ -27,6 +27,8 @@ export interface MetricSources {
   }
   waiters: { wakeUps: number; countPresent: () => Present }
   passwords: { waiting: number }
+  /** How many hints have ended how; undefined where push is off. */
+  push: { results: Readonly<Record<string, number>> } | undefined
   /** Undefined where this server does not watch the disk. */
   disk: { free: number | undefined; freeMin: number } | undefined
   /** When the last backup was taken, in ms since 1970; undefined where this server cannot know. */
@@ -91,7 +93,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
     // Of a metric the registry uses its name and this. The library's own would count a second time.
     registry.registerMetric({ name: `restante_${name}`, get } as unknown as Metric)
   }
-  const { version, requests, inbox, waiters, passwords, disk, lastBackupMs } = sources
+  const { version, requests, inbox, waiters, passwords, push, disk, lastBackupMs } = sources
   const { counts } = inbox
 
   add('build_info', 'gauge', 'The version that runs; always 1.', () => one(1, { version }))
@@ -149,6 +151,10 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
       'gauge',
       'When the last backup was taken; 0 before the first.',
       async () => one(((await lastBackupMs()) ?? 0) / 1_000),
+    )
+  if (push)
+    add('push_total', 'counter', 'Hints to push services, by how they ended.', () =>
+      Object.entries(push.results).map(([result, value]) => ({ value, labels: { result } })),
     )
 
   collectDefaultMetrics({ register: registry })
