@@ -48,6 +48,8 @@ const variables = {
   trustProxy,
   corsOrigin,
   web: choice('WEB', 'on', ['on', 'off']),
+  push: choice('PUSH', 'off', ['off', 'on']),
+  pushAllowPrivate: choice('PUSH_ALLOW_PRIVATE', 'off', ['off', 'on']),
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }
 

@@ -48,6 +48,7 @@ import { commandRoutes } from './operator/socket-routes.ts'
 import { startNotice } from './operator/start-notice.ts'
 import type { OperatorParts, ServerState } from './operator/verbs.ts'
 import { version } from './operator/version.ts'
+import { Subscriptions } from './push/subscriptions.ts'
 import { readSecrets, secretFile } from './secrets.ts'
 
 declare module 'fastify' {
@@ -124,6 +125,7 @@ export async function createServer(
   })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
+  const subscriptions = new Subscriptions(database, undefined, config.pushAllowPrivate === 'on', clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const metrics = new Metrics({
@@ -153,6 +155,7 @@ export async function createServer(
     sessions,
     ownSessions,
     applicationTokens,
+    subscriptions,
     inbox,
     presence,
     limits,
