@@ -21,17 +21,18 @@ export type PushResult =
   | { kind: 'refused' }
 
 /**
- * Asked before each wait for another try, and again before that try.
+ * Asked before every try that does not come at once.
  *
- * @param forMs how long the hint is not to be sent by anybody else
- * @returns false when the hint is no longer due, because its session has read meanwhile
+ * @param forMs how long that try takes at most: nobody else should send the hint meanwhile
+ * @returns false when the hint is no longer due: its session has read, or another node has taken it over
  */
 export type KeepHint = (forMs: number) => Promise<boolean>
 
 /** What sends hints. */
 export interface PushServices {
   /**
-   * Resolves when the hint is sent, given up, or dropped for want of room; never rejects.
+   * Resolves when the hint is sent, given up, or dropped for want of room; never rejects. That may take an
+   * hour. One that waits already for the same target goes out once, with what was given last.
    *
    * @param newest the number of the newest message
    * @param keep without it a hint is due until it is given up
