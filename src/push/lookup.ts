@@ -33,8 +33,7 @@ export const resolveWith =
     }
   }
 
-const askSystem = async (name: string) =>
-  (await lookup(name, { all: true })).map(({ address }) => address)
+const askSystem = async (name: string) => (await lookup(name, { all: true })).map(({ address }) => address)
 
 async function askNameServers(name: string): Promise<string[]> {
   // A new one each time: it reads which name servers there are when it is made.
