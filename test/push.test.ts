@@ -149,7 +149,7 @@ describe('a message wakes who is absent', () => {
 
 describe('who is online is not woken', () => {
   it('when it acknowledges what it gets', async () => {
-    const { room } = await single()
+    const { room } = await multi()
     const ada = await room.sleeper()
     const stop = attend(ada.person)
     await eventually('she is online', async () => (await room.sender.user(ada.person)).body.online)
