@@ -67,6 +67,8 @@ const ONCE: Record<string, string> = {
   'postgres-start': 'is about PostgreSQL',
   'private-files': 'is about the files of SQLite',
   process: 'is about the files of SQLite',
+  'push-endpoints': 'has no database',
+  'push-services': 'has no database',
   readme: 'is about the commands in README',
   'receive-example': 'is about a shell script',
   shutdown: 'is about the process',

@@ -41,8 +41,8 @@ export interface ReceivedHint {
 }
 
 /**
- * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or an end of
- * the connection in its place; or a body that comes byte by byte, or does not end.
+ * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or the end
+ * of the connection in its place; or a body that comes byte by byte, or does not end.
  */
 export type Reply =
   | { status: number; headers?: Record<string, string>; body?: string }
