@@ -48,7 +48,13 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     SESSION_POLICY: seed % 2 === 0 ? 'single' : 'multi',
   }
   // No push service is found.
-  const server = await startServer(t, env, undefined, {}, { resolve: async () => [] })
+  const server = await startServer(
+    t,
+    env,
+    undefined,
+    {},
+    { resolve: () => Promise.reject(new Error('No name server.')) },
+  )
   const chance = new Chance(randomFrom(seed))
   const people = new People()
   const { operations } = readContract(readConfig({ MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX) }))
