@@ -11,6 +11,9 @@ const IDLE_PER_SERVICE_MAX = 4
 const IDLE_MAX = 64
 const IDLE_MS = 30_000
 
+/** Where a name has several addresses. Node's own 250 ms cut connections off that are merely far. */
+const NEXT_ADDRESS_MS = 1_000
+
 export interface Answer {
   status: number
   headers: IncomingHttpHeaders
@@ -44,6 +47,7 @@ export class WayOut {
       keepAlive: true,
       maxFreeSockets: IDLE_PER_SERVICE_MAX,
       timeout: IDLE_MS,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       lookup: checkedLookup(resolve, allowPrivate),
       ...(ca !== undefined && { ca }),
     })
@@ -68,7 +72,8 @@ export class WayOut {
         return await this.#exchange(outgoing, body)
       } catch (error) {
         // The service has closed a kept connection in the moment of its use. There are few of them.
-        const isStale = outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        const { code = '' } = error as NodeJS.ErrnoException
+        const isStale = outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(code)
         if (!isStale || performance.now() >= endsAtMs || this.#closed) throw error
       } finally {
         clearTimeout(ending)
