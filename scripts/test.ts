@@ -76,6 +76,7 @@ const ONCE: Record<string, string> = {
   process: 'is about the files of SQLite',
   'push-endpoints': 'has no database',
   'push-services': 'has no database',
+  'push-nodes': 'is about PostgreSQL',
   readme: 'is about the commands in README',
   'receive-example': 'is about a shell script',
   shutdown: 'is about the process',
