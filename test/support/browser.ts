@@ -32,13 +32,20 @@ export function shareBrowser(): () => Promise<Browser> {
   let browser: Promise<Browser> | undefined
   const ending = endOfSuite()
   return () => {
-    if (!browser) {
-      const args = [`--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`]
-      browser = chromium.launch({ args, ...(CHROMIUM !== undefined && { executablePath: CHROMIUM }) })
-      atTheEnd(ending, async () => (await browser)?.close())
-    }
+    browser ??= launchBrowser(ending)
     return browser
   }
+}
+
+/** @param env variables beside those of this process */
+export function launchBrowser(ending: Ending, env: Record<string, string> = {}): Promise<Browser> {
+  const browser = chromium.launch({
+    args: [`--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`],
+    env: { ...(process.env as Record<string, string>), ...env },
+    ...(CHROMIUM !== undefined && { executablePath: CHROMIUM }),
+  })
+  atTheEnd(ending, async () => (await browser).close())
+  return browser
 }
 
 /** The browser of one person: what it keeps, and its tabs. */

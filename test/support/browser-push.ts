@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { createECDH, randomBytes } from 'node:crypto'
+import type { BrowserContext, CDPSession, Page } from 'playwright-core'
+import { eventually } from './eventually.ts'
+
+/** What functions that run in the page see of it. */
+declare const window: {
+  navigator: {
+    serviceWorker: {
+      ready: Promise<{ getNotifications(): Promise<{ title: string; tag: string; data: unknown }[]> }>
+    }
+  }
+}
+
+interface Subscription {
+  endpoint: string
+  applicationServerKey: string
+  keys: { p256dh: string; auth: string }
+}
+
+/** In place of the browser's push service, which is on the internet. Its state is here, for all tabs. */
+const STUB = `{
+  const subscriptionOf = (kept) => kept && {
+    endpoint: kept.endpoint,
+    options: {
+      userVisibleOnly: true,
+      applicationServerKey: Uint8Array.from(
+        atob(kept.applicationServerKey.replaceAll('-', '+').replaceAll('_', '/')),
+        (sign) => sign.charCodeAt(0),
+      ).buffer,
+    },
+    toJSON: () => ({ endpoint: kept.endpoint, expirationTime: null, keys: kept.keys, unknown: true }),
+    unsubscribe: async () => { await stubbedPush('unsubscribe'); return true },
+  }
+  const ask = async (...call) => subscriptionOf(await stubbedPush(...call)) ?? null
+  if (globalThis.PushManager) {
+    PushManager.prototype.getSubscription = () => ask('get')
+    PushManager.prototype.subscribe = ({ applicationServerKey }) => ask('subscribe', applicationServerKey)
+  }
+  if (globalThis.Notification) Notification.requestPermission = () => stubbedPush('permission')
+}`
+
+/** The push service of a browser, and the user who is asked. */
+export class BrowserPush {
+  readonly #context: BrowserContext
+  readonly #origin: string
+  readonly #host: string
+  #tools: CDPSession | undefined
+  subscription: Subscription | undefined
+  /** How often the page has subscribed. */
+  subscribed = 0
+  /** How often the user was asked. */
+  asked = 0
+  /** What the user answers. */
+  answer: 'granted' | 'denied' | 'default' = 'granted'
+  /** As offline: nothing is answered. */
+  hangs = false
+
+  private constructor(context: BrowserContext, origin: string, host: string) {
+    this.#context = context
+    this.#origin = origin
+    this.#host = host
+  }
+
+  /** @param host of the endpoints */
+  static async of(context: BrowserContext, url: string, host = 'https://127.0.0.1:8443') {
+    const push = new BrowserPush(context, new URL(url).origin, host)
+    await context.exposeFunction('stubbedPush', (what: string, key?: string) => push.#answer(what, key))
+    await context.addInitScript(STUB)
+    return push
+  }
+
+  async #answer(what: string, applicationServerKey = '') {
+    if (what === 'permission') return this.#ask()
+    if (what === 'subscribe') {
+      if (this.hangs) return new Promise(() => {})
+      this.subscribed++
+      const receiver = createECDH('prime256v1')
+      this.subscription = {
+        endpoint: `${this.#host}/${randomBytes(12).toString('base64url')}`,
+        applicationServerKey,
+        keys: {
+          p256dh: receiver.generateKeys('base64url'),
+          auth: randomBytes(16).toString('base64url'),
+        },
+      }
+    }
+    if (what === 'unsubscribe') this.subscription = undefined
+    return this.subscription
+  }
+
+  async #ask() {
+    this.asked++
+    const setting = { granted: 'granted', denied: 'denied', default: 'prompt' } as const
+    await this.setPermission(setting[this.answer])
+    return this.answer
+  }
+
+  /** The page has it as long as the session with the browser lasts. */
+  async setPermission(setting: 'granted' | 'denied' | 'prompt') {
+    const browser = this.#context.browser()
+    const [page] = this.#context.pages()
+    assert.ok(browser && page)
+    this.#tools ??= await browser.newBrowserCDPSession()
+    const session = await this.#context.newCDPSession(page)
+    const { targetInfo } = await session.send('Target.getTargetInfo')
+    const { browserContextId } = targetInfo
+    await session.detach()
+    await this.#tools.send('Browser.setPermission', {
+      origin: this.#origin,
+      permission: { name: 'notifications' },
+      setting,
+      ...(browserContextId !== undefined && { browserContextId }),
+    })
+  }
+}
+
+/** The service worker of a page, seen from the tools of the browser. */
+export class WorkerTools {
+  readonly #session: CDPSession
+  readonly #page: Page
+  #registrationId = ''
+
+  private constructor(session: CDPSession, page: Page) {
+    this.#session = session
+    this.#page = page
+  }
+
+  static async of(page: Page) {
+    const tools = new WorkerTools(await page.context().newCDPSession(page), page)
+    tools.#session.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => {
+      tools.#registrationId = registrations.at(-1)?.registrationId ?? ''
+    })
+    await tools.#session.send('ServiceWorker.enable')
+    await eventually('the worker is registered', () => tools.#registrationId !== '')
+    return tools
+  }
+
+  /** Delivers a push, as if the browser's push service had. */
+  async push(data: string, origin = new URL(this.#page.url()).origin) {
+    const registrationId = this.#registrationId
+    await this.#session.send('ServiceWorker.deliverPushMessage', { origin, registrationId, data })
+  }
+
+  notifications() {
+    return this.#page.evaluate(async () => {
+      const { serviceWorker } = window.navigator
+      const shown = await (await serviceWorker.ready).getNotifications()
+      return shown.map(({ title, tag, data }) => ({ title, tag, data }))
+    })
+  }
+}
