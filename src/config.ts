@@ -7,6 +7,7 @@ import {
   opsSocket,
   trustProxy,
 } from './config/addresses.ts'
+import { pushSubject, readVapidKeys } from './config/push.ts'
 import { choice, duration, integer, size, type Variable } from './config/values.ts'
 
 export { isPostgres }
@@ -48,6 +49,9 @@ const variables = {
   trustProxy,
   corsOrigin,
   web: choice('WEB', 'on', ['on', 'off']),
+  push: choice('PUSH', 'off', ['off', 'on']),
+  pushSubject,
+  pushAllowPrivate: choice('PUSH_ALLOW_PRIVATE', 'off', ['off', 'on']),
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }
 
@@ -56,9 +60,11 @@ export type Config = { readonly [Key in keyof typeof variables]: Parsed<(typeof 
 type Parsed<V> = V extends Variable<infer T> ? T : never
 
 const JWT_SECRET = 'JWT_SECRET'
+const VAPID_KEYS = 'VAPID_KEYS'
+const SECRETS = [JWT_SECRET, VAPID_KEYS]
 
 /** The variables that Restante reads. */
-export const knownNames: readonly string[] = [...Object.values(variables).map(({ name }) => name), JWT_SECRET]
+export const knownNames: readonly string[] = [...Object.values(variables).map(({ name }) => name), ...SECRETS]
 
 export type Values = Readonly<Record<string, string | undefined>>
 
@@ -95,14 +101,31 @@ export function configFrom(environment: Environment): Config {
     if (value === undefined) mistakes.push(mistakeIn(variable, environment))
     return [key, value]
   })
+  const sharesDatabase = isPostgres(values[databaseUrl.name] ?? '')
   const secrets = values[JWT_SECRET]
   if (secrets) mistakes.push(...mistakesInSecrets(JWT_SECRET, secrets, placeOf(JWT_SECRET, environment)))
-  else if (isPostgres(values[databaseUrl.name] ?? ''))
+  else if (sharesDatabase)
     mistakes.push(
       `${JWT_SECRET}: Expected a secret that all nodes of this database have in common, got none.`,
     )
+  mistakes.push(...mistakesInPush(environment, sharesDatabase))
   if (mistakes.length > 0) throw new ConfigurationError([...mistakes, ...warnings])
   return Object.freeze(Object.fromEntries(config)) as Config
+}
+
+/** Without a subject and keys nobody can be reached by push: some push services would refuse everything. */
+function mistakesInPush(environment: Environment, sharesDatabase: boolean): string[] {
+  const { values } = environment
+  const isOn = values[variables.push.name] === 'on'
+  const keys = values[VAPID_KEYS]
+  const lacksSubject = isOn && [undefined, '', pushSubject.initial].includes(values[pushSubject.name])
+  const subject = `${pushSubject.name}: Expected how push services reach you, such as mailto:you@example.org, because PUSH is on, got none.`
+  const common = `${VAPID_KEYS}: Expected keys that all nodes of this database have in common, because PUSH is on, got none.`
+  return [
+    ...(lacksSubject ? [subject] : []),
+    ...(keys ? mistakesInVapidKeys(VAPID_KEYS, keys, placeOf(VAPID_KEYS, environment)) : []),
+    ...(isOn && !keys && sharesDatabase ? [common] : []),
+  ]
 }
 
 function mistakeIn({ name, expected, shown, parse, hint }: Variable<unknown>, environment: Environment) {
@@ -140,8 +163,12 @@ export function settingsIn({ values, lines }: Environment): Setting[] {
     const text = values[name] || initial
     return { name, value: shown ? shown(text) : text, source: sourceOf(name) }
   })
-  const secret = values[JWT_SECRET] ? '***' : 'made at the first start, kept beside the database'
-  return [...settings, { name: JWT_SECRET, value: secret, source: sourceOf(JWT_SECRET) }]
+  const secrets = SECRETS.map((name) => ({
+    name,
+    value: values[name] ? '***' : 'made at the first start, kept beside the database',
+    source: sourceOf(name),
+  }))
+  return [...settings, ...secrets]
 }
 
 /** The variables that have a secret in them. */
@@ -150,7 +177,7 @@ export function secretNames(values: Values): string[] {
     const text = values[name]
     return text && shown && shown(text) !== text
   })
-  return [...hiding.map(({ name }) => name), ...(values[JWT_SECRET] ? [JWT_SECRET] : [])]
+  return [...hiding.map(({ name }) => name), ...SECRETS.filter((name) => values[name])]
 }
 
 /** A character outside the basic plane, in UTF-8. */
@@ -196,6 +223,15 @@ export const mistakesInSecrets = (source: string, text: string, place = '') =>
           `got a shorter one${place}.`,
       ]
     : []
+
+/** The same for the keys of push. */
+export const mistakesInVapidKeys = (source: string, text: string, place = '') =>
+  readVapidKeys(text)
+    ? []
+    : [
+        `${source}: Expected private keys of 32 bytes each, in base64, separated by commas, ` +
+          `got something else${place}.`,
+      ]
 
 /** The path of the SQLite file that a `file:` URL names. */
 export const databaseFile = (databaseUrl: string) => databaseUrl.slice('file:'.length)

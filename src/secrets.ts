@@ -1,7 +1,14 @@
-import { randomBytes } from 'node:crypto'
+import { createECDH, randomBytes } from 'node:crypto'
 import { closeSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { ConfigurationError, databaseFile, mistakesInSecrets, splitSecrets } from './config.ts'
+import { type KeyPair, readVapidKeys } from './config/push.ts'
+import {
+  ConfigurationError,
+  databaseFile,
+  mistakesInSecrets,
+  mistakesInVapidKeys,
+  splitSecrets,
+} from './config.ts'
 import {
   checkPrivateFile,
   isOpenToOthers,
@@ -26,37 +33,86 @@ export interface Secrets {
 /** Where a secret of our own making is kept. */
 export const secretFile = (databaseUrl: string) => `${databaseFile(databaseUrl)}.jwt-secret`
 
+/** Where a key of our own making for push services is kept. */
+export const vapidFile = (databaseUrl: string) => `${databaseFile(databaseUrl)}.vapid-keys`
+
+/** Called with a sentence when others could read a file. */
+type Warn = (message: string) => void
+
+type Values = Readonly<Record<string, string | undefined>>
+
+/** A secret that is in a variable or, when that is not set, in a file. */
+interface Kept {
+  variable: string
+  /** Completes a sentence about the file. */
+  use: string
+  make: () => string
+  mistakesIn: (source: string, text: string) => string[]
+}
+
+const jwtSecret: Kept = {
+  variable: 'JWT_SECRET',
+  use: 'signs tokens',
+  make: () => randomBytes(SECRET_BYTES).toString('base64url'),
+  mistakesIn: mistakesInSecrets,
+}
+
+const vapidKeys: Kept = {
+  variable: 'VAPID_KEYS',
+  use: 'signs what goes to push services',
+  make: () => {
+    const curve = createECDH('prime256v1')
+    curve.generateKeys()
+    const privateKey = curve.getPrivateKey()
+    return Buffer.concat([Buffer.alloc(SECRET_BYTES - privateKey.length), privateKey]).toString('base64url')
+  },
+  mistakesIn: mistakesInVapidKeys,
+}
+
 /**
  * The token secrets: from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a file
  * that is made at the first start and readable by its owner alone.
  *
  * @param file where to keep a secret of our own making
- * @param warn called with a sentence when others could read the file
  * @throws ConfigurationError when a secret is too short
  * @throws UnsafeFile when somebody else may have prepared the file
  */
-export function readSecrets(
-  env: Readonly<Record<string, string | undefined>>,
-  file: string,
-  warn: (message: string) => void,
-): Secrets {
-  const given = env['JWT_SECRET'] || ownSecret(file, warn)
-  const mistakes = mistakesInSecrets(env['JWT_SECRET'] ? 'JWT_SECRET' : file, given)
-  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
-  const [first = '', ...others] = splitSecrets(given)
+export function readSecrets(env: Values, file: string, warn: Warn): Secrets {
+  const [first = '', ...others] = splitSecrets(readKept(jwtSecret, env, file, warn))
   return { jwt: [first, ...others] }
 }
 
-function ownSecret(file: string, warn: (message: string) => void): string {
+/**
+ * The key pairs by which push services know this server, the same way: from `VAPID_KEYS`, or from a file.
+ *
+ * @returns the first is for new subscriptions
+ * @throws ConfigurationError when one is no private key
+ * @throws UnsafeFile when somebody else may have prepared the file
+ */
+export function readKeyPairs(env: Values, file: string, warn: Warn): readonly [KeyPair, ...KeyPair[]] {
+  const pairs = readVapidKeys(readKept(vapidKeys, env, file, warn))
+  if (!pairs) throw new ConfigurationError([`${file} has no keys.`])
+  return pairs
+}
+
+function readKept(kept: Kept, env: Values, file: string, warn: Warn): string {
+  const { variable, mistakesIn } = kept
+  const given = env[variable] || ownSecret(kept, file, warn)
+  const mistakes = mistakesIn(env[variable] ? variable : file, given)
+  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
+  return given
+}
+
+function ownSecret({ use, make }: Kept, file: string, warn: Warn): string {
   const known = readPrivateFile(file, (closed) =>
     warn(
       closed
-        ? `Others could read ${file}, which signs tokens. If anybody did, remove it and start again.`
-        : `Others may read ${file}, which signs tokens, and it belongs to another user. Close it to them.`,
+        ? `Others could read ${file}, which ${use}. If anybody did, remove it and start again.`
+        : `Others may read ${file}, which ${use}, and it belongs to another user. Close it to them.`,
     ),
   )
   if (known !== undefined) return known.trim()
-  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  const secret = make()
   // Whole or not at all: half a secret, left by a full disk, would be in the way of every later start.
   const draft = `${file}.draft`
   removeLeftover(draft)

@@ -39,6 +39,7 @@ import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { openDatabase } from './open-database.ts'
+import { openPush, type PushWay } from './open-push.ts'
 import { handlers } from './operations/index.ts'
 import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/listener.ts'
 import { Metrics } from './operator/metrics.ts'
@@ -48,6 +49,7 @@ import { commandRoutes } from './operator/socket-routes.ts'
 import { startNotice } from './operator/start-notice.ts'
 import type { OperatorParts, ServerState } from './operator/verbs.ts'
 import { version } from './operator/version.ts'
+import { Subscriptions } from './push/subscriptions.ts'
 import { readSecrets, secretFile } from './secrets.ts'
 
 declare module 'fastify' {
@@ -71,6 +73,8 @@ export interface Surroundings {
   connectionLimits?: Partial<ConnectionLimits>
   /** For tests, which start many servers with one configuration: to read it takes a third of a start. */
   contractRead?: Contract
+  /** For tests, whose push service is on this machine. */
+  pushWay?: PushWay
 }
 
 /**
@@ -81,7 +85,7 @@ export interface Surroundings {
  */
 export async function createServer(
   config: Config,
-  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead }: Surroundings,
+  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead, pushWay }: Surroundings,
 ): Promise<FastifyInstance> {
   const requests = new RequestCounts()
   const app = createApp(config, logTo, requests, connectionLimits)
@@ -94,6 +98,7 @@ export async function createServer(
   const secrets = await orClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
   )
+  const push = await orClose(database, () => openPush(config, env, app.log, pushWay))
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const history = new ClockHistory(shared?.clock ?? Date.now)
@@ -124,6 +129,7 @@ export async function createServer(
   })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
+  const subscriptions = new Subscriptions(database, undefined, config.pushAllowPrivate === 'on', clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const metrics = new Metrics({
@@ -132,6 +138,7 @@ export async function createServer(
     inbox,
     waiters,
     passwords,
+    push: push?.services,
     disk,
     lastBackupMs: shared ? undefined : () => lastBackupMs(databaseFile(config.databaseUrl)),
   })
@@ -153,6 +160,7 @@ export async function createServer(
     sessions,
     ownSessions,
     applicationTokens,
+    subscriptions,
     inbox,
     presence,
     limits,
@@ -171,6 +179,7 @@ export async function createServer(
       await closeOperatorServer(operatorSocket)
       disk?.stop()
       await stopRetention()
+      await push?.services.close()
       try {
         await inbox.flushed()
       } finally {

@@ -58,10 +58,14 @@ test('responses are open: what comes within v1 breaks no client', async (t) => {
   })
 })
 
+/** What a browser gives goes in as it is, also what a later one adds. */
+const OPEN_REQUESTS = ['createPushSubscription']
+
 test('requests are closed, and no text in them is without a limit', () => {
   for (const { operationId, body } of operations)
     for (const [part, path] of partsOf(body, operationId)) {
-      if (part['type'] === 'object') assert.equal(part['additionalProperties'], false, path)
+      if (part['type'] === 'object')
+        assert.equal(part['additionalProperties'], OPEN_REQUESTS.includes(operationId), path)
       if (part['type'] === 'string')
         assert.ok('maxLength' in part || 'pattern' in part || 'enum' in part, path)
     }

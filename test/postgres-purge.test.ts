@@ -166,6 +166,7 @@ const portion = (more: Partial<PurgePortion>): PurgePortion => ({
   keysBeforeMs: Date.now() - DAY_MS,
   keysAfterMs: Date.now() + DAY_MS,
   sessionsBeforeMs: Date.now() - DAY_MS,
+  subscriptionsBeforeMs: Date.now() - DAY_MS,
   nowMs: Date.now(),
   ...more,
 })

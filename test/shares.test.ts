@@ -261,6 +261,7 @@ async function purge(store: Database, all: boolean) {
         keysBeforeMs: 0,
         keysAfterMs: laterMs,
         sessionsBeforeMs: 0,
+        subscriptionsBeforeMs: 0,
         nowMs: Date.now(),
       })
     ).next

@@ -84,6 +84,8 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     ],
     packages: /^(type )?(commander|prom-client)$/,
   },
+  push: { may: ['config/push.ts'], packages: /^(web-push|ipaddr\.js|lru-cache)$/ },
+  'open-push.ts': { may: ['config.ts', 'push', 'secrets.ts'], packages: /^$/ },
   'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
   'histogram.ts': { may: [], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
@@ -92,7 +94,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   'config.ts': { may: ['config'], packages: /^$/ },
   config: { may: ['config.ts', 'nearest.ts', 'private-files.ts'], packages: /^$/ },
   'nearest.ts': { may: [], packages: /^$/ },
-  'secrets.ts': { may: ['config.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },
+  'secrets.ts': { may: ['config.ts', 'config/push.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },
   'private-files.ts': { may: [], packages: /^$/ },
   'sync.ts': { may: [], packages: /^$/ },
 }

@@ -76,6 +76,26 @@ CREATE TABLE "application_token" (
 CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
 
+CREATE TABLE "push_subscription" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "account_id" INTEGER NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "endpoint" TEXT NOT NULL,
+    "p256dh" TEXT NOT NULL,
+    "auth" TEXT NOT NULL,
+    "key_id" TEXT NOT NULL,
+    "created_at" DATETIME NOT NULL,
+    "used_at" DATETIME NOT NULL,
+    "hinted_seq" BIGINT,
+    "hinted_until" DATETIME,
+    "claim" TEXT,
+    CONSTRAINT "push_subscription_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account" ("id") ON DELETE RESTRICT ON UPDATE CASCADE,
+    CONSTRAINT "push_subscription_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "push_subscription_endpoint_key" ON "push_subscription"("endpoint");
+CREATE INDEX "push_subscription_account_id_idx" ON "push_subscription"("account_id");
+CREATE INDEX "push_subscription_session_id_idx" ON "push_subscription"("session_id");
+
 CREATE TABLE "invite" (
     "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     "hash" BLOB NOT NULL,

@@ -14,6 +14,7 @@ const POINTER_PREFIX: Record<string, string> = {
 
 const OPTIONS: Options = {
   useDefaults: true,
+  allowUnionTypes: true,
   // Whether the schemas themselves are valid is asked by the linter, and not at every start: 90 ms.
   meta: false,
   validateSchema: false,

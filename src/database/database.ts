@@ -2,6 +2,7 @@ import type { AdministrationStore } from './administration-store.ts'
 import type { Batch, CommitResult, StoredMessage } from './batch.ts'
 import type { OwnAccountStore } from './own-account.ts'
 import type { Purged, PurgePortion } from './purge-portion.ts'
+import type { PushStore } from './push-store.ts'
 import type { TokenStore } from './token-store.ts'
 
 export type { Invite, ListedAccount, NewInvite } from './administration-store.ts'
@@ -13,6 +14,7 @@ export type {
   InboxCounters,
   ListedSession,
 } from './own-account.ts'
+export type * from './push-store.ts'
 export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
 /**
@@ -20,7 +22,7 @@ export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } 
  * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
  * when the store cannot do now what it may do later.
  */
-export interface Database extends AdministrationStore, OwnAccountStore, TokenStore {
+export interface Database extends AdministrationStore, OwnAccountStore, PushStore, TokenStore {
   /**
    * Adds an account. With the hash of an invite it takes one of its uses, unless the name is taken, by a
    * deleted account too. Of an invite that is not valid nothing is said about the name.
@@ -63,8 +65,12 @@ export interface Database extends AdministrationStore, OwnAccountStore, TokenSto
    * once.
    */
   commit(batch: Batch): Promise<CommitResult>
-  /** The messages from there on, as many as the size allows. */
-  readInbox(accountId: number, from: ReadFrom, size: PageSize): Promise<Page>
+  /**
+   * The messages from there on, as many as the size allows.
+   *
+   * @param hintedSessionId a session for which to look whether it was hinted
+   */
+  readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<Page>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
   /** Who sent what to whom, and what became of it; undefined when the store does not know it (any more). */
@@ -171,6 +177,8 @@ export interface Page {
   newestSeq: number
   /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined
+  /** Whether the session that was asked for has a mark to take back. */
+  wasHinted?: boolean
 }
 
 export interface MessageRecord {

@@ -12,6 +12,7 @@ import { moveOnIfMarked } from './sqlite/restores.ts'
 const TABLES = [
   'account',
   'session',
+  'push_subscription',
   'application_token',
   'known_address',
   'block',

@@ -21,6 +21,8 @@ export interface PurgePortion {
   keysAfterMs: number
   /** Sessions that end before this may go. */
   sessionsBeforeMs: number
+  /** Push subscriptions that were not used since then may go, when their session was not either. */
+  subscriptionsBeforeMs: number
   /** By this a session that has not expired is alive. */
   nowMs: number
 }

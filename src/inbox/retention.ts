@@ -18,6 +18,9 @@ const FIRST_DATE_MS = Date.UTC(2026, 0, 1)
 /** How long a session has expired when it goes: a clock that is ahead for less ends none for good. */
 const SESSIONS_KEPT_MS = 86_400_000
 
+/** How long a push subscription lasts without use: some services never say that one has ended. */
+const SUBSCRIPTIONS_KEPT_MS = 60 * 86_400_000
+
 export interface RetentionRules {
   /** An acknowledged message goes when it is older than this; Infinity for never. */
   retentionMs: number
@@ -63,6 +66,7 @@ export function startRetention(
         keysBeforeMs: clock.oldBeforeMs(idempotencyTtlMs),
         keysAfterMs: clock.wrongAfterMs(idempotencyTtlMs),
         sessionsBeforeMs: clock.oldBeforeMs(SESSIONS_KEPT_MS),
+        subscriptionsBeforeMs: clock.oldBeforeMs(SUBSCRIPTIONS_KEPT_MS),
         nowMs: clock.now(),
       })
       fromAccountId = next

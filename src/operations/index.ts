@@ -12,18 +12,23 @@ import type { Presence } from '../inbox/presence.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
 import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
+import type { Subscriptions } from '../push/subscriptions.ts'
 import { acknowledge } from './acknowledge.ts'
 import { block } from './block.ts'
 import { changePassword } from './changePassword.ts'
+import { createPushSubscription } from './createPushSubscription.ts'
 import { createToken } from './createToken.ts'
 import { deleteAccount } from './deleteAccount.ts'
+import { deletePushSubscription } from './deletePushSubscription.ts'
 import { endSession } from './endSession.ts'
 import { getHealth } from './getHealth.ts'
 import { getMe } from './getMe.ts'
 import { getMessageStatus } from './getMessageStatus.ts'
+import { getPush } from './getPush.ts'
 import { getReadiness } from './getReadiness.ts'
 import { getUser } from './getUser.ts'
 import { listBlocks } from './listBlocks.ts'
+import { listPushSubscriptions } from './listPushSubscriptions.ts'
 import { listSessions } from './listSessions.ts'
 import { listTokens } from './listTokens.ts'
 import { login } from './login.ts'
@@ -48,6 +53,7 @@ export interface Parts {
   sessions: Sessions
   ownSessions: OwnSessions
   applicationTokens: ApplicationTokens
+  subscriptions: Subscriptions
   inbox: Inbox
   presence: Presence
   limits: RateLimits
@@ -65,6 +71,7 @@ export const handlers = ({
   sessions,
   ownSessions,
   applicationTokens,
+  subscriptions,
   inbox,
   presence,
   limits,
@@ -92,6 +99,10 @@ export const handlers = ({
     createToken: createToken(applicationTokens, limits),
     listTokens: listTokens(applicationTokens, limits),
     revokeToken: revokeToken(applicationTokens, limits),
+    getPush: getPush(subscriptions, limits),
+    createPushSubscription: createPushSubscription(subscriptions, limits),
+    listPushSubscriptions: listPushSubscriptions(subscriptions, limits),
+    deletePushSubscription: deletePushSubscription(subscriptions, limits),
     listBlocks: listBlocks(blocks, limits),
     block: block(blocks, limits),
     unblock: unblock(blocks, limits),

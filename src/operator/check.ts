@@ -13,7 +13,7 @@ import {
   settingsIn,
 } from '../config.ts'
 import { checkPrivateFile } from '../private-files.ts'
-import { secretFile } from '../secrets.ts'
+import { secretFile, vapidFile } from '../secrets.ts'
 import type { Context } from './context.ts'
 import { wordsOf } from './mistakes.ts'
 import { isAnswered, socketPath } from './place.ts'
@@ -54,6 +54,10 @@ export async function check(context: Context, json: boolean): Promise<void> {
     await attempt(report, async () => {
       if (!isPostgres(config.databaseUrl) && !environment.values['JWT_SECRET'])
         checkPrivateFile(secretFile(config.databaseUrl))
+    })
+    await attempt(report, async () => {
+      const isOn = config.push === 'on' && !isPostgres(config.databaseUrl)
+      if (isOn && !environment.values['VAPID_KEYS']) checkPrivateFile(vapidFile(config.databaseUrl))
     })
     // Without a socket a server of ours may be what has the port.
     if (report.socket !== undefined && report.running === undefined)

@@ -22,6 +22,8 @@ export interface MetricSources {
   }
   waiters: { wakeUps: number; countPresent: () => { online: number; parkedPolls: number } }
   passwords: { waiting: number }
+  /** How many hints have ended how; undefined where push is off. */
+  push: { results: Readonly<Record<string, number>> } | undefined
   /** Undefined where this server does not watch the disk. */
   disk: { free: number | undefined; freeMin: number } | undefined
   /** When the last backup was taken, in ms since 1970; undefined where this server cannot know. */
@@ -82,7 +84,7 @@ async function makeRegistry(sources: MetricSources): Promise<Registry> {
     // Of a metric the registry uses its name and this. The library's own would count a second time.
     registry.registerMetric({ name: `restante_${name}`, get } as unknown as Metric)
   }
-  const { version, requests, inbox, waiters, passwords, disk, lastBackupMs } = sources
+  const { version, requests, inbox, waiters, passwords, push, disk, lastBackupMs } = sources
   const { counts } = inbox
 
   add('build_info', 'gauge', 'The version that runs; always 1.', () => one(1, { version }))
@@ -128,6 +130,10 @@ async function makeRegistry(sources: MetricSources): Promise<Registry> {
   add('accounts_online', 'gauge', 'Accounts that are online at this node.', () =>
     one(waiters.countPresent().online),
   )
+  if (push)
+    add('push_total', 'counter', 'Hints to push services, by how they ended.', () =>
+      Object.entries(push.results).map(([result, value]) => ({ value, labels: { result } })),
+    )
   if (disk) {
     add('disk_free_bytes', 'gauge', 'Free space of the disk of the database.', () =>
       disk.free === undefined ? [] : one(disk.free),

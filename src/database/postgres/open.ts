@@ -6,6 +6,7 @@ import { PrismaClient } from '../../generated/prisma-postgres/client.ts'
 import { accountVerbs } from '../account-verbs.ts'
 import { administrationVerbs } from '../administration-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
+import { pushVerbs } from '../push-verbs.ts'
 import type { DatabaseLog } from '../restores.ts'
 import type { Hearing, SharedDatabase } from '../shared-database.ts'
 import { tokenVerbs } from '../token-verbs.ts'
@@ -18,6 +19,7 @@ import { Listener } from './listener.ts'
 import { nodeVerbs } from './node-verbs.ts'
 import { prepareDatabase, unusable } from './prepare.ts'
 import { purgeVerb } from './purge-verb.ts'
+import { pushStatements } from './push-statements.ts'
 import { readVerbs } from './read-verbs.ts'
 import { restoreCheck } from './restores.ts'
 
@@ -56,7 +58,12 @@ export async function openPostgres(
   const adapter = new PrismaPg(pool, { schema })
   // Generated from the same models as the one that the verbs are written for.
   const prisma = new PrismaClient({ adapter }) as unknown as SqlitePrismaClient
-  const accounts = { ...accountVerbs(prisma), ...administrationVerbs(prisma), ...tokenVerbs(prisma) }
+  const accounts = {
+    ...accountVerbs(prisma),
+    ...administrationVerbs(prisma),
+    ...tokenVerbs(prisma),
+    ...pushVerbs(prisma),
+  }
   return {
     clock,
     ...guarded(pool, {
@@ -64,6 +71,7 @@ export async function openPostgres(
       ...endEverywhere(accounts, barrier),
       ...commitVerb(pool, nodeId, channel, limits),
       ...readVerbs(pool, nodeId),
+      ...pushStatements(pool, nodeId),
       ...administrationReads(pool),
       ...purgeVerb(pool),
       ...verbs,

@@ -36,10 +36,20 @@ const PURGE_WRONG = [
   purgeDated('expired_message', 'id', 'expired_at', '>'),
 ]
 
+const PURGE_SUBSCRIPTIONS = `
+DELETE FROM push_subscription
+ WHERE id IN (SELECT push_subscription.id FROM push_subscription JOIN session ON session.id = session_id
+               WHERE push_subscription.account_id > $1 AND push_subscription.account_id <= $2
+                 AND used_at <= ${timestampOf('$3::bigint')}
+                 AND (last_seen_at IS NULL OR last_seen_at <= ${timestampOf('$3::bigint')})
+                 FOR UPDATE OF push_subscription SKIP LOCKED)`
+
+/** One that has a subscription is still woken. */
 const PURGE_SESSIONS = `
 DELETE FROM session
  WHERE id IN (SELECT id FROM session
                WHERE account_id > $1 AND account_id <= $2 AND expires_at <= ${timestampOf('$3::bigint')}
+                 AND NOT EXISTS (SELECT FROM push_subscription WHERE session_id = session.id)
                  FOR UPDATE SKIP LOCKED)`
 
 /**
@@ -129,6 +139,7 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
           return { next: from, messages: 0 }
 
       const to = from + ACCOUNTS_MAX
+      await pool.query(PURGE_SUBSCRIPTIONS, [from, to, portion.subscriptionsBeforeMs])
       await pool.query(PURGE_SESSIONS, [from, to, sessionsBeforeMs])
       const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
       // Nothing is older than the clocks, and the statement takes no infinity.

@@ -26,6 +26,7 @@ const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${RECEIPT_ID_BY
  */
 const READ_INBOX = `
 SELECT newest_seq, start.seq AS after, page.*,
+       EXISTS (SELECT FROM push_subscription WHERE session_id = $6 AND hinted_until IS NOT NULL) AS was_hinted,
        (SELECT min(from_seq) FROM restored_range
          WHERE account_id = account.id AND to_seq > start.seq) AS restored_from
   FROM account
@@ -50,6 +51,7 @@ interface InboxRow {
   newest_seq: number
   after: number
   restored_from: number | null
+  was_hinted: boolean
   /** Null in the only row when there is no message. */
   seq: number | null
   id: Buffer
@@ -155,9 +157,9 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
     (await pool.query<Row>({ name, text, values })).rows
 
   return {
-    async readInbox(accountId: number, from: ReadFrom, { messages, bytes }: PageSize) {
+    async readInbox(accountId: number, from: ReadFrom, { messages, bytes }: PageSize, hintedSessionId) {
       const [behind, sessionId] = parametersOf(from)
-      const values = [accountId, behind, sessionId, messages, bytes]
+      const values = [accountId, behind, sessionId, messages, bytes, hintedSessionId]
       const rows = await run<InboxRow>('read_inbox', READ_INBOX, values)
       const [first] = rows
       if (!first) throw new Error(`There is no account ${accountId}.`)
@@ -169,6 +171,7 @@ export function readVerbs(pool: pg.Pool, nodeId: string): ReadVerbs {
         }),
         newestSeq: first.newest_seq,
         restoredFrom: first.restored_from ?? undefined,
+        wasHinted: first.was_hinted,
       }
     },
     newestSeq: async (accountId) => {

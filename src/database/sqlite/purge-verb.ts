@@ -75,12 +75,24 @@ export function purgeVerb(
       ),
     )
   const [deleteOld, deleteWrong] = [deleteDated('<='), deleteDated('>')]
+  const deleteUnusedSubscriptions = connection.prepare<{
+    from: number
+    to: number
+    subscriptionsBeforeMs: number
+  }>(
+    `DELETE FROM push_subscription
+      WHERE account_id > @from AND account_id <= @to AND used_at <= @subscriptionsBeforeMs
+        AND (SELECT coalesce(last_seen_at, 0) FROM session WHERE id = session_id) <= @subscriptionsBeforeMs`,
+  )
+  // One that has a subscription is still woken.
   const deleteExpiredSessions = connection.prepare<{ from: number; to: number; sessionsBeforeMs: number }>(
-    'DELETE FROM session WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs',
+    `DELETE FROM session
+      WHERE account_id > @from AND account_id <= @to AND expires_at <= @sessionsBeforeMs
+        AND NOT EXISTS (SELECT 1 FROM push_subscription WHERE session_id = session.id)`,
   )
 
   const purge = connection.transaction((portion: PurgePortion): Purged => {
-    const { fromAccountId: from, sessionsBeforeMs, nowMs } = portion
+    const { fromAccountId: from, sessionsBeforeMs, subscriptionsBeforeMs, nowMs } = portion
     const dated = [
       ...deleteOld.map((rows) => rows.run(portion.keysBeforeMs)),
       ...deleteWrong.map((rows) => rows.run(portion.keysAfterMs)),
@@ -88,6 +100,7 @@ export function purgeVerb(
     if (dated.some(({ changes }) => changes === ROWS_MAX)) return { next: from, messages: 0 }
 
     const to = from + ACCOUNTS_MAX
+    deleteUnusedSubscriptions.run({ from, to, subscriptionsBeforeMs })
     deleteExpiredSessions.run({ from, to, sessionsBeforeMs })
     const anyBeforeMs = Math.max(portion.unacknowledgedBeforeMs, 0)
     let room = ROWS_MAX

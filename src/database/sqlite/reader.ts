@@ -20,6 +20,7 @@ import { administrationReads } from './administration-reads.ts'
 import { openStatements } from './connection.ts'
 import { NEWEST_SEQ, RECEIPTS } from './inboxes.ts'
 import type { PackedPage } from './packed-page.ts'
+import { sleeperReads } from './push-statements.ts'
 
 type RowVerbs = Pick<
   Database,
@@ -38,7 +39,8 @@ type RowVerbs = Pick<
 >
 
 export type ReadVerbs = RowVerbs &
-  ReturnType<typeof administrationReads> & {
+  ReturnType<typeof administrationReads> &
+  ReturnType<typeof sleeperReads> & {
     readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
   }
 
@@ -98,13 +100,19 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     )
     .pluck()
 
+  const hintedSession = connection.prepare<[sessionId: string]>(
+    'SELECT 1 FROM push_subscription WHERE session_id = ? AND hinted_until IS NOT NULL',
+  )
+
   const readInbox = connection.transaction(
-    (accountId: number, from: ReadFrom, size: PageSize): PackedPage => {
+    (accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): PackedPage => {
       const counters = countersOf.get(accountId)
       if (!counters) throw new Error(`There is no account ${accountId}.`)
       const after = startOf(from, counters.acknowledged)
       const restoredFrom = restoredAfter.get(accountId, after) ?? undefined
-      return { after, ...messagesBehind(accountId, after, size), newestSeq: counters.newest, restoredFrom }
+      const messages = messagesBehind(accountId, after, size)
+      const wasHinted = hintedSessionId !== undefined && hintedSession.get(hintedSessionId) !== undefined
+      return { after, ...messages, newestSeq: counters.newest, restoredFrom, wasHinted }
     },
   )
 
@@ -204,7 +212,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
 
   return {
     ...administrationReads(connection),
-    readInbox: async (accountId, from, size) => readInbox(accountId, from, size),
+    ...sleeperReads(connection),
+    readInbox: async (...args) => readInbox(...args),
     newestSeq: async (accountId) => countersOf.get(accountId)?.newest ?? 0,
     findMessage: async (messageId): Promise<MessageRecord | undefined> => {
       const row = messageById.get({ id: uuidToBytes(messageId) })

@@ -3,6 +3,7 @@ import { accountVerbs } from '../account-verbs.ts'
 import { administrationVerbs } from '../administration-verbs.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { migrate } from '../migrate.ts'
+import { pushVerbs } from '../push-verbs.ts'
 import { tokenVerbs } from '../token-verbs.ts'
 import { SqliteAdapter } from './adapter.ts'
 import { checkpointsBeside } from './checkpoints.ts'
@@ -10,6 +11,7 @@ import { commitVerb } from './commit-verb.ts'
 import { openStatements } from './connection.ts'
 import { holdDatabase } from './hold.ts'
 import { purgeVerb } from './purge-verb.ts'
+import { claimVerbs } from './push-statements.ts'
 import type { ReadVerbs } from './reader.ts'
 import { Recipients } from './recipients.ts'
 import { moveOnIfMarked } from './restores.ts'
@@ -52,6 +54,8 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
   const verbs: WriteVerbs = {
     ...accounts,
     ...tokenVerbs(prisma),
+    ...pushVerbs(prisma),
+    ...claimVerbs(statements),
     ...administrationVerbs(prisma),
     deleteAccount: (account, deletedAtMs) =>
       accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),

@@ -56,6 +56,24 @@ CREATE TABLE "application_token" (
 );
 
 -- CreateTable
+CREATE TABLE "push_subscription" (
+    "id" TEXT NOT NULL,
+    "account_id" INTEGER NOT NULL,
+    "session_id" TEXT NOT NULL,
+    "endpoint" TEXT NOT NULL,
+    "p256dh" TEXT NOT NULL,
+    "auth" TEXT NOT NULL,
+    "key_id" TEXT NOT NULL,
+    "created_at" TIMESTAMP(3) NOT NULL,
+    "used_at" TIMESTAMP(3) NOT NULL,
+    "hinted_seq" BIGINT,
+    "hinted_until" TIMESTAMP(3),
+    "claim" TEXT,
+
+    CONSTRAINT "push_subscription_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "invite" (
     "id" SERIAL NOT NULL,
     "hash" BYTEA NOT NULL,
@@ -165,6 +183,15 @@ CREATE UNIQUE INDEX "application_token_hash_key" ON "application_token"("hash");
 CREATE INDEX "application_token_account_id_idx" ON "application_token"("account_id");
 
 -- CreateIndex
+CREATE UNIQUE INDEX "push_subscription_endpoint_key" ON "push_subscription"("endpoint");
+
+-- CreateIndex
+CREATE INDEX "push_subscription_account_id_idx" ON "push_subscription"("account_id");
+
+-- CreateIndex
+CREATE INDEX "push_subscription_session_id_idx" ON "push_subscription"("session_id");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "invite_hash_key" ON "invite"("hash");
 
 -- CreateIndex
@@ -187,6 +214,12 @@ ALTER TABLE "session" ADD CONSTRAINT "session_account_id_fkey" FOREIGN KEY ("acc
 
 -- AddForeignKey
 ALTER TABLE "application_token" ADD CONSTRAINT "application_token_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "push_subscription" ADD CONSTRAINT "push_subscription_account_id_fkey" FOREIGN KEY ("account_id") REFERENCES "account"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "push_subscription" ADD CONSTRAINT "push_subscription_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "presence" ADD CONSTRAINT "presence_session_id_fkey" FOREIGN KEY ("session_id") REFERENCES "session"("id") ON DELETE CASCADE ON UPDATE CASCADE;

@@ -1,0 +1,79 @@
+import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
+import type { ClientKeys, Database, NewPushSubscription, SubscriptionOutcome } from './database.ts'
+
+/** Push subscriptions that one account may have. */
+const SUBSCRIPTIONS_MAX = 10
+
+/** Another account registers the same endpoint at the same moment, or the session ends. */
+const WORTH_ANOTHER_TRY = ['P2002', 'P2003', 'P2025', 'P2034']
+
+type PushVerbs = Pick<
+  Database,
+  'createPushSubscription' | 'deletePushSubscription' | 'forgetPushSubscription'
+>
+
+/** What changes push subscriptions for their owners. They are looked up, and claimed, by statements. */
+export function pushVerbs(prisma: PrismaClient): PushVerbs {
+  return {
+    async createPushSubscription(subscription: NewPushSubscription): Promise<SubscriptionOutcome> {
+      try {
+        return await prisma.$transaction((tx) => register(tx, subscription))
+      } catch (error) {
+        if (!isWorthAnotherTry(error)) throw error
+        return prisma.$transaction((tx) => register(tx, subscription))
+      }
+    },
+
+    async deletePushSubscription(accountId: number, id: string): Promise<boolean> {
+      const { count } = await prisma.pushSubscription.deleteMany({ where: { accountId, id } })
+      return count === 1
+    },
+
+    async forgetPushSubscription(id: string): Promise<void> {
+      await prisma.pushSubscription.deleteMany({ where: { id } })
+    },
+  }
+}
+
+const NO_MARK = { hintedSeq: null, hintedUntil: null, claim: null }
+
+async function register(
+  tx: Prisma.TransactionClient,
+  { accountId, sessionId, createdAtMs, ...keys }: NewPushSubscription,
+): Promise<SubscriptionOutcome> {
+  // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
+  const where = { id: accountId, deletedAt: null, disabledAt: null }
+  const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
+  if (count === 0) return 'session_gone'
+  if ((await tx.session.count({ where: { id: sessionId, accountId } })) === 0) return 'session_gone'
+  const known = await tx.pushSubscription.findUnique({ where: { endpoint: keys.endpoint } })
+  const isSame = known !== null && known.p256dh === keys.p256dh && known.auth === keys.auth
+  if (known && !isSame && known.accountId !== accountId) return 'endpoint_taken'
+  const others = { accountId, endpoint: { not: keys.endpoint } }
+  if ((await tx.pushSubscription.count({ where: others })) >= SUBSCRIPTIONS_MAX)
+    return 'too_many_subscriptions'
+
+  const now = new Date(createdAtMs)
+  const { id, endpoint, createdAt } = known
+    ? await tx.pushSubscription.update({
+        where: { id: known.id },
+        data: {
+          accountId,
+          sessionId,
+          usedAt: now,
+          // The key of this server that it was made with is the one of then.
+          ...(!isSame && { ...keysOf(keys), keyId: keys.keyId, createdAt: now }),
+          // Its session of before was hinted, or its browser with other keys.
+          ...((!isSame || known.sessionId !== sessionId) && NO_MARK),
+        },
+      })
+    : await tx.pushSubscription.create({
+        data: { ...keys, accountId, sessionId, createdAt: now, usedAt: now },
+      })
+  return { id, endpoint, createdAtMs: createdAt.getTime() }
+}
+
+const keysOf = ({ endpoint, p256dh, auth }: ClientKeys) => ({ endpoint, p256dh, auth })
+
+const isWorthAnotherTry = (error: unknown) =>
+  error instanceof Prisma.PrismaClientKnownRequestError && WORTH_ANOTHER_TRY.includes(error.code)

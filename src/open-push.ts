@@ -1,0 +1,33 @@
+import type { Config } from './config.ts'
+import type { PushLog } from './push/notices.ts'
+import type { Services, ServicesSettings } from './push/services.ts'
+import type { VapidKeys } from './push/vapid.ts'
+import { readKeyPairs, vapidFile } from './secrets.ts'
+
+/** For tests: how push services are reached. */
+export type PushWay = Pick<ServicesSettings, 'resolve' | 'ca' | 'times'>
+
+/**
+ * What sends hints to push services. Its libraries are loaded only where push is on.
+ *
+ * @returns undefined when push is off
+ * @throws ConfigurationError, UnsafeFile
+ */
+export async function openPush(
+  { push, pushSubject, pushAllowPrivate, databaseUrl }: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  log: PushLog,
+  way: PushWay = {},
+): Promise<{ keys: VapidKeys; services: Services } | undefined> {
+  if (push === 'off' || pushSubject === false) return undefined
+  const pairs = readKeyPairs(env, vapidFile(databaseUrl), (message) => log.warn(message))
+  const [{ Vapid }, { Services }] = await Promise.all([
+    import('./push/vapid.ts'),
+    import('./push/services.ts'),
+  ])
+  const keys = new Vapid(pairs, pushSubject)
+  return {
+    keys,
+    services: new Services({ ...way, vapid: keys, log, allowPrivate: pushAllowPrivate === 'on' }),
+  }
+}

@@ -1,0 +1,66 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** How long a push service is to keep a hint for a device that is off, in seconds. */
+export const TTL_S = 86_400
+
+/** What the answer of a push service means. */
+export type Verdict =
+  | { kind: 'sent'; ttlS: number }
+  /** The subscription has ended. */
+  | { kind: 'gone' }
+  /** This subscription is to wait, for `waitMs` where the service says so. */
+  | { kind: 'throttled'; waitMs: number | undefined }
+  /** The service cannot at the moment. */
+  | { kind: 'unavailable'; waitMs: number | undefined }
+  /** The service does not accept this server, or not for this subscription. */
+  | { kind: 'unauthorized' }
+  /** The service makes nothing of the request. */
+  | { kind: 'rejected' }
+  /** Another try would not help. */
+  | { kind: 'failed' }
+
+/** ntfy: nobody has subscribed yet. The service itself is well. */
+const INSUFFICIENT_STORAGE = 507
+
+/**
+ * Judges an answer by RFC 8030 and by what services do. Windows throttles with 406; Mozilla says with 404 and
+ * 410 that a subscription has ended.
+ *
+ * @param nowMs the time, for a date in `Retry-After`
+ */
+export function judge(status: number, headers: IncomingHttpHeaders, nowMs: number): Verdict {
+  if (status >= 200 && status < 300) return { kind: 'sent', ttlS: grantedTtlS(headers) }
+  const waitMs = retryAfterMs(headers['retry-after'], nowMs)
+  switch (status) {
+    case 404:
+    case 410:
+      return { kind: 'gone' }
+    case 406:
+    case 408:
+    case 429:
+    case INSUFFICIENT_STORAGE:
+      return { kind: 'throttled', waitMs }
+    case 401:
+    case 403:
+      return { kind: 'unauthorized' }
+    case 413:
+      return { kind: 'failed' }
+  }
+  if (status >= 500) return { kind: 'unavailable', waitMs }
+  // A redirect is never followed: it could lead inward.
+  return { kind: status >= 400 ? 'rejected' : 'failed' }
+}
+
+/** A service may keep a hint for a shorter time than it was asked to. */
+function grantedTtlS({ ttl }: IncomingHttpHeaders): number {
+  return typeof ttl === 'string' && /^\d{1,9}$/.test(ttl) ? Math.min(Number(ttl), TTL_S) : TTL_S
+}
+
+const DAY_MS = 86_400_000
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function retryAfterMs(text: string | undefined, nowMs: number): number | undefined {
+  if (text === undefined) return undefined
+  const waitMs = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), DAY_MS)
+}

@@ -1,0 +1,97 @@
+import type { Outcome } from './attempt.ts'
+import type { Hint } from './hint.ts'
+import type { Notices } from './notices.ts'
+import { withJitter } from './service.ts'
+import type { Standings } from './standings.ts'
+import type { PushResult } from './target.ts'
+import type { Vapid } from './vapid.ts'
+
+const TRIES_MAX = 5
+
+/** Each wait for another try is longer than the one before by so much: 2, 12, 72 s, 7 minutes. */
+const BACK_OFF_FACTOR = 6
+
+type Next = PushResult | { kind: 'again'; waitMs: number }
+
+/** What an outcome means for its service, its subscription, and the hint. */
+export class Outcomes {
+  readonly #vapid: Vapid
+  readonly #standings: Standings
+  readonly #notices: Notices
+  readonly #times: { backOffMs: number; lifeMs: number }
+
+  /** @param times how long the first wait for another try is, and how long a hint lives */
+  constructor(
+    vapid: Vapid,
+    standings: Standings,
+    notices: Notices,
+    times: { backOffMs: number; lifeMs: number },
+  ) {
+    this.#vapid = vapid
+    this.#standings = standings
+    this.#notices = notices
+    this.#times = times
+  }
+
+  /** @param hint its `tries` has this one in it */
+  act(hint: Hint, outcome: Outcome): Next {
+    const { service, target } = hint
+    switch (outcome.kind) {
+      case 'sent':
+        this.#standings.forget(target.id)
+        if (service.noteAccepted()) this.#notices.over(service.origin, `push: ${service.origin} is back`)
+        return { kind: 'sent', ttlS: outcome.ttlS }
+      case 'gone':
+        service.noteAnswered()
+        this.#standings.forget(target.id)
+        return { kind: 'gone' }
+      case 'throttled':
+        service.noteAnswered()
+        return this.#again(hint, outcome.waitMs, true)
+      case 'unavailable':
+        this.#noteFailed(hint, outcome.reason)
+        return this.#again(hint, outcome.waitMs, false)
+      case 'unauthorized':
+        return this.#refused(hint, outcome.reason)
+      case 'rejected':
+        service.noteAnswered()
+        this.#warn(hint, `makes nothing of a hint: ${outcome.reason}`)
+        return { kind: this.#standings.strike(target.id) ? 'gone' : 'failed' }
+      case 'failed':
+        this.#noteFailed(hint, outcome.reason)
+        return { kind: 'failed' }
+    }
+  }
+
+  #refused(hint: Hint, reason: string): Next {
+    const { service, target, key } = hint
+    this.#vapid.forget(service.origin, key)
+    if (service.noteRefused(performance.now()))
+      this.#warn(hint, `refuses this server (${reason}): check PUSH_SUBJECT, VAPID_KEYS and the clock`)
+    return { kind: this.#standings.refuse(target.id, service) ? 'gone' : 'refused' }
+  }
+
+  #noteFailed({ service }: Hint, reason: string) {
+    if (service.noteFailed(performance.now()))
+      this.#notices.warn(service.origin, `push: ${service.origin} does not take hints: ${reason}`)
+  }
+
+  /**
+   * @param askedMs what the service asks for
+   * @param isOfTarget whether that holds for later hints, too
+   */
+  #again({ target, bornMs, tries }: Hint, askedMs: number | undefined, isOfTarget: boolean): Next {
+    const { backOffMs, lifeMs } = this.#times
+    const leastMs =
+      askedMs === undefined ? backOffMs * BACK_OFF_FACTOR ** (tries - 1) : Math.max(askedMs, backOffMs)
+    const waitMs = withJitter(leastMs)
+    const nowMs = performance.now()
+    if (isOfTarget) this.#standings.throttle(target.id, nowMs + waitMs)
+    const isLate = nowMs + waitMs > bornMs + lifeMs
+    return tries >= TRIES_MAX || isLate ? { kind: 'failed' } : { kind: 'again', waitMs }
+  }
+
+  #warn({ service }: Hint, what: string) {
+    this.#notices.warn(`${service.origin} ${what.split(' ')[0]}`, `push: ${service.origin} ${what}`)
+  }
+}

@@ -1,0 +1,121 @@
+import type { ClientRequest, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { Agent, request } from 'node:https'
+import { AddressRefused, checkedLookup, type Resolve, resolveWith } from './lookup.ts'
+import { isPublicAddress } from './public-addresses.ts'
+
+/** Of the body of an answer. */
+const BODY_BYTES_MAX = 4_096
+
+/** Idle connections to one service, and how long they are kept. */
+const IDLE_MAX = 4
+const IDLE_MS = 30_000
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  /** The beginning of the body, for the log. */
+  body: string
+}
+
+export interface WayOutSettings {
+  /** Whether addresses of this machine and its networks will do. */
+  allowPrivate: boolean
+  /** From the start to the end of the TLS handshake. */
+  connectMs: number
+  totalMs: number
+  /** For tests: in the place of the name servers. */
+  resolve?: Resolve
+  /** For tests: certificates to trust in the place of the public ones. */
+  ca?: string
+}
+
+/** How requests go out: over checked connections, within limits of time and size, without redirects. */
+export class WayOut {
+  readonly #settings: WayOutSettings
+  readonly #agent: Agent
+  readonly #underWay = new Set<ClientRequest>()
+  #closed = false
+
+  constructor(settings: WayOutSettings) {
+    this.#settings = settings
+    const { allowPrivate, ca, resolve = resolveWith(allowPrivate) } = settings
+    this.#agent = new Agent({
+      keepAlive: true,
+      maxFreeSockets: IDLE_MAX,
+      timeout: IDLE_MS,
+      lookup: checkedLookup(resolve, allowPrivate),
+      ...(ca !== undefined && { ca }),
+    })
+  }
+
+  /**
+   * Sends a request. An address in the URL was checked before: those are not looked up.
+   *
+   * @throws AddressRefused where a name leads inward, and errors of the system
+   */
+  async post(url: URL, headers: OutgoingHttpHeaders, body: Buffer): Promise<Answer> {
+    const { totalMs } = this.#settings
+    const endsAtMs = performance.now() + totalMs
+    for (;;) {
+      const outgoing = request(url, { method: 'POST', agent: this.#agent, headers })
+      const cut = () => outgoing.destroy(new Error(`No answer within ${totalMs} ms.`))
+      const ending = setTimeout(cut, endsAtMs - performance.now())
+      this.#underWay.add(outgoing)
+      try {
+        return await this.#exchange(outgoing, body)
+      } catch (error) {
+        // The service has closed a kept connection in the moment of its use. There are few of them.
+        const isStale = outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        if (!isStale || performance.now() >= endsAtMs || this.#closed) throw error
+      } finally {
+        clearTimeout(ending)
+        this.#underWay.delete(outgoing)
+      }
+    }
+  }
+
+  /** Cuts what is under way off. */
+  close(): void {
+    this.#closed = true
+    for (const outgoing of this.#underWay) outgoing.destroy(new Error('The server stops.'))
+    this.#agent.destroy()
+  }
+
+  #exchange(outgoing: ClientRequest, body: Buffer): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      outgoing.on('error', reject)
+      this.#watchConnection(outgoing)
+      outgoing.on('response', (incoming) => {
+        const { statusCode: status = 0, headers } = incoming
+        const parts: Buffer[] = []
+        let bytes = 0
+        // However the body ends, the status counts.
+        const done = () => resolve({ status, headers, body: Buffer.concat(parts).toString() })
+        outgoing.on('error', done).off('error', reject)
+        incoming.on('error', done)
+        incoming.on('close', done)
+        incoming.on('data', (part: Buffer) => {
+          bytes += part.length
+          if (bytes <= BODY_BYTES_MAX) parts.push(part)
+          else outgoing.destroy()
+        })
+      })
+      outgoing.end(body)
+    })
+  }
+
+  #watchConnection(outgoing: ClientRequest) {
+    const { connectMs, allowPrivate } = this.#settings
+    const cut = () => outgoing.destroy(new Error(`No connection within ${connectMs} ms.`))
+    const connecting = setTimeout(cut, connectMs)
+    outgoing.on('close', () => clearTimeout(connecting))
+    outgoing.on('socket', (socket) => {
+      if (outgoing.reusedSocket) return clearTimeout(connecting)
+      socket.once('secureConnect', () => clearTimeout(connecting))
+      socket.once('connect', () => {
+        if (allowPrivate || isPublicAddress(socket.remoteAddress ?? '')) return
+        outgoing.destroy(new AddressRefused(`${socket.remoteAddress} is no public address.`))
+      })
+    })
+  }
+}
