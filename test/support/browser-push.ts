@@ -70,6 +70,10 @@ export class BrowserPush {
     return push
   }
 
+  get endpoint() {
+    return this.subscription?.endpoint
+  }
+
   async #answer(what: string, applicationServerKey = '') {
     if (what === 'permission') return this.#ask()
     if (what === 'subscribe') {
