@@ -8,20 +8,19 @@ import { Blocks } from './accounts/blocks.ts'
 import { Invites } from './accounts/invites.ts'
 import { KnownAddresses } from './accounts/known-addresses.ts'
 import { OwnSessions } from './accounts/own-sessions.ts'
-import { type PasswordCost, Passwords } from './accounts/passwords.ts'
+import { Passwords } from './accounts/passwords.ts'
 import { Registrations } from './accounts/registrations.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
 import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
-import { type Contract, readContract } from './contract/document.ts'
+import { readContract } from './contract/document.ts'
 import { bodyCheck } from './contract/validation.ts'
 import { lastBackupMs } from './database/backup-note.ts'
 import { serveContract } from './http/api-reference.ts'
 import { createApp } from './http/app.ts'
 import { authenticate } from './http/authenticate.ts'
-import type { ConnectionLimits } from './http/connections.ts'
 import { allowOrigins } from './http/cors.ts'
 import { closeGracefully } from './http/graceful-close.ts'
 import { acceptJson } from './http/json-body.ts'
@@ -39,7 +38,7 @@ import { ReadBudget } from './limits/read-budget.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { openDatabase } from './open-database.ts'
-import { openPush, type PushWay } from './open-push.ts'
+import { openPush } from './open-push.ts'
 import { handlers } from './operations/index.ts'
 import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/listener.ts'
 import { Metrics } from './operator/metrics.ts'
@@ -49,32 +48,16 @@ import { commandRoutes } from './operator/socket-routes.ts'
 import { startNotice } from './operator/start-notice.ts'
 import type { OperatorParts, ServerState } from './operator/verbs.ts'
 import { version } from './operator/version.ts'
+import { Hints } from './push/hints.ts'
 import { Subscriptions } from './push/subscriptions.ts'
 import { readSecrets, secretFile } from './secrets.ts'
+import type { Surroundings } from './surroundings.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the operator's commands do, on this running server. */
     operator: OperatorParts & { metrics: Metrics }
   }
-}
-
-/** What the server gets from the process that it runs in. */
-export interface Surroundings {
-  env: Readonly<Record<string, string | undefined>>
-  /** About what `env` is from, for the log. */
-  warnings?: readonly string[]
-  logTo: NodeJS.WritableStream
-  /** Called when the database is lost for good: what it was doing is unknown, so the process should end. */
-  onLoss: (error: Error) => void
-  /** For tests, which hash far more passwords than they are about. */
-  passwordCost?: PasswordCost
-  /** For tests, which cannot wait for the time limits of production. */
-  connectionLimits?: Partial<ConnectionLimits>
-  /** For tests, which start many servers with one configuration: to read it takes a third of a start. */
-  contractRead?: Contract
-  /** For tests, whose push service is on this machine. */
-  pushWay?: PushWay
 }
 
 /**
@@ -115,7 +98,14 @@ export async function createServer(
   const applicationTokens = new ApplicationTokens(database, accountLimits, clock, lease)
   const nodes = lease && new Nodes(shared, waiters, sessions, applicationTokens, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
-  const inbox = new Inbox(database, waiters, history, config, budget, nodes)
+  const hints =
+    push &&
+    new Hints(database, push.services, { waiters, sessions }, clock, {
+      onFault: (error) => app.log.error(error, 'A push hint failed.'),
+      rateLimits: config.rateLimits === 'on',
+      times: push.hintTimes,
+    })
+  const inbox = new Inbox(database, waiters, history, config, budget, nodes, hints)
   const passwords = new Passwords(passwordCost)
   const accounts = new Accounts(database, passwords, sessions, applicationTokens, clock)
   const invites = new Invites(database, clock)
@@ -129,7 +119,7 @@ export async function createServer(
   })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
-  const subscriptions = new Subscriptions(database, undefined, config.pushAllowPrivate === 'on', clock)
+  const subscriptions = new Subscriptions(database, push?.keys, config.pushAllowPrivate === 'on', clock)
   const ownSessions = new OwnSessions(database, sessions, inbox, clock)
   const disk = await watchDisk(config, app.log)
   const metrics = new Metrics({
@@ -179,10 +169,10 @@ export async function createServer(
       await closeOperatorServer(operatorSocket)
       disk?.stop()
       await stopRetention()
-      await push?.services.close()
       try {
         await inbox.flushed()
       } finally {
+        await hints?.close()
         // Also when the last batch could not be written: a thread that is cut off in the middle of a
         // statement aborts.
         await nodes?.stop()

@@ -39,6 +39,8 @@ interface Variable {
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as const
 const LONG_SECRET = 'a secret that is long enough to be one'
+const VAPID_KEY = Buffer.alloc(32, 1).toString('base64')
+const SECRETS = { JWT_SECRET: LONG_SECRET, VAPID_KEYS: VAPID_KEY }
 /** Ten years are the most: beyond them a date may be none. */
 const NO_DURATIONS = [
   ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity', '7', '15', '00', '7D', '1d2h'],
@@ -264,6 +266,64 @@ const VARIABLES: Record<string, Variable> = {
     },
   },
   WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
+  PUSH: {
+    key: 'push',
+    initial: 'off',
+    good: { off: 'off' },
+    bad: ['yes', 'true'],
+    advice: { ON: 'Write on.' },
+  },
+  PUSH_SUBJECT: {
+    key: 'pushSubject',
+    initial: false,
+    good: Object.fromEntries(
+      [
+        'mailto:ops@chat.example',
+        'mailto:Ada.Lovelace+push@mail.chat.example',
+        'https://chat.example',
+        'https://chat.example:8443/contact?to=ada#now',
+        'https://Chat.Example/',
+        'https://xn--bcher-kva.example',
+      ].map((subject) => [subject, subject]),
+    ),
+    // Of these web-push takes all but the first three, and Apple none.
+    bad: [
+      ...['off', 'chat.example', 'http://chat.example'],
+      ...[
+        'mailto: ops@chat.example',
+        'mailto:<ops@chat.example>',
+        'mailto:ops',
+        'mailto:',
+        'mailto:@chat.example',
+      ],
+      ...['mailto:ops@localhost', 'mailto:ops@intranet', 'mailto:ops@chat.local', 'mailto:a@b.internal'],
+      ...['mailto:ops@127.0.0.1', 'mailto:a@b.example,c@d.example', 'mailto:ops@chat.example?subject=push'],
+      ...[
+        'https://localhost',
+        'https://chat.local',
+        'https://127.0.0.1',
+        'https://[::1]',
+        'https://u:p@chat.example',
+      ],
+      ...[
+        'https://chat.test',
+        'https://chat.invalid',
+        'https://x.home.arpa',
+        'https://',
+        'https://chat.example/a b',
+      ],
+    ],
+    advice: {
+      'ops@chat.example': 'Write mailto:ops@chat.example.',
+      ' mailto:ops@chat.example': 'Write mailto:ops@chat.example.',
+    },
+  },
+  PUSH_ALLOW_PRIVATE: {
+    key: 'pushAllowPrivate',
+    initial: 'off',
+    good: { on: 'on', off: 'off' },
+    bad: ['yes', 'true'],
+  },
   LOG_LEVEL: {
     key: 'logLevel',
     initial: 'info',
@@ -325,6 +385,55 @@ test('the configuration', async (t) => {
       mistakesOf(wrong).map((sentence) => sentence.split(':')[0]),
       Object.keys(VARIABLES),
     )
+  })
+})
+
+test('push', async (t) => {
+  const on = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
+
+  await t.test('needs a subject when it is on, and nothing when it is off', () => {
+    const sentence =
+      'PUSH_SUBJECT: Expected how push services reach you, such as mailto:you@example.org, ' +
+      'because PUSH is on, got none.'
+
+    for (const PUSH_SUBJECT of ['', 'none'])
+      assert.deepEqual(mistakesOf({ PUSH: 'on', PUSH_SUBJECT }), [sentence])
+    assert.deepEqual(mistakesOf({ PUSH_SUBJECT: 'none' }), [])
+    assert.deepEqual(mistakesOf(on), [])
+  })
+
+  await t.test('needs VAPID_KEYS where several nodes may share the database', () => {
+    const shared = { JWT_SECRET: LONG_SECRET, DATABASE_URL: 'postgresql://ada@db/restante' }
+
+    assert.deepEqual(mistakesOf(shared), [])
+    assert.deepEqual(mistakesOf({ ...shared, ...on }), [
+      'VAPID_KEYS: Expected keys that all nodes of this database have in common, because PUSH is on, got none.',
+    ])
+    assert.deepEqual(mistakesOf({ ...shared, ...on, VAPID_KEYS: VAPID_KEY }), [])
+  })
+
+  await t.test('takes keys in base64 and base64url, several of them', () => {
+    const url = Buffer.alloc(32, 0xfb).toString('base64url')
+
+    for (const VAPID_KEYS of [VAPID_KEY, url, `${VAPID_KEY}, ${url}`])
+      assert.deepEqual(mistakesOf({ VAPID_KEYS }), [])
+  })
+
+  await t.test('says in one sentence that VAPID_KEYS has something else, and does not repeat it', () => {
+    const NONE = [
+      'short',
+      `${VAPID_KEY},`,
+      `${VAPID_KEY},short`,
+      'A'.repeat(43),
+      '_'.repeat(43),
+      `${VAPID_KEY}A`,
+    ]
+
+    for (const VAPID_KEYS of NONE)
+      assert.deepEqual(mistakesOf({ VAPID_KEYS }), [
+        'VAPID_KEYS: Expected private keys of 32 bytes each, in base64, separated by commas, ' +
+          'got something else in the environment.',
+      ])
   })
 })
 
@@ -491,25 +600,24 @@ test('.env', async (t) => {
 test('every setting is told with its source, and without secrets', (t) => {
   const url = 'postgresql://ada:hidden@db/restante?sslmode=require&password=hidden&sslpassword=hidden'
   const folder = withEnvFile(t, `RETENTION=1h\nDATABASE_URL='${url}'\n`)
-  const settings = settingsIn(readEnvironment({ JWT_SECRET: LONG_SECRET, PORT: '80' }, folder))
+  const settings = settingsIn(readEnvironment({ ...SECRETS, PORT: '80' }, folder))
 
   assert.deepEqual(
     settings.map(({ name }) => name),
-    [...Object.keys(VARIABLES), 'JWT_SECRET'],
+    [...Object.keys(VARIABLES), 'JWT_SECRET', 'VAPID_KEYS'],
   )
   const told = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
   assert.deepEqual(told['PORT'], ['80', 'environment'])
   assert.deepEqual(told['RETENTION'], ['1h', '.env, line 1'])
   assert.deepEqual(told['TOKEN_TTL'], ['7d', 'default'])
-  assert.deepEqual(told['JWT_SECRET'], ['***', 'environment'])
+  for (const name of Object.keys(SECRETS)) assert.deepEqual(told[name], ['***', 'environment'])
   const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
   assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
-  const secret = settingsIn(readEnvironment({}, scratchFolder(t))).at(-1)
-  assert.deepEqual(secret, {
-    name: 'JWT_SECRET',
-    value: 'made at the first start, kept beside the database',
-    source: 'default',
-  })
+  const value = 'made at the first start, kept beside the database'
+  assert.deepEqual(
+    settingsIn(readEnvironment({}, scratchFolder(t))).slice(-2),
+    Object.keys(SECRETS).map((name) => ({ name, value, source: 'default' })),
+  )
 })
 
 test('a name that is nearly one of ours', async (t) => {

@@ -362,6 +362,7 @@ const fakeSources = (): MetricSources => ({
   inbox: { appendsWaiting: 7, counts: new InboxCounts() },
   waiters: { wakeUps: 0, countPresent: () => ({ online: 0, parkedPolls: 0 }) },
   passwords: { waiting: 8 },
+  push: { results: { sent: 3, gone: 2 } },
   disk: undefined,
   lastBackupMs: undefined,
 })

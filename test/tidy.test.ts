@@ -18,7 +18,16 @@ const ENTRIES = ['main.ts', 'database/sqlite/thread.ts', 'database/sqlite/checkp
  */
 const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   operations: {
-    may: ['clock.ts', 'accounts', 'inbox', 'limits', 'contract', 'problems.ts', 'database/database.ts'],
+    may: [
+      'clock.ts',
+      'accounts',
+      'inbox',
+      'limits',
+      'push',
+      'contract',
+      'problems.ts',
+      'database/database.ts',
+    ],
     packages: /^type fastify$/,
   },
   accounts: {
@@ -84,7 +93,18 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     ],
     packages: /^(type )?(commander|prom-client)$/,
   },
-  push: { may: ['config/push.ts'], packages: /^(web-push|ipaddr\.js|lru-cache)$/ },
+  push: {
+    may: [
+      'accounts/sessions.ts',
+      'clock.ts',
+      'config/push.ts',
+      'database/database.ts',
+      'inbox',
+      'limits/token-buckets.ts',
+      'problems.ts',
+    ],
+    packages: /^(web-push|ipaddr\.js|lru-cache)$/,
+  },
   'open-push.ts': { may: ['config.ts', 'push', 'secrets.ts'], packages: /^$/ },
   'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
   'histogram.ts': { may: [], packages: /^$/ },

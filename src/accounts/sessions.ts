@@ -3,7 +3,10 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { Account, Database, KnownAddress, OwnedSession } from '../database/database.ts'
 import { invalidToken, Problem, type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
+import type { Identity, Session } from './session.ts'
 import type { Claims, IssuedToken, Tokens } from './tokens.ts'
+
+export type { Identity, Session } from './session.ts'
 
 /** With SESSION_POLICY=multi: a phone, a tablet, a few computers. */
 const SESSIONS_MAX = { single: 1, multi: 10 }
@@ -13,31 +16,6 @@ const SESSIONS_MAX = { single: 1, multi: 10 }
  * Above it the least recently used makes room. With `max` lru-cache fills such arrays at once, for 20 ms.
  */
 const REMEMBERED = { maxSize: 100_000, sizeCalculation: () => 1 }
-
-/**
- * A session that is alive in this process. There is one object a session, so what it says holds for all its
- * requests.
- */
-export interface Session {
-  readonly id: string
-  readonly accountId: number
-  readonly username: string
-  readonly offeredSeq: number
-  /** No token of it is good for longer, however often it is renewed. */
-  readonly endsAtMs: number
-  acknowledgedSeq: number
-  /** How far messages were read from the store for it. */
-  handedSeq: number
-  ended: SessionEnd
-  /** It had to make room in memory: who shows its token is looked up again. */
-  forgotten: boolean
-}
-
-/** A session, and when the token that stands for it ends. */
-export interface Identity {
-  session: Session
-  tokenExpiresAtMs: number
-}
 
 /** Whether what is kept in memory may be believed: other nodes may end sessions. */
 export interface Lease {
@@ -171,6 +149,12 @@ export class Sessions {
   /** Whether a session has not been ended meanwhile, at another node perhaps. */
   async isAlive({ id }: Session): Promise<boolean> {
     return (await this.#database.findSession(id)) !== undefined
+  }
+
+  /** How far a session has acknowledged, as far as this process knows; 0 where it does not. */
+  acknowledgedSeq(id: string): number {
+    const known = this.#sessions.peek(id)
+    return known === undefined || known instanceof Promise ? 0 : known.acknowledgedSeq
   }
 
   /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */

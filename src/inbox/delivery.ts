@@ -5,16 +5,26 @@ import type { InboxCounts } from './inbox-counts.ts'
 import { messageOf } from './sending.ts'
 import type { Waiters } from './waiters.ts'
 
+/** What wakes those who are not here. */
+export interface Hints {
+  /** A message was committed. */
+  added: (username: string, seq: number) => void
+  /** A session reads: from now on a message for it is hinted again. */
+  takeBack: (sessionId: string) => Promise<void>
+}
+
 /** What happens after a commit, before its senders are answered. */
 export class Delivery {
   readonly #waiters: Waiters
   readonly #awaitedReceipts: AwaitedReceipts
   readonly #counts: InboxCounts
+  readonly #hints: Hints | undefined
 
-  constructor(waiters: Waiters, awaitedReceipts: AwaitedReceipts, counts: InboxCounts) {
+  constructor(waiters: Waiters, awaitedReceipts: AwaitedReceipts, counts: InboxCounts, hints?: Hints) {
     this.#waiters = waiters
     this.#awaitedReceipts = awaitedReceipts
     this.#counts = counts
+    this.#hints = hints
   }
 
   /** Hands what was committed to those who wait for it: receipts first, as they were written. */
@@ -30,6 +40,7 @@ export class Delivery {
       if (outcome.kind !== 'appended') continue
       this.#counts.accepted(outcome.live)
       const { to, wantsReceipt } = append
+      this.#hints?.added(to, outcome.seq)
       if (wantsReceipt) this.#awaitedReceipts.add(to, outcome.seq)
       if (this.#waiters.hasMailbox(to)) arrive(to, messageOf(append, outcome.seq))
     }

@@ -9,7 +9,7 @@ import {
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
-import { Delivery } from './delivery.ts'
+import { Delivery, type Hints } from './delivery.ts'
 import { InboxCounts } from './inbox-counts.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
@@ -49,7 +49,10 @@ export class Inbox {
     onOver: ({ poller, accepted, away }) => this.#waiters.leave(poller, accepted && !away),
   }
 
-  /** @param others the nodes that write to the same store; undefined when this is the only one */
+  /**
+   * @param others the nodes that write to the same store; undefined when this is the only one
+   * @param hints undefined where nobody is woken
+   */
   constructor(
     database: InboxDatabase,
     waiters: Waiters,
@@ -57,9 +60,10 @@ export class Inbox {
     { idempotencyTtlMs }: InboxRules,
     budget: ReadBudget,
     others?: OtherNodes,
+    hints?: Hints,
   ) {
     this.#database = database
-    this.#pages = new PageReads(database, waiters, budget)
+    this.#pages = new PageReads(database, waiters, budget, hints)
     this.#waiters = waiters
     this.#history = history
     this.#idempotencyTtlMs = idempotencyTtlMs
@@ -70,7 +74,7 @@ export class Inbox {
         others?.doubt()
         throw error
       })
-    const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts)
+    const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts, hints)
     const defersAcknowledgements = others === undefined
     this.#commits = new CommitQueue({ commit }, (...committed) => delivery.deliver(...committed), {
       defersAcknowledgements,

@@ -1,5 +1,6 @@
 import type { Database, Page, ReadFrom, StoredMessage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
+import type { Hints } from './delivery.ts'
 import { lengthOf, pageSize } from './page.ts'
 import type { Poll, Reader } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
@@ -27,12 +28,19 @@ export class PageReads {
   readonly #database: Pick<Database, 'readInbox' | 'newestSeq'>
   readonly #waiters: Waiters
   readonly #budget: ReadBudget
+  readonly #hints: Pick<Hints, 'takeBack'> | undefined
   readonly #turns = new ReadTurns()
 
-  constructor(database: Pick<Database, 'readInbox' | 'newestSeq'>, waiters: Waiters, budget: ReadBudget) {
+  constructor(
+    database: Pick<Database, 'readInbox' | 'newestSeq'>,
+    waiters: Waiters,
+    budget: ReadBudget,
+    hints?: Pick<Hints, 'takeBack'>,
+  ) {
     this.#database = database
     this.#waiters = waiters
     this.#budget = budget
+    this.#hints = hints
   }
 
   /**
@@ -49,7 +57,7 @@ export class PageReads {
       // Others may have read meanwhile.
       if (!accepted) await this.refuseDebtor(poll)
       const from: ReadFrom = after ?? { sessionId: poller.id, atLeast: cursor }
-      const page = await this.#database.readInbox(poller.accountId, from, pageSize(limit))
+      const page = await this.#read(poller, from, limit)
       this.#waiters.learn(poller.username, page.newestSeq)
       if (!accepted) this.#charge(poll, page)
       refuseAhead(page.after, page.newestSeq)
@@ -92,6 +100,15 @@ export class PageReads {
   /** Counts a poll that found nothing, and did not wait for anything. */
   chargeIdle({ poller }: Poll): void {
     this.#budget.chargeIdlePoll(poller.id)
+  }
+
+  async #read({ id, accountId }: Reader, from: ReadFrom, limit: number): Promise<Page> {
+    const read = () => this.#database.readInbox(accountId, from, pageSize(limit), this.#hints && id)
+    const page = await read()
+    if (!this.#hints || !page.wasHinted || page.after > page.newestSeq) return page
+    await this.#hints.takeBack(id)
+    // Once more: a message that came meanwhile was not hinted.
+    return read()
   }
 
   #charge(poll: Poll, page: Page) {

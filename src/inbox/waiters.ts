@@ -187,7 +187,7 @@ export class Waiters {
   }
 
   /** Whether a poll of this session is under way that is not away, or ended less than the grace time ago. */
-  isPresent({ id, username }: Poller): boolean {
+  isPresent({ id, username }: Pick<Poller, 'id' | 'username'>): boolean {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return false
     const waiting = presentIds(mailbox)

@@ -1,5 +1,6 @@
-import { Resolver, lookup as systemLookup } from 'node:dns/promises'
+import { lookup, Resolver } from 'node:dns/promises'
 import { isIPv6, type LookupFunction } from 'node:net'
+import { isPublicName } from '../config/push.ts'
 import { isPublicAddress } from './public-addresses.ts'
 
 /** @returns all addresses of a name, at least one */
@@ -17,19 +18,22 @@ const RESOLVER = { timeout: 700, tries: 2 }
  * Asks the name servers itself. `dns.lookup` would take one of the four threads on which passwords are hashed,
  * for as long as a stranger's name server likes.
  *
- * Names at home may be known to the hosts file or to mDNS only, so where private addresses are allowed the
- * system is asked for what the name servers do not know.
+ * Names at home may be known to the hosts file or to mDNS only. So where private addresses are allowed, the
+ * system is asked for those that are not public, and for those that the name servers do not know.
  */
 export const resolveWith =
   (allowPrivate: boolean): Resolve =>
   async (name) => {
+    if (allowPrivate && !isPublicName(name)) return askSystem(name)
     try {
       return await askNameServers(name)
     } catch (error) {
-      if (!allowPrivate) throw error
-      return (await systemLookup(name, { all: true })).map(({ address }) => address)
+      if (allowPrivate) return askSystem(name)
+      throw error
     }
   }
+
+const askSystem = async (name: string) => (await lookup(name, { all: true })).map(({ address }) => address)
 
 async function askNameServers(name: string): Promise<string[]> {
   // A new one each time: it reads which name servers there are when it is made.

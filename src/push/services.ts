@@ -64,6 +64,8 @@ export class Services implements PushServices {
   /** By target: each has one hint at most. */
   readonly #hints = new Map<string, Hint>()
   readonly #underWay = new Set<Promise<void>>()
+  /** For the first circuit that closes. */
+  #closing: NodeJS.Timeout | undefined
   #closed = false
 
   constructor({ vapid, log, times, allowPrivate, ...way }: ServicesSettings) {
@@ -151,20 +153,25 @@ export class Services implements PushServices {
 
   #makeReady(hint: Hint) {
     hint.timer = undefined
+    if (hint.service.isRefusing(performance.now())) return this.#finish(hint, { kind: 'refused' })
     this.#turns.add(hint)
     this.#startAll()
   }
 
+  /** Starts what may go, and comes back when a circuit closes that something waits for. */
   #startAll() {
-    for (;;) {
-      const turn = this.#turns.next(performance.now())
-      if (!turn) return
+    for (let turn = this.#turns.next(performance.now()); turn; turn = this.#turns.next(performance.now())) {
       const done: Promise<void> = this.#take(turn).finally(() => {
         this.#underWay.delete(done)
         this.#startAll()
       })
       this.#underWay.add(done)
     }
+    clearTimeout(this.#closing)
+    const waitMs = this.#turns.closesInMs(performance.now())
+    // A timer may be early by a part of a millisecond.
+    if (waitMs !== undefined)
+      this.#closing = setTimeout(() => this.#startAll(), Math.ceil(waitMs) + 1).unref()
   }
 
   async #take({ hint, end }: Turn) {
@@ -180,7 +187,8 @@ export class Services implements PushServices {
       hint.isUnderWay = false
       end()
     }
-    this.#heedCircuit(service)
+    if (service.isRefusing(performance.now()))
+      for (const waiting of this.#turns.drop(service)) this.#finish(waiting, { kind: 'refused' })
   }
 
   /** Whether a hint is not stale; of one that has waited, `keep` knows. */
@@ -194,15 +202,6 @@ export class Services implements PushServices {
       // The database is unavailable. Another message will tell.
       return false
     }
-  }
-
-  /** What waits for a service that is down goes on later; what waits for one that refuses this server ends. */
-  #heedCircuit(service: Service) {
-    const nowMs = performance.now()
-    if (service.isRefusing(nowMs))
-      for (const hint of this.#turns.drop(service)) this.#finish(hint, { kind: 'refused' })
-    if (service.openUntilMs > nowMs && service.ready.length > 0)
-      setTimeout(() => this.#startAll(), service.openUntilMs - nowMs).unref()
   }
 
   #finish(hint: Hint, result: PushResult) {

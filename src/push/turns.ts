@@ -51,6 +51,12 @@ export class Turns {
     return undefined
   }
 
+  /** When the first circuit closes that something waits for; undefined when none is open. */
+  closesInMs(nowMs: number): number | undefined {
+    const waits = [...this.#waiting].map(({ openUntilMs }) => openUntilMs - nowMs).filter((ms) => ms > 0)
+    return waits.length > 0 ? Math.min(...waits) : undefined
+  }
+
   #begin(service: Service, hint: Hint, isProven: boolean): Turn {
     this.#active += 1
     service.active += 1

@@ -167,6 +167,19 @@ export class Person {
     return this.request('DELETE', `/v1/me/tokens/${id}`)
   }
 
+  /** @param subscription what a browser gives */
+  subscribe(subscription: unknown) {
+    return this.request('POST', '/v1/me/push-subscriptions', { body: subscription })
+  }
+
+  subscriptions() {
+    return this.request('GET', '/v1/me/push-subscriptions')
+  }
+
+  unsubscribe(id: string) {
+    return this.request('DELETE', `/v1/me/push-subscriptions/${id}`)
+  }
+
   blocks() {
     return this.request('GET', '/v1/me/blocks')
   }

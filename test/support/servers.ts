@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { ConnectionLimits } from '../../src/http/connections.ts'
+import type { PushWay } from '../../src/open-push.ts'
 import { PASSWORD_COST } from './accounts.ts'
 import {
   ConfigurationError,
@@ -59,12 +60,14 @@ const envFor = (database: string, env: Env): Env => ({
  * @param env variables that differ from the defaults
  * @param existing a DATABASE_URL to go on with; without it the server gets a database of its own
  * @param connectionLimits that differ from those of production
+ * @param pushWay how push services are reached
  */
 export async function startServer(
   t: Ending,
   env: Env = {},
   existing?: string,
   connectionLimits: Partial<ConnectionLimits> = {},
+  pushWay: PushWay = {},
 ): Promise<StartedServer> {
   const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
@@ -83,6 +86,7 @@ export async function startServer(
     },
     passwordCost: PASSWORD_COST,
     connectionLimits,
+    pushWay,
     contractRead: contractWith(env),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -39,7 +39,8 @@ RETURNING push_subscription.id, seq, endpoint, p256dh, auth, key_id AS "keyId"`
 const OF_CLAIM = 'WHERE id = $1 AND claim = $2 AND hinted_seq = $3'
 
 const EXTEND = `
-UPDATE push_subscription SET hinted_until = ${timestampOf('$4::bigint')}, claim = $5 ${OF_CLAIM}`
+UPDATE push_subscription SET hinted_until = ${timestampOf('$4::bigint')}, claim = $5 ${OF_CLAIM}
+   AND (SELECT acknowledged_seq FROM session WHERE session.id = session_id) < $3`
 
 const DROP = `UPDATE push_subscription SET hinted_seq = NULL, hinted_until = NULL, claim = NULL ${OF_CLAIM}`
 

@@ -52,7 +52,8 @@ export function claimVerbs(connection: SqliteFile.Database): ClaimVerbs {
     keptClaim: string | null
   }>(
     `UPDATE push_subscription SET hinted_until = @untilMs, claim = @keptClaim
-      WHERE id = @id AND claim = @claim AND hinted_seq = @seq`,
+      WHERE id = @id AND claim = @claim AND hinted_seq = @seq
+        AND (SELECT acknowledged_seq FROM session WHERE id = session_id) < @seq`,
   )
   const drop = connection.prepare<{ id: string; seq: number; claim: string }>(
     `UPDATE push_subscription SET hinted_seq = NULL, hinted_until = NULL, claim = NULL

@@ -1,0 +1,498 @@
+/** What goes out to push services, and what their answers mean. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it, type TestContext } from 'node:test'
+import { readVapidKeys } from '../src/config/push.ts'
+import { judge } from '../src/push/answers.ts'
+import { encryptHint, hintOf } from '../src/push/message.ts'
+import { Services, type ServicesTimes } from '../src/push/services.ts'
+import type { PushTarget } from '../src/push/target.ts'
+import { Vapid } from '../src/push/vapid.ts'
+import { atTheEnd } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
+import { CA, PushService, type Reply } from './support/push-service.ts'
+import { range } from './support/range.ts'
+import { decrypt, newReceiver, verifyVapid } from './support/web-push.ts'
+
+const SUBJECT = 'mailto:ops@chat.example'
+
+const newKey = () => randomBytes(32).toString('base64')
+
+function vapidWith(...keys: string[]): Vapid {
+  const pairs = readVapidKeys(keys.join(','))
+  assert.ok(pairs)
+  return new Vapid(pairs, SUBJECT)
+}
+
+describe('a hint', () => {
+  it('is decrypted by its receiver, with node:crypto alone', () => {
+    const receiver = newReceiver()
+
+    const { body } = encryptHint(receiver, 42)
+
+    assert.deepEqual(JSON.parse(decrypt(body, receiver)), { type: 'message', newest: 42 })
+  })
+
+  it('is decrypted by what decrypts the example of RFC 8291, appendix A', () => {
+    const body =
+      'DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8w' +
+      'EqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN'
+    const receiver = {
+      privateKey: 'q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94',
+      p256dh: 'BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4',
+      auth: 'BTBZMqHH6r4Tts7J_aSIgg',
+    }
+
+    assert.equal(
+      decrypt(Buffer.from(body, 'base64url'), receiver),
+      'When I grow up, I want to be a watermelon',
+    )
+  })
+
+  it('has one length, so that the push service learns nothing of the number', () => {
+    const receiver = newReceiver()
+    const numbers = [0, 9, 10, 1_000_000, Number.MAX_SAFE_INTEGER]
+
+    assert.equal(new Set(numbers.map((newest) => encryptHint(receiver, newest).body.length)).size, 1)
+    assert.deepEqual(JSON.parse(hintOf(Number.MAX_SAFE_INTEGER)).newest, Number.MAX_SAFE_INTEGER)
+  })
+
+  it('is never encrypted twice to the same', () => {
+    const receiver = newReceiver()
+
+    assert.notDeepEqual(encryptHint(receiver, 1).body, encryptHint(receiver, 1).body)
+  })
+})
+
+describe('a signature', () => {
+  it('is for one service, from this server, and ends within a day', () => {
+    const vapid = vapidWith(newKey())
+
+    const { key, claims } = verifyVapid(vapid.authorization('https://push.example', vapid.current)) ?? {}
+
+    assert.equal(key, vapid.current.publicKey)
+    assert.equal(claims?.aud, 'https://push.example')
+    assert.equal(claims?.sub, SUBJECT)
+    const hours = ((claims?.exp ?? 0) - Date.now() / 1_000) / 3_600
+    assert.ok(hours > 11 && hours < 13, `${hours} h`)
+  })
+
+  it('is used again for the same service and key, and made anew when the service has refused it', () => {
+    const [fresh, old] = [newKey(), newKey()]
+    const vapid = vapidWith(fresh, old)
+    const first = vapid.authorization('https://a.example', vapid.current)
+
+    assert.equal(vapid.authorization('https://a.example', vapid.current), first)
+    assert.notEqual(vapid.authorization('https://b.example', vapid.current), first)
+    vapid.forget('https://a.example', vapid.current)
+    assert.notEqual(vapid.authorization('https://a.example', vapid.current), first)
+  })
+
+  it('is made with the key of the subscription, as long as VAPID_KEYS has it', () => {
+    const [fresh, old] = [newKey(), newKey()]
+    const before = vapidWith(old)
+    const after = vapidWith(fresh, old)
+
+    const key = after.byId(before.current.id)
+    assert.equal(key?.publicKey, before.current.publicKey)
+    assert.notEqual(after.current.id, before.current.id)
+    assert.equal(vapidWith(fresh).byId(before.current.id), undefined)
+  })
+})
+
+describe('an answer', () => {
+  const nowMs = Date.UTC(2026, 0, 1)
+  const judged = (status: number, headers: Record<string, string> = {}) => judge(status, headers, nowMs)
+
+  it('says for how long a hint is kept: a day, or less where the service says so', () => {
+    const ttlOf = (ttl: string) => judged(201, { ttl })
+
+    assert.deepEqual(judged(200), { kind: 'sent', ttlS: 86_400 })
+    assert.deepEqual(ttlOf('60'), { kind: 'sent', ttlS: 60 })
+    for (const ttl of ['2419200', 'soon', '-1']) assert.deepEqual(ttlOf(ttl), { kind: 'sent', ttlS: 86_400 })
+  })
+
+  it('says how long to wait: in seconds, as a date, or not at all', () => {
+    const waitOf = (text: string) => judged(429, { 'retry-after': text })
+    const inAMinute = new Date(nowMs + 60_000).toUTCString()
+
+    assert.deepEqual(waitOf('5'), { kind: 'throttled', waitMs: 5_000 })
+    assert.deepEqual(waitOf(inAMinute), { kind: 'throttled', waitMs: 60_000 })
+    assert.deepEqual(waitOf(new Date(0).toUTCString()), { kind: 'throttled', waitMs: 0 })
+    for (const text of ['soon', '-5', '']) assert.deepEqual(waitOf(text).kind, 'throttled', text)
+    assert.deepEqual(judged(503, { 'retry-after': '120' }), { kind: 'unavailable', waitMs: 120_000 })
+  })
+
+  const MEANS: Record<string, number[]> = {
+    sent: [200, 201, 202, 204],
+    failed: [300, 301, 302, 307, 308, 413],
+    rejected: [400, 405, 415],
+    unauthorized: [401, 403],
+    gone: [404, 410],
+    throttled: [406, 408, 429, 507],
+    unavailable: [500, 502, 503, 504],
+  }
+  for (const [kind, statuses] of Object.entries(MEANS))
+    it(`${statuses.join(', ')}: ${kind}`, () => {
+      for (const status of statuses) assert.equal(judged(status).kind, kind)
+    })
+})
+
+/** Short enough for a test, long enough for a busy machine. */
+const TIMES: ServicesTimes = { backOffMs: 5, openMs: 60_000, refusedMs: 60_000 }
+
+function openServices(t: TestContext, times: ServicesTimes = {}, vapid = vapidWith(newKey())) {
+  const told: string[] = []
+  const log = { warn: (message: string) => told.push(message), info: (message: string) => told.push(message) }
+  const services = new Services({ vapid, log, ca: CA, allowPrivate: true, times: { ...TIMES, ...times } })
+  atTheEnd(t, () => services.close())
+  /** A subscription of a service, with the current key. */
+  const targetAt = (service: PushService): PushTarget => {
+    const { endpoint, keys } = service.subscribe()
+    return { id: endpoint, endpoint, ...keys, keyId: vapid.current.id }
+  }
+  return { services, targetAt, told, vapid }
+}
+
+describe('a push service gets a hint', () => {
+  it('as each service wants it, on a connection that is kept', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt, vapid } = openServices(t)
+    const target = targetAt(service)
+
+    for (const newest of [1, 2, 3])
+      assert.deepEqual(await services.send(target, newest), { kind: 'sent', ttlS: 86_400 })
+
+    assert.deepEqual(service.faults, [])
+    assert.deepEqual(
+      service.received.map(({ hint }) => hint.newest),
+      [1, 2, 3],
+    )
+    const [first] = service.received
+    assert.equal(first?.key, vapid.current.publicKey)
+    assert.equal(first?.endpoint, target.endpoint)
+    assert.deepEqual(
+      [first?.headers['ttl'], first?.headers['urgency'], first?.headers['content-type']],
+      ['86400', 'high', 'application/octet-stream'],
+    )
+    assert.equal(service.connections, 1)
+    assert.equal(services.results.sent, 3)
+  })
+
+  it('once for a target, with the newest number, where one waits already', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { backOffMs: 300 })
+    const target = targetAt(service)
+    service.replyWith({ status: 503 })
+
+    const first = services.send(target, 1)
+    await service.got(1)
+    const second = services.send(target, 2)
+
+    assert.deepEqual(await Promise.all([first, second]), [
+      { kind: 'sent', ttlS: 86_400 },
+      { kind: 'sent', ttlS: 86_400 },
+    ])
+    assert.deepEqual(
+      service.received.map(({ hint }) => hint.newest),
+      [1, 2],
+    )
+  })
+
+  it('again after a connection that it closed meanwhile, at once', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { backOffMs: 60_000 })
+    const target = targetAt(service)
+    await services.send(target, 1)
+    service.replyWith('close')
+
+    assert.equal((await services.send(target, 2)).kind, 'sent')
+    assert.equal(service.connections, 2)
+  })
+})
+
+describe('an answer of a push service', () => {
+  /** Sends one hint that is answered with these replies, one per try. */
+  const send = async (t: TestContext, replies: Reply[], times: ServicesTimes = {}) => {
+    const service = await PushService.start(t)
+    const opened = openServices(t, times)
+    service.replyWith(...replies)
+    const startedMs = performance.now()
+    const result = await opened.services.send(opened.targetAt(service), 7)
+    return { ...opened, service, result, ms: performance.now() - startedMs }
+  }
+
+  it('410 and 404: the subscription has ended', async (t) => {
+    for (const status of [410, 404]) {
+      const { result, service } = await send(t, [{ status }])
+
+      assert.deepEqual(result, { kind: 'gone' })
+      assert.equal(service.received.length, 1)
+    }
+  })
+
+  it('500, or the end of the connection: it is tried again, and then sent', async (t) => {
+    const { result, service } = await send(t, [{ status: 500 }, 'close', { status: 502 }])
+
+    assert.equal(result.kind, 'sent')
+    assert.equal(service.received.length, 4)
+  })
+
+  it('500 five times: it is given up, and the subscription stays', async (t) => {
+    const { result, service, services } = await send(t, Array(9).fill({ status: 500 }), { backOffMs: 1 })
+
+    assert.deepEqual(result, { kind: 'failed' })
+    assert.equal(service.received.length, 5)
+    assert.equal(services.results.failed, 1)
+  })
+
+  it('429 with Retry-After: it waits as long, for this subscription only', async (t) => {
+    const { result, service, ms } = await send(t, [{ status: 429, headers: { 'Retry-After': '1' } }])
+
+    assert.equal(result.kind, 'sent')
+    assert.equal(service.received.length, 2)
+    assert.ok(ms >= 1_000, `${ms} ms`)
+  })
+
+  it('429 for longer than a hint lives: it is given up at once, and so is the next one, without a try', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    const [throttled, other] = [targetAt(service), targetAt(service)]
+    service.replyWith({ status: 429, headers: { 'Retry-After': '86400' } })
+
+    assert.deepEqual(await services.send(throttled, 1), { kind: 'failed' })
+    assert.deepEqual(await services.send(throttled, 2), { kind: 'failed' })
+    assert.equal((await services.send(other, 3)).kind, 'sent')
+    assert.deepEqual(
+      service.received.map(({ hint }) => hint.newest),
+      [1, 3],
+    )
+  })
+
+  it('a redirect to this machine: it is not followed, nor tried again', async (t) => {
+    const inside = await PushService.start(t)
+    const { endpoint } = inside.subscribe()
+    const { result, service } = await send(t, [{ status: 307, headers: { Location: endpoint } }])
+
+    assert.deepEqual(result, { kind: 'failed' })
+    assert.equal(service.received.length, 1)
+    assert.equal(inside.connections, 0)
+  })
+
+  it('none: it is cut off after the total time, and tried again', async (t) => {
+    const { result, service } = await send(t, ['hang'], { totalMs: 200 })
+
+    assert.equal(result.kind, 'sent')
+    assert.equal(service.received.length, 2)
+  })
+
+  it('201 with a body that trickles, or does not end: it is sent, and not read to its end', async (t) => {
+    for (const reply of ['trickle', 'flood'] as const) {
+      const { result, service } = await send(t, [reply], { totalMs: 200 })
+
+      assert.equal(result.kind, 'sent', reply)
+      assert.equal(service.received.length, 1)
+      await eventually('the connection is cut', () => service.underWay === 0)
+    }
+  })
+
+  it('400: the subscription ends with the third in a row, and one success counts as a new start', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt, told } = openServices(t)
+    const target = targetAt(service)
+    const kinds: string[] = []
+    const [bad, good] = [{ status: 400, body: 'UnauthorizedRegistration' }, { status: 201 }]
+    service.replyWith(bad, bad, good, bad, bad, bad)
+
+    for (const newest of range(1, 6)) kinds.push((await services.send(target, newest)).kind)
+
+    assert.deepEqual(kinds, ['failed', 'failed', 'sent', 'failed', 'failed', 'gone'])
+    assert.deepEqual(
+      told.map((line) => line.replace(service.origin, 'ORIGIN')),
+      ['push: ORIGIN makes nothing of a hint: 400 UnauthorizedRegistration'],
+    )
+  })
+
+  it('403 for all: it is our fault, so nothing ends, and the operator is told once', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt, told } = openServices(t)
+    const targets = range(1, 20).map(() => targetAt(service))
+    service.reply = { status: 403, body: '{"reason":"BadJwtToken"}' }
+
+    const results = await Promise.all(targets.map((target) => services.send(target, 1)))
+
+    assert.deepEqual(new Set(results.map(({ kind }) => kind)), new Set(['refused']))
+    assert.ok(service.received.length <= 4, `${service.received.length} tries`)
+    const tries = service.received.length
+    assert.deepEqual(await services.send(targetAt(service), 2), { kind: 'refused' })
+    assert.equal(service.received.length, tries)
+    assert.equal(told.length, 1)
+    assert.match(told[0] ?? '', /refuses this server \(403 .*BadJwtToken.*\): check PUSH_SUBJECT/)
+  })
+
+  it('403 for all: after a pause one hint tries whether it is over', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { refusedMs: 1 })
+    service.replyWith(...Array(3).fill({ status: 403 }))
+    const target = targetAt(service)
+    for (const newest of range(1, 3)) await services.send(target, newest)
+
+    await eventually('it is taken', async () => (await services.send(target, 4)).kind === 'sent')
+  })
+
+  it('403 for one, while others are taken: that subscription ends with the third', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    const [bad, good] = [targetAt(service), targetAt(service)]
+    const kinds: string[] = []
+
+    for (const newest of range(1, 3)) {
+      await services.send(good, newest)
+      service.replyWith({ status: 403 })
+      kinds.push((await services.send(bad, newest)).kind)
+    }
+
+    assert.deepEqual(kinds, ['refused', 'refused', 'gone'])
+  })
+})
+
+describe('a push service that does not answer', () => {
+  it('delays no other, however much waits for it', async (t) => {
+    const [stalled, well] = [await PushService.start(t), await PushService.start(t)]
+    const { services, targetAt } = openServices(t, { totalMs: 60_000 })
+    stalled.reply = 'hang'
+    const waiting = range(1, 300).map(() => services.send(targetAt(stalled), 1))
+    await stalled.got(2)
+
+    const results = await Promise.all(range(1, 50).map(() => services.send(targetAt(well), 1)))
+
+    assert.ok(results.every(({ kind }) => kind === 'sent'))
+    assert.equal(stalled.received.length, 2, 'an unknown service has two connections')
+    assert.ok(well.underWayMax <= 12)
+    await services.close()
+    assert.deepEqual(new Set((await Promise.all(waiting)).map(({ kind }) => kind)), new Set(['failed']))
+  })
+
+  it('is spared after five failures, and what waits for it is sent when it is back', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt, told } = openServices(t, { openMs: 300 })
+    service.replyWith(...Array(5).fill({ status: 500 }))
+
+    const sends = range(1, 10).map((newest) => services.send(targetAt(service), newest))
+    await service.got(5)
+    const kinds = (await Promise.all(sends)).map(({ kind }) => kind)
+
+    assert.deepEqual(new Set(kinds), new Set(['sent']))
+    assert.deepEqual(
+      told.map((line) => line.replace(service.origin, 'ORIGIN')),
+      ['push: ORIGIN does not take hints: 500', 'push: ORIGIN is back'],
+    )
+  })
+
+  it('fills the memory with no more than 2 000 hints', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { totalMs: 60_000 })
+    service.reply = 'hang'
+    const target = targetAt(service)
+
+    const sends = range(1, 2_100).map((at) => services.send({ ...target, id: `${at}` }, 1))
+
+    assert.equal(services.results.dropped, 100)
+    await services.close()
+    await Promise.all(sends)
+    assert.equal(services.results.failed, 2_000)
+  })
+})
+
+describe('a hint that has waited', () => {
+  it('is sent only if it is still due, and not before that is asked', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    service.replyWith({ status: 500 }, { status: 500 })
+    const asked: number[] = []
+
+    const result = await services.send(targetAt(service), 1, async (forMs) => {
+      asked.push(forMs)
+      return asked.length < 2
+    })
+
+    assert.deepEqual(result, { kind: 'failed' })
+    assert.deepEqual([asked.length, service.received.length], [2, 2])
+    assert.ok(asked.every((forMs) => forMs >= 10_000))
+  })
+
+  it('is given up when nobody knows whether it is due', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    service.replyWith({ status: 500 })
+
+    const result = await services.send(targetAt(service), 1, () => Promise.reject(new Error('no database')))
+
+    assert.deepEqual(result, { kind: 'failed' })
+    assert.equal(service.received.length, 1)
+  })
+
+  it('is given up when it is older than a hint may be', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { lifeMs: 1_000 })
+    service.reply = { status: 503, headers: { 'Retry-After': '2' } }
+
+    assert.deepEqual(await services.send(targetAt(service), 1), { kind: 'failed' })
+    assert.equal(service.received.length, 1)
+  })
+})
+
+describe('nothing is sent', () => {
+  it('for a key that is no longer there, and the operator is told once', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt, told } = openServices(t)
+    const target = { ...targetAt(service), keyId: 'another' }
+
+    for (const newest of [1, 2]) assert.deepEqual(await services.send(target, newest), { kind: 'refused' })
+
+    assert.equal(service.connections, 0)
+    assert.deepEqual(told.length, 1)
+    assert.match(told[0] ?? '', /VAPID_KEYS no longer has the key another/)
+  })
+
+  it('to keys that are none: such a subscription has ended', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    const p256dh = Buffer.alloc(65, 4).toString('base64url')
+
+    assert.deepEqual(await services.send({ ...targetAt(service), p256dh }, 1), { kind: 'gone' })
+    assert.equal(service.connections, 0)
+  })
+
+  it('after the end', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t)
+    await services.close()
+
+    assert.deepEqual(await services.send(targetAt(service), 1), { kind: 'failed' })
+    assert.equal(service.connections, 0)
+  })
+
+  it('inward, when PUSH_ALLOW_PRIVATE was switched off again', async (t) => {
+    const service = await PushService.start(t)
+    const { targetAt, vapid } = openServices(t)
+    const log = { warn: () => undefined, info: () => undefined }
+    const services = new Services({ vapid, log, ca: CA, allowPrivate: false })
+    atTheEnd(t, () => services.close())
+
+    assert.deepEqual(await services.send(targetAt(service), 1), { kind: 'failed' })
+    assert.equal(service.connections, 0)
+  })
+})
+
+it('a log is not filled by services that anybody can name', async (t) => {
+  const { services, told } = openServices(t, { backOffMs: 1 })
+  const receiver = newReceiver()
+
+  const sends = range(1, 60).map((at) =>
+    services.send({ id: `${at}`, endpoint: `https://127.0.0.1:${at}/`, ...receiver, keyId: 'another' }, at),
+  )
+
+  await Promise.all(sends)
+  assert.ok(told.length <= 20, `${told.length} lines`)
+})

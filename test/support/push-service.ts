@@ -1,0 +1,168 @@
+/**
+ * A push service on this machine, with TLS and a certificate of its own. It checks what it gets as the
+ * strictest does, decrypts it with the key of its subscription, and answers whatever a test wants.
+ */
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { atTheEnd, type Ending } from './endings.ts'
+import { decrypt, newReceiver, type Receiver, type VapidClaims, verifyVapid } from './web-push.ts'
+
+/** For `NODE_EXTRA_CA_CERTS` of a server that is a process of its own. */
+export const CA_FILE = fileURLToPath(new URL('../fixtures/push-service.crt', import.meta.url))
+
+/** For the `pushWay` of a server in this process. */
+export const CA = readFileSync(CA_FILE, 'utf8')
+
+const KEY = readFileSync(fileURLToPath(new URL('../fixtures/push-service.key', import.meta.url)))
+
+/** What a browser's `PushSubscription.toJSON()` gives. */
+export interface Subscription {
+  endpoint: string
+  expirationTime: null
+  keys: { p256dh: string; auth: string }
+}
+
+/** A hint as it came. */
+export interface ReceivedHint {
+  endpoint: string
+  /** As text, with its padding, and read as JSON. */
+  text: string
+  hint: { type?: string; newest?: number }
+  /** Bytes of the body, which is encrypted. */
+  size: number
+  headers: IncomingHttpHeaders
+  /** The key that has signed for it, and what it says. */
+  key: string
+  claims: VapidClaims
+}
+
+/**
+ * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or an end of
+ * the connection in its place; or a body that comes byte by byte, or does not end.
+ */
+export type Reply =
+  | { status: number; headers?: Record<string, string>; body?: string }
+  | 'hang'
+  | 'close'
+  | 'trickle'
+  | 'flood'
+
+const TRICKLE_EVERY_MS = 10
+
+export class PushService {
+  /** `https://127.0.0.1:PORT` */
+  readonly origin: string
+  /** What it got, the oldest first, also what it did not take. */
+  readonly received: ReceivedHint[] = []
+  /** Requests that were no hints as they should be, and why. */
+  readonly faults: string[] = []
+  /** Connections that were made to it. */
+  connections = 0
+  /** Requests that wait for the rest of their answer. */
+  underWay = 0
+  underWayMax = 0
+  /** Answers in the place of 201, by `replyWith`. */
+  readonly #replies: Reply[] = []
+  /** What it answers where no other reply is left. */
+  reply: Reply = { status: 201, headers: { TTL: '86400' } }
+  readonly #server: Server
+  readonly #receivers = new Map<string, Receiver>()
+  #subscriptions = 0
+
+  private constructor(server: Server) {
+    this.#server = server
+    this.origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    server.on('secureConnection', () => {
+      this.connections += 1
+    })
+    server.on('request', (request, response) => void this.#serve(request, response))
+  }
+
+  static async start(t: Ending): Promise<PushService> {
+    const server = createServer({ key: KEY, cert: CA }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    atTheEnd(t, async () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    })
+    return new PushService(server)
+  }
+
+  /** A new subscription, as the browser gives it to its page. */
+  subscribe(): Subscription {
+    const receiver = newReceiver()
+    this.#subscriptions += 1
+    const path = `/push/${this.#subscriptions}?up=1`
+    this.#receivers.set(path, receiver)
+    const { p256dh, auth } = receiver
+    return { endpoint: this.origin + path, expirationTime: null, keys: { p256dh, auth } }
+  }
+
+  /** The next answers, one per request. */
+  replyWith(...replies: Reply[]): void {
+    this.#replies.push(...replies)
+  }
+
+  /** Resolves with all that it got when there are so many, or more. */
+  async got(count: number): Promise<ReceivedHint[]> {
+    while (this.received.length < count) await once(this.#server, 'hint')
+    return this.received
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse) {
+    this.underWay += 1
+    this.underWayMax = Math.max(this.underWayMax, this.underWay)
+    response.on('close', () => {
+      this.underWay -= 1
+    })
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part)
+    const fault = this.#receive(request, Buffer.concat(parts))
+    if (fault) this.faults.push(`${request.method} ${request.url}: ${fault.body}`)
+    this.#answer(response, fault ?? this.#replies.shift() ?? this.reply)
+    this.#server.emit('hint')
+  }
+
+  /** @returns how it refuses what is no hint */
+  #receive({ method, url = '', headers }: IncomingMessage, body: Buffer) {
+    const receiver = this.#receivers.get(url)
+    if (!receiver || method !== 'POST') return { status: 404, body: 'no subscription' }
+    const vapid = verifyVapid(headers.authorization ?? '')
+    if (!vapid) return { status: 401, body: 'no signature' }
+    const { claims, key } = vapid
+    const inS = claims.exp - Date.now() / 1_000
+    if (claims.aud !== this.origin) return { status: 403, body: `aud ${claims.aud}` }
+    if (!(inS > 0 && inS <= 86_400)) return { status: 403, body: `exp in ${inS} s` }
+    if (!/^(mailto:|https:)/.test(claims.sub)) return { status: 403, body: `sub ${claims.sub}` }
+    if (!/^\d+$/.test(String(headers['ttl']))) return { status: 400, body: 'no TTL' }
+    if (!/^[A-Za-z]{1,32}$/.test(String(headers['topic']))) return { status: 400, body: 'no Topic' }
+    if (headers['content-encoding'] !== 'aes128gcm') return { status: 400, body: 'no Content-Encoding' }
+    const text = decrypt(body, receiver)
+    const endpoint = this.origin + url
+    this.received.push({ endpoint, text, hint: JSON.parse(text), size: body.length, headers, key, claims })
+    return undefined
+  }
+
+  #answer(response: ServerResponse, reply: Reply) {
+    if (reply === 'hang') return
+    if (reply === 'close') response.destroy()
+    else if (reply === 'trickle') {
+      response.writeHead(201)
+      const drip = setInterval(() => response.write('.'), TRICKLE_EVERY_MS)
+      response.on('close', () => clearInterval(drip))
+    } else if (reply === 'flood') {
+      response.writeHead(201)
+      const pour = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      }
+      response.on('drain', pour)
+      pour()
+    } else response.writeHead(reply.status, reply.headers).end(reply.body)
+  }
+}
