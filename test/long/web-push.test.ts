@@ -15,13 +15,17 @@ interface PageWindow {
   localStorage: Record<string, string>
 }
 declare const window: PageWindow
-declare const self: EventTarget
 
 const OFFER = /^Shall your browser tell you/
 const REGISTER = /^POST .*\/v1\/me\/push-subscriptions$/
 
 describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 }, () => {
-  const server = shareServer({ PUSH: 'on', PUSH_SUBJECT: 'mailto:ada@example.org', PUSH_ALLOW_PRIVATE: 'on', PRESENCE_GRACE: '0s' })
+  const server = shareServer({
+    PUSH: 'on',
+    PUSH_SUBJECT: 'mailto:ada@example.org',
+    PUSH_ALLOW_PRIVATE: 'on',
+    PRESENCE_GRACE: '0s',
+  })
   const withoutPush = shareServer()
   const browser = shareBrowser()
 
@@ -32,7 +36,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     from = url,
     desktop?: Record<string, string>,
   ) {
-    const person = await openBrowser(t, desktop ? await launchBrowser(t, desktop) : await browser())
+    const person = await (desktop ? launchBrowser(t, desktop) : openBrowser(t, await browser()))
     const push = await BrowserPush.of(person.context, from)
     const requests: string[] = []
     person.context.on('request', (request) => requests.push(`${request.method()} ${request.url()}`))
@@ -120,9 +124,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await tab.page.reload()
     await eventually('it subscribes anew', () => push.subscribed === 2)
     assert.notEqual(push.subscription?.applicationServerKey, before.keys.p256dh)
-    await eventually('the server knows', async () =>
-      (await endpoints(tab)).includes(String(push.endpoint)),
-    )
+    await eventually('the server knows', async () => (await endpoints(tab)).includes(String(push.endpoint)))
   })
 
   it('registers what the browser has after it has changed the subscription', async (t) => {
@@ -131,14 +133,10 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await tab.isKept()
     push.subscription = undefined
     const [worker] = person.context.serviceWorkers()
-    await worker?.evaluate(() => {
-      const event = Object.assign(new Event('pushsubscriptionchange'), { waitUntil: () => {} })
-      self.dispatchEvent(event)
-    })
+    const event = "Object.assign(new Event('pushsubscriptionchange'), { waitUntil() {} })"
+    await worker?.evaluate(`dispatchEvent(${event})`)
     await eventually('it subscribes anew', () => push.subscribed === 2)
-    await eventually('the server knows', async () =>
-      (await endpoints(tab)).includes(String(push.endpoint)),
-    )
+    await eventually('the server knows', async () => (await endpoints(tab)).includes(String(push.endpoint)))
   })
 
   it('ends the subscription when they are turned off, and at the logout', async (t) => {

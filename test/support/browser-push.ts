@@ -100,16 +100,13 @@ export class BrowserPush {
     return this.answer
   }
 
-  /** The page has it as long as the session with the browser lasts. */
+  /** It holds as long as the first page of the browser. */
   async setPermission(setting: 'granted' | 'denied' | 'prompt') {
-    const browser = this.#context.browser()
     const [page] = this.#context.pages()
-    assert.ok(browser && page)
-    this.#tools ??= await browser.newBrowserCDPSession()
-    const session = await this.#context.newCDPSession(page)
-    const { targetInfo } = await session.send('Target.getTargetInfo')
+    assert.ok(page)
+    this.#tools ??= await this.#context.newCDPSession(page)
+    const { targetInfo } = await this.#tools.send('Target.getTargetInfo')
     const { browserContextId } = targetInfo
-    await session.detach()
     await this.#tools.send('Browser.setPermission', {
       origin: this.#origin,
       permission: { name: 'notifications' },

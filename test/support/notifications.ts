@@ -81,7 +81,8 @@ export interface ShownNotification {
 /** A desktop on which a browser shows notifications, and they are clicked on. */
 export async function startDesktop(ending: Ending) {
   const service = spawn('dbus-run-session', ['--', PYTHON, '-c', SERVICE], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    // The bus writes to stderr what it does.
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
   const exited = once(service, 'exit')
   atTheEnd(ending, async () => {
