@@ -4,9 +4,12 @@ import { describe, it, type TestContext } from 'node:test'
 import { INSECURE_HOST, launchBrowser, NO_BROWSER, openBrowser, shareBrowser } from '../support/browser.ts'
 import { BrowserPush, WorkerTools } from '../support/browser-push.ts'
 import { Client, newName } from '../support/client.ts'
+import { endOfSuite } from '../support/endings.ts'
 import { eventually } from '../support/eventually.ts'
 import { NO_DESKTOP, startDesktop } from '../support/notifications.ts'
-import { shareServer } from '../support/servers.ts'
+import { PUSH } from '../support/push.ts'
+import { CA, PushService } from '../support/push-service.ts'
+import { type StartedServer, shareServer, startServer } from '../support/servers.ts'
 import { openTab, WebPage } from '../support/web-page.ts'
 import { startWebProxy } from '../support/web-proxy.ts'
 
@@ -20,12 +23,17 @@ const OFFER = /^Shall your browser tell you/
 const REGISTER = /^POST .*\/v1\/me\/push-subscriptions$/
 
 describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 }, () => {
-  const server = shareServer({
-    PUSH: 'on',
-    PUSH_SUBJECT: 'mailto:ada@example.org',
-    PUSH_ALLOW_PRIVATE: 'on',
-    PRESENCE_GRACE: '0s',
-  })
+  const ending = endOfSuite()
+  let started: Promise<StartedServer> | undefined
+  let subscribedAt: Promise<PushService> | undefined
+  const service = () => {
+    subscribedAt ??= PushService.start(ending)
+    return subscribedAt
+  }
+  const server = () => {
+    started ??= startServer(ending, { ...PUSH, PRESENCE_GRACE: '0s' }, undefined, {}, { ca: CA })
+    return started
+  }
   const withoutPush = shareServer()
   const browser = shareBrowser()
 
@@ -37,7 +45,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     desktop?: Record<string, string>,
   ) {
     const person = await (desktop ? launchBrowser(t, desktop) : openBrowser(t, await browser()))
-    const push = await BrowserPush.of(person.context, from)
+    const push = await BrowserPush.of(person.context, from, await service())
     const requests: string[] = []
     person.context.on('request', (request) => requests.push(`${request.method()} ${request.url()}`))
     const tab = await openTab(person, from)
@@ -237,9 +245,9 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await push.setPermission('granted')
     await tab.isKept()
     const tools = await WorkerTools.of(tab.page)
-    const clickOnPush = async (newest: number) => {
+    const clickOnPush = async (data: string) => {
       const before = desktop.shown.length
-      await tools.push(JSON.stringify({ type: 'message', newest }))
+      await tools.push(data)
       await eventually('it is shown', () => desktop.shown.length > before)
       const shown = desktop.shown.at(-1)
       assert.ok(shown)
@@ -247,14 +255,16 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
       desktop.click(shown)
     }
     await account(tab)
-    await clickOnPush(1)
+    const pages = person.context.pages().length
+    await clickOnPush('{"type": "message", "newest": 1}')
     await tab.received('Hello').waitFor()
-    assert.equal(person.context.pages().length, 1)
+    assert.equal(person.context.pages().length, pages)
 
     await tab.page.goto(`${below.url}docs`)
     const opened = person.context.waitForEvent('page')
     await grace.send(username, 'Good night')
-    await clickOnPush(2)
+    await eventually('the server sends a hint', () => push.hints().length === 1)
+    await clickOnPush(String(push.hints()[0]?.text))
     const another = new WebPage(await opened)
     await another.received('Good night').waitFor()
     assert.equal(new URL(another.page.url()).pathname, '/chat/')

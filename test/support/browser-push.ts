@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { createECDH, randomBytes } from 'node:crypto'
 import type { BrowserContext, CDPSession, Page } from 'playwright-core'
 import { eventually } from './eventually.ts'
+import type { PushService, Subscription } from './push-service.ts'
 
 /** What functions that run in the page see of it. */
 declare const window: {
@@ -10,12 +10,6 @@ declare const window: {
       ready: Promise<{ getNotifications(): Promise<{ title: string; tag: string; data: unknown }[]> }>
     }
   }
-}
-
-interface Subscription {
-  endpoint: string
-  applicationServerKey: string
-  keys: { p256dh: string; auth: string }
 }
 
 /** In place of the browser's push service, which is on the internet. Its state is here, for all tabs. */
@@ -29,7 +23,7 @@ const STUB = `{
         (sign) => sign.charCodeAt(0),
       ).buffer,
     },
-    toJSON: () => ({ endpoint: kept.endpoint, expirationTime: null, keys: kept.keys, unknown: true }),
+    toJSON: () => ({ endpoint: kept.endpoint, expirationTime: null, keys: kept.keys }),
     unsubscribe: async () => { await stubbedPush('unsubscribe'); return true },
   }
   const ask = async (...call) => subscriptionOf(await stubbedPush(...call)) ?? null
@@ -44,9 +38,9 @@ const STUB = `{
 export class BrowserPush {
   readonly #context: BrowserContext
   readonly #origin: string
-  readonly #host: string
+  readonly #service: PushService
   #tools: CDPSession | undefined
-  subscription: Subscription | undefined
+  subscription: (Subscription & { applicationServerKey: string }) | undefined
   /** How often the page has subscribed. */
   subscribed = 0
   /** How often the user was asked. */
@@ -56,15 +50,15 @@ export class BrowserPush {
   /** As offline: nothing is answered. */
   hangs = false
 
-  private constructor(context: BrowserContext, origin: string, host: string) {
+  private constructor(context: BrowserContext, origin: string, service: PushService) {
     this.#context = context
     this.#origin = origin
-    this.#host = host
+    this.#service = service
   }
 
-  /** @param host of the endpoints */
-  static async of(context: BrowserContext, url: string, host = 'https://127.0.0.1:8443') {
-    const push = new BrowserPush(context, new URL(url).origin, host)
+  /** @param service where it subscribes */
+  static async of(context: BrowserContext, url: string, service: PushService) {
+    const push = new BrowserPush(context, new URL(url).origin, service)
     await context.exposeFunction('stubbedPush', (what: string, key?: string) => push.#answer(what, key))
     await context.addInitScript(STUB)
     return push
@@ -74,20 +68,17 @@ export class BrowserPush {
     return this.subscription?.endpoint
   }
 
+  /** What the server has sent to this subscription. */
+  hints() {
+    return this.#service.received.filter(({ endpoint }) => endpoint === this.endpoint)
+  }
+
   async #answer(what: string, applicationServerKey = '') {
     if (what === 'permission') return this.#ask()
     if (what === 'subscribe') {
       if (this.hangs) return new Promise(() => {})
       this.subscribed++
-      const receiver = createECDH('prime256v1')
-      this.subscription = {
-        endpoint: `${this.#host}/${randomBytes(12).toString('base64url')}`,
-        applicationServerKey,
-        keys: {
-          p256dh: receiver.generateKeys('base64url'),
-          auth: randomBytes(16).toString('base64url'),
-        },
-      }
+      this.subscription = { ...this.#service.subscribe(), applicationServerKey }
     }
     if (what === 'unsubscribe') this.subscription = undefined
     return this.subscription
