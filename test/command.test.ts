@@ -95,7 +95,7 @@ describe('with a running server, the command', () => {
     assert.deepEqual(found, { ...facts, sessions: 0 })
     assert.deepEqual(await json(beside, 'user', 'show', ada.toUpperCase()), {
       ...facts,
-      ...{ online: false, blocks: 0, sessions: [], tokens: [] },
+      ...{ online: false, blocks: 0, pushSubscriptions: 0, sessions: [], tokens: [] },
     })
     const table = (await beside.run(['user', 'list'])).stdout.split('\n')
     assert.match(table[0] ?? '', /^USERNAME +NAME +STATE +SESSIONS +UNREAD +LAST SEEN +CREATED$/)

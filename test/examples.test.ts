@@ -8,11 +8,14 @@ import { DatabaseUnavailable } from '../src/database/database.ts'
 import { replyWithProblems } from '../src/http/problem-replies.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
 import { invalidInvite, registrationClosed } from '../src/problems.ts'
+import { pushDisabled } from '../src/push/subscriptions.ts'
 import { Client, passwordOf } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
+import { PUSH } from './support/push.ts'
 import { sendRaw } from './support/raw-http.ts'
 import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
+import { newReceiver } from './support/web-push.ts'
 
 interface ProblemDocument {
   code: string
@@ -33,7 +36,7 @@ const withoutWait = (problem: ProblemDocument) => ({
 })
 
 test('each problem that the contract shows as an example is word for word one of the server', async (t) => {
-  const server = await startServer(t, { RATE_LIMITS: 'on', SENDER_LIMIT: '42', INBOX_LIMIT: '43' })
+  const server = await startServer(t, { ...PUSH, ...LIMITS })
   const client = new Client(server)
   const [ada, grace, bob] = [await client.join('ada'), await client.join('grace'), await client.join('bob')]
   const body = async (answer: Promise<{ body: ProblemDocument }>) => (await answer).body
@@ -43,6 +46,10 @@ test('each problem that the contract shows as an example is word for word one of
     return body(ask())
   }
   const message = { to: 'ada', body: 'Hello' }
+  const subscription = (endpoint = 'https://127.0.0.1/push/1') => {
+    const { p256dh, auth } = newReceiver()
+    return { endpoint, keys: { p256dh, auth } }
+  }
   const wrong = { current: 'not this one', new: passwordOf('bob') }
 
   const provoked: Record<string, () => Promise<ProblemDocument>> = {
@@ -55,6 +62,7 @@ test('each problem that the contract shows as an example is word for word one of
     invalid_request_query: () => body(ada.request('GET', '/v1/inbox?wait=56')),
     invalid_request_path: () => body(ada.request('GET', '/v1/messages/42')),
     invalid_request_http: () => body(sendRaw(server.url, 'HELO\r\n\r\n')),
+    invalid_request_endpoint: () => body(ada.subscribe(subscription('http://127.0.0.1/push/1'))),
     invalid_request_own_name: () => body(ada.block('ada')),
     invalid_credentials: () => body(client.login('ada', { password: 'not this one' })),
     invalid_token: () => body(client.get('/v1/inbox')),
@@ -70,6 +78,7 @@ test('each problem that the contract shows as an example is word for word one of
     },
     invalid_invite: () => problemOf(invalidInvite()),
     registration_closed: () => problemOf(registrationClosed()),
+    push_disabled: () => problemOf(pushDisabled()),
     blocked: async () => {
       await ada.block('bob')
       const problem = await body(bob.send('ada', 'Hello'))
@@ -83,6 +92,7 @@ test('each problem that the contract shows as an example is word for word one of
     wrong_password: () => body(bob.request('PUT', '/v1/me/password', { body: wrong })),
     not_found: () => body(ada.status('01a20779-7500-71c9-b0a4-e83d57f2094b')),
     session_not_found: () => body(ada.endSession('q5Wq2oJH0sN1mXc7rT9uKA')),
+    subscription_not_found: () => body(ada.unsubscribe('0c6a8f24-9b1d-4e77-a3c5-51d2f08e6b93')),
     recipient_not_found: () => body(ada.send('alan', 'Hello')),
     user_not_found: () => body(ada.user('alan')),
     already_online: async () => {
@@ -96,6 +106,14 @@ test('each problem that the contract shows as an example is word for word one of
     cursor_ahead: async () => {
       await grace.sendMany('ada', 41)
       return body(ada.poll({ after: 43 }))
+    },
+    endpoint_taken: async () => {
+      await bob.subscribe(subscription())
+      return body(grace.subscribe(subscription()))
+    },
+    too_many_subscriptions: () => {
+      let port = 9_000
+      return times(11, () => grace.subscribe(subscription(`https://127.0.0.1:${++port}/push`)))
     },
     too_many_unread: () => body(grace.send('ada', 'Hello')),
     inbox_full: () => times(2, () => bob.send('ada', 'Hello')),
@@ -136,6 +154,8 @@ test('each problem that the contract shows as an example is word for word one of
     assert.deepEqual(Object.keys(components.examples).sort(), Object.keys(provoked).sort())
   })
 })
+
+const LIMITS = { RATE_LIMITS: 'on', SENDER_LIMIT: '42', INBOX_LIMIT: '43' }
 
 const KEY = { 'Idempotency-Key': '8e03978e-40d5-43dd-bc93-6894a57f9324' }
 

@@ -7,11 +7,13 @@ import { Client, type Message, passwordOf, range, seqsOf } from './support/clien
 import { runRestante } from './support/command.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { at } from './support/nodes.ts'
+import { PUSH } from './support/push.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { type StartedServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 import { tablesOf } from './support/stored.ts'
+import { newReceiver } from './support/web-push.ts'
 
 const JWT_SECRET = 'the secret of the file and of all nodes'
 
@@ -23,7 +25,7 @@ after(() => cluster.stop())
 
 describe('restante move', () => {
   it('takes everything along: tokens, messages, cursors, keys, and what was counted', async (t) => {
-    const old = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi' }, newFile(t))
+    const old = await startServer(t, { ...PUSH, JWT_SECRET, SESSION_POLICY: 'multi' }, newFile(t))
     const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
     const ids = await bob.sendMany(ada, 250)
     const keyed = await bob.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')
@@ -46,15 +48,22 @@ describe('restante move', () => {
     await new Client(old).register('fay', undefined, used.code)
     await old.operator.administration.disable('fay')
     const invites = await old.operator.invites.list()
+    const { p256dh, auth } = newReceiver()
+    await ada.subscribe({ endpoint: 'https://127.0.0.1/push', keys: { p256dh, auth } })
+    const { subscriptions } = (await ada.subscriptions()).body
     await old.stop()
 
     const url = await cluster.createDatabase()
     const { stdout } = await move(url, fileOf(old.database))
-    assert.match(stdout, /account 5, session 3, application_token 2, known_address 3, block 1, message 254, /)
+    assert.match(
+      stdout,
+      /account 5, session 3, push_subscription 1, application_token 2, known_address 3, block 1, /,
+    )
     assert.match(stdout, /, restored_range 0, idempotency_key 1, expired_message 0, invite 2\.\n$/)
 
     const node = await startServer(t, { JWT_SECRET, SESSION_POLICY: 'multi', REGISTRATION: 'invite' }, url)
     const [adaThere, bobThere] = [at(node, ada), at(node, bob)]
+    assert.deepEqual((await adaThere.subscriptions()).body.subscriptions, subscriptions)
     assert.deepEqual((await bobThere.user(ada)).body, user)
     assert.deepEqual((await adaThere.blocks()).body.blocks, blocks)
     assert.equal((await at(node, eve).send(ada, 'refused')).body.code, 'blocked')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { describe, it, test } from 'node:test'
+import { describe, it, type TestContext, test } from 'node:test'
 import { newName, type Person, passwordOf, range } from './support/client.ts'
+import { itOnPostgres, newDatabase } from './support/databases.ts'
 import { endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { at } from './support/nodes.ts'
@@ -40,6 +41,21 @@ const storedOf = ({ database }: StartedServer, { username }: Person) =>
     )
     return rows.length
   })
+
+/** Polls and acknowledges as a client does, until it is stopped. */
+function attend(person: Person) {
+  const stopping = new AbortController()
+  const done = (async () => {
+    for (let cursor = 0; !stopping.signal.aborted; )
+      cursor = (await person.poll({ after: cursor, wait: 5, signal: stopping.signal })).body.cursor
+  })().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error
+  })
+  return async () => {
+    stopping.abort()
+    await done
+  }
+}
 
 describe('a message wakes who is absent', () => {
   it('by one hint, which says nothing but its number, and comes within 100 ms', async () => {
@@ -132,25 +148,10 @@ describe('a message wakes who is absent', () => {
 })
 
 describe('who is online is not woken', () => {
-  /** Polls and acknowledges as a client does, until it is stopped. */
-  function attend({ person }: Sleeper) {
-    const stopping = new AbortController()
-    const done = (async () => {
-      for (let cursor = 0; !stopping.signal.aborted; )
-        cursor = (await person.poll({ after: cursor, wait: 5, signal: stopping.signal })).body.cursor
-    })().catch((error: unknown) => {
-      if (!stopping.signal.aborted) throw error
-    })
-    return async () => {
-      stopping.abort()
-      await done
-    }
-  }
-
   it('when it acknowledges what it gets', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
-    const stop = attend(ada)
+    const stop = attend(ada.person)
     await eventually('she is online', async () => (await room.sender.user(ada.person)).body.online)
     for (const number of range(1, 20)) await room.sender.send(ada.person, `message ${number}`)
     await room.decidedLate()
@@ -186,7 +187,7 @@ describe('who is online is not woken', () => {
     const { room } = await multi()
     const phone = await room.sleeper()
     const laptop = await wakes(await room.client.enter(phone.person.username), room.service)
-    const stop = attend(laptop)
+    const stop = attend(laptop.person)
     await eventually('it is online', async () => (await room.sender.user(phone.person)).body.online)
     await room.sender.send(phone.person, 'Hello')
     assert.deepEqual(await phone.got(1), [1])
@@ -397,6 +398,68 @@ describe('a push subscription', () => {
     )
     await room.sender.send(failing.person, 'two')
     assert.deepEqual(await failing.got(2), [1, 2])
+  })
+})
+
+describe('of several nodes', () => {
+  const nodes = async (t: TestContext) => {
+    const database = await newDatabase(t)
+    const start = () => startServer(t, PUSH, database, {}, PUSH_WAY)
+    const servers = [await start(), await start()] as const
+    const rooms = await Promise.all(servers.map(async (node) => Dormitory.at(node, await service)))
+    return { servers, rooms: rooms as [Dormitory, Dormitory] }
+  }
+
+  itOnPostgres('one sends a hint, when messages come through both at once', async (t) => {
+    const { rooms } = await nodes(t)
+    const sleepers = await Promise.all(range(1, 20).map(() => rooms[0].sleeper()))
+    await Promise.all(
+      rooms.flatMap(({ sender }) => sleepers.map(({ person }) => sender.send(person, 'Hello'))),
+    )
+    for (const room of rooms) await room.decided()
+    assert.deepEqual(
+      sleepers.map(({ hints }) => hints.length),
+      sleepers.map(() => 1),
+    )
+
+    // And one takes the mark back, when it is read through.
+    await Promise.all(sleepers.map(({ person }) => at(rooms[1].client, person).poll({ wait: 0, away: true })))
+    await Promise.all(sleepers.map(({ person }) => rooms[0].sender.send(person, 'Once more')))
+    await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
+  })
+
+  itOnPostgres('none wakes who polls another one, and each does when that is frozen', async (t) => {
+    const { servers, rooms } = await nodes(t)
+    const [awake, frozen] = [await rooms[0].sleeper(), await rooms[0].sleeper()]
+    const stop = attend(at(servers[1], awake.person))
+    await park(t, at(servers[1], frozen.person), 'wait=55')
+    for (const { person } of [awake, frozen])
+      await eventually('it is online', async () => (await rooms[0].sender.user(person)).body.online)
+    for (const { person } of [awake, frozen]) await rooms[0].sender.send(person, 'Hello')
+    await rooms[0].decided()
+    assert.deepEqual([awake.newest, frozen.newest], [[], []])
+
+    assert.deepEqual(await frozen.got(1), [1])
+    await rooms[0].decidedLate()
+    await stop()
+    assert.deepEqual(awake.newest, [])
+  })
+
+  it('one goes on when another one was killed before it could send', async () => {
+    const { server, room } = await single()
+    const ada = await room.sleeper()
+    const claimedUntil = new Date(Date.now() + 1_500)
+    await withSql(server.database, ({ run }) =>
+      run(
+        "UPDATE push_subscription SET hinted_seq = 1, hinted_until = ?, claim = 'of another' WHERE endpoint = ?",
+        claimedUntil,
+        ada.subscription.endpoint,
+      ),
+    )
+    await room.sender.send(ada.person, 'Hello')
+
+    assert.deepEqual(await ada.got(1), [1])
+    assert.ok(Date.now() >= claimedUntil.getTime() - 1, 'not before the claim has run out')
   })
 })
 

@@ -1,18 +1,15 @@
 import type { Clock } from '../clock.ts'
-import type {
-  Account,
-  ApplicationToken,
-  Database,
-  ListedAccount,
-  ListedSession,
-} from '../database/database.ts'
+import type { Account, Database, ListedAccount } from '../database/database.ts'
 import { Problem, type SessionEnd, userNotFound } from '../problems.ts'
 import type { Registration } from './accounts.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
 import type { Caller } from './password-line.ts'
 import type { Passwords } from './passwords.ts'
 import type { Sessions } from './sessions.ts'
+import type { ShownAccount } from './shown-account.ts'
 import { toUsername } from './username.ts'
+
+export type { ShownAccount } from './shown-account.ts'
 
 type AdministrationDatabase = Pick<
   Database,
@@ -28,6 +25,7 @@ type AdministrationDatabase = Pick<
   | 'listTokens'
   | 'listBlocks'
   | 'listInvites'
+  | 'listPushSubscriptions'
 >
 
 /** What a server that runs in this process knows better than its store, and has to learn. */
@@ -39,18 +37,6 @@ export interface LiveServer {
   isOnline: (username: string) => Promise<boolean>
   /** Accounts that are online at any node, and polls that wait at this one. */
   countPresent: () => Promise<{ online: number; parkedPolls: number }>
-}
-
-/** An account as an operator looks at it. */
-export interface ShownAccount extends Omit<ListedAccount, 'sessions'> {
-  /** False without a server. */
-  online: boolean
-  /** The newest first. */
-  sessions: ListedSession[]
-  /** The oldest first, also those that have expired. */
-  tokens: ApplicationToken[]
-  /** How many others it blocks. */
-  blocks: number
 }
 
 export interface Stats {
@@ -124,13 +110,15 @@ export class Administration {
     const nowMs = this.#clock()
     const account = await this.#database.findListedAccount(username, nowMs)
     if (!account) throw userNotFound(username)
-    const [online = false, sessions, tokens, blocks] = await Promise.all([
+    const [online = false, sessions, tokens, blocks, subscriptions] = await Promise.all([
       this.#live?.isOnline(username),
       this.#database.listSessions(account.id, nowMs),
       this.#database.listTokens(account.id),
       this.#database.listBlocks(account.id),
+      this.#database.listPushSubscriptions(account.id),
     ])
-    return { ...this.#upToDate(account), online, sessions, tokens, blocks: blocks.length }
+    const counts = { blocks: blocks.length, subscriptions: subscriptions.length }
+    return { ...this.#upToDate(account), online, sessions, tokens, ...counts }
   }
 
   /**

@@ -1,8 +1,8 @@
 /** What the domain asks of a store of push subscriptions. */
 export interface PushStore {
   /**
-   * Adds a subscription to a session, moves one there whose endpoint and keys are the same, or replaces one of
-   * the same account whose keys are others.
+   * Adds a subscription to a session, moves one there whose endpoint and keys are the same, or replaces one
+   * of the same account whose keys are others.
    */
   createPushSubscription(subscription: NewPushSubscription): Promise<SubscriptionOutcome>
   /** The subscriptions of an account, the oldest first. */

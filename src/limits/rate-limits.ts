@@ -22,8 +22,8 @@ const limits = {
   /** Changes of the own account and ends of its sessions; each is written to the disk. */
   ownChanges: { burst: 100, everyMs: 1_000, code: 'rate_limited' },
   /**
-   * Push subscriptions that one account registers: a page does so at each start. Each may have the server send
-   * to a host of the client's choice.
+   * Push subscriptions that one account registers: a page does so at each start. Each may have the server
+   * send to a host of the client's choice.
    */
   subscriptions: { burst: 60, everyMs: 10_000, code: 'rate_limited' },
   /** Looking at, making or revoking application tokens. */

@@ -30,6 +30,7 @@ export const shownJson = ({ sessions, tokens, ...account }: ShownAccount) => ({
   ...accountJson(account),
   online: account.online,
   blocks: account.blocks,
+  pushSubscriptions: account.subscriptions,
   sessions: sessions.map(({ id, label, createdAtMs, lastSeenAtMs, expiresAtMs }) => ({
     id,
     ...(label !== undefined && { label }),
@@ -59,6 +60,7 @@ export function shownRows({ sessions, tokens, ...account }: ShownAccount): strin
     ['Inbox', `${inbox.unread} unread, newest ${inbox.newest}, acknowledged ${inbox.acknowledged}`],
     ['Stored', String(account.stored)],
     ['Blocks', String(account.blocks)],
+    ['Push', `${account.subscriptions} subscriptions`],
   ]
   const sessionRows = sessions.map((session) => [
     session.label ?? '-',

@@ -10,9 +10,9 @@
  *            It is void when its time has passed, when the session has acknowledged what was hinted, and when
  *            the session has read: then it is taken back before the page is read, so that a message is either
  *            on the page or hinted.
- *   claim    A mark for a short time. Of several nodes the one sends that has set it. When the hint was sent it
- *            lasts as long as the push service keeps the hint, and when it was not it is taken back. When a
- *            node was killed, another one that has found its claim looks again after that time.
+ *   claim    A mark for a short time. Of several nodes the one sends that has set it. When the hint was sent,
+ *            it lasts as long as the push service keeps the hint; else it is taken back. When a node was
+ *            killed, another one that has found its claim looks again after that time.
  *
  * Nothing is looked for at the start. A hint is only a hint: one that is lost delays a message, until another
  * one comes or the client asks by itself.
@@ -21,13 +21,10 @@ import { randomBytes } from 'node:crypto'
 import type { Sessions } from '../accounts/sessions.ts'
 import { type Clock, monotonicMs } from '../clock.ts'
 import { type ClaimedHint, type Database, DatabaseUnavailable, type Sleeper } from '../database/database.ts'
-import { Deadlines } from '../inbox/deadlines.ts'
 import type { Waiters } from '../inbox/waiters.ts'
 import { TokenBuckets } from '../limits/token-buckets.ts'
+import { Gathered, type Wanted } from './gathered.ts'
 import type { PushServices } from './target.ts'
-
-/** Names that gather, and looks that are to come. Above it the oldest of the names drop out. */
-const GATHERED_MAX = 100_000
 
 /** Names that one statement looks for: a few ms of work. */
 const NAMES_MAX = 500
@@ -74,21 +71,6 @@ export interface HintsTimes {
   leaseMs?: number
 }
 
-/** What is to be looked at: messages of one inbox. */
-interface Wanted {
-  /** The newest of them. */
-  seq: number
-  /** The newest of those for which there was time to acknowledge; 0 when there is none. */
-  lateSeq: number
-}
-
-interface Plan {
-  username: string
-  /** Whether there was time to acknowledge by then. */
-  isLate: boolean
-  seq: number
-}
-
 export class Hints {
   readonly #database: HintsDatabase
   readonly #services: PushServices
@@ -100,12 +82,7 @@ export class Hints {
   readonly #leaseMs: number
   /** Of this process, and of no other one before or beside it. */
   readonly #claim = randomBytes(9).toString('base64url')
-  /** By name, the newest number. */
-  readonly #fresh = new Map<string, number>()
-  readonly #late = new Map<string, number>()
-  /** What is looked at again, by name and, where that may be several times, by the time. */
-  readonly #plans = new Map<string, Plan>()
-  readonly #deadlines = new Deadlines<string>((key) => this.#carryOut(key))
+  readonly #gathered: Gathered
   readonly #underWay = new Set<Promise<void>>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -127,11 +104,12 @@ export class Hints {
     this.#rate = rateLimits ? new TokenBuckets(HINTS_OF_ACCOUNT) : undefined
     this.#acknowledgeMs = times?.acknowledgeMs ?? ACKNOWLEDGE_MS
     this.#leaseMs = times?.leaseMs ?? LEASE_MS
+    this.#gathered = new Gathered(this.#acknowledgeMs / 15, () => this.#lookSoon())
   }
 
   /** A message was committed. On the path of every send, so it does little. */
   added(username: string, seq: number): void {
-    gather(this.#fresh, username, seq)
+    this.#gathered.add(username, seq)
     this.#lookSoon()
   }
 
@@ -160,42 +138,23 @@ export class Hints {
       this.#timer = undefined
       this.#looking = this.#look().then(() => {
         this.#looking = undefined
-        if (this.#fresh.size + this.#late.size > 0) this.#lookSoon()
+        if (!this.#gathered.isEmpty) this.#lookSoon()
       })
     }, waitMs).unref()
   }
 
   async #look(): Promise<void> {
-    const wanted = this.#take()
+    const wanted = this.#gathered.take(NAMES_MAX)
     let pauseMs = wanted.size < NAMES_MAX ? PAUSE_MS : 0
     try {
       if (wanted.size > 0) await this.#hint(wanted)
     } catch (error) {
-      if (error instanceof DatabaseUnavailable) this.#putBack(wanted)
+      if (error instanceof DatabaseUnavailable)
+        for (const [username, each] of wanted) this.#gathered.putBack(username, each)
       else this.#onFault(error)
       pauseMs = PAUSE_AFTER_FAILURE_MS
     }
     this.#nextLookMs = monotonicMs() + pauseMs
-  }
-
-  /** The first of those that have gathered. */
-  #take(): Map<string, Wanted> {
-    const wanted = new Map<string, Wanted>()
-    for (const [gathered, isLate] of [[this.#late, true] as const, [this.#fresh, false] as const])
-      for (const [username, seq] of gathered) {
-        if (wanted.size >= NAMES_MAX && !wanted.has(username)) break
-        gathered.delete(username)
-        const { lateSeq = isLate ? seq : 0, seq: known = 0 } = wanted.get(username) ?? {}
-        wanted.set(username, { seq: Math.max(seq, known), lateSeq })
-      }
-    return wanted
-  }
-
-  #putBack(wanted: Map<string, Wanted>) {
-    for (const [username, { seq, lateSeq }] of wanted) {
-      gather(this.#fresh, username, seq)
-      if (lateSeq > 0) gather(this.#late, username, lateSeq)
-    }
   }
 
   async #hint(wanted: Map<string, Wanted>): Promise<void> {
@@ -211,7 +170,7 @@ export class Hints {
     // Another node was faster, or the session has read meanwhile: the next look tells.
     const ids = new Set(claimed.map(({ id }) => id))
     for (const { id, username } of due)
-      if (!ids.has(id)) this.#putBack(new Map([[username, wanted.get(username) as Wanted]]))
+      if (!ids.has(id)) this.#gathered.putBack(username, wanted.get(username) as Wanted)
   }
 
   /** Whether a session is to be woken now. Where that may come, it is looked at again. */
@@ -224,39 +183,19 @@ export class Hints {
     const markMs = hintedUntilMs - this.#clock()
     if (markMs > 0 && markMs < WRONG_MS && acknowledgedSeq < hintedSeq) {
       // The node whose claim it is may have been killed, and this one cut off from its database.
-      if (claim !== undefined) this.#plan(username, { isLate: false, seq }, markMs)
+      if (claim !== undefined) this.#gathered.plan(username, seq, markMs)
       return false
     }
 
     const isPresent = sleeper.isElsewhere || this.#live.waiters.isPresent({ id: sessionId, username })
     if (isPresent && acknowledgedSeq >= lateSeq) {
-      this.#plan(username, { isLate: true, seq }, this.#acknowledgeMs)
+      this.#gathered.planLate(username, seq, this.#acknowledgeMs)
       return false
     }
 
     const waitMs = this.#rate?.take(accountId) ?? 0
-    if (waitMs > 0) this.#plan(username, { isLate: false, seq }, waitMs)
+    if (waitMs > 0) this.#gathered.plan(username, seq, waitMs)
     return waitMs === 0
-  }
-
-  /** Has an inbox looked at again. Many messages to one make few looks. */
-  #plan(username: string, { isLate, seq }: Omit<Plan, 'username'>, inMs: number) {
-    const slotMs = this.#acknowledgeMs / 15
-    const slot = Math.ceil((monotonicMs() + inMs) / slotMs)
-    // No name has a space in it.
-    const key = isLate ? `${username} ${slot}` : username
-    const known = this.#plans.get(key)
-    if (known) known.seq = Math.max(known.seq, seq)
-    if (known || this.#plans.size >= GATHERED_MAX) return
-    this.#plans.set(key, { username, isLate, seq })
-    this.#deadlines.add(key, isLate ? slot * slotMs - monotonicMs() : inMs)
-  }
-
-  #carryOut(key: string) {
-    const { username, isLate, seq } = this.#plans.get(key) as Plan
-    this.#plans.delete(key)
-    gather(isLate ? this.#late : this.#fresh, username, seq)
-    this.#lookSoon()
   }
 
   #send(hint: ClaimedHint) {
@@ -279,14 +218,4 @@ export class Hints {
       await this.#database.extendHint(mark, this.#clock() + keptMs, undefined)
     } else await this.#database.dropHint(mark)
   }
-}
-
-/** Notes the newest number of a name. Where there are too many, the oldest name drops out. */
-function gather(gathered: Map<string, number>, username: string, seq: number) {
-  const known = gathered.get(username)
-  if (known === undefined && gathered.size >= GATHERED_MAX) {
-    const [oldest = ''] = gathered.keys()
-    gathered.delete(oldest)
-  }
-  if (known === undefined || known < seq) gathered.set(username, seq)
 }

@@ -18,6 +18,9 @@ export const onPostgres = TEMPLATE !== undefined
 /** For what is about SQLite itself; a comment or its name says what that is. */
 export const itOnSqlite: typeof it = onPostgres ? ((async () => {}) as typeof it) : it
 
+/** For what is about several nodes. */
+export const itOnPostgres: typeof it = onPostgres ? it : ((async () => {}) as typeof it)
+
 /** A folder that goes with the test. */
 export function scratchFolder(t: Ending): string {
   const folder = mkdtempSync(join(tmpdir(), 'restante-'))

@@ -37,8 +37,8 @@ export class Sleeper {
   }
 
   /** Resolves with the numbers of its hints when there are so many. */
-  async got(count: number): Promise<(number | undefined)[]> {
-    await eventually(`hint ${count}`, () => this.hints.length >= count, 20_000)
+  async got(count: number, withinMs = 20_000): Promise<(number | undefined)[]> {
+    await eventually(`hint ${count}`, () => this.hints.length >= count, withinMs)
     return this.newest
   }
 
@@ -74,8 +74,8 @@ export class Dormitory {
   }
 
   /**
-   * Resolves when everything is decided that was sent before: two hints of later messages have come, one after
-   * the other.
+   * Resolves when everything is decided that was sent before: two hints of later messages have come, one
+   * after the other.
    */
   async decided(): Promise<void> {
     for (const _ of [1, 2]) {

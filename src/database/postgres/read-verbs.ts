@@ -26,7 +26,8 @@ const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${RECEIPT_ID_BY
  */
 const READ_INBOX = `
 SELECT newest_seq, start.seq AS after, page.*,
-       EXISTS (SELECT FROM push_subscription WHERE session_id = $6 AND hinted_until IS NOT NULL) AS was_hinted,
+       EXISTS (SELECT FROM push_subscription
+                WHERE session_id = $6 AND hinted_until IS NOT NULL) AS was_hinted,
        (SELECT min(from_seq) FROM restored_range
          WHERE account_id = account.id AND to_seq > start.seq) AS restored_from
   FROM account
