@@ -19,7 +19,7 @@ interface PageWindow {
 }
 declare const window: PageWindow
 
-const OFFER = /^Shall your browser tell you/
+const OFFER = /^Notify you of new messages/
 const REGISTER = /^POST .*\/v1\/me\/push-subscriptions$/
 
 describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 }, () => {
@@ -168,6 +168,23 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await grace.send(username, 'Are you there?')
     await offer.waitFor()
     assert.deepEqual([await endpoints(tab), push.subscribed], [[], 2])
+  })
+
+  it('keeps the choice when the session ends elsewhere, and never uses it for another account', async (t) => {
+    const { push, tab, turnOn, registrations, username } = await adaAndGrace(t, await server())
+    await turnOn()
+    const elsewhere = new Client(await server())
+    await elsewhere.login(username, { takeover: true })
+    await tab.isLoggedOut()
+    await tab.logIn(username)
+    await eventually('it registers again', () => registrations() === 2)
+    assert.equal(push.subscribed, 1)
+
+    await elsewhere.login(username, { takeover: true })
+    await tab.isLoggedOut()
+    await tab.createAccount(newName('eve'))
+    await eventually('the browser has none', () => push.endpoint === undefined)
+    assert.deepEqual([await endpoints(tab), registrations()], [[], 2])
   })
 
   it('says what to do where it is refused, where nothing answers, and where it cannot be', async (t) => {

@@ -26,8 +26,8 @@ export function Notifications({ notifications }: { notifications: State }) {
     <>
       <p>
         {state === 'on'
-          ? 'They are on in this browser: it tells you of new messages when this page is closed.'
-          : 'Your browser can tell you of new messages when this page is closed.'}{' '}
+          ? 'They are on: this browser tells you of new messages when you are not on this page.'
+          : 'Your browser can tell you of new messages when you are not on this page.'}{' '}
         A notification says neither who has written, nor what.
       </p>
       {words && (

@@ -95,7 +95,7 @@ function NotificationsBar({ chat }: { chat: Chat }) {
   if (notifications.state.value !== 'undecided' || !chat.conversations.value.some(({ last }) => last))
     return null
   return (
-    <Notice text={problem ?? 'Shall your browser tell you of new messages when this page is closed?'}>
+    <Notice text={problem ?? 'Notify you of new messages when you are not on this page?'}>
       <button
         type="button"
         class="link"
