@@ -20,8 +20,8 @@ export interface NotificationsParts {
 
 /**
  * Has the push service of the browser wake this device. The server is asked for its key each time, because
- * a subscription for an older one is dead; and it learns of the subscription at each load of the page, because
- * browsers change subscriptions without a word, and forget them.
+ * a subscription for an older one is dead. It learns of the subscription at each load of the page, because
+ * browsers change and forget subscriptions without a word.
  */
 export class BrowserNotifications implements Notifications {
   readonly state: Signal<Notifications['state']['value']> = signal('unknown')

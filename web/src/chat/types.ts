@@ -76,9 +76,9 @@ export interface Chat {
 /** What this browser shows of new messages while the page is closed. */
 export interface Notifications {
   /**
-   * `unknown` until the server has been asked. `disabled`: it does not push. `unsupported`: this browser or this
-   * address cannot. `blocked`: the user has forbidden it in the browser. `undecided`: the user has not been
-   * offered it yet.
+   * `unknown` until the server has been asked. `disabled`: it does not push. `unsupported`: this browser or
+   * this address cannot. `blocked`: the user has forbidden it in the browser. `undecided`: the user has not
+   * answered the offer yet.
    */
   readonly state: ReadonlySignal<
     'unknown' | 'disabled' | 'unsupported' | 'blocked' | 'undecided' | 'off' | 'on'
