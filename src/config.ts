@@ -186,6 +186,7 @@ const CHARACTER_BYTES_MAX = 4
 /** What the server can do, and is hardly meant: one sentence each. */
 export function doubtsAbout(config: Config): string[] {
   const { host, inboxBytes, messageLengthMax, registration, sessionMaxMs, tokenTtlMs } = config
+  const { push, pushAllowPrivate } = config
   const messageBytesMax = messageLengthMax * CHARACTER_BYTES_MAX
   const smallInbox =
     `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message has (${messageBytesMax}), ` +
@@ -193,8 +194,11 @@ export function doubtsAbout(config: Config): string[] {
   const anybody =
     `REGISTRATION: It is open on ${host}, so anybody who reaches this server can make an account. ` +
     'With "invite" only those can whom you invite.'
+  const inward =
+    'PUSH_ALLOW_PRIVATE: Anybody who can make an account can have this server connect to its own network.'
   return [
     ...(registration === 'open' && !isLoopback(host) ? [anybody] : []),
+    ...(push === 'on' && pushAllowPrivate === 'on' && registration === 'open' ? [inward] : []),
     ...(inboxBytes < messageBytesMax ? [smallInbox] : []),
     ...(sessionMaxMs < tokenTtlMs
       ? ['SESSION_MAX: It is shorter than TOKEN_TTL, so tokens end with their session.']

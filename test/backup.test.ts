@@ -103,9 +103,10 @@ describe('restante backup', () => {
     assert.match(stderr, new RegExp(`secret .* is not in the copy, but in ${file}\\.jwt-secret`))
     assert.deepEqual(await textsOf(copy), ['hello'])
     const given = await runRestante(server.database, ['backup', copy], {
-      env: { JWT_SECRET: 'x'.repeat(32) },
+      env: { JWT_SECRET: 'x'.repeat(32), PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' },
     })
     assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
+    assert.match(given.stderr, new RegExp(`the key for push services, in ${file}\\.vapid-keys`))
   })
 
   it('replaces the backup of before in one step, for its owner alone', async (t) => {

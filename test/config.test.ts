@@ -800,11 +800,12 @@ test('what is allowed but hardly meant is told at the start, in a sentence each'
   }
 
   const doubtful = { HOST: '0.0.0.0', INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' }
-  const told = await warnings(doubtful)
+  const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example', PUSH_ALLOW_PRIVATE: 'on' }
+  const told = await warnings({ ...doubtful, ...push })
 
   assert.deepEqual(
     told.map((sentence) => sentence.split(':')[0]),
-    ['REGISTRATION', 'INBOX_BYTES', 'SESSION_MAX'],
+    ['REGISTRATION', 'PUSH_ALLOW_PRIVATE', 'INBOX_BYTES', 'SESSION_MAX'],
   )
   for (const sentence of told) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
   const meant = { HOST: '0.0.0.0', REGISTRATION: 'invite', INBOX_BYTES: '65536', TOKEN_TTL: '1d' }

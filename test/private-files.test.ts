@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { holdDatabase } from '../src/database/sqlite/hold.ts'
 import { UnsafeFile } from '../src/private-files.ts'
-import { readSecrets } from '../src/secrets.ts'
+import { readKeyPairs, readSecrets } from '../src/secrets.ts'
 import { spawnRestante } from './support/backups.ts'
 import { Client } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
@@ -40,11 +40,12 @@ describe('what the server makes', () => {
   it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
     const { folder, database } = openFolder(t)
     const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/main.js']
-    const server = await spawnServer(t, {}, database, command)
+    const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
+    const server = await spawnServer(t, push, database, command)
     await new Client(server).register('ada')
     await spawnRestante(database, ['backup', join(folder, 'copy.db')])
 
-    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock'].map(
+    const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock', '.vapid-keys'].map(
       (suffix) => `restante.db${suffix}`,
     )
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes, 'restante.sock'])
@@ -84,12 +85,16 @@ describe('a database that others can read', () => {
 })
 
 describe('what others have prepared is refused, and not touched', () => {
-  for (const suffix of ['.jwt-secret', '.jwt-secret.draft', '.lock']) {
+  const FILES = ['.jwt-secret', '.jwt-secret.draft', '.vapid-keys', '.vapid-keys.draft', '.lock']
+  for (const suffix of FILES) {
     it(`in the place of ${suffix}`, (t) => {
       const { file, folder } = openFolder(t)
       const [place, target] = [file + suffix, join(folder, 'target')]
-      const begin = () =>
-        suffix === '.lock' ? holdDatabase(file).release() : readSecrets({}, `${file}.jwt-secret`, () => {})
+      const begin = () => {
+        const path = file + suffix.replace('.draft', '')
+        if (suffix === '.lock') holdDatabase(file).release()
+        else (suffix.startsWith('.vapid') ? readKeyPairs : readSecrets)({}, path, () => {})
+      }
       const assertRefused = (what: RegExp) =>
         assert.throws(begin, (error) => {
           assert.ok(error instanceof UnsafeFile, String(error))
@@ -145,6 +150,23 @@ describe('the secret of its own', () => {
     assert.equal(readFileSync(`${file}.jwt-secret`, 'utf8'), `${jwt[0]}\n`)
     assert.equal(jwt[0].length, 43)
     assert.deepEqual(readdirSync(folder), ['restante.db.jwt-secret'])
+  })
+
+  it('that push services know is made once, and is one of theirs', (t) => {
+    const { file, folder } = openFolder(t)
+    const read = (env = {}) => readKeyPairs(env, `${file}.vapid-keys`, () => {})
+
+    const [{ publicKey, privateKey }] = read()
+
+    assert.equal(Buffer.from(publicKey, 'base64url').length, 65)
+    assert.equal(readFileSync(`${file}.vapid-keys`, 'utf8'), `${privateKey}\n`)
+    assert.deepEqual(read(), [{ publicKey, privateKey }])
+    const [given, old] = read({ VAPID_KEYS: `${Buffer.alloc(32, 7).toString('base64')},${privateKey}` })
+    assert.equal(old?.publicKey, publicKey)
+    assert.notEqual(given.publicKey, publicKey)
+    assert.deepEqual(readdirSync(folder), ['restante.db.vapid-keys'])
+    writeFileSync(`${file}.vapid-keys`, 'short\n')
+    assert.throws(read, /vapid-keys: Expected private keys of 32 bytes each/)
   })
 
   it('is closed to others who could read it, with a warning', async (t) => {

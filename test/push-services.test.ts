@@ -4,9 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { describe, it, type TestContext } from 'node:test'
 import { readVapidKeys } from '../src/config/push.ts'
 import { judge } from '../src/push/answers.ts'
+import { newHint } from '../src/push/hint.ts'
 import { encryptHint, hintOf } from '../src/push/message.ts'
+import { Service } from '../src/push/service.ts'
 import { Services, type ServicesTimes } from '../src/push/services.ts'
 import type { PushTarget } from '../src/push/target.ts'
+import { Turns } from '../src/push/turns.ts'
 import { Vapid } from '../src/push/vapid.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
@@ -286,14 +289,21 @@ describe('an answer of a push service', () => {
     assert.equal(service.received.length, 2)
   })
 
-  it('201 with a body that trickles, or does not end: it is sent, and not read to its end', async (t) => {
-    for (const reply of ['trickle', 'flood'] as const) {
-      const { result, service } = await send(t, [reply], { totalMs: 200 })
+  it('201 with a body that trickles: it is sent, and the connection is cut after the total time', async (t) => {
+    const { result, service } = await send(t, ['trickle'], { totalMs: 200 })
 
-      assert.equal(result.kind, 'sent', reply)
-      assert.equal(service.received.length, 1)
-      await eventually('the connection is cut', () => service.underWay === 0)
-    }
+    assert.equal(result.kind, 'sent')
+    assert.equal(service.received.length, 1)
+    await eventually('the connection is cut', () => service.underWay === 0)
+  })
+
+  it('201 with a body that does not end: it is sent, and not read', async (t) => {
+    const { result, service } = await send(t, ['flood'], { totalMs: 3_000 })
+
+    assert.equal(result.kind, 'sent')
+    await eventually('the connection is cut', () => service.underWay === 0)
+    // What the buffers of both systems take.
+    assert.ok(service.poured < 16 * 2 ** 20, `${service.poured} bytes`)
   })
 
   it('400: the subscription ends with the third in a row, and one success counts as a new start', async (t) => {
@@ -330,14 +340,21 @@ describe('an answer of a push service', () => {
     assert.match(told[0] ?? '', /refuses this server \(403 .*BadJwtToken.*\): check PUSH_SUBJECT/)
   })
 
-  it('403 for all: after a pause one hint tries whether it is over', async (t) => {
+  it('403 for all: after a pause one hint tries whether it is over, and the subscription is still there', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { refusedMs: 1 })
-    service.replyWith(...Array(3).fill({ status: 403 }))
+    service.replyWith(...Array(6).fill({ status: 403 }))
     const target = targetAt(service)
-    for (const newest of range(1, 3)) await services.send(target, newest)
+    const kinds = new Set<string>()
 
-    await eventually('it is taken', async () => (await services.send(target, 4)).kind === 'sent')
+    await eventually('it is taken', async () => {
+      const { kind } = await services.send(target, 4)
+      kinds.add(kind)
+      return kind === 'sent'
+    })
+
+    assert.deepEqual([...kinds], ['refused', 'sent'])
+    assert.equal(service.received.length, 7)
   })
 
   it('403 for one, while others are taken: that subscription ends with the third', async (t) => {
@@ -401,6 +418,72 @@ describe('a push service that does not answer', () => {
     await services.close()
     await Promise.all(sends)
     assert.equal(services.results.failed, 2_000)
+  })
+})
+
+describe('services take turns', () => {
+  const { current: key } = vapidWith(newKey())
+  const url = new URL('https://push.example/')
+  const target = { id: '', endpoint: url.href, p256dh: '', auth: '', keyId: key.id }
+  const addTo = (turns: Turns, service: Service, hints: number) => {
+    for (const newest of range(1, hints))
+      turns.add(newHint({ service, key, url, target, newest, keep: undefined }))
+  }
+  const serviceAt = (origin: string, accepted = 0) => {
+    const service = new Service(origin, 1_000, 1_000)
+    for (const _ of range(1, accepted)) service.noteAccepted()
+    return service
+  }
+  /** The origins of those that may start at once. */
+  const startAll = (turns: Turns) => {
+    const origins: string[] = []
+    for (let turn = turns.next(0); turn; turn = turns.next(0)) origins.push(turn.hint.service.origin)
+    return origins
+  }
+
+  it('one hint each, however many wait', () => {
+    const turns = new Turns()
+    addTo(turns, serviceAt('busy', 10), 100)
+    addTo(turns, serviceAt('a', 10), 2)
+    addTo(turns, serviceAt('b', 10), 1)
+
+    assert.deepEqual(startAll(turns), ['busy', 'a', 'b', 'busy', 'a', ...Array(10).fill('busy')])
+  })
+
+  it('those that are unknown or failing leave slots to those that are not', () => {
+    const turns = new Turns()
+    const failing = serviceAt('failing', 10)
+    failing.noteFailed(0)
+    for (const service of [failing, ...range(1, 50).map((at) => serviceAt(`unknown ${at}`))])
+      addTo(turns, service, 9)
+    const unproven = startAll(turns)
+    addTo(turns, serviceAt('well', 10), 50)
+
+    assert.equal(unproven.length, 24)
+    assert.deepEqual(startAll(turns), Array(12).fill('well'))
+  })
+
+  it('and there are 64 requests at most', () => {
+    const turns = new Turns()
+    for (const at of range(1, 10)) addTo(turns, serviceAt(`${at}`, 10), 50)
+
+    assert.equal(startAll(turns).length, 64)
+  })
+
+  it('a circuit stays open for longer each time, up to four minutes and jitter', () => {
+    const service = new Service('down', 15_000, 600_000)
+    const openMs = range(1, 20).map(() => {
+      service.noteFailed(0)
+      return service.openUntilMs
+    })
+
+    assert.deepEqual(openMs.slice(0, 4), [0, 0, 0, 0])
+    const longest = openMs.slice(4).map((ms, at) => ms / (15_000 * 2 ** Math.min(at, 4)))
+    assert.ok(
+      longest.every((share) => share >= 1 && share <= 1.5),
+      `${longest}`,
+    )
+    assert.equal(service.noteAccepted(), true)
   })
 })
 

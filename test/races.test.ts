@@ -12,6 +12,7 @@ import {
   type ReadFrom,
   type StoredMessage,
 } from '../src/database/database.ts'
+import type { Hints } from '../src/inbox/delivery.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
@@ -38,6 +39,29 @@ describe('a poll, while its look into the store is held up', () => {
 
     assert.deepEqual(seqsOf((await answer).messages), [1])
     await inbox.flushed()
+  })
+
+  it('gets what comes before its mark is taken back: nobody is hinted of that', async (t) => {
+    const hinted: number[] = []
+    const hints: Hints = {
+      added: (_, seq) => {
+        // As where a mark stands in the store.
+        if (!store.wasHinted) hinted.push(seq)
+      },
+      takeBack: async () => {
+        await send('before the mark is gone')
+        store.wasHinted = false
+        await send('after it')
+      },
+    }
+    const { store, ada, poll, send } = openInbox(t, { hints })
+    await send('hello')
+    hinted.length = 0
+    store.wasHinted = true
+
+    const { messages } = await poll(ada, { waitMs: 0, away: true })
+
+    assert.deepEqual([seqsOf(messages), hinted], [[1, 2, 3], [3]])
   })
 
   it('gets all messages that are committed meanwhile, in order', async (t) => {
@@ -387,7 +411,7 @@ interface TestReader extends Reader {
 }
 
 /** The inbox of ada over a store in memory. */
-function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
+function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: number; hints?: Hints } = {}) {
   const store = new HeldStore()
   const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
   t.after(() => waiters.close())
@@ -400,6 +424,8 @@ function openInbox(t: TestContext, { graceMs = 10_000 } = {}) {
     new ClockHistory(Date.now),
     { idempotencyTtlMs: 1 },
     new ReadBudget(false),
+    undefined,
+    hints,
   )
 
   const poll = async (reader: Reader, request: Partial<PollRequest>) => {
@@ -461,6 +487,7 @@ class Hold {
 /** One inbox, kept as the real stores keep it. A page that is held was read before it was held. */
 class HeldStore {
   acknowledgedSeq = 0
+  wasHinted = false
   readonly #messages: StoredMessage[] = []
   #heldPage: Hold | undefined
   #heldCommit: Hold | undefined
@@ -480,10 +507,11 @@ class HeldStore {
     const after = typeof from === 'number' ? from : this.acknowledgedSeq
     const messages = this.#messages.slice(after, after + limit)
     const page = { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
+    const { wasHinted } = this
     const held = this.#heldPage
     this.#heldPage = undefined
     await held?.pass()
-    return page
+    return { ...page, wasHinted }
   }
 
   async commit({ acknowledgements, appends }: Batch): Promise<CommitResult> {

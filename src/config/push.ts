@@ -17,8 +17,8 @@ export function isPublicName(name: string): boolean {
 const NO_DOMAIN = /\.(test|invalid)$/
 
 /**
- * How push services reach the operator (RFC 8292 §2.1). Each asks for something else; Apple's answers
- * `BadJwtToken` to an address without `mailto:`, to one with spaces, and to hosts that only this network knows.
+ * How push services reach the operator (RFC 8292 §2.1). Each asks for something else. Apple's answers
+ * `BadJwtToken` to an address without `mailto:`, to one with spaces, and to hosts of a private network.
  */
 export const pushSubject: Variable<false | string> = {
   name: 'PUSH_SUBJECT',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { ConfigurationError, databaseFile, isPostgres } from '../config.ts'
-import { secretFile } from '../secrets.ts'
+import { secretFile, vapidFile } from '../secrets.ts'
 import type { Context } from './context.ts'
 import { examples } from './user-commands.ts'
 
@@ -36,7 +36,7 @@ export function addDatabaseCommands(program: Command, context: Context): void {
 
 async function backUp(context: Context, file: string) {
   const {
-    config: { databaseUrl },
+    config: { databaseUrl, push },
     values,
   } = context.load()
   if (isPostgres(databaseUrl))
@@ -49,6 +49,8 @@ async function backUp(context: Context, file: string) {
   context.print(`Copied ${path} to ${file}, ${bytes} bytes.`)
   const secret = values['JWT_SECRET'] ? 'JWT_SECRET' : secretFile(databaseUrl)
   context.say(`The secret that signs tokens is not in the copy, but in ${secret}: keep it elsewhere.`)
+  const keys = values['VAPID_KEYS'] ? 'VAPID_KEYS' : vapidFile(databaseUrl)
+  if (push === 'on') context.say(`The same holds for the key for push services, in ${keys}.`)
 }
 
 async function onPostgres(url: string): Promise<number> {

@@ -130,10 +130,6 @@ async function makeRegistry(sources: MetricSources): Promise<Registry> {
   add('accounts_online', 'gauge', 'Accounts that are online at this node.', () =>
     one(waiters.countPresent().online),
   )
-  if (push)
-    add('push_total', 'counter', 'Hints to push services, by how they ended.', () =>
-      Object.entries(push.results).map(([result, value]) => ({ value, labels: { result } })),
-    )
   if (disk) {
     add('disk_free_bytes', 'gauge', 'Free space of the disk of the database.', () =>
       disk.free === undefined ? [] : one(disk.free),
@@ -148,6 +144,10 @@ async function makeRegistry(sources: MetricSources): Promise<Registry> {
       'gauge',
       'When the last backup was taken; 0 before the first.',
       async () => one(((await lastBackupMs()) ?? 0) / 1_000),
+    )
+  if (push)
+    add('push_total', 'counter', 'Hints to push services, by how they ended.', () =>
+      Object.entries(push.results).map(([result, value]) => ({ value, labels: { result } })),
     )
 
   collectDefaultMetrics({ register: registry })

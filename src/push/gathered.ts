@@ -73,7 +73,7 @@ export class Gathered {
     this.#plan(username, { username, seq, isLate: false }, inMs)
   }
 
-  /** Has it looked at when there was time to acknowledge. Many messages of one inbox make a look each slot. */
+  /** Has it looked at when there was time to acknowledge: once a slot, however many messages come. */
   planLate(username: string, seq: number, inMs: number): void {
     const slot = Math.ceil((monotonicMs() + inMs) / this.#slotMs)
     // No name has a space in it.

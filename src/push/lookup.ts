@@ -15,8 +15,8 @@ export class AddressRefused extends Error {
 const RESOLVER = { timeout: 700, tries: 2 }
 
 /**
- * Asks the name servers itself. `dns.lookup` would take one of the four threads on which passwords are hashed,
- * for as long as a stranger's name server likes.
+ * Asks the name servers itself. `dns.lookup` would take one of the four threads that hash passwords, for as
+ * long as a stranger's name server likes.
  *
  * Names at home may be known to the hosts file or to mDNS only. So where private addresses are allowed, the
  * system is asked for those that are not public, and for those that the name servers do not know.

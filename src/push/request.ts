@@ -6,9 +6,13 @@ import { isPublicAddress } from './public-addresses.ts'
 /** Of the body of an answer. */
 const BODY_BYTES_MAX = 4_096
 
-/** Idle connections to one service, and how long they are kept. */
-const IDLE_MAX = 4
+/** Idle connections to one service and in all, and how long they are kept. */
+const IDLE_PER_SERVICE_MAX = 4
+const IDLE_MAX = 64
 const IDLE_MS = 30_000
+
+/** Where a name has several addresses. Node's own 250 ms cut connections off that are merely far. */
+const NEXT_ADDRESS_MS = 1_000
 
 export interface Answer {
   status: number
@@ -41,8 +45,9 @@ export class WayOut {
     const { allowPrivate, ca, resolve = resolveWith(allowPrivate) } = settings
     this.#agent = new Agent({
       keepAlive: true,
-      maxFreeSockets: IDLE_MAX,
+      maxFreeSockets: IDLE_PER_SERVICE_MAX,
       timeout: IDLE_MS,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       lookup: checkedLookup(resolve, allowPrivate),
       ...(ca !== undefined && { ca }),
     })
@@ -57,7 +62,9 @@ export class WayOut {
     const { totalMs } = this.#settings
     const endsAtMs = performance.now() + totalMs
     for (;;) {
-      const outgoing = request(url, { method: 'POST', agent: this.#agent, headers })
+      const idle = Object.values(this.#agent.freeSockets).reduce((sum, list = []) => sum + list.length, 0)
+      const last = idle < IDLE_MAX ? {} : { Connection: 'close' }
+      const outgoing = request(url, { method: 'POST', agent: this.#agent, headers: { ...headers, ...last } })
       const cut = () => outgoing.destroy(new Error(`No answer within ${totalMs} ms.`))
       const ending = setTimeout(cut, endsAtMs - performance.now())
       this.#underWay.add(outgoing)
@@ -65,7 +72,8 @@ export class WayOut {
         return await this.#exchange(outgoing, body)
       } catch (error) {
         // The service has closed a kept connection in the moment of its use. There are few of them.
-        const isStale = outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+        const { code = '' } = error as NodeJS.ErrnoException
+        const isStale = outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(code)
         if (!isStale || performance.now() >= endsAtMs || this.#closed) throw error
       } finally {
         clearTimeout(ending)

@@ -25,7 +25,7 @@ const SIGNED_MAX = 1_000
 /** The library signs for 12 hours, so that a clock that is late by half a day does not matter. */
 const SIGN_AGAIN_MS = 6 * 3_600_000
 
-/** Signs for push services, once for many requests to the same one: that takes four times as long as to encrypt. */
+/** Signs for push services, once for many requests to one: signing takes four times as long as encrypting. */
 export class Vapid implements VapidKeys {
   readonly current: VapidKey
   readonly #keys: ReadonlyMap<string, VapidKey>

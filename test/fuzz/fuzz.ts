@@ -4,6 +4,7 @@ import { type Operation, readContract } from '../../src/contract/document.ts'
 import { assertInContract } from '../support/contract-check.ts'
 import type { Ending } from '../support/endings.ts'
 import { exchange } from '../support/http.ts'
+import { PUSH } from '../support/push.ts'
 import { randomFrom } from '../support/random.ts'
 import { startServer } from '../support/servers.ts'
 import { People } from './people.ts'
@@ -35,7 +36,9 @@ export interface Fuzzed {
  * @param seed the same gives the same requests, as far as the server gives the same answers
  */
 export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzzed> {
-  const server = await startServer(t, {
+  const env = {
+    ...PUSH,
+    PUSH_ALLOW_PRIVATE: 'off',
     MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX),
     // Its page is no part of the contract.
     WEB: 'off',
@@ -43,7 +46,15 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     PRESENCE_GRACE: '0',
     RETENTION: 'never',
     SESSION_POLICY: seed % 2 === 0 ? 'single' : 'multi',
-  })
+  }
+  // No push service is found.
+  const server = await startServer(
+    t,
+    env,
+    undefined,
+    {},
+    { resolve: () => Promise.reject(new Error('No name server.')) },
+  )
   const chance = new Chance(randomFrom(seed))
   const people = new People()
   const { operations } = readContract(readConfig({ MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX) }))
@@ -72,7 +83,7 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
   assert.equal(health.status, 200, 'The server lives.')
   await server.stop()
   assert.deepEqual(
-    server.logs.filter(({ level }) => level >= LEVEL_WARN).map(({ msg }) => msg),
+    server.logs.filter(({ level, msg }) => level >= LEVEL_WARN && !/^push:/.test(msg)).map(({ msg }) => msg),
     [],
     'The server has nothing to complain of.',
   )

@@ -58,6 +58,7 @@ export class People {
       readInbox: () => this.#change(actor?.username, { cursor: Number(answer['cursor']) }),
       sendMessage: () => this.#sent(String(answer['to']), String(answer['id'])),
       sendText: () => this.#sent(String(answer['to']), String(answer['id'])),
+      createPushSubscription: () => this.#learnId(String(answer['id'])),
       createToken: () => this.#change(actor?.username, { applicationToken: String(answer['token']) }),
     }
     learn[operationId]?.()

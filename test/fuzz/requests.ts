@@ -1,4 +1,5 @@
 import type { Operation, Schema } from '../../src/contract/document.ts'
+import { newReceiver } from '../support/web-push.ts'
 import type { People, Somebody } from './people.ts'
 import { absurd, almost, type Chance, text, valid } from './values.ts'
 
@@ -23,6 +24,9 @@ interface Making {
   chance: Chance
 }
 
+/** Of two clients of push. */
+const KEYS = [newReceiver(), newReceiver()].map(({ p256dh, auth }) => ({ p256dh, auth }))
+
 /** Good values by what they are called; everything else comes from the schema. */
 function known(name: string, { people, chance, operation }: Making, actor: Somebody | undefined): unknown {
   const other = people.any(chance)
@@ -35,6 +39,8 @@ function known(name: string, { people, chance, operation }: Making, actor: Someb
     after: () => chance.integer(0, actor?.cursor ?? 0),
     cursor: () => chance.integer(0, actor?.cursor ?? 0),
     wait: () => 0,
+    endpoint: () => `https://push.example.net:8443/${chance.integer(1, 20)}`,
+    keys: () => chance.of(KEYS),
     'Idempotency-Key': () => `key-${chance.integer(1, 20)}`,
     // One that a wait of the query goes before.
     Prefer: () => 'wait=0',

@@ -28,6 +28,12 @@ const NEVER: Record<string, string> = {
   'an application token of nobody': `
     SELECT application_token.id FROM application_token LEFT JOIN account ON account.id = account_id
      WHERE account.id IS NULL OR deleted_at IS NOT NULL`,
+  'a push subscription of nobody, or more of somebody than ten': `
+    SELECT push_subscription.account_id
+      FROM push_subscription JOIN account ON account.id = push_subscription.account_id
+      JOIN session ON session.id = session_id
+     GROUP BY push_subscription.account_id, deleted_at, session.account_id
+    HAVING count(*) > 10 OR deleted_at IS NOT NULL OR session.account_id <> push_subscription.account_id`,
   'a session that is further than its inbox': `
     SELECT session.id FROM session JOIN account ON account.id = account_id
      WHERE session.acknowledged_seq > (SELECT coalesce(max(seq), newest_seq) FROM message WHERE recipient_id = account_id)`,

@@ -22,6 +22,13 @@ const missing = spawnSync('prometheus', ['--version']).error
 /** In place of what Grafana puts there: some scrapes. */
 const RATE_INTERVAL = '10s'
 
+/** Nobody subscribes: its metrics are there all the same. */
+const PUSH = {
+  PUSH: 'on',
+  PUSH_SUBJECT: 'mailto:ops@chat.example',
+  VAPID_KEYS: Buffer.alloc(32, 1).toString('base64'),
+}
+
 const ending = endOfSuite()
 const servers: ServerProcess[] = []
 let url: string
@@ -32,7 +39,7 @@ before(async () => {
   atTheEnd(ending, () => cluster.stop())
   const database = await cluster.createDatabase()
   for (const each of [database, database, noDatabaseYet(ending)])
-    servers.push(await spawnServer(ending, { OPS_PORT: '0' }, each))
+    servers.push(await spawnServer(ending, { OPS_PORT: '0', ...PUSH }, each))
   url = await startPrometheus(await Promise.all(servers.map(targetOf)))
 })
 
@@ -137,7 +144,7 @@ describe('Prometheus', { skip: missing }, () => {
       'all rules were evaluated',
       async () => {
         const health = await rules()
-        return health.length === 16 && health.every(({ health }) => health === 'ok')
+        return health.length === 17 && health.every(({ health }) => health === 'ok')
       },
       90_000,
     )

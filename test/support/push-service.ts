@@ -41,8 +41,8 @@ export interface ReceivedHint {
 }
 
 /**
- * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or an end of
- * the connection in its place; or a body that comes byte by byte, or does not end.
+ * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or the end
+ * of the connection in its place; or a body that comes byte by byte, or does not end.
  */
 export type Reply =
   | { status: number; headers?: Record<string, string>; body?: string }
@@ -52,6 +52,7 @@ export type Reply =
   | 'flood'
 
 const TRICKLE_EVERY_MS = 10
+const FLOOD = Buffer.alloc(65_536)
 
 export class PushService {
   /** `https://127.0.0.1:PORT` */
@@ -65,6 +66,8 @@ export class PushService {
   /** Requests that wait for the rest of their answer. */
   underWay = 0
   underWayMax = 0
+  /** Bytes of bodies that do not end. */
+  poured = 0
   /** Answers in the place of 201, by `replyWith`. */
   readonly #replies: Reply[] = []
   /** What it answers where no other reply is left. */
@@ -121,8 +124,9 @@ export class PushService {
     response.on('close', () => {
       this.underWay -= 1
     })
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part)
+    // Of a client that has gone meanwhile nothing comes.
+    const parts = await request.toArray().catch(() => undefined)
+    if (!parts) return
     const fault = this.#receive(request, Buffer.concat(parts))
     if (fault) this.faults.push(`${request.method} ${request.url}: ${fault.body}`)
     this.#answer(response, fault ?? this.#replies.shift() ?? this.reply)
@@ -159,7 +163,8 @@ export class PushService {
     } else if (reply === 'flood') {
       response.writeHead(201)
       const pour = () => {
-        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+        do this.poured += FLOOD.length
+        while (!response.destroyed && response.write(FLOOD))
       }
       response.on('drain', pour)
       pour()

@@ -12,8 +12,8 @@ export const PUSH: Env = {
   VAPID_KEYS: 'yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw',
 }
 
-/** For servers in this process: sessions that are online have half a second to acknowledge. */
-export const PUSH_WAY = { ca: CA, hintTimes: { acknowledgeMs: 500 } }
+/** For servers in this process: sessions that are online have little time to acknowledge. */
+export const PUSH_WAY = { ca: CA, hintTimes: { acknowledgeMs: 1_500 } }
 
 /** Somebody who is woken. */
 export class Sleeper {

@@ -15,21 +15,22 @@ export function sleeperReads(connection: SqliteFile.Database): SleeperReads {
     `SELECT id, endpoint, created_at AS createdAtMs
        FROM push_subscription WHERE account_id = ? ORDER BY created_at, id`,
   )
-  const sleepersOf = connection.prepare<[username: string], Row<SleeperHere>>(
+  // From the names on: of most of them nobody has a subscription.
+  const sleepersOf = connection.prepare<[usernames: string], Row<SleeperHere>>(
     `SELECT push_subscription.id, account.id AS accountId, username, session_id AS sessionId,
             session.acknowledged_seq AS acknowledgedSeq, ${NEWEST_SEQ} AS newestSeq,
             hinted_seq AS hintedSeq, hinted_until AS hintedUntilMs, claim
-       FROM account
-       JOIN push_subscription ON push_subscription.account_id = account.id
-       JOIN session ON session.id = session_id
-      WHERE username = ?`,
+       FROM json_each(?) AS asked
+      CROSS JOIN account ON username = asked.value
+      CROSS JOIN push_subscription ON push_subscription.account_id = account.id
+      CROSS JOIN session ON session.id = session_id`,
   )
 
   return {
     listPushSubscriptions: async (accountId) => subscriptionsOf.all(accountId),
     findSleepers: async (usernames) =>
-      usernames
-        .flatMap((username) => sleepersOf.all(username))
+      sleepersOf
+        .all(JSON.stringify(usernames))
         .map((row) => ({ ...withoutNulls<SleeperHere>(row), isElsewhere: false })),
   }
 }
