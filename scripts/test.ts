@@ -93,6 +93,7 @@ const ONCE: Record<string, string> = {
   'web-page': 'is about HTTP, or the web page',
   'web-page-chat': 'is about the web page',
   'web-pictures': 'is about the web page',
+  'web-push': 'is about the web page',
   'web-speed': 'is about the web page',
   'web-views': 'is about the web page',
 }

@@ -18,7 +18,9 @@ import { Client, newName, passwordOf, range, seqsOf } from './support/client.ts'
 import { assertInContract } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
+import { PUSH } from './support/push.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
+import { newReceiver } from './support/web-push.ts'
 
 /** Holds every answer against the contract. */
 const checkedFetch: typeof fetch = async (input, init) => {
@@ -77,7 +79,7 @@ const isProblem = (code: string) => (error: unknown) => {
 
 describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
   const server = shareServer({ SENDER_LIMIT: '10000', PRESENCE_GRACE: '0s' })
-  const forgetful = shareServer({ RETENTION: '0' })
+  const forgetful = shareServer({ RETENTION: '0', ...PUSH })
   const shortTokens = shareServer({ TOKEN_TTL: '8s' })
 
   it('weighs less than 8 kB, compressed', async () => {
@@ -430,6 +432,26 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await loop.ended
     const [, second = 0, third = 0, fourth = 0] = polledAtMs
     assert.ok(third - second > 400 && fourth - third > 400, `${polledAtMs}`)
+  })
+
+  it('has a device woken by what a browser gives, or by an endpoint and keys, until that is ended', async () => {
+    const { restante, credentials } = await people(await forgetful())
+    const session = await restante.login(credentials)
+    const { enabled, publicKey } = await session.getPush()
+    assert.deepEqual([enabled, Buffer.from(String(publicKey), 'base64url').length], [true, 65])
+    const { p256dh, auth } = newReceiver()
+    const json = { endpoint: `https://127.0.0.1:8443/${auth}`, keys: { p256dh, auth } }
+    const { id } = await session.subscribe({ toJSON: () => ({ ...json, expirationTime: null }) })
+    assert.equal((await session.subscribe(json)).id, id, 'it is renewed')
+    const list = (await session.listSubscriptions()).map((known) => [known.id, known.endpoint])
+    assert.deepEqual(list, [[id, json.endpoint]])
+    await session.unsubscribe(id)
+    assert.deepEqual(await session.listSubscriptions(), [])
+
+    const { restante: there, credentials: theirs } = await people(await server())
+    const without = await there.login(theirs)
+    assert.deepEqual(await without.getPush(), { enabled: false })
+    await assert.rejects(without.subscribe(json), isProblem('push_disabled'))
   })
 
   it('has a method for all that an app needs', async () => {

@@ -23,6 +23,10 @@ export const OPERATIONS = {
   listTokens: 'GET /v1/me/tokens',
   createToken: 'POST /v1/me/tokens',
   revokeToken: 'DELETE /v1/me/tokens/{id}',
+  getPush: 'GET /v1/push',
+  createPushSubscription: 'POST /v1/me/push-subscriptions',
+  listPushSubscriptions: 'GET /v1/me/push-subscriptions',
+  deletePushSubscription: 'DELETE /v1/me/push-subscriptions/{id}',
 } as const satisfies Partial<Record<keyof operations, `${string} /${string}`>>
 
 export type Operation = keyof typeof OPERATIONS

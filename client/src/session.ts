@@ -3,24 +3,13 @@ import { Inbox, type InboxOptions } from './inbox.ts'
 import type { Input, Message, Operation, Output } from './operations.ts'
 import { endsSession, RestanteProblem } from './problem.ts'
 import { repeat } from './repeat.ts'
+import { newKey, REPEATS_MAX_MS, type SendOptions } from './send.ts'
 import type { Store, StoredSession } from './store.ts'
 import { Alarm } from './wait.ts'
 
 const RENEWAL_TIMEOUT_MS = 10_000
 const RENEWAL_PAUSE_MAX_MS = 30_000
 const RENEWAL_PAUSE_MIN_MS = 1_000
-
-/** The server remembers a key for 24 hours. A repeat after that would be a second message. */
-const REPEATS_MAX_MS = 23 * 3_600_000
-
-export interface SendOptions {
-  /** Whether to get a receipt into the own inbox when the message is received. */
-  receipt?: boolean | undefined
-  /** The name of this message for all attempts to send it. Keep it with the text, for after a crash. */
-  idempotencyKey?: string | undefined
-  /** Ends the repeats. The message may have been sent. */
-  signal?: AbortSignal | undefined
-}
 
 /** Somebody who is logged in. Each method throws RestanteProblem when it is refused. */
 export class Session {
@@ -148,6 +137,29 @@ export class Session {
     return this.call('revokeToken', { id })
   }
 
+  /** Whether the server wakes devices, and the key with which a browser subscribes. */
+  getPush() {
+    return this.call('getPush')
+  }
+
+  /**
+   * Has a device woken when a message comes while this session does not receive. Takes a browser's
+   * `PushSubscription`, or an endpoint with its keys. Call it at each start, because it also renews.
+   */
+  subscribe(subscription: Input<'createPushSubscription'> | { toJSON(): unknown }) {
+    // It becomes JSON with the request.
+    return this.call('createPushSubscription', subscription as Input<'createPushSubscription'>)
+  }
+
+  async listSubscriptions() {
+    return (await this.call('listPushSubscriptions')).subscriptions
+  }
+
+  /** Ends a subscription. The end of its session does it, too. */
+  unsubscribe(id: string) {
+    return this.call('deletePushSubscription', { id })
+  }
+
   changePassword(passwords: Input<'changePassword'>) {
     return this.call('changePassword', passwords)
   }
@@ -235,14 +247,3 @@ export class Session {
 }
 
 const endedHere = (detail: string) => new RestanteProblem({ code: 'session_ended', status: 401, detail })
-
-/**
- * A name for a message, for `idempotencyKey`. Only pages from https have `crypto.randomUUID`, and React
- * Native has no `crypto`; a key need only differ from the other keys of its sender.
- */
-export function newKey(): string {
-  const bytes = new Uint8Array(16)
-  if (globalThis.crypto) globalThis.crypto.getRandomValues(bytes)
-  else for (const at of bytes.keys()) bytes[at] = Math.random() * 256
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-}

@@ -7,9 +7,12 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join as joinPath } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { NO_BROWSER, shareBrowser } from '../support/browser.ts'
+import { INSECURE_HOST, NO_BROWSER, openBrowser, shareBrowser } from '../support/browser.ts'
+import { BrowserPush } from '../support/browser-push.ts'
 import { Client, newName } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import { PUSH } from '../support/push.ts'
+import { PushService } from '../support/push-service.ts'
 import { shareServer } from '../support/servers.ts'
 import { openTab, visit, type WebPage } from '../support/web-page.ts'
 
@@ -60,6 +63,7 @@ async function look(tab: WebPage, view: string, show?: () => Promise<() => Promi
 
 describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
   const server = shareServer()
+  const waking = shareServer(PUSH)
   const browser = shareBrowser()
 
   it('is for everybody before the login', async (t) => {
@@ -158,5 +162,45 @@ describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, (
     await tab.isLoggedOut()
     await look(tab, 'login after a login elsewhere')
     await eventually('messages are kept', () => tab.button('Delete its messages').isVisible())
+  })
+
+  it('is for everybody who wants notifications, or none', async (t) => {
+    const { url } = await waking()
+    const person = await openBrowser(t, await browser())
+    const push = await BrowserPush.of(person.context, url, await PushService.start(t))
+    const tab = await openTab(person, url)
+    const ada = newName('ada')
+    await tab.createAccount(ada)
+    const grace = await new Client({ url }).join(newName('grace'))
+    await grace.send(ada, 'Good morning')
+    await tab.button('Turn on').waitFor()
+    await look(tab, 'offer of notifications')
+    push.answer = 'default'
+    await tab.button('Turn on').click()
+    await tab.says('Try again, and choose Allow.').waitFor()
+    await look(tab, 'offer of notifications not allowed')
+
+    const section = tab.page.getByRole('region', { name: 'Notifications' })
+    await tab.page.getByRole('link', { name: 'Account' }).click()
+    await section.waitFor()
+    await look(tab, 'account with notifications off')
+    push.answer = 'granted'
+    await tab.button('Turn notifications on').click()
+    await tab.button('Turn notifications off').waitFor()
+    await look(tab, 'account with notifications on')
+    await tab.page.route('**/v1/me/push-subscriptions', (route) => route.abort())
+    await tab.page.reload()
+    await tab.button('Try again').waitFor()
+    await look(tab, 'account with notifications that fail')
+    await push.setPermission('denied')
+    await tab.page.reload()
+    await section.getByText('Your browser blocks notifications').waitFor()
+    await look(tab, 'account with notifications blocked')
+
+    const insecure = await visit(t, await browser(), url.replace('127.0.0.1', INSECURE_HOST))
+    await insecure.tab.createAccount(newName('ada'))
+    await insecure.tab.page.getByRole('link', { name: 'Account' }).click()
+    await insecure.tab.says('The address of this page begins with http.').waitFor()
+    await look(insecure.tab, 'account without notifications')
   })
 })

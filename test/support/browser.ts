@@ -12,6 +12,8 @@ const CHROMIUM = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ].find((path) => path !== undefined && existsSync(path))
 
+const EXECUTABLE = CHROMIUM !== undefined && { executablePath: CHROMIUM }
+
 /** Why tests in a browser are skipped, for the option `skip`; false where they run. */
 export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install one, or set CHROMIUM_PATH.'
 
@@ -34,7 +36,7 @@ export function shareBrowser(): () => Promise<Browser> {
   return () => {
     if (!browser) {
       const args = [`--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`]
-      browser = chromium.launch({ args, ...(CHROMIUM !== undefined && { executablePath: CHROMIUM }) })
+      browser = chromium.launch({ args, ...EXECUTABLE })
       atTheEnd(ending, async () => (await browser)?.close())
     }
     return browser
@@ -58,7 +60,21 @@ export async function openBrowser(
   browser: Browser,
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<Person> {
-  const context = await browser.newContext(options)
+  return watch(t, await browser.newContext(options))
+}
+
+/**
+ * As `openBrowser`, in a Chromium of its own with a profile: the contexts of a shared one are as private
+ * windows, in which a click on a notification leads nowhere.
+ *
+ * @param env variables beside those of this process
+ */
+export async function launchBrowser(t: Ending, env: Record<string, string>): Promise<Person> {
+  const all = { ...(process.env as Record<string, string>), ...env }
+  return watch(t, await chromium.launchPersistentContext('', { env: all, ...EXECUTABLE }))
+}
+
+async function watch(t: Ending, context: BrowserContext): Promise<Person> {
   context.setDefaultTimeout(TIMEOUT_MS)
   const faults: string[] = []
   const requests = new Set<Request>()

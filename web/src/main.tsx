@@ -1,6 +1,7 @@
 import { effect } from '@preact/signals'
 import { render } from 'preact'
 import { createApp } from './chat/app.ts'
+import { watchNotified } from './ui/notified.ts'
 import { watchForUpdates } from './ui/update.ts'
 import { Page } from './views/page.tsx'
 
@@ -11,6 +12,7 @@ effect(() => {
   document.title = unread > 0 ? `(${unread}) Restante` : 'Restante'
 })
 
+watchNotified(app)
 const root = document.getElementById('app')
 if (root) render(<Page app={app} />, root)
 void watchForUpdates()

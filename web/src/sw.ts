@@ -1,4 +1,7 @@
-/** The service worker: it keeps the files of the page, so that the page opens without a network. */
+/**
+ * The service worker. It keeps the files of the page, so that the page opens without a network; and it shows
+ * a notification for each push. It has no token, and asks the server for nothing.
+ */
 
 /** Put in by scripts/build-web.mjs: relative paths, the page itself as `./`; and a hash of their content. */
 declare const SHELL_FILES: readonly string[]
@@ -31,6 +34,19 @@ worker.addEventListener('fetch', (event) => {
   if (method === 'GET' && shell.has(address.href)) event.respondWith(answer(event.request, address.href))
 })
 
+// Each push ends in a notification: a browser takes back what does not.
+worker.addEventListener('push', (event) => event.waitUntil(notify(newestOf(event.data))))
+
+worker.addEventListener('notificationclick', (event) => {
+  event.notification.close()
+  event.waitUntil(openPage(event.notification.data))
+})
+
+// Without a page, the next one that is opened registers what the browser has then.
+worker.addEventListener('pushsubscriptionchange', (event) => {
+  ;(event as ExtendableEvent).waitUntil(tellPage({ type: 'subscription changed' }))
+})
+
 async function keepShell() {
   const cache = await caches.open(NAME)
   // Past the HTTP cache, so that the files belong together.
@@ -48,4 +64,41 @@ async function useShell() {
 async function answer(request: Request, url: string) {
   const cache = await caches.open(NAME)
   return (await cache.match(url)) ?? fetch(request)
+}
+
+/** The number of the newest message in the inbox. What is not a hint of ours is shown as well. */
+function newestOf(data: PushMessageData | null): number {
+  try {
+    const { newest } = data?.json() ?? {}
+    return Number.isSafeInteger(newest) ? newest : 0
+  } catch {
+    return 0
+  }
+}
+
+async function notify(newest: number) {
+  // One for all messages. A hint that comes after another one is news, so it rings again.
+  const options = { tag: 'message', renotify: true, icon: 'icons/icon-192.png', data: newest }
+  await worker.registration.showNotification('New message', options)
+  await tellPage({ type: 'notified' })
+}
+
+/** Focuses the page, or else opens it: one click allows one of the two. */
+async function openPage(newest: number) {
+  const [page] = await pages()
+  if (!page) return void (await worker.clients.openWindow(`${scope.href}#newest=${newest}`))
+  page.postMessage({ type: 'clicked', newest })
+  await page.focus()
+}
+
+/** The page that was used last, if any is open. */
+async function tellPage(message: object) {
+  const [page] = await pages()
+  page?.postMessage(message)
+}
+
+/** The API reference is below the page. */
+async function pages() {
+  const clients = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true })
+  return clients.filter(({ url }) => url.replace(/[?#].*$/, '') === scope.href)
 }

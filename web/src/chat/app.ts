@@ -1,5 +1,6 @@
 import { batch, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { Restante, RestanteProblem } from 'restante-client'
+import { closeNotifications, unsubscribeBrowser } from './browser-push.ts'
 import { LoggedIn } from './chat.ts'
 import { deleteDatabase } from './indexed-db.ts'
 import { Keys } from './keys.ts'
@@ -148,6 +149,7 @@ class Application implements App {
       await this.#follow()
       await this.#delete(username)
       this.#show()
+      stopNotifying()
       await last()
     } catch (error) {
       // Without the token, which is gone, the session is of no use, and the next login ends it.
@@ -171,6 +173,7 @@ class Application implements App {
     await this.#follow()
     await this.#delete(username)
     this.#show()
+    stopNotifying()
   }
 
   async #delete(username: string) {
@@ -179,4 +182,10 @@ class Application implements App {
       // There is none where IndexedDB does not work.
     })
   }
+}
+
+/** Nothing waits for it: the server ends the subscription with the session. */
+function stopNotifying() {
+  void unsubscribeBrowser()
+  void closeNotifications()
 }

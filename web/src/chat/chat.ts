@@ -4,10 +4,11 @@ import { Connector, type ConnectorParts } from './connector.ts'
 import { Conversation } from './conversation.ts'
 import { Directory } from './directory.ts'
 import { ensureConversation, nameConversation } from './messages.ts'
+import { BrowserNotifications } from './notifications.ts'
 import { ignoreClosed } from './storage.ts'
 import type { Chat, OpenConversation } from './types.ts'
 
-type Parts = Omit<ConnectorParts, 'onChanged'> & {
+type Parts = Omit<ConnectorParts, 'onChanged' | 'onLive'> & {
   /** Logs all tabs out and deletes what is kept of the account; then does this. */
   onLogout: (last: () => Promise<void>) => Promise<void>
   /** Does this, which deletes the account, then the same. */
@@ -17,6 +18,7 @@ type Parts = Omit<ConnectorParts, 'onChanged'> & {
 /** One account in one tab. */
 export class LoggedIn implements Chat {
   readonly username: string
+  readonly notifications: BrowserNotifications
   readonly #parts: Parts
   readonly #directory: Directory
   readonly #displayName: Signal<string>
@@ -34,6 +36,7 @@ export class LoggedIn implements Chat {
     const connector = await Connector.open({
       ...parts,
       onChanged: (conversations) => chat.value?.refresh(conversations),
+      onLive: () => void chat.value?.notifications.renew(),
     })
     if (!connector) return undefined
     chat.value = new LoggedIn(parts, directory, connector)
@@ -48,6 +51,11 @@ export class LoggedIn implements Chat {
     this.#connector = connector
     this.username = connector.session.username
     this.#displayName = signal(connector.session.displayName)
+    this.notifications = new BrowserNotifications({
+      session: () => this.session,
+      surroundings: parts.surroundings,
+      choice: parts.sessions.notificationChoice(this.username),
+    })
     // What it does not tell now, it tells when somebody is blocked.
     this.#readBlocks().catch(() => {})
   }
@@ -78,6 +86,10 @@ export class LoggedIn implements Chat {
 
   get session(): Session {
     return this.#connector.session
+  }
+
+  get received(): number {
+    return this.#parts.sessions.current?.state.cursor ?? 0
   }
 
   dismissGap() {
@@ -163,12 +175,14 @@ export class LoggedIn implements Chat {
   /** Another tab has changed the session. */
   sessionChanged() {
     this.#displayName.value = this.#parts.sessions.current?.state.displayName ?? this.#displayName.value
+    this.notifications.look()
     void this.#connector.refreshSession()
   }
 
   /** Resolves when nothing of it runs any more. */
   async close() {
     for (const conversation of [...this.#open]) conversation.close()
+    this.notifications.close()
     await this.#connector.close()
     await this.#parts.storage.close()
   }

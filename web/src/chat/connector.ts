@@ -19,6 +19,8 @@ export interface ConnectorParts {
   surroundings: Surroundings
   /** Conversations have changed in the storage, by this tab or another. Without names: any may have. */
   onChanged: (conversations?: Iterable<string>) => void
+  /** This tab leads, and the server answers. */
+  onLive: () => void
   /** The session is over. */
   onEnd: (reason: RestanteProblem) => void
 }
@@ -183,6 +185,7 @@ export class Connector {
         if (signal.aborted) return
         this.#connection.value = connection
         this.#leader.announce()
+        if (connection.state === 'live') this.#parts.onLive()
       },
     })
     for (let isStale = true; isStale && !signal.aborted; ) {

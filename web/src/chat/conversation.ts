@@ -4,7 +4,7 @@ import type { Directory } from './directory.ts'
 import { Draft } from './draft.ts'
 import { discard, markRead, nameConversation, nameToShow, queue, requeue, unreadRows } from './messages.ts'
 import { Presence } from './presence.ts'
-import type { HastyDraft } from './session-store.ts'
+import type { KeptText } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { StoredRow, Transaction } from './tables.ts'
@@ -19,7 +19,7 @@ export interface ConversationParts {
   directory: Directory
   session: () => Session
   surroundings: Surroundings
-  hastyDraft: HastyDraft
+  hastyDraft: KeptText
   /** Something was changed here: all tabs read it again. */
   onChanged: () => void
   /** A row waits to be sent. */

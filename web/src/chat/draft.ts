@@ -1,5 +1,5 @@
 import { changeConversation, ensureConversation } from './messages.ts'
-import type { HastyDraft } from './session-store.ts'
+import type { KeptText } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 
 const KEEP_AFTER_MS = 500
@@ -8,12 +8,12 @@ const KEEP_AFTER_MS = 500
 export class Draft {
   readonly #storage: Storage
   readonly #username: string
-  readonly #hasty: HastyDraft
+  readonly #hasty: KeptText
   readonly #onChanged: () => void
   #text: string | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(storage: Storage, username: string, hasty: HastyDraft, onChanged: () => void) {
+  constructor(storage: Storage, username: string, hasty: KeptText, onChanged: () => void) {
     this.#storage = storage
     this.#username = username
     this.#hasty = hasty

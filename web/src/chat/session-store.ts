@@ -11,7 +11,7 @@ interface Kept {
 }
 
 /** Kept at once, which a database does not do when the page is being left. */
-export interface HastyDraft {
+export interface KeptText {
   get: () => string | undefined
   set: (text: string) => void
   delete: () => void
@@ -45,13 +45,22 @@ export class SessionStore {
   /** The account has a database no longer. */
   forget(username: string) {
     this.#keys.delete(ACCOUNT + username)
+    this.#keys.delete(NOTIFY + username)
     const drafts = `${DRAFT}${username} `
     for (const name of this.#keys.startingWith(drafts)) this.#keys.delete(drafts + name)
   }
 
   /** Keeps a draft of an account while the database does not have it. */
-  hastyDraft(account: string, username: string): HastyDraft {
-    const name = `${DRAFT}${account} ${username}`
+  hastyDraft(account: string, username: string): KeptText {
+    return this.#text(`${DRAFT}${account} ${username}`)
+  }
+
+  /** Whether an account wants notifications in this browser. */
+  notificationChoice(account: string): KeptText {
+    return this.#text(NOTIFY + account)
+  }
+
+  #text(name: string): KeptText {
     return {
       get: () => this.#keys.get(name),
       set: (text) => this.#keys.set(name, text),
@@ -136,3 +145,4 @@ export class SessionStore {
 
 const ACCOUNT = 'account '
 const DRAFT = 'draft '
+const NOTIFY = 'notify '

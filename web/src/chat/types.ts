@@ -49,6 +49,9 @@ export interface Chat {
   readonly gap: ReadonlySignal<{ from: number; to: number; reason: string } | undefined>
   /** A sentence when this browser cannot keep messages (private mode, no space, a dead IndexedDB). */
   readonly storageTrouble: ReadonlySignal<string | undefined>
+  readonly notifications: Notifications
+  /** The `seq` up to which the inbox has been received in this browser. */
+  readonly received: number
   /** For what is kept at the server only: sessions, application tokens, password, presence. */
   readonly session: Session
 
@@ -68,6 +71,29 @@ export interface Chat {
   logout(): Promise<void>
   /** As `logout`; the account is gone, too. Throws `wrong_password`. */
   deleteAccount(password: string): Promise<void>
+}
+
+/** What this browser shows of new messages while the page is closed. */
+export interface Notifications {
+  /**
+   * `unknown` until the server has been asked. `disabled`: it does not push. `unsupported`: this browser or
+   * this address cannot. `blocked`: the user has forbidden it in the browser. `undecided`: the user has not
+   * answered the offer yet.
+   */
+  readonly state: ReadonlySignal<
+    'unknown' | 'disabled' | 'unsupported' | 'blocked' | 'undecided' | 'off' | 'on'
+  >
+  /** Why the registration at the server failed, when it was renewed. */
+  readonly failure: ReadonlySignal<RestanteProblem | undefined>
+  /** Asks the server, in a tab that has not done so. */
+  check(): Promise<void>
+  /** Call it within a click: the browser asks the user. Throws `push_dismissed`, `push_unavailable`. */
+  turnOn(): Promise<void>
+  turnOff(): Promise<void>
+  /** The user does not want the offer. */
+  decline(): void
+  /** The browser has another subscription now, or none. */
+  subscriptionChanged(): Promise<void>
 }
 
 /** One line of the list. */

@@ -20,6 +20,10 @@ const WORDS: Record<string, string> = {
   session_ended:
     'Your session has ended, perhaps because you logged in elsewhere, or the password was changed.',
   invalid_token: 'Your session has expired. Log in again.',
+  too_many_subscriptions: 'Too many of your devices show notifications. Turn them off on one of them first.',
+  push_disabled: 'This server sends no notifications any more.',
+  push_dismissed: 'Your browser has not allowed it. Try again, and choose Allow.',
+  push_unavailable: 'The push service of your browser does not answer. Try again later.',
   overloaded: 'The server is busy. Try again in a moment.',
   no_answer: 'The server does not answer. Check your connection, then try again.',
 }

@@ -1,11 +1,12 @@
 import type { ComponentChildren } from 'preact'
-import { useId } from 'preact/hooks'
+import { useEffect, useId } from 'preact/hooks'
 import type { Chat } from '../chat/types.ts'
 import { useFocus } from '../ui/focus.ts'
 import { Icon } from '../ui/icon.tsx'
 import { goBack } from '../ui/route.ts'
 import { Blocked } from './account-blocked.tsx'
 import { DeleteAccount } from './account-delete.tsx'
+import { Notifications } from './account-notifications.tsx'
 import { DisplayName, Password, Presence } from './account-profile.tsx'
 import { Sessions } from './account-sessions.tsx'
 import { ThisApp } from './account-this-app.tsx'
@@ -14,6 +15,8 @@ import { LogOut } from './log-out.tsx'
 
 export function Account({ chat }: { chat: Chat }) {
   const heading = useFocus<HTMLHeadingElement>()
+  const { state } = chat.notifications
+  useEffect(() => void chat.notifications.check(), [chat])
   return (
     <section class="pane account" aria-label="Account">
       <header class="bar">
@@ -39,6 +42,11 @@ export function Account({ chat }: { chat: Chat }) {
           <DisplayName chat={chat} />
           <Presence chat={chat} />
         </Section>
+        {state.value !== 'unknown' && state.value !== 'disabled' && (
+          <Section title="Notifications">
+            <Notifications notifications={chat.notifications} />
+          </Section>
+        )}
         <Section title="Password">
           <Password chat={chat} />
         </Section>

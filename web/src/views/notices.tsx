@@ -1,8 +1,10 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Chat, Connection } from '../chat/types.ts'
+import { useAction } from '../ui/action.ts'
 import { announce } from '../ui/announcer.tsx'
 import { acceptUpdate, updateIsReady } from '../ui/update.ts'
+import { turnOnIn } from './account-notifications.tsx'
 
 /** What concerns the whole page, above it. */
 export function Notices({ chat }: { chat: Chat }) {
@@ -13,6 +15,7 @@ export function Notices({ chat }: { chat: Chat }) {
       <GapBar chat={chat} />
       {trouble && <Notice text={trouble} />}
       <UpdateBar />
+      <NotificationsBar chat={chat} />
     </div>
   )
 }
@@ -87,6 +90,29 @@ function missingWords({ from, to, reason }: { from: number; to: number; reason: 
 const REASONS: Record<string, string> = {
   purged: 'they were received elsewhere, or too old for the server to keep.',
   restored: 'the server was restored from a backup.',
+}
+
+/** The offer to notify: made when there is a first message, until it is answered. */
+function NotificationsBar({ chat }: { chat: Chat }) {
+  const { notifications } = chat
+  const { busy, problem, run } = useAction()
+  if (notifications.state.value !== 'undecided' || !chat.conversations.value.some(({ last }) => last))
+    return null
+  return (
+    <Notice text={problem ?? 'Notify you of new messages when you are not on this page?'}>
+      <button
+        type="button"
+        class="link"
+        aria-disabled={busy}
+        onClick={() => void turnOnIn(notifications, run)}
+      >
+        Turn on
+      </button>
+      <button type="button" class="link" onClick={() => notifications.decline()}>
+        Not now
+      </button>
+    </Notice>
+  )
 }
 
 export function UpdateBar() {
