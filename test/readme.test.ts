@@ -227,6 +227,7 @@ function linesOfLog(source: string): { level: string; text: string }[] {
   const calls = [
     ...source.matchAll(/\blog\??\.(info|warn|error|fatal)\(((?:[^()]|\([^()]*\))*)\)/g),
     ...source.matchAll(/\bfaults\.write\('(warn|error)', ([\s\S]*?)\)\n/g),
+    ...source.matchAll(/#notices\.(warn|over)\([^,]*,([\s\S]*?)\)\n/g),
   ]
   return calls.flatMap(([call, level = '', given = '']) => {
     if (MADE_ELSEWHERE.test(given)) return []
@@ -236,7 +237,7 @@ function linesOfLog(source: string): { level: string; text: string }[] {
       : []
     const [text] = textsIn(constant ? value : given)
     assert.ok(text, `a text of ours in ${call}`)
-    return [{ level, text }]
+    return [{ level: level === 'over' ? 'info' : level, text }]
   })
 }
 

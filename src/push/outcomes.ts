@@ -55,7 +55,10 @@ export class Outcomes {
         return this.#refused(hint, outcome.reason)
       case 'rejected':
         service.noteAnswered()
-        this.#warn(hint, `makes nothing of a hint: ${outcome.reason}`)
+        this.#notices.warn(
+          `a hint at ${service.origin}`,
+          `push: ${service.origin} makes nothing of a hint: ${outcome.reason}`,
+        )
         return { kind: this.#standings.strike(target.id) ? 'gone' : 'failed' }
       case 'failed':
         this.#noteFailed(hint, outcome.reason)
@@ -67,7 +70,10 @@ export class Outcomes {
     const { service, target, key } = hint
     this.#vapid.forget(service.origin, key)
     if (service.noteRefused(performance.now()))
-      this.#warn(hint, `refuses this server (${reason}): check PUSH_SUBJECT, VAPID_KEYS and the clock`)
+      this.#notices.warn(
+        `keys at ${service.origin}`,
+        `push: ${service.origin} refuses this server (${reason}): check PUSH_SUBJECT, VAPID_KEYS and the clock`,
+      )
     return { kind: this.#standings.refuse(target.id, service) ? 'gone' : 'refused' }
   }
 
@@ -89,9 +95,5 @@ export class Outcomes {
     if (isOfTarget) this.#standings.throttle(target.id, nowMs + waitMs)
     const isLate = nowMs + waitMs > bornMs + lifeMs
     return tries >= TRIES_MAX || isLate ? { kind: 'failed' } : { kind: 'again', waitMs }
-  }
-
-  #warn({ service }: Hint, what: string) {
-    this.#notices.warn(`${service.origin} ${what.split(' ')[0]}`, `push: ${service.origin} ${what}`)
   }
 }

@@ -112,8 +112,10 @@ export class Services implements PushServices {
     if (this.#closed) return 'failed'
     const key = this.#vapid.byId(keyId)
     if (!key) {
-      const text = `push: VAPID_KEYS no longer has the key ${keyId} that subscriptions were made with.`
-      this.#notices.warn(`key ${keyId}`, `${text} They get no hints.`)
+      this.#notices.warn(
+        `key ${keyId}`,
+        `push: the key ${keyId} is gone from VAPID_KEYS: subscriptions that were made with it get no hints.`,
+      )
       return 'refused'
     }
     const url = this.#allowed(endpoint)
