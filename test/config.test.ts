@@ -96,6 +96,9 @@ const VARIABLES: Record<string, Variable> = {
       'file::memory:',
       'file://host/x.db',
       'file: x.db',
+      'postgresql://ada:12#secret@db/restante',
+      'postgresql://ada:12/secret@db/restante',
+      'postgresql://ada:12/se?cret@db/restante',
     ],
     advice: {
       'file:x.db?mode=memory':
@@ -504,6 +507,13 @@ test('every setting is told with its source, and without secrets', (t) => {
   assert.deepEqual(told['JWT_SECRET'], ['***', 'environment'])
   const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
   assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
+  for (const cut of ['12#hidden', '12/hidden', '12?hidden', 'a/hidden', '12/a?hidden'])
+    for (const rest of ['', '/restante?pass%77ord=hidden']) {
+      const database = settingsIn(
+        readEnvironment({ DATABASE_URL: `postgresql://ada:${cut}@db${rest}` }, folder),
+      )
+      assert.doesNotMatch(JSON.stringify(database), /hidden/)
+    }
   const secret = settingsIn(readEnvironment({}, scratchFolder(t))).at(-1)
   assert.deepEqual(secret, {
     name: 'JWT_SECRET',
