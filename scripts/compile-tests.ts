@@ -72,7 +72,7 @@ const testsAlone = (folder: string): Plugin => ({
 })
 
 /** Where a source is when it is compiled: test/nodes.test.ts in build/test/nodes.test.mjs. */
-export const compiledOf = (source: string): string =>
+const compiledOf = (source: string): string =>
   source.startsWith('src/')
     ? source.replace(/^src(.*)\.ts$/, 'dist$1.js')
     : join('build', source.replace(/\.ts$/, '.mjs'))
