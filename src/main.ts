@@ -15,8 +15,8 @@ refuseOldNode()
 
 let serves = false
 let isDeaf = false
-// The reader has closed the pipe, as in `restante user list | head`. A server stops in good order and ends with
-// 1, so that its supervisor starts it again, with a log; what it logs meanwhile meets the same.
+// The reader has closed the pipe, as in `restante user list | head`. A server stops in good order and ends
+// with 1, so that its supervisor starts it again, with a log; what it logs meanwhile meets the same.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' && !serves) process.exit(0)
   if (isDeaf) return

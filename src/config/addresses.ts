@@ -48,7 +48,7 @@ export const databaseUrl: Variable<string> = {
   },
 }
 
-/** A "/", "?" or "#" in a password ends the host before it, so that the rest looks like a name and options. */
+/** A "/", "?" or "#" in a password ends the host before it, and the rest looks like a name and options. */
 const isWhole = ({ pathname, searchParams, hash }: URL) =>
   pathname.length > 1 && !hash && ![pathname, ...searchParams.keys()].some((text) => text.includes('@'))
 
