@@ -13,9 +13,14 @@ setFlagsFromString('--no-allocation-site-pretenuring')
 makeFilesPrivate()
 refuseOldNode()
 
-// The reader has closed the pipe, as in `restante user list | head`.
+let serves = false
+let isDeaf = false
+// The reader has closed the pipe, as in `restante user list | head`. A server stops in good order and ends
+// with 1, so that its supervisor starts it again, with a log; what it logs meanwhile meets the same.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
+  if (error.code === 'EPIPE' && !serves) process.exit(0)
+  if (isDeaf) return
+  isDeaf = true
   throw error
 })
 
@@ -24,7 +29,10 @@ const exitCode = await runCommand(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  start: async () => (await import('./start.ts')).start(),
+  start: async () => {
+    serves = true
+    await (await import('./start.ts')).start()
+  },
 })
 if (exitCode !== undefined) {
   if (process.stdout.writableLength > 0) await once(process.stdout, 'drain')

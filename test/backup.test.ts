@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -170,6 +171,7 @@ describe('restante backup', () => {
       ...Object.values(refused),
       fileOf(other.database),
       `${file}.jwt-secret`,
+      `${file}.last-backup`,
       `${file}-wal`,
     ]) {
       const before = statSync(target).isFile() && target !== `${file}-wal` ? readFileSync(target) : undefined
@@ -178,6 +180,13 @@ describe('restante backup', () => {
         /^[^\n]+(is the database itself|is no backup|belongs to the database|is a symbolic link)[^\n]+$/,
       )
       if (before) assert.deepEqual(readFileSync(target), before)
+    }
+    // Names that are not taken yet, also by way of another name of the folder.
+    const alias = join(folder, 'alias')
+    symlinkSync(dirname(file), alias)
+    for (const target of [`${file}-journal`, join(alias, 'restante.db-journal')]) {
+      assert.throws(() => backUp(file, target), /belongs to the database/)
+      assert.ok(!existsSync(target), target)
     }
     const linked = `${file}.second-name`
     linkSync(file, linked)

@@ -424,6 +424,32 @@ describe('the socket', () => {
     await (await startAt(t, join(folder, 'a.sock'))).stop()
   })
 
+  it('of a server that ends before its answer, or hangs, has the command say so in a sentence', async (t) => {
+    const path = join(scratchFolder(t), 'a.sock')
+    const listener = createServer((socket) => socket.on('error', () => {}))
+    listener.listen(path)
+    t.after(() => listener.close())
+    await once(listener, 'listening')
+    const env = { OPS_SOCKET: path }
+    const hangs = await restante(one.database, ['check'], { env: { ...env, PORT: '0' } })
+    assert.match(hangs.stdout, /\nRefused +The server at .*a\.sock hangs: no answer\.\n/)
+
+    for (const answer of ['', 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"username"'])
+      for (const verb of ['list', 'show']) {
+        listener.removeAllListeners('connection')
+        listener.on('connection', (socket) => {
+          socket.on('error', () => {})
+          socket.once('data', () => socket.end(answer))
+        })
+        const args = ['user', verb, ...(verb === 'show' ? ['ada'] : [])]
+        const { code, stderr } = await restante(one.database, args, { env })
+        assert.deepEqual(
+          [code, stderr],
+          [1, 'The server ended before it had answered. Look whether it was done, and try again.\n'],
+        )
+      }
+  })
+
   itOnSqlite(
     'lies beside the file; where its name is too long for that, another place has to be named',
     async (t) => {

@@ -98,6 +98,9 @@ const VARIABLES: Record<string, Variable> = {
       'file::memory:',
       'file://host/x.db',
       'file: x.db',
+      'postgresql://ada:12#secret@db/restante',
+      'postgresql://ada:12/secret@db/restante',
+      'postgresql://ada:12/se?cret@db/restante',
     ],
     advice: {
       'file:x.db?mode=memory':
@@ -613,6 +616,13 @@ test('every setting is told with its source, and without secrets', (t) => {
   for (const name of Object.keys(SECRETS)) assert.deepEqual(told[name], ['***', 'environment'])
   const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
   assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
+  for (const cut of ['12#hidden', '12/hidden', '12?hidden', 'a/hidden', '12/a?hidden'])
+    for (const rest of ['', '/restante?pass%77ord=hidden']) {
+      const database = settingsIn(
+        readEnvironment({ DATABASE_URL: `postgresql://ada:${cut}@db${rest}` }, folder),
+      )
+      assert.doesNotMatch(JSON.stringify(database), /hidden/)
+    }
   const value = 'made at the first start, kept beside the database'
   assert.deepEqual(
     settingsIn(readEnvironment({}, scratchFolder(t))).slice(-2),

@@ -286,10 +286,7 @@ describe('an alert', () => {
 
     assert.equal(code, 0, said)
     const fired = [...read('deploy/alerts.test.yaml').matchAll(/alertname: (\w+)\n +exp_alerts:\n/g)]
-    assert.deepEqual(
-      fired.map(([, name]) => name),
-      names,
-    )
+    assert.deepEqual([...new Set(fired.map(([, name]) => name))], names)
   })
 
   it('has a severity, a time to hold, and a place in the runbook that says what to do', () => {

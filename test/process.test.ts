@@ -274,6 +274,15 @@ describe('the log', () => {
     assert.match(lines[0]?.msg ?? '', /from 50000 to 136\b/)
   })
 
+  it('ends the server in good order with 1 when nobody reads it any more, so that it is started again', async (t) => {
+    const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
+    server.process.stdout?.destroy()
+    await new Client(server).get('/healthz').catch(() => {})
+    assert.equal(await server.exited, 1)
+    // It has given the database back: what was in its log is in the file.
+    assert.ok(!readdirSync(join(fileOf(server.database), '..')).some((name) => /\.(sock|db-wal)$/.test(name)))
+  })
+
   it('tells of a fault with the id of the request that met it', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')

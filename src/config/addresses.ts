@@ -35,7 +35,7 @@ export const databaseUrl: Variable<string> = {
   expected: 'file: followed by a path, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE',
   shown: (value) => (isPostgres(value) ? withoutPassword(value) : value),
   parse: (value) => {
-    const isUrl = isPostgres(value) && URL.canParse(value) && new URL(value).pathname.length > 1
+    const isUrl = isPostgres(value) && URL.canParse(value) && isWhole(new URL(value))
     // SQLite takes ":memory:" for no file at all. A path does not begin with the name of a host.
     return isUrl || /^file:(?!\s|:memory:|\/\/(?!\/))[^?]+$/.test(value) ? value : undefined
   },
@@ -47,6 +47,10 @@ export const databaseUrl: Variable<string> = {
     return undefined
   },
 }
+
+/** A "/", "?" or "#" in a password ends the host before it, and the rest looks like a name and options. */
+const isWhole = ({ pathname, searchParams, hash }: URL) =>
+  pathname.length > 1 && !hash && ![pathname, ...searchParams.keys()].some((text) => text.includes('@'))
 
 /** A longer path of a socket is cut in silence, or refused by a number. The last byte is a zero: unix(7). */
 export const SOCKET_BYTES_MAX = platform() === 'linux' ? 107 : 103
@@ -64,12 +68,14 @@ export const opsSocket: Variable<string> = {
 
 const HIDDEN = '***'
 
-/** A URL of PostgreSQL may have its password in two places. */
+/** A URL of PostgreSQL may have its password in two places, and anywhere when it is not whole. */
 function withoutPassword(text: string): string {
-  if (!URL.canParse(text)) return HIDDEN
-  const url = new URL(text)
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || url.hash || /@/.test(url.pathname + url.search)) return HIDDEN
   if (url.password) url.password = HIDDEN
-  return url.href.replaceAll(/(?<=[?&](?:ssl)?password=)[^&]+/g, HIDDEN)
+  for (const name of ['password', 'sslpassword'])
+    if (url.searchParams.get(name)) url.searchParams.set(name, HIDDEN)
+  return url.href
 }
 
 /** Whose `X-Forwarded-For` is believed: nobody's, or that of proxies at these addresses. */

@@ -16,7 +16,7 @@ export function addUserCommands(program: Command, context: Context): void {
     .command('list')
     .description('list all accounts')
     .option('--json', 'print JSON, one account a line')
-    .addHelpText('after', examples('restante user list', 'restante user list --json | jq .[].username'))
+    .addHelpText('after', examples('restante user list', "restante user list --json | jq '.[].username'"))
     .action(({ json }: { json?: true }) => (json ? printList(context) : showList(context)))
 
   user

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
+import { BlockList } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { load } from 'js-yaml'
 import { adaAndBob, Client, newName, type Person, range } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
 import { scratchFolder } from '../support/databases.ts'
@@ -44,6 +46,29 @@ before(async () => {
     )
   }
 })
+
+interface Compose {
+  services: Record<string, { networks?: { default: { ipv4_address: string } } }>
+  networks: { default: { ipam: { config: [{ subnet: string; ip_range: string }] } } }
+}
+
+for (const name of ['compose.yaml', 'two-nodes/compose.yaml'])
+  it(`${name} fixes addresses that no other container may be given`, () => {
+    const compose = load(readFileSync(join('deploy', name), 'utf8')) as Compose
+    const [{ subnet, ip_range: others }] = compose.networks.default.ipam.config
+    const listOf = (network: string) => {
+      const [address = '', bits] = network.split('/')
+      const list = new BlockList()
+      list.addSubnet(address, Number(bits))
+      return list
+    }
+    const fixed = Object.values(compose.services).flatMap(
+      ({ networks }) => networks?.default.ipv4_address ?? [],
+    )
+    assert.ok(fixed.length > 0)
+    for (const address of fixed)
+      assert.deepEqual([listOf(subnet).check(address), listOf(others).check(address)], [true, false])
+  })
 
 for (const kind of proxyKinds) {
   describe(`${kind.name} before two nodes`, { skip: kind.missing ?? false }, () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, lstatSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
@@ -52,11 +52,14 @@ export function backUp(path: string, file: string): number {
   return statSync(file).size
 }
 
+/** What is made beside a database, and may not be there yet. */
+const BESIDE = ['-wal', '-shm', '-journal', '.lock', '.jwt-secret', '.last-backup']
+
 /** Only an older backup is replaced: above all never a database, under any of its names. */
 function refuseToReplace(path: string, file: string) {
   const database = realpathSync(path)
-  const beside = ['-wal', '-shm', '-journal'].map((suffix) => database + suffix)
-  if (beside.includes(resolve(file)))
+  const target = join(realpathSync(dirname(resolve(file))), basename(file))
+  if (BESIDE.some((suffix) => target === database + suffix))
     throw new DatabaseUnusable(`The name ${file} belongs to the database. Choose another one for the backup.`)
   const [there, own] = [lstatSync(file, { throwIfNoEntry: false }), statSync(database)]
   if (!there) return
