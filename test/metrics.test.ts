@@ -338,7 +338,10 @@ describe('OPS_PORT', () => {
   })
 
   it('has them in the bundle, too, which is what npm installs', async (t) => {
-    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [process.execPath, 'dist/bundle/main.js'])
+    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [
+      process.execPath,
+      'dist/bundle/main.js',
+    ])
     const { msg } = await server.logged('metrics at ')
 
     const answer = await fetch(msg.slice('metrics at '.length))
