@@ -49,8 +49,8 @@ await main(async () => {
 })
 
 /**
- * Waits until no other process builds here. A lock of SQLite is free at once when its process ends, however it
- * ends.
+ * Waits until no other process builds here. A lock of SQLite is free at once when its process ends, however
+ * that ends.
  */
 function holdAlone() {
   const lock = new SqliteFile('node_modules/.restante-build.lock', { timeout: 0 })
