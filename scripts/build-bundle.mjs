@@ -2,11 +2,13 @@
  * Builds dist/bundle, which is what runs in production: dist, and every package that is JavaScript, in a few
  * files. The native packages, which are the `dependencies` of package.json, stay outside.
  */
-import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
 const OUT = 'dist/bundle'
+/** Where it is while it is not complete. */
+const PART = 'dist/bundle.part'
 
 /** The command, and the threads of SQLite, which start as files of their own. */
 const ENTRIES = ['main', 'database/sqlite/thread', 'database/sqlite/checkpoint-thread']
@@ -18,10 +20,9 @@ const require = createRequireHere(import.meta.url)`
 /** @param {string[]} webInputs the files that dist/web is made from */
 export async function buildBundle(webInputs) {
   const { dependencies } = JSON.parse(await readFile('package.json', 'utf8'))
-  await rm(OUT, { recursive: true, force: true })
   const { metafile } = await build({
     entryPoints: ENTRIES.map((name) => `dist/${name}.js`),
-    outdir: OUT,
+    outdir: PART,
     // All in one folder, as deep as the folders of src: paths from there to the package's root hold here too.
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',
@@ -37,9 +38,12 @@ export async function buildBundle(webInputs) {
     logLevel: 'warning',
   })
   await writeFile(
-    join(OUT, 'THIRD-PARTY.txt'),
+    join(PART, 'THIRD-PARTY.txt'),
     await notices([...Object.keys(metafile.inputs), ...webInputs]),
   )
+  // For npx in the checkout; npm does it for what it installs.
+  await chmod(join(PART, 'main.js'), 0o755)
+  await rename(PART, OUT)
 }
 
 /** The engine of the migrations is WebAssembly, which no bundle has inside. */

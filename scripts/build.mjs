@@ -1,12 +1,16 @@
 /**
  * Compiles src to dist, web to dist/web, and dist with its packages to dist/bundle. With --if-stale only when
- * that is missing or older than its sources.
+ * that is missing or older than its sources. One build runs at a time: others wait for it.
  */
-import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import SqliteFile from 'better-sqlite3'
 import { buildBundle, copySchemaEngine } from './build-bundle.mjs'
 import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
+
+/** A build takes a minute on a slow machine. */
+const BUILD_MS_MAX = 600_000
 
 const COMMON_JS = '"@prisma/client/runtime/client"'
 
@@ -24,7 +28,11 @@ await main(async () => {
     'scripts/build-bundle.mjs',
     'scripts/build-web.mjs',
   ]
-  if (process.argv.includes('--if-stale') && !isStale('dist/bundle/main.js', inputs)) return
+  const isDone = () => process.argv.includes('--if-stale') && !isStale('dist/bundle/main.js', inputs)
+  if (isDone()) return
+  const lock = holdAlone()
+  // Another build may have done it meanwhile.
+  if (isDone()) return
 
   // It is silent for some seconds, on a slow machine for a minute.
   console.error('Building Restante. This is needed once per version.')
@@ -37,9 +45,25 @@ await main(async () => {
   await copySchemaEngine()
   // Last, because dist/bundle/main.js says that all is built.
   await buildBundle(webInputs)
-  // For npx in the checkout; npm does it for what it installs.
-  await chmod('dist/bundle/main.js', 0o755)
+  lock.close()
 })
+
+/**
+ * Waits until no other process builds here. A lock of SQLite is free at once when its process ends, however
+ * that ends.
+ */
+function holdAlone() {
+  const lock = new SqliteFile('node_modules/.restante-build.lock', { timeout: 0 })
+  const take = () => lock.exec('BEGIN EXCLUSIVE')
+  try {
+    return take()
+  } catch (error) {
+    if (/** @type {{ code?: string }} */ (error).code !== 'SQLITE_BUSY') throw error
+    console.error('Another process builds Restante here. This one waits for it.')
+    lock.pragma(`busy_timeout = ${BUILD_MS_MAX}`)
+    return take()
+  }
+}
 
 /**
  * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three

@@ -15,6 +15,10 @@ import { createServer } from './server.ts'
  */
 const CLOSE_MS_MAX = 10_000
 
+/** What people and supervisors stop it with. */
+const STOPPING = ['SIGTERM', 'SIGINT'] as const
+const SAME_STOP_MS = 1_000
+
 /** Levels of the log at which Fastify says where it listens. */
 const SAYS_ADDRESSES = ['info', 'debug', 'trace']
 
@@ -39,18 +43,38 @@ export async function start(): Promise<void> {
   })
   log = server.log
 
-  closeWithGrace({ delay: CLOSE_MS_MAX, logger: server.log }, async ({ signal, err }) => {
+  const options = { delay: CLOSE_MS_MAX, logger: server.log, skip: [...STOPPING] }
+  const ending = closeWithGrace(options, async ({ err }) => {
     if (err) server.log.fatal(err, 'Stopping after a fault.')
-    else server.log.info({ signal }, 'stopping')
     await server.close()
     server.log.info('stopped')
   })
+  stopOnSignals(log, ending.close)
   try {
     await listen(server, config)
   } catch (error) {
     await server.close()
     throw error
   }
+}
+
+/**
+ * The first signal is a stop, and one that comes a second later or more ends the process at once. What comes
+ * sooner is the first one again: Ctrl+C reaches all processes of a terminal, and npm hands it on besides.
+ */
+function stopOnSignals(log: FastifyBaseLogger, close: () => void) {
+  let firstMs: number | undefined
+  for (const name of STOPPING)
+    process.on(name, (signal) => {
+      if (firstMs === undefined) {
+        firstMs = performance.now()
+        log.info({ signal }, 'stopping')
+        close()
+      } else if (performance.now() - firstMs >= SAME_STOP_MS) {
+        log.error(`second ${signal}, exiting`)
+        process.exit(1)
+      }
+    })
 }
 
 /** A terminal gets lines for people in the place of the log's, which name each address. */

@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { before, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Client, newName, passwordOf, range } from './support/client.ts'
@@ -26,11 +27,12 @@ import { park } from './support/parked.ts'
 import { mistakeOf, type StartedServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
-const PROGRAM = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string
   bin: { restante: string }
 }
+/** What npm makes the command of. */
+const PROGRAM = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
 
 const ending = endOfSuite()
 const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
@@ -515,6 +517,10 @@ describe('restante check', () => {
       /^PORT: Expected.*\nWEB: Expected[^\n]+$/,
     )
     assert.match(await refusals(unused, { PORT: String(port) }), new RegExp(`^listen EADDRINUSE.*${port}$`))
+    assert.match(
+      await refusals(unused, { PORT: '0', OPS_PORT: String(port) }),
+      new RegExp(`^OPS_PORT: listen EADDRINUSE.*${port}\\.$`),
+    )
     if (!onPostgres)
       assert.match(await refusals(one.database, { PORT: '0' }), /is in use by another Restante process/)
     const later = await newDatabase(t)
@@ -522,6 +528,19 @@ describe('restante check', () => {
       run("UPDATE _prisma_migrations SET migration_name = '29990101000000_future'"),
     )
     assert.match(await refusals(later, { PORT: '0' }), /newer version of Restante has migrated it \(29990101/)
+  })
+
+  itOnSqlite('says how to get SQLite where its binary is not there, or does not fit', async (t) => {
+    // As if npm had not been allowed to run scripts.
+    const child = spawn(process.execPath, ['--no-addons', PROGRAM, 'check'], {
+      env: { DATABASE_URL: noDatabaseYet(t), PORT: '0' },
+    })
+    const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+    assert.equal(code, 1)
+    assert.match(
+      stdout,
+      /\nRefused +The database .+ cannot be opened: better-sqlite3 has no binary .+rebuild/,
+    )
   })
 
   itOnSqlite('changes nothing: it makes no database, and no folder', async (t) => {
@@ -584,9 +603,8 @@ describe('the program', () => {
   })
 
   it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
-    const program = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
-    assert.match(readFileSync(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
-    const child = spawn(program, ['check'], {
+    assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const child = spawn(PROGRAM, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },
     })
     child.stdout.destroy()

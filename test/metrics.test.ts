@@ -17,7 +17,7 @@ import { eventually } from './support/eventually.ts'
 import { noPromtool, promtool, type Scraped, scraped } from './support/metrics.ts'
 import { park } from './support/parked.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
-import { type StartedServer, shareServer, spawnProgram, startServer } from './support/servers.ts'
+import { type StartedServer, shareServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 
 const getServer = shareServer({ OPS_PORT: '0', RETENTION: '0', PRESENCE_GRACE: '0' })
 
@@ -332,6 +332,19 @@ describe('OPS_PORT', () => {
     const posted = await fetch(url, { method: 'POST' })
     assert.deepEqual([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD'])
     assert.equal((await new Client(server).get('/metrics')).status, 404)
+  })
+
+  it('has them in the bundle, too, which is what npm installs', async (t) => {
+    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [
+      process.execPath,
+      'dist/bundle/main.js',
+    ])
+    const { msg } = await server.logged('metrics at ')
+
+    const answer = await fetch(msg.slice('metrics at '.length))
+
+    assert.equal(answer.status, 200)
+    assert.match(await answer.text(), /^nodejs_version_info\{/m)
   })
 
   it('refuses a page that has led its own name to this machine', async () => {

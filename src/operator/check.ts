@@ -15,6 +15,7 @@ import {
 import { checkPrivateFile } from '../private-files.ts'
 import { secretFile, vapidFile } from '../secrets.ts'
 import type { Context } from './context.ts'
+import { listenForScrapes } from './metrics-server.ts'
 import { wordsOf } from './mistakes.ts'
 import { isAnswered, socketPath } from './place.ts'
 import { socketOperator } from './socket-operator.ts'
@@ -61,7 +62,7 @@ export async function check(context: Context, json: boolean): Promise<void> {
     })
     // Without a socket a server of ours may be what has the port.
     if (report.socket !== undefined && report.running === undefined)
-      await attempt(report, () => tryPort(config))
+      await attempt(report, () => tryPorts(config))
   }
   if (json) context.printJson(report)
   else show(context, report)
@@ -115,11 +116,18 @@ async function inSqlite({ running }: Report, url: string): Promise<string[] | un
   return running === undefined ? inspectSqlite(databaseFile(url)) : pendingInSqlite(databaseFile(url))
 }
 
-/** @throws the error of the system when it cannot be listened on */
-async function tryPort({ host, port }: Config) {
+/** @throws the error of the system, or ConfigurationError, when one of them cannot be listened on */
+async function tryPorts({ host, port, opsPort }: Config) {
   const server = createServer().listen({ host, port })
   await once(server, 'listening')
-  server.close()
+  // While the first one is open, because at a start they are two.
+  const ops = createServer()
+  try {
+    if (opsPort !== 'off') await listenForScrapes(ops, opsPort)
+  } finally {
+    server.close()
+    ops.close()
+  }
 }
 
 function show(context: Context, report: Report) {

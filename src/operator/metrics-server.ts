@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { ConfigurationError } from '../config.ts'
 import type { Routes } from './listener.ts'
 import { METRICS_TYPE, type Metrics } from './metrics.ts'
@@ -29,16 +29,21 @@ export async function serveMetrics(metrics: Metrics, port: number): Promise<Metr
       reply(response, 500, `${error.message}\n`)
     })
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', ({ message }) => reject(new ConfigurationError([`OPS_PORT: ${message}.`])))
-    server.listen(port, HOST, resolve)
-  })
+  await listenForScrapes(server, port)
   const { port: bound } = server.address() as AddressInfo
   const close = () => {
     server.close()
     server.closeAllConnections()
   }
   return { url: `http://${HOST}:${bound}/metrics`, close }
+}
+
+/** @throws ConfigurationError when the port is taken */
+export async function listenForScrapes(server: Server, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', ({ message }) => reject(new ConfigurationError([`OPS_PORT: ${message}.`])))
+    server.listen(port, HOST, resolve)
+  })
 }
 
 /** The same on the socket, which our user alone can connect to. */

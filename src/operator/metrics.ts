@@ -75,7 +75,9 @@ export class Metrics {
 }
 
 async function makeRegistry(sources: MetricSources, present: () => Present): Promise<Registry> {
-  const { collectDefaultMetrics, Registry } = await import('prom-client')
+  // It is in CommonJS, and of such a package a bundle has the default export alone.
+  const { default: prometheus } = await import('prom-client')
+  const { collectDefaultMetrics, Registry } = prometheus
   const registry = new Registry()
   const add = (
     name: string,

@@ -165,6 +165,23 @@ describe('what npm pack ships', () => {
   })
 })
 
+describe('a checkout that is not built', () => {
+  it('is built once, however many starts there are at once', async () => {
+    const checkout = join(scratchFolder(ending), 'src')
+    for (const path of letThrough()) cpSync(join(ROOT, path), join(checkout, path), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'))
+
+    const start = () => run('npm', ['--silent', 'start', '--', 'version'], checkout)
+    const starts = await Promise.all([start(), start(), start()])
+
+    assert.deepEqual(
+      starts.map(({ stdout }) => stdout),
+      Array(3).fill(`${version}\n`),
+    )
+    assert.equal(starts.filter(({ stderr }) => stderr.includes('Building Restante')).length, 1)
+  })
+})
+
 describe('the folder of the image', () => {
   let folder: string
 

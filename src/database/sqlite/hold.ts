@@ -13,6 +13,7 @@ import SqliteFile from 'better-sqlite3'
 import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
 import { syncToDisk } from '../../sync.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
+import { requireBinary } from './binary.ts'
 import { isInWalMode } from './files.ts'
 
 export interface Hold {
@@ -27,10 +28,11 @@ export interface Hold {
  *
  * @param path where the database is; an empty file is made when there is none
  * @throws DatabaseInUse when another process has it
- * @throws DatabaseUnusable when it has several names, or is not ours
+ * @throws DatabaseUnusable when it has several names, or is not ours, or SQLite is not there
  * @throws UnsafeFile when somebody else may have prepared the lock
  */
 export function holdDatabase(path: string): Hold {
+  requireBinary()
   makeFile(path)
   // Beside the file itself: under another name, a symbolic link, it must be the same hold.
   const real = realpathSync(path)

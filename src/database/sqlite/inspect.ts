@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { DatabaseInUse, DatabaseUnusable } from '../database.ts'
 import { pendingMigrations } from '../migrate.ts'
+import { requireBinary } from './binary.ts'
 import { checkWithoutHold } from './hold.ts'
 
 /**
@@ -13,6 +14,7 @@ import { checkWithoutHold } from './hold.ts'
  */
 export async function inspectSqlite(path: string): Promise<string[] | undefined> {
   try {
+    requireBinary()
     if (!existsSync(path)) return void accessSync(nearestFolder(path), constants.W_OK)
     checkWithoutHold(path)
     return await pendingInSqlite(path)
