@@ -35,7 +35,7 @@ export async function copyWithoutMark(t: Ending, database: string): Promise<Rest
   }
 }
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url))
 
 /** A program that should end, and serves, fails the test. */
 const PATIENCE_MS = 60_000

@@ -143,7 +143,7 @@ export function spawnProgram(
   t: Ending,
   env: Env,
   database: string,
-  command: string[] = [process.execPath, 'dist/main.js'],
+  command: string[] = [process.execPath, 'dist/bundle/main.js'],
 ): Program {
   const [executable = '', ...args] = command
   const child = spawn(executable, args, {
