@@ -30,26 +30,25 @@ export const nodes: Scenario = async (bench) => {
     return { perSecond: sent.perSecond, nodesUs, databaseUs }
   }
   // The last people, to whom nobody else sends.
-  const [pair, samePair, twoPair] = [6, 4, 2].map((end) => pairsOf(people(ACCOUNTS - end, 2)))
-  const pass = async (pairs = pair, sendTo = alone, pollAt = sendTo, seconds = bench.seconds) => {
-    const { latencies } = await exchange(pairs ?? [], seconds, sendTo.url, pollAt.url)
-    if (sendTo !== alone) accepted += latencies.length
+  const [lone, pair] = [pairsOf(people(ACCOUNTS - 4, 2)), pairsOf(people(ACCOUNTS - 2, 2))]
+  const passAlone = async (seconds = bench.seconds) => (await exchange(lone, seconds, alone.url)).latencies
+  const passOver = async (seconds = bench.seconds) => {
+    const { latencies } = await exchange(pair, seconds, first.url, second.url)
+    accepted += latencies.length
     return latencies
   }
 
   await load([alone], bench.warmUpSeconds)
   await load(four, bench.warmUpSeconds)
-  await pass(pair, alone, alone, bench.warmUpSeconds)
-  await pass(samePair, first, first, bench.warmUpSeconds)
-  await pass(twoPair, first, second, bench.warmUpSeconds)
+  await passAlone(bench.warmUpSeconds)
+  await passOver(bench.warmUpSeconds)
   const measured = await inTurn(bench.rounds, {
     alone: () => load([alone]),
     nodes1: () => load([first]),
     nodes2: () => load([first, second]),
     nodes4: () => load(four),
-    pairAlone: () => pass(),
-    pairSame: () => pass(samePair, first),
-    pairTwo: () => pass(twoPair, first, second),
+    pairAlone: () => passAlone(),
+    pairTwo: () => passOver(),
   })
   await Promise.all([...four, alone].map((service) => service.stop()))
   await verifyStore(postgres.url, accepted, 3 * CONNECTIONS * (bench.rounds + 1))
@@ -64,26 +63,21 @@ export const nodes: Scenario = async (bench) => {
     const note = `processor time of a message: nodes ${us('nodesUs')} µs, database ${us('databaseUs')} µs`
     return rowOf({ what, floorIs, unit: 'messages/s', note }, rates(loaded), rates(measured.alone))
   }
-  const latencyOf = (where: string, rounds: number[][], share: number, target = {}) => {
-    const what = `send to answered poll, one pair, ${where}, p${100 * share}`
-    const floors = percentiles(measured.pairAlone, share)
-    return rowOf({ what, floorIs, unit: 'ms', ...target }, percentiles(rounds, share), floors)
+  const latencyAt = (share: number, target = {}) => {
+    const what = `send to answered poll, one pair, two nodes, p${100 * share}`
+    const [two, one] = [percentiles(measured.pairTwo, share), percentiles(measured.pairAlone, share)]
+    return rowOf({ what, floorIs, unit: 'ms', ...target }, two, one)
   }
-  return [
-    ...([1, 2, 4] as const).map(sendsOf),
-    latencyOf('the same node', measured.pairSame, 0.5),
-    latencyOf('two nodes', measured.pairTwo, 0.5),
-    latencyOf('two nodes', measured.pairTwo, 0.99, { target: { absolute: 20 } }),
-  ]
+  return [...([1, 2, 4] as const).map(sendsOf), latencyAt(0.5), latencyAt(0.99, { target: { absolute: 20 } })]
 }
 
 /** As a load balancer would: every node gets its share of the senders. */
 async function sendToAll(services: Service[], seconds: number) {
   const share = CONNECTIONS / services.length
-  const recipients = { first: CONNECTIONS, last: ACCOUNTS - 1 - 2 * CONNECTIONS }
-  const sendings = services.map(({ url }, index) =>
-    sendAll({ url, senders: people(index * share, share), recipients, seconds }),
-  )
+  const sendings = services.map(({ url }, index) => {
+    const recipients: [number, number] = [CONNECTIONS, ACCOUNTS - 1 - 2 * CONNECTIONS]
+    return sendAll(url, people(index * share, share), recipients, seconds)
+  })
   const sent = await Promise.all(sendings)
   const sum = (key: 'accepted' | 'perSecond') => sent.reduce((total, part) => total + part[key], 0)
   return { accepted: sum('accepted'), perSecond: sum('perSecond') }

@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inTurn, percentiles, rowOf, type Scenario } from '../support/measure.ts'
 import { named, people, person } from '../support/people.ts'
-import { close, park, wake } from '../support/polls.ts'
+import { close, type Poller, park, wake } from '../support/polls.ts'
 import { COLLECTING, type Service, startFloor, startServer } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
 import { seed, verifyStore } from '../support/store.ts'
@@ -16,32 +16,32 @@ const WARM_UP_POLLS = 50
 /** The memory of a parked poll, and how fast one among many is woken. */
 export const parked: Scenario = async (bench) => {
   const levels = [bench.size(1_000, 100), bench.size(10_000, 500), bench.size(19_000, 1_000)]
-  const sender = Math.max(...levels)
+  const most = Math.max(...levels)
   const wakes = bench.size(1_000, 100)
   const template = join(bench.folder, 'parked.db')
-  await seed(template, sender + 1)
+  await seed(template, most + 1)
 
-  /** Parks more and more polls, and wakes some of them each time. */
-  const parkAndWake = async (service: Service, messages: number, everybody = people(0, sender + 1)) => {
-    const wakeSome = (pollers: Awaited<ReturnType<typeof park>>) =>
-      wake(pollers, everybody[sender] ?? person(sender), messages, service.url)
+  /** Parks more and more polls, and wakes some of them each time. The last person is the sender. */
+  const parkAndWake = async (service: Service, messages: number, personOf = person) => {
+    const everybody = people(0, most).map((_, index) => personOf(index))
+    const parkSome = (from: number, to: number) => park(service, everybody.slice(from, to), personOf(most))
     // What is loaded or compiled for the first polls is no part of later ones.
-    const first = await park(service, everybody.slice(0, WARM_UP_POLLS))
-    await wakeSome(first)
+    const first = await parkSome(0, WARM_UP_POLLS)
+    await wake(service, first, messages)
     close(first)
     const idleBytes = await service.heldBytes()
-    const pollers: typeof first = []
+    const pollers: Poller[] = []
     const measured: { kilobytes: number; latencies: number[] }[] = []
     for (const count of levels) {
-      pollers.push(...(await park(service, everybody.slice(pollers.length, count))))
+      pollers.push(...(await parkSome(pollers.length, count)))
       const kilobytes = ((await service.heldBytes()) - idleBytes) / count / 1_024
-      measured.push({ kilobytes, latencies: await wakeSome(pollers) })
+      measured.push({ kilobytes, latencies: await wake(service, pollers, messages) })
     }
     close(pollers)
     await service.stop()
     return measured
   }
-  const measured = await inTurn(Math.min(bench.rounds, ROUNDS_MAX), {
+  const { ours, node, broker } = await inTurn(Math.min(bench.rounds, ROUNDS_MAX), {
     ours: async () => {
       const file = join(bench.folder, 'parked-round.db')
       copyFileSync(template, file)
@@ -51,35 +51,29 @@ export const parked: Scenario = async (bench) => {
     },
     // It only holds requests, so none can be woken there.
     node: async () => parkAndWake(await startFloor('parked', COLLECTING), 0),
-    broker: async () =>
-      parkAndWake(
-        await startFloor('broker', COLLECTING),
-        wakes,
-        Array.from({ length: sender + 1 }, (_, index) => named(index)),
-      ),
+    broker: async () => parkAndWake(await startFloor('broker', COLLECTING), wakes, named),
   })
 
   return levels.flatMap((polls, level) => {
-    const kilobytes = (of: 'ours' | 'node') =>
-      measured[of].map((round) => round[level]?.kilobytes ?? Number.NaN)
-    const latencies = (of: 'ours' | 'broker', share: number) =>
-      percentiles(
-        measured[of].map((round) => round[level]?.latencies ?? []),
-        share,
+    const at = (rounds: typeof ours) => rounds.flatMap((round) => round[level] ?? [])
+    const kilobytes = (rounds: typeof ours) => at(rounds).map((round) => round.kilobytes)
+    const wakings = (rounds: typeof ours) => at(rounds).map(({ latencies }) => latencies)
+    const what = `memory of a parked poll, ${grouped(polls)} parked`
+    const target = level > 0 && { target: { ratio: 1.3 } }
+    const woken = (share: number, target = {}) => {
+      const described = { what: `waking one of ${grouped(polls)}, p${100 * share}`, unit: 'ms' } as const
+      const [here, there] = [ours, broker].map((rounds) => percentiles(wakings(rounds), share))
+      return rowOf(
+        { ...described, floorIs: 'node:http broker in memory', ...target },
+        here ?? [],
+        there ?? [],
       )
-    const what = `waking one of ${grouped(polls)}`
-    const woken = { floorIs: 'node:http broker in memory', unit: 'ms' } as const
-    const ratio = level > 0 && { target: { ratio: 1.3 } }
-    const memory = { floorIs: 'node:http response, held', unit: 'kB', ...ratio } as const
-    const p99 = { what: `${what}, p99`, ...woken, target: { absolute: 20 } }
+    }
+    const memory = { what, floorIs: 'node:http response, held', unit: 'kB', ...target } as const
     return [
-      rowOf(
-        { what: `memory of a parked poll, ${grouped(polls)} parked`, ...memory },
-        kilobytes('ours'),
-        kilobytes('node'),
-      ),
-      rowOf({ what: `${what}, p50`, ...woken }, latencies('ours', 0.5), latencies('broker', 0.5)),
-      rowOf(p99, latencies('ours', 0.99), latencies('broker', 0.99)),
+      rowOf(memory, kilobytes(ours), kilobytes(node)),
+      woken(0.5),
+      woken(0.99, { target: { absolute: 20 } }),
     ]
   })
 }

@@ -27,8 +27,8 @@ export const roundtrip: Scenario = async (bench) => {
     return exchanged
   }
   const halfOfSends = async (seconds = bench.seconds) => {
-    const recipients = { first: SENDERS.length, last: PEOPLE.length - 1 }
-    return (await sendAll({ url: fastify.url, senders: SENDERS, recipients, seconds })).perSecond / 2
+    const recipients: [number, number] = [SENDERS.length, PEOPLE.length - 1]
+    return (await sendAll(fastify.url, SENDERS, recipients, seconds)).perSecond / 2
   }
   await halfOfSends(bench.warmUpSeconds)
   for (const pairs of [1, 64, 512] as const) await exchangeOurs(pairs, bench.warmUpSeconds)

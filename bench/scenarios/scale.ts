@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { withConnection } from '../support/connection.ts'
 import { sendAll } from '../support/load.ts'
 import { inTurn, rowOf, type Scenario } from '../support/measure.ts'
-import { people } from '../support/people.ts'
+import { people, person } from '../support/people.ts'
 import { close, park } from '../support/polls.ts'
 import { type Service, startServer } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
@@ -24,17 +24,16 @@ export const scale: Scenario = async (bench) => {
   addMessages(fullFile, { messages, senders: accounts }, () => Math.floor(Math.random() * accounts))
   await seed(emptyFile, few)
 
-  const drive = async ({ url }: Service, people: number) => {
-    const sending = { url, senders: SENDERS, recipients: { first: awayFrom, last: people - 1 } }
-    const warmUp = await sendAll({ ...sending, seconds: bench.warmUpSeconds })
-    const sent = await sendAll({ ...sending, seconds: bench.seconds })
+  const drive = async ({ url }: Service, count: number) => {
+    const warmUp = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.warmUpSeconds)
+    const sent = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.seconds)
     return { perSecond: sent.perSecond, accepted: warmUp.accepted + sent.accepted }
   }
   const full = await startServer(fullFile)
   await withConnection(full.url, async (connection) => {
     for (const reader of people(awayFrom, parked)) await connection.expect(200, pollText(reader, 0, 'wait=0'))
   })
-  const polls = await park(full, people(SENDERS.length, parked))
+  const polls = await park(full, people(SENDERS.length, parked), person(0))
   let accepted = messages
   const sends = await inTurn(bench.rounds, {
     full: async () => {

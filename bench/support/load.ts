@@ -2,47 +2,63 @@ import { createRequire } from 'node:module'
 import { type Person, usernameOf } from './people.ts'
 import { BODY } from './requests.ts'
 
-/** Requests that each connection goes through, again and again. */
-const REQUESTS = 64
+interface Request {
+  method?: 'POST'
+  path: string
+  headers: Record<string, string>
+  body?: string
+}
 
 /** autocannon comes without types; these are of what is used here. */
 type Autocannon = (options: {
   url: string
   connections: number
   duration: number
-  setupClient: (client: { setRequests: (requests: object[]) => void }) => void
+  setupClient: (client: { setRequests: (requests: Request[]) => void }) => void
 }) => Promise<Record<'2xx' | 'non2xx' | 'errors' | 'duration', number> & { latency: { p99: number } }>
 const autocannon: Autocannon = createRequire(import.meta.url)('autocannon')
 
-export interface Sending {
+export interface Load {
   url: string
-  /** As many connections as senders. */
-  senders: Person[]
-  /** By number: see people.ts. */
-  recipients: { first: number; last: number }
+  connections: number
   seconds: number
+  /** The requests that a connection goes through, again and again. */
+  requestsOf: (connection: number) => Request[]
 }
 
 /**
- * Sends as fast as the answers come, each message from a random sender to a random recipient.
+ * Asks as fast as the answers come.
  *
- * @throws Error when a send was refused: then the figures are not those of sends
+ * @throws Error when a request was refused
  */
-export async function sendAll({ url, senders, recipients, seconds }: Sending) {
-  const pick = (first: number, last: number) => first + Math.floor(Math.random() * (last - first + 1))
-  const randomSend = () => {
-    const authorization = `Bearer ${senders[pick(0, senders.length - 1)]?.token}`
-    const headers = { authorization, 'content-type': 'application/json' }
-    const to = usernameOf(pick(recipients.first, recipients.last))
-    return { method: 'POST', path: '/v1/messages', headers, body: JSON.stringify({ to, body: BODY }) }
-  }
+export async function drive({ url, connections, seconds, requestsOf }: Load) {
+  let opened = 0
   const result = await autocannon({
     url,
-    connections: senders.length,
+    connections,
     duration: seconds,
-    setupClient: (client) => client.setRequests(Array.from({ length: REQUESTS }, randomSend)),
+    setupClient: (client) => {
+      client.setRequests(requestsOf(opened))
+      opened += 1
+    },
   })
-  if (result.non2xx + result.errors > 0) throw new Error(`Sends failed: ${JSON.stringify(result)}`)
+  if (result.non2xx + result.errors > 0) throw new Error(`Requests failed: ${JSON.stringify(result)}`)
   const accepted = result['2xx']
   return { accepted, perSecond: accepted / result.duration, p99Ms: result.latency.p99 }
+}
+
+/** @param first the number of the first recipient, see people.ts */
+export function sendAll(url: string, senders: Person[], [first, last]: [number, number], seconds: number) {
+  const pick = (from: number, to: number) => from + Math.floor(Math.random() * (to - from + 1))
+  const randomSend = (): Request => ({
+    method: 'POST',
+    path: '/v1/messages',
+    headers: {
+      authorization: `Bearer ${senders[pick(0, senders.length - 1)]?.token}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ to: usernameOf(pick(first, last)), body: BODY }),
+  })
+  const requestsOf = () => Array.from({ length: 64 }, randomSend)
+  return drive({ url, connections: senders.length, seconds, requestsOf })
 }

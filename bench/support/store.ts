@@ -41,23 +41,20 @@ export function addMessages(
       const before = newest.get(recipient) ?? 0
       newest.set(recipient, before + 1)
       const sentAt = fromMs + Math.floor(message / 1_000)
-      const [id, sender] = [bytesOf(messageId(sentAt)), 1 + (message % senders)]
-      insert.run(recipient, before + 1, id, sender, BODY, sentAt, before * BODY.length)
+      const id = Buffer.from(messageId(sentAt).replaceAll('-', ''), 'hex')
+      insert.run(recipient, before + 1, id, 1 + (message % senders), BODY, sentAt, before * BODY.length)
     }
   })()
   database.close()
 }
 
-const bytesOf = (id: string) => Buffer.from(id.replaceAll('-', ''), 'hex')
-
 /**
  * @param database the path or the URL of one that no server uses
  * @param accepted how many sends were answered with 201, with the messages that were there before
  * @param unheardMax how many requests were under way when a run ended, so that nobody read their answers
- * @param ids from answers
  * @throws Error when an accepted message is missing, when there is one that nobody sent, or a gap in an inbox
  */
-export function verifyStore(database: string, accepted: number, unheardMax = 0, ids: string[] = []) {
+export function verifyStore(database: string, accepted: number, unheardMax = 0) {
   return withSql(database.includes(':') ? database : `file:${database}`, async (sql) => {
     const inboxes = `SELECT recipient_id, count(*) AS stored, max(seq) AS newest FROM message GROUP BY 1`
     const [found] = await sql.run(
@@ -69,8 +66,5 @@ export function verifyStore(database: string, accepted: number, unheardMax = 0, 
     if (stored < accepted || stored > accepted + unheardMax)
       throw new Error(`${accepted} (up to ${unheardMax} more) messages were accepted, ${stored} are stored.`)
     if (Number(found?.['gaps']) > 0) throw new Error(`${found?.['gaps']} inboxes have gaps.`)
-    for (const id of ids)
-      if ((await sql.run('SELECT 1 FROM message WHERE id = ?', bytesOf(id))).length === 0)
-        throw new Error(`The accepted message ${id} is not stored.`)
   })
 }
