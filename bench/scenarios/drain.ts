@@ -30,7 +30,7 @@ export const drain: Scenario = async (bench) => {
       const headers = { authorization: `Bearer ${READERS[reader]?.token}` }
       return PATHS.map((path) => ({ path, headers }))
     }
-    return PAGE * (await drive({ url, connections: readers, seconds, requestsOf })).perSecond
+    return PAGE * (await drive(url, readers, seconds, requestsOf)).perSecond
   }
   for (const { url } of [server, floor]) {
     await checkPages(url)

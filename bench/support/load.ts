@@ -9,35 +9,34 @@ interface Request {
   body?: string
 }
 
-/** autocannon comes without types; these are of what is used here. */
-type Autocannon = (options: {
-  url: string
-  connections: number
-  duration: number
-  setupClient: (client: { setRequests: (requests: Request[]) => void }) => void
-}) => Promise<Record<'2xx' | 'non2xx' | 'errors' | 'duration', number> & { latency: { p99: number } }>
-const autocannon: Autocannon = createRequire(import.meta.url)('autocannon')
+const require = createRequire(import.meta.url)
+/** It comes without types. */
+const autocannon = require('autocannon')
 
-export interface Load {
-  url: string
-  connections: number
-  seconds: number
-  /** The requests that a connection goes through, again and again. */
-  requestsOf: (connection: number) => Request[]
+export interface Sent {
+  accepted: number
+  perSecond: number
+  p99Ms: number
 }
 
 /**
  * Asks as fast as the answers come.
  *
+ * @param requestsOf the requests that a connection goes through, again and again
  * @throws Error when a request was refused
  */
-export async function drive({ url, connections, seconds, requestsOf }: Load) {
+export async function drive(
+  url: string,
+  connections: number,
+  seconds: number,
+  requestsOf: (connection: number) => Request[],
+): Promise<Sent> {
   let opened = 0
   const result = await autocannon({
     url,
     connections,
     duration: seconds,
-    setupClient: (client) => {
+    setupClient: (client: { setRequests: (requests: Request[]) => void }) => {
       client.setRequests(requestsOf(opened))
       opened += 1
     },
@@ -60,5 +59,5 @@ export function sendAll(url: string, senders: Person[], [first, last]: [number, 
     body: JSON.stringify({ to: usernameOf(pick(first, last)), body: BODY }),
   })
   const requestsOf = () => Array.from({ length: 64 }, randomSend)
-  return drive({ url, connections: senders.length, seconds, requestsOf })
+  return drive(url, senders.length, seconds, requestsOf)
 }
