@@ -95,7 +95,8 @@ async function sendAll({ url }: Service, body: string, withKeys: boolean) {
 }
 
 /** A request of each, so that its session is in memory. */
-const useAll = ({ url }: Service, users: Person[]) =>
-  withConnection(url, async (connection) => {
+function useAll({ url }: Service, users: Person[]) {
+  return withConnection(url, async (connection) => {
     for (const user of users) await connection.expect(200, getText('/v1/me', user))
   })
+}

@@ -24,7 +24,7 @@ export function describeMachine(folder: string): string {
   return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, ${memory} GiB, Node ${process.version}, a synced write of 4 KiB ${writeMs.toFixed(2)} ms`
 }
 
-/** How long it takes to append 4 KiB to a file there and to sync it, in ms: no durable answer comes sooner. */
+/** How long a synced write of 4 KiB to a file there takes, in ms: no durable answer comes sooner. */
 export function syncMs(folder: string): number {
   const file = openSync(join(folder, 'sync'), 'w')
   const times = Array.from({ length: 200 }, () => {
