@@ -4,10 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'
-import { verify } from '@node-rs/argon2'
 import Fastify from 'fastify'
-import { readContract, validatorCompiler } from '../support/contract.ts'
-import { passwordHash } from '../support/password.ts'
 import { JWT_SECRET, usernameOf } from '../support/people.ts'
 import { BODY } from '../support/requests.ts'
 
@@ -19,7 +16,12 @@ interface Claims {
   exp: number
 }
 
-const schemas = schemasOf(readContract().operations)
+// As the built server reads them.
+const load = (file: string) => import(new URL(`../../dist/contract/${file}`, import.meta.url).href)
+const { readContract }: typeof import('../../src/contract/document.ts') = await load('document.js')
+const { validatorCompiler }: typeof import('../../src/contract/validation.ts') = await load('validation.js')
+
+const { operations } = readContract()
 const app = Fastify()
 await app.register(jwt, {
   secret: JWT_SECRET,
@@ -66,28 +68,14 @@ app.route<{ Querystring: { after: string } }>({
   },
 })
 
-const known = await passwordHash()
-app.route<{ Body: { username: string; password: string } }>({
-  method: 'POST',
-  url: '/v1/login',
-  schema: schemas('login', 200),
-  handler: async (request) => {
-    const { username, password } = request.body
-    if (!(await verify(known, password))) throw new Error('The password is wrong.')
-    const token = app.jwt.sign({ sub: username })
-    const nothing = { offlineMessages: [], cursor: 0, hasMore: false }
-    return { token, tokenType: 'Bearer', expiresAt: sentAt, username, displayName: username, ...nothing }
-  },
-})
-
-console.log(await app.listen({ host: '127.0.0.1', port: 0 }))
+console.log(
+  JSON.stringify({ msg: `Server listening at ${await app.listen({ host: '127.0.0.1', port: 0 })}` }),
+)
 
 /** The body and the success of an operation, as the contract has them. */
-function schemasOf(operations: ReturnType<typeof readContract>['operations']) {
-  return (operationId: string, status: number) => {
-    const operation = operations.find((candidate) => candidate.operationId === operationId)
-    const response = operation?.responses[status]?.content?.['application/json']?.schema
-    if (!response) throw new Error(`The contract has no ${operationId} with ${status}.`)
-    return { ...(operation.body && { body: operation.body }), response: { [status]: response } }
-  }
+function schemas(operationId: string, status: number) {
+  const operation = operations.find((candidate) => candidate.operationId === operationId)
+  const response = operation?.responses[status]?.content?.['application/json']?.schema
+  if (!response) throw new Error(`The contract has no ${operationId} with ${status}.`)
+  return { ...(operation.body && { body: operation.body }), response: { [status]: response } }
 }

@@ -56,4 +56,7 @@ function answer(response: ServerResponse, status: number, value: unknown) {
 
 // As long as Restante keeps it: a client that thinks for a while need not connect again.
 server.keepAliveTimeout = 72_000
-server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  console.log(JSON.stringify({ msg: `Server listening at http://127.0.0.1:${port}` }))
+})

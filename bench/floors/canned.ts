@@ -9,4 +9,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('data', () => socket.write(answer))
   socket.on('error', () => socket.destroy())
 })
-server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  console.log(JSON.stringify({ msg: `Server listening at http://127.0.0.1:${port}` }))
+})

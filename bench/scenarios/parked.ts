@@ -1,101 +1,79 @@
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Bench, Scenario } from '../support/bench.ts'
-import { idleAfterUse, ParkedPolls } from '../support/parked-polls.ts'
-import { named, type Person, person } from '../support/people.ts'
-import { COLLECTING, type Floor, type Service } from '../support/processes.ts'
+import { inTurn, percentiles, rowOf, type Scenario } from '../support/measure.ts'
+import { named, people, person } from '../support/people.ts'
+import { close, type Poller, park, wake } from '../support/polls.ts'
+import { COLLECTING, type Service, startFloor, startServer } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
-import { inTurn, type Row, rowOf } from '../support/rows.ts'
-import { percentile } from '../support/stats.ts'
-import { copyOf, seed, verifyStore } from '../support/store.ts'
+import { seed, verifyStore } from '../support/store.ts'
 
 /** A round takes minutes. */
 const ROUNDS_MAX = 3
 
-interface Parking {
-  levels: number[]
-  who: (index: number) => Person
-  wakes: number
-}
+/** Few, because the memory that they leave behind is used again by the polls that are measured. */
+const WARM_UP_POLLS = 50
 
-interface Level {
-  bytesPerPoll: number
-  latencies: number[]
-}
-
-/** What a poll that waits costs, and how fast one among many is found. */
+/** The memory of a parked poll, and how fast one among many is woken. */
 export const parked: Scenario = async (bench) => {
   const levels = [bench.size(1_000, 100), bench.size(10_000, 500), bench.size(19_000, 1_000)]
   const most = Math.max(...levels)
-  const template = join(bench.folder, 'parked.db')
-  await seed(bench.processes, template, { accounts: most + 1 })
-
   const wakes = bench.size(1_000, 100)
-  const measured = await inTurn(Math.min(bench.rounds, ROUNDS_MAX), {
+  const template = join(bench.folder, 'parked.db')
+  await seed(template, most + 1)
+
+  /** Parks more and more polls, and wakes some of them each time. The last person is the sender. */
+  const parkAndWake = async (service: Service, messages: number, personOf = person) => {
+    const everybody = people(0, most).map((_, index) => personOf(index))
+    const parkSome = (from: number, to: number) => park(service, everybody.slice(from, to), personOf(most))
+    // What is loaded or compiled for the first polls is no part of later ones.
+    const first = await parkSome(0, WARM_UP_POLLS)
+    await wake(service, first, messages)
+    close(first)
+    const idleBytes = await service.heldBytes()
+    const pollers: Poller[] = []
+    const measured: { kilobytes: number; latencies: number[] }[] = []
+    for (const count of levels) {
+      pollers.push(...(await parkSome(pollers.length, count)))
+      const kilobytes = ((await service.heldBytes()) - idleBytes) / count / 1_024
+      measured.push({ kilobytes, latencies: await wake(service, pollers, messages) })
+    }
+    close(pollers)
+    await service.stop()
+    return measured
+  }
+  const { ours, node, broker } = await inTurn(Math.min(bench.rounds, ROUNDS_MAX), {
     ours: async () => {
-      const file = copyOf(template, join(bench.folder, 'parked-round.db'))
-      const server = await bench.processes.server(file, {}, COLLECTING)
-      const round = await parkAndWake(server, { levels, who: person, wakes })
-      await server.stop()
-      verifyStore(file, { accepted: (1 + levels.length) * wakes })
+      const file = join(bench.folder, 'parked-round.db')
+      copyFileSync(template, file)
+      const round = await parkAndWake(await startServer(file, COLLECTING), wakes)
+      await verifyStore(file, (1 + levels.length) * wakes)
       return round
     },
-    // It only holds requests, so nobody can be woken there.
-    node: () => parkAtFloor(bench, 'parked', { levels, who: person, wakes: 0 }),
-    broker: () => parkAtFloor(bench, 'broker', { levels, who: named, wakes }),
+    // It only holds requests, so none can be woken there.
+    node: async () => parkAndWake(await startFloor('parked', COLLECTING), 0),
+    broker: async () => parkAndWake(await startFloor('broker', COLLECTING), wakes, named),
   })
 
-  const at = (rounds: Level[][], level: number, value: (level: Level) => number) =>
-    rounds.map((round) => value(round[level] as Level))
-  return {
-    rows: levels.flatMap((polls, level) => {
-      const count = grouped(polls)
-      const memory = rowOf(
-        {
-          what: `memory of a parked poll, ${count} parked`,
-          floorIs: 'node:http response, held',
-          unit: 'kB',
-          better: 'less',
-          ...(level > 0 && { target: { ratio: 1.3 } }),
-        },
-        at(measured.ours, level, ({ bytesPerPoll }) => bytesPerPoll / 1_024),
-        at(measured.node, level, ({ bytesPerPoll }) => bytesPerPoll / 1_024),
+  return levels.flatMap((polls, level) => {
+    const at = (rounds: typeof ours) => rounds.flatMap((round) => round[level] ?? [])
+    const kilobytes = (rounds: typeof ours) => at(rounds).map((round) => round.kilobytes)
+    const wakings = (rounds: typeof ours) => at(rounds).map(({ latencies }) => latencies)
+    const what = `memory of a parked poll, ${grouped(polls)} parked`
+    const target = level > 0 && { target: { ratio: 1.3 } }
+    const woken = (share: number, target = {}) => {
+      const described = { what: `waking one of ${grouped(polls)}, p${100 * share}`, unit: 'ms' } as const
+      const [here, there] = [ours, broker].map((rounds) => percentiles(wakings(rounds), share))
+      return rowOf(
+        { ...described, floorIs: 'node:http broker in memory', ...target },
+        here ?? [],
+        there ?? [],
       )
-      const wake = (share: number): Row =>
-        rowOf(
-          {
-            what: `waking one of ${count}, p${100 * share}`,
-            floorIs: 'node:http broker in memory',
-            unit: 'ms',
-            better: 'less',
-            ...(share === 0.99 && { target: { absolute: 20 } }),
-          },
-          at(measured.ours, level, ({ latencies }) => percentile(latencies, share)),
-          at(measured.broker, level, ({ latencies }) => percentile(latencies, share)),
-        )
-      return [memory, wake(0.5), wake(0.99)]
-    }),
-  }
-}
-
-/** Parks more and more polls, and wakes some of them each time. The last of the people is the sender. */
-async function parkAndWake(service: Service, { levels, who, wakes }: Parking): Promise<Level[]> {
-  const sender = who(Math.max(...levels))
-  const polls = new ParkedPolls(service.url)
-  const idleBytes = await idleAfterUse(service, who, (few) => few.wake(sender, wakes))
-  const measured: Level[] = []
-  for (const count of levels) {
-    await polls.add(Array.from({ length: count - polls.count }, (_, index) => who(polls.count + index)))
-    await service.settled()
-    const bytesPerPoll = ((await service.heldBytes()) - idleBytes) / count
-    measured.push({ bytesPerPoll, latencies: await polls.wake(sender, wakes) })
-  }
-  polls.close()
-  return measured
-}
-
-async function parkAtFloor({ processes }: Bench, name: Floor, parking: Parking): Promise<Level[]> {
-  const floor = await processes.floor(name, COLLECTING)
-  const measured = await parkAndWake(floor, parking)
-  await floor.stop()
-  return measured
+    }
+    const memory = { what, floorIs: 'node:http response, held', unit: 'kB', ...target } as const
+    return [
+      rowOf(memory, kilobytes(ours), kilobytes(node)),
+      woken(0.5),
+      woken(0.99, { target: { absolute: 20 } }),
+    ]
+  })
 }

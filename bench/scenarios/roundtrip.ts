@@ -1,114 +1,79 @@
 import { join } from 'node:path'
-import type { Scenario } from '../support/bench.ts'
 import { sendAll } from '../support/load.ts'
 import { syncMs } from '../support/machine.ts'
-import { Exchange, type Exchanged, type Pair } from '../support/pairs.ts'
-import { named, type Person, people, person } from '../support/people.ts'
-import { inTurn, type Row, rowOf } from '../support/rows.ts'
-import { median, percentile } from '../support/stats.ts'
+import { inTurn, median, percentiles, rowOf, type Scenario } from '../support/measure.ts'
+import { named, people } from '../support/people.ts'
+import { type Exchanged, exchange, pairsOf } from '../support/polls.ts'
+import { startFloor, startServer } from '../support/processes.ts'
 import { seed, verifyStore } from '../support/store.ts'
 
 const SENDERS = people(0, 64)
-const PAIRS = [1, 64, 512] as const
+const PEOPLE = people(0, 2 * (1 + 64 + 512))
 
 /** From the send to the answered poll: one pair for the latency, many for the throughput. */
 export const roundtrip: Scenario = async (bench) => {
-  const accounts = 2 * PAIRS.reduce((sum, count) => sum + count, 0)
   const file = join(bench.folder, 'roundtrip.db')
-  await seed(bench.processes, file, { accounts })
-  const server = await bench.processes.server(file)
-  const broker = await bench.processes.floor('broker')
-  const fastify = await bench.processes.floor('bare-fastify')
+  await seed(file, PEOPLE.length)
+  const [server, broker] = [await startServer(file), await startFloor('broker')]
+  const fastify = await startFloor('bare-fastify')
 
-  const ours = exchangesOf(server.url, person)
-  const floor = exchangesOf(broker.url, named)
+  const all = pairsOf(PEOPLE)
+  const ours = { 1: all.slice(0, 1), 64: all.slice(1, 65), 512: all.slice(65) }
+  const brokers = pairsOf(PEOPLE.map((_, index) => named(index)))
   let accepted = 0
-  const exchange = async (pairs: Exchange, seconds = bench.seconds) => {
-    const exchanged = await pairs.run(seconds)
-    if (Object.values(ours).includes(pairs)) accepted += exchanged.messages
+  const exchangeOurs = async (pairs: 1 | 64 | 512, seconds = bench.seconds) => {
+    const exchanged = await exchange(ours[pairs], seconds, server.url)
+    accepted += exchanged.latencies.length
     return exchanged
   }
-  const bareSends = async (seconds = bench.seconds) => {
-    const recipients = { first: SENDERS.length, last: accounts - 1 }
-    const sending = { url: fastify.url, senders: SENDERS, recipients, seconds, connections: SENDERS.length }
-    return (await sendAll(sending, bench.folder)).perSecond
+  const halfOfSends = async (seconds = bench.seconds) => {
+    const recipients: [number, number] = [SENDERS.length, PEOPLE.length - 1]
+    return (await sendAll(fastify.url, SENDERS, recipients, seconds)).perSecond / 2
   }
-
-  await bareSends(bench.warmUpSeconds)
-  for (const pairs of [...Object.values(ours), ...Object.values(floor)])
-    await exchange(pairs, bench.warmUpSeconds)
+  await halfOfSends(bench.warmUpSeconds)
+  for (const pairs of [1, 64, 512] as const) await exchangeOurs(pairs, bench.warmUpSeconds)
+  await exchange(brokers, bench.warmUpSeconds, broker.url)
   const measured = await inTurn(bench.rounds, {
-    ours1: () => exchange(ours[1]),
-    broker1: () => exchange(floor[1]),
+    ours1: () => exchangeOurs(1),
+    broker1: () => exchange(brokers.slice(0, 1), bench.seconds, broker.url),
     synced: async () => syncMs(bench.folder),
-    ours64: () => exchange(ours[64]),
-    broker64: () => exchange(floor[64]),
-    ours512: () => exchange(ours[512]),
-    broker512: () => exchange(floor[512]),
-    bareSends: () => bareSends(),
+    ours64: () => exchangeOurs(64),
+    broker64: () => exchange(brokers.slice(1, 65), bench.seconds, broker.url),
+    ours512: () => exchangeOurs(512),
+    halves: () => halfOfSends(),
   })
-
   await Promise.all([server.stop(), broker.stop(), fastify.stop()])
-  verifyStore(file, { accepted })
+  await verifyStore(file, accepted)
 
-  const halves = measured.bareSends.map((perSecond) => perSecond / 2)
-  const rates = (exchanged: Exchanged[]) => exchanged.map(({ perSecond }) => perSecond)
-  const latencyRow = (share: number, target?: Row['target']) =>
-    rowOf(
-      {
-        what: `send to answered poll, one pair, p${100 * share}`,
-        floorIs: 'node:http broker in memory, and a synced write of 4 KiB',
-        unit: 'ms',
-        better: 'less',
-        note: `the write alone ${median(measured.synced).toFixed(2)} ms`,
-        ...(target && { target }),
-      },
-      latenciesAt(measured.ours1, share),
-      latenciesAt(measured.broker1, share).map((ms, round) => ms + (measured.synced[round] ?? 0)),
-    )
-  const throughputRow = (count: number, exchanged: Exchanged[]) =>
-    rowOf(
-      {
-        what: `messages end to end, ${count} pairs`,
-        floorIs: 'half the sends of bare Fastify',
-        unit: 'messages/s',
-        better: 'more',
-        target: { ratio: 0.8 },
-        note: `p50 ${median(latenciesAt(exchanged, 0.5)).toFixed(1)} ms, p99 ${median(latenciesAt(exchanged, 0.99)).toFixed(1)} ms`,
-      },
-      rates(exchanged),
-      halves,
-    )
-  return {
-    rows: [
-      latencyRow(0.5, { ratio: 1.3 }),
-      latencyRow(0.99),
-      throughputRow(64, measured.ours64),
-      throughputRow(512, measured.ours512),
-    ],
-    // The same client with the broker: the most that it is known to drive.
-    generator: {
-      tool: 'own client, with the broker',
-      ceiling: Math.max(median(rates(measured.broker64)), median(rates(measured.broker512))),
-      fastest: Math.max(median(rates(measured.ours64)), median(rates(measured.ours512))),
-    },
+  const [ours64, ours512, broker64] = [measured.ours64, measured.ours512, measured.broker64]
+  const writeMs = median(measured.synced).toFixed(2)
+  const onePair = (share: number) => {
+    const floors = at(measured.broker1, share).map((ms, round) => ms + (measured.synced[round] ?? 0))
+    const what = `send to answered poll, one pair, p${100 * share}`
+    const floorIs = 'node:http broker in memory, and a synced write of 4 KiB'
+    const target = share === 0.5 && { target: { ratio: 1.3 } }
+    const note = `the write alone ${writeMs} ms`
+    return rowOf({ what, floorIs, unit: 'ms', note, ...target }, at(measured.ours1, share), floors)
   }
+  const manyPairs = (pairs: number, exchanged: Exchanged[]) => {
+    const [p50, p99] = [0.5, 0.99].map((share) => median(at(exchanged, share)).toFixed(1))
+    const described = { what: `messages end to end, ${pairs} pairs`, note: `p50 ${p50} ms, p99 ${p99} ms` }
+    const floor = { floorIs: 'half the sends of bare Fastify', target: { ratio: 0.8 } }
+    return rowOf({ ...described, ...floor, unit: 'messages/s' }, rates(exchanged), measured.halves)
+  }
+  const client = { what: 'the client with the broker, 64 pairs', floorIs: 'the client with Restante' }
+  return [
+    onePair(0.5),
+    onePair(0.99),
+    manyPairs(64, ours64),
+    manyPairs(512, ours512),
+    rowOf({ ...client, unit: 'messages/s' }, rates(broker64), rates(ours64)),
+  ]
 }
 
-type Exchanges = Record<(typeof PAIRS)[number], Exchange>
-
-/** Everybody is in one pair only. */
-function exchangesOf(url: string, who: (index: number) => Person): Exchanges {
-  let next = 0
-  const exchange = (count: number) => {
-    const pairs = Array.from({ length: count }, (): Pair => {
-      next += 2
-      return { sender: who(next - 2), receiver: who(next - 1) }
-    })
-    return new Exchange(url, pairs)
-  }
-  return { 1: exchange(1), 64: exchange(64), 512: exchange(512) }
-}
-
-const latenciesAt = (exchanged: Exchanged[], share: number) =>
-  exchanged.map(({ latencies }) => percentile(latencies, share))
+const rates = (exchanged: Exchanged[]) => exchanged.map(({ perSecond }) => perSecond)
+const at = (exchanged: Exchanged[], share: number) =>
+  percentiles(
+    exchanged.map(({ latencies }) => latencies),
+    share,
+  )

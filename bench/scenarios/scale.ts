@@ -1,125 +1,61 @@
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Scenario } from '../support/bench.ts'
-import { Connection, expectStatus } from '../support/connection.ts'
+import { withConnection } from '../support/connection.ts'
 import { sendAll } from '../support/load.ts'
-import { idleAfterUse, ParkedPolls } from '../support/parked-polls.ts'
-import { type Person, people, person } from '../support/people.ts'
-import { COLLECTING, type Service } from '../support/processes.ts'
+import { inTurn, rowOf, type Scenario } from '../support/measure.ts'
+import { people, person } from '../support/people.ts'
+import { close, park } from '../support/polls.ts'
+import { type Service, startServer } from '../support/processes.ts'
 import { grouped } from '../support/report.ts'
 import { pollText } from '../support/requests.ts'
-import { inTurn, rowOf } from '../support/rows.ts'
-import { copyOf, seed, verifyStore } from '../support/store.ts'
+import { addMessages, seed, verifyStore } from '../support/store.ts'
 
-const CONNECTIONS = 64
-const SENDERS = people(0, CONNECTIONS)
+const SENDERS = people(0, 64)
 
-/** A round takes more than a minute. */
-const MEMORY_ROUNDS_MAX = 3
-
-/** Whether what is stored, who is registered and who waits makes a send or a poll dearer. */
+/** Whether stored messages, accounts and parked polls make a send dearer. */
 export const scale: Scenario = async (bench) => {
   const parked = bench.size(10_000, 500)
-  const contents = { accounts: bench.size(100_000, 5_000), messages: bench.size(1_000_000, 20_000) }
-  const few = { accounts: CONNECTIONS + parked + bench.size(10_000, 1_000), messages: 0 }
-  const [fullFile, template] = [join(bench.folder, 'scale.db'), join(bench.folder, 'scale-empty.db')]
-  await seed(bench.processes, fullFile, contents)
-  await seed(bench.processes, template, few)
+  const [accounts, messages] = [bench.size(100_000, 5_000), bench.size(1_000_000, 20_000)]
+  // First the senders, then those whose polls wait, then those who are away and get the messages.
+  const awayFrom = SENDERS.length + parked
+  const few = awayFrom + bench.size(10_000, 1_000)
+  const [fullFile, emptyFile] = [join(bench.folder, 'scale.db'), join(bench.folder, 'scale-empty.db')]
+  await seed(fullFile, accounts)
+  addMessages(fullFile, { messages, senders: accounts }, () => Math.floor(Math.random() * accounts))
+  await seed(emptyFile, few)
 
-  /** First the senders, then who waits, then who is away and gets the messages. */
-  const waiting = people(CONNECTIONS, parked)
-  const away = people(CONNECTIONS + parked, parked)
-  const drive = async ({ url }: Service, accounts: number, seconds: number) => {
-    const recipients = { first: CONNECTIONS + parked, last: accounts - 1 }
-    return sendAll({ url, senders: SENDERS, recipients, seconds, connections: CONNECTIONS }, bench.folder)
+  const drive = async ({ url }: Service, count: number) => {
+    const warmUp = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.warmUpSeconds)
+    const sent = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.seconds)
+    return { perSecond: sent.perSecond, accepted: warmUp.accepted + sent.accepted }
   }
-  const roundFile = (of: string) => copyOf(of, join(bench.folder, 'scale-round.db'))
-
-  /** Sends and reads come first: what they fill the cache of the database with is no part of a poll. */
-  const kilobytesPerPoll = async (of: string, { accounts, messages }: typeof contents) => {
-    const file = roundFile(of)
-    const server = await bench.processes.server(file, {}, COLLECTING)
-    const { accepted } = await drive(server, accounts, bench.warmUpSeconds)
-    await readInboxes(server, away)
-    const idleBytes = await idleAfterUse(server, person)
-    // Whoever has polled before takes some more, and who finds messages comes a second time.
-    await readInboxes(server, waiting)
-    const polls = new ParkedPolls(server.url)
-    await polls.add(waiting)
-    await server.settled()
-    const bytes = (await server.heldBytes()) - idleBytes
-    polls.close()
-    await server.stop()
-    verifyStore(file, { accepted: messages + accepted, unheardMax: CONNECTIONS })
-    return bytes / parked / 1_024
-  }
-  // One after the other: two times as many polls would be more than one process may have open.
-  const memory = await inTurn(Math.min(bench.rounds, MEMORY_ROUNDS_MAX), {
-    full: () => kilobytesPerPoll(fullFile, contents),
-    empty: () => kilobytesPerPoll(template, few),
+  const full = await startServer(fullFile)
+  await withConnection(full.url, async (connection) => {
+    for (const reader of people(awayFrom, parked)) await connection.expect(200, pollText(reader, 0, 'wait=0'))
   })
-
-  const full = await bench.processes.server(fullFile)
-  let accepted = contents.messages
-  const driveFull = async (seconds: number) => {
-    const sent = await drive(full, contents.accounts, seconds)
-    accepted += sent.accepted
-    return sent.perSecond
-  }
-  await readInboxes(full, away)
-  const polls = new ParkedPolls(full.url)
-  await polls.add(waiting)
-  await full.settled()
+  const polls = await park(full, people(SENDERS.length, parked), person(0))
+  let accepted = messages
   const sends = await inTurn(bench.rounds, {
     full: async () => {
-      await driveFull(bench.warmUpSeconds)
-      return driveFull(bench.seconds)
+      const sent = await drive(full, accounts)
+      accepted += sent.accepted
+      return sent.perSecond
     },
     empty: async () => {
-      const file = roundFile(template)
-      const server = await bench.processes.server(file)
-      const warmUp = await drive(server, few.accounts, bench.warmUpSeconds)
-      const sent = await drive(server, few.accounts, bench.seconds)
+      const file = join(bench.folder, 'scale-round.db')
+      copyFileSync(emptyFile, file)
+      const server = await startServer(file)
+      const sent = await drive(server, few)
       await server.stop()
-      verifyStore(file, { accepted: warmUp.accepted + sent.accepted, unheardMax: 2 * CONNECTIONS })
+      await verifyStore(file, sent.accepted, 2 * SENDERS.length)
       return sent.perSecond
     },
   })
-  polls.close()
+  close(polls)
   await full.stop()
-  verifyStore(fullFile, { accepted, unheardMax: 2 * bench.rounds * CONNECTIONS })
+  await verifyStore(fullFile, accepted, 2 * bench.rounds * SENDERS.length)
 
-  const described = `${grouped(contents.messages)} messages stored`
-  return {
-    rows: [
-      rowOf(
-        {
-          what: `durable sends, ${described}, ${grouped(parked)} polls parked`,
-          floorIs: 'the same with an empty database',
-          unit: 'messages/s',
-          better: 'more',
-          target: { ratio: 0.85 },
-          note: `${grouped(contents.accounts)} accounts`,
-        },
-        sends.full,
-        sends.empty,
-      ),
-      rowOf(
-        {
-          what: `memory of a parked poll, ${described}`,
-          floorIs: 'the same with an empty database',
-          unit: 'kB',
-          better: 'less',
-        },
-        memory.full,
-        memory.empty,
-      ),
-    ],
-  }
-}
-
-/** As they will be read by those who wait, but by others. */
-async function readInboxes({ url }: Service, readers: Person[]) {
-  const connection = await Connection.open(url)
-  for (const reader of readers) expectStatus(await connection.request(pollText(reader, 0, 'wait=0')), 200)
-  connection.close()
+  const what = `durable sends, ${grouped(messages)} messages stored, ${grouped(parked)} polls parked`
+  const rest = { floorIs: 'the same with an empty database', note: `${grouped(accounts)} accounts` }
+  return [rowOf({ what, unit: 'messages/s', ...rest, target: { ratio: 0.85 } }, sends.full, sends.empty)]
 }

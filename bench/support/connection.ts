@@ -1,108 +1,75 @@
 import { connect, type Socket } from 'node:net'
 
-export interface Answer {
-  status: number
-  body: Buffer
-}
-
-interface Waiting {
-  resolve: (answer: Answer) => void
-  reject: (error: Error) => void
-}
-
-const HEAD_END = Buffer.from('\r\n\r\n')
+const HEAD_END = '\r\n\r\n'
 
 /**
  * One kept-alive connection that knows just enough HTTP/1.1: one request at a time, answers with a
- * Content-Length. A full client takes more time for a request than the servers that it should measure.
+ * Content-Length. A full client takes more time per request than the floors do.
  */
 export class Connection {
   readonly #socket: Socket
-  #waiting: Waiting | undefined
-  /** Why there will be no more answers. */
-  #broken: Error | undefined
+  #waiting: { resolve: (answer: Buffer) => void; reject: (error: Error) => void } | undefined
   #chunks: Buffer[] = []
-  #received = 0
-  /** Bytes of the answer under way; 0 until its head has come. */
-  #expected = 0
-  #bodyStart = 0
+  #missing = 0
 
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', (error) => this.#fail(error))
-    socket.on('close', () => this.#fail(new Error('The connection was closed.')))
+    socket.on('error', (error) => this.#waiting?.reject(error))
+    socket.on('close', () => this.#waiting?.reject(new Error('The connection was closed.')))
   }
 
-  /** @param localAddress where the ports of one source address would not do: another of 127.0.0.0/8 */
+  /** @param localAddress another of 127.0.0.0/8 where the ports of one source address are too few */
   static open(url: string, localAddress = '127.0.0.1'): Promise<Connection> {
-    const port = Number(new URL(url).port)
+    const { hostname: host, port } = new URL(url)
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true })
+      const socket = connect({ host, port: Number(port), localAddress, noDelay: true })
       socket.once('error', reject)
-      socket.once('connect', () => {
-        socket.off('error', reject)
-        resolve(new Connection(socket))
-      })
+      socket.once('connect', () => resolve(new Connection(socket)))
     })
   }
 
-  request(text: string): Promise<Answer> {
-    if (this.#broken) return Promise.reject(this.#broken)
-    return new Promise((resolve, reject) => {
+  /** @returns the body of the answer @throws Error when its status is another one */
+  async expect(status: number, request: string): Promise<Buffer> {
+    const answer = await new Promise<Buffer>((resolve, reject) => {
       this.#waiting = { resolve, reject }
-      this.#socket.write(text, 'latin1')
+      if (this.#socket.destroyed) reject(new Error('The connection was closed.'))
+      else this.#socket.write(request, 'latin1')
     })
+    if (Number(answer.toString('latin1', 9, 12)) !== status)
+      throw new Error(`Expected ${status}, got ${answer.toString().slice(0, 500)}`)
+    return answer.subarray(answer.indexOf(HEAD_END) + HEAD_END.length)
   }
 
-  /** Ends it without a goodbye, so that its port is free again at once. */
+  /** Resets it, so that its port is free again at once. */
   close(): void {
     this.#waiting = undefined
     this.#socket.resetAndDestroy()
   }
 
   #take(chunk: Buffer) {
+    // Servers write the head at once, with some of the body or all of it.
+    if (this.#chunks.length === 0) {
+      const headEnd = chunk.indexOf(HEAD_END)
+      const [, length] = /\r\ncontent-length: (\d+)/i.exec(chunk.toString('latin1', 0, headEnd)) ?? []
+      this.#missing = headEnd + HEAD_END.length + Number(length)
+    }
     this.#chunks.push(chunk)
-    this.#received += chunk.length
-    if (this.#expected === 0) this.#readHead()
-    if (this.#expected === 0 || this.#received < this.#expected) return
-
-    const whole = this.#whole()
-    const answer = { status: Number(whole.toString('latin1', 9, 12)), body: whole.subarray(this.#bodyStart) }
+    this.#missing -= chunk.length
+    if (this.#missing > 0) return
+    const answer = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : chunk
     this.#chunks = []
-    this.#received = 0
-    this.#expected = 0
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.resolve(answer)
-  }
-
-  #readHead() {
-    const whole = this.#whole()
-    const headEnd = whole.indexOf(HEAD_END)
-    if (headEnd < 0) return
-    const [, length] = /\r\ncontent-length: (\d+)/i.exec(whole.toString('latin1', 0, headEnd)) ?? []
-    this.#bodyStart = headEnd + HEAD_END.length
-    this.#expected = this.#bodyStart + Number(length ?? 0)
-  }
-
-  #whole(): Buffer {
-    const [first] = this.#chunks
-    if (first && this.#chunks.length === 1) return first
-    const whole = Buffer.concat(this.#chunks)
-    this.#chunks = [whole]
-    return whole
-  }
-
-  #fail(error: Error) {
-    this.#broken ??= error
-    this.#waiting?.reject(error)
-    this.#waiting = undefined
+    this.#waiting?.resolve(answer)
   }
 }
 
-/** Refuses what a client would not have expected. */
-export function expectStatus({ status, body }: Answer, expected: number): void {
-  if (status !== expected)
-    throw new Error(`Expected ${expected}, got ${status}: ${body.toString().slice(0, 300)}`)
+/** Uses a connection of its own, and closes it. */
+export async function withConnection<T>(
+  url: string,
+  use: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await Connection.open(url)
+  const result = await use(connection)
+  connection.close()
+  return result
 }

@@ -1,36 +1,38 @@
-import { closeSync, fdatasyncSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { median } from './stats.ts'
+import { median } from './measure.ts'
+import { killAll } from './processes.ts'
 
-/** f_type of file systems that keep everything in memory: tmpfs, ramfs. A sync costs nothing there. */
-const IN_MEMORY = [0x01021994, 0x858458f6]
-
-const SYNCS = 200
-const PAGE_BYTES = 4_096
-
-/** @throws Error when what is synced there never reaches a disk */
-export function refuseMemoryDisk(folder: string): void {
-  if (IN_MEMORY.includes(statfsSync(folder).type))
-    throw new Error(`${folder} is in memory: durable sends must be measured on a disk.`)
+/** A folder in data/; it goes when this process ends, with all processes that it started. */
+export function scratchFolder(): string {
+  mkdirSync('data', { recursive: true })
+  const folder = mkdtempSync(join('data', 'bench-'))
+  process.once('exit', () => {
+    killAll()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  return folder
 }
 
-/** What it is measured on, with what a synced write costs there: no durable answer comes sooner. */
+/** @throws Error when the folder is in memory: durable sends must be measured on a disk */
 export function describeMachine(folder: string): string {
-  const [cpu] = cpus()
+  const writeMs = syncMs(folder)
+  if (writeMs < 0.01) throw new Error('The folder data/ is in memory, where a synced write costs nothing.')
   const memory = Math.round(totalmem() / 2 ** 30)
-  return `${availableParallelism()} cores of ${cpu?.model.trim()}, ${memory} GiB, Node ${process.version}, a synced write of 4 KiB ${syncMs(folder).toFixed(2)} ms`
+  return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, ${memory} GiB, Node ${process.version}, a synced write of 4 KiB ${writeMs.toFixed(2)} ms`
 }
 
-/** What it takes to append 4 KiB to a file there and to see it on the disk, in ms. */
+/** How long a synced write of 4 KiB to a file there takes, in ms: no durable answer comes sooner. */
 export function syncMs(folder: string): number {
   const file = openSync(join(folder, 'sync'), 'w')
-  const took = Array.from({ length: SYNCS }, () => {
+  const times = Array.from({ length: 200 }, () => {
     const startedAt = performance.now()
-    writeSync(file, Buffer.alloc(PAGE_BYTES))
+    writeSync(file, Buffer.alloc(4_096))
     fdatasyncSync(file)
     return performance.now() - startedAt
   })
   closeSync(file)
-  return median(took)
+  return median(times)
 }

@@ -1,9 +1,17 @@
 import { createHmac } from 'node:crypto'
+import { hash } from '@node-rs/argon2'
+import type { Sql } from '../../test/support/sql.ts'
 
-/** What the servers of a run sign with, so that tokens can be made without 19 000 logins. */
+/** The secret that the servers of a run sign with, so that tokens can be made without 19 000 logins. */
 export const JWT_SECRET = 'a secret of more than 32 bytes used by benchmarks alone'
 
+/** Of everybody. */
+export const PASSWORD = 'correct horse battery staple'
+
 const YEAR_SECONDS = 31_536_000
+
+/** Rows of one statement: SQLite takes 32 766 parameters. */
+const ROWS = 1_000
 
 /** Somebody with an account and a session. */
 export interface Person {
@@ -12,24 +20,17 @@ export interface Person {
 }
 
 /** Names are of equal length, so that every request has the same number of bytes. */
-export const usernameOf = (index: number) => `u${String(index).padStart(NAME_DIGITS, '0')}`
-export const sessionIdOf = (index: number) => `s${String(index).padStart(21, '0')}`
-export const NAME_DIGITS = 6
+export const usernameOf = (index: number) => `u${String(index).padStart(6, '0')}`
 
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** The person of that number, with a token like those that a login gives. */
+/** The person of that number, with a token like one of a login. */
 export function person(index: number): Person {
   const username = usernameOf(index)
   const iat = Math.floor(Date.now() / 1_000)
-  const claims = {
-    sub: username,
-    sid: sessionIdOf(index),
-    exp: iat + YEAR_SECONDS,
-    iat,
-    iss: 'restante',
-    aud: 'restante',
-  }
+  // The session of addPeople.
+  const sid = `s${String(index).padStart(21, '0')}`
+  const claims = { sub: username, sid, exp: iat + YEAR_SECONDS, iat, iss: 'restante', aud: 'restante' }
   const signed = `${base64url({ alg: 'HS256', typ: 'JWT' })}.${base64url(claims)}`
   return {
     username,
@@ -42,3 +43,23 @@ export const people = (from: number, count: number) =>
 
 /** The same for the broker, which has no accounts: a name is all that it takes. */
 export const named = (index: number): Person => ({ username: usernameOf(index), token: usernameOf(index) })
+
+/** Writes the first `count` people, with a session each, into a migrated database. */
+export async function addPeople(sql: Sql, count: number): Promise<void> {
+  const now = new Date()
+  // As the server hashes them: src/accounts/passwords.ts.
+  const passwordHash = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
+  for (let from = 0; from < count; from += ROWS) {
+    const names = Array.from({ length: Math.min(ROWS, count - from) }, (_, index) => usernameOf(from + index))
+    await sql.run(
+      `INSERT INTO account (username, display_name, password_hash, created_at)
+       VALUES ${names.map(() => '(?, ?, ?, ?)').join(', ')}`,
+      ...names.flatMap((name) => [name, name, passwordHash, now]),
+    )
+  }
+  await sql.run(
+    `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
+     SELECT 's000000000000000' || substr(username, 2), id, ?, ?, 0, 0 FROM account ORDER BY id`,
+    ...[now, new Date(now.getTime() + 1_000 * YEAR_SECONDS)],
+  )
+}

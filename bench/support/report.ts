@@ -1,75 +1,35 @@
-import { type Generator, HEADROOM_MIN, type Row, type Target } from './rows.ts'
+import { moreIsBetter, type Row } from './measure.ts'
 
 /** The published results: where, when, and by scenario, so that one can be measured again alone. */
 export interface Results {
-  scenarios: Record<string, ScenarioResult>
+  scenarios: Record<string, { measuredAt: string; machine: string; rows: Row[] }>
 }
 
-export interface ScenarioResult {
-  measuredAt: string
-  machine: string
-  rows: Row[]
-  generator?: Generator
+/** @param all also rows without a target, and notes: for the terminal */
+export function markdownTable({ scenarios }: Results, all = false): string {
+  const rows = Object.values(scenarios).flatMap(({ rows }) => rows.filter(({ target }) => all || target))
+  const head = ['what', 'Restante', 'floor', 'ratio (lowest-highest)', 'target']
+  const cells = [head, head.map(() => '---'), ...rows.map((row) => cellsOf(row, all))]
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
+  const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | '))
+  return lines.map((line) => `| ${line} |`).join('\n')
 }
 
-const COLUMNS = ['', 'Restante', 'floor', 'ratio (lowest-highest)', 'target', 'floor is']
-
-/** A plain table; a row that misses its target says so. */
-export function table(results: Results): string {
-  const rows = Object.values(results.scenarios).flatMap(({ rows }) => rows)
-  const cells = [COLUMNS, ...rows.map(cellsOf)]
-  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')
-}
-
-function cellsOf(row: Row): string[] {
-  const { what, ours, floor, unit, floorIs, note } = row
+function cellsOf(row: Row, noted: boolean): string[] {
+  const { what, ours, floor, floorIs, unit, ratio, lowest, highest, target, met, note } = row
+  const bound = moreIsBetter(row) ? 'at least' : 'at most'
+  const goal = target && ('ratio' in target ? target.ratio : `${digits(target.absolute)} ${unit}`)
   return [
-    note ? `${what} (${note})` : what,
+    noted && note ? `${what} (${note})` : what,
     `${digits(ours)} ${unit}`,
-    `${digits(floor)} ${unit}`,
-    ratioOf(row),
-    verdictOf(row),
-    floorIs,
+    `${digits(floor)} ${unit}: ${floorIs}`,
+    `${digits(ratio)} (${digits(lowest)}-${digits(highest)})`,
+    target ? `${bound} ${goal} ${met ? 'met' : '**missed**'}` : '',
   ]
 }
 
-const ratioOf = ({ ratio, lowest, highest }: Row) => `${digits(ratio)} (${digits(lowest)}-${digits(highest)})`
-
-const verdictOf = (row: Row) => (row.target ? `${goal(row, row.target)} ${row.met ? 'met' : 'MISSED'}` : '')
-
-/** The rows that have a target, as a table of Markdown. */
-export function markdownTable(results: Results): string {
-  const rows = Object.values(results.scenarios).flatMap(({ rows }) => rows.filter(({ target }) => target))
-  const cells = rows.map((row) => [
-    row.what,
-    `${digits(row.ours)} ${row.unit}`,
-    `${digits(row.floor)} ${row.unit}: ${row.floorIs}`,
-    ratioOf(row),
-    verdictOf(row).replace('MISSED', '**missed**'),
-  ])
-  const head = ['what', 'Restante', 'floor', 'ratio (lowest-highest)', 'target']
-  const line = (row: string[]) => `| ${row.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...cells.map(line)].join('\n')
-}
-
-export const goal = ({ better, unit }: Pick<Row, 'better' | 'unit'>, target: Target) => {
-  const bound = better === 'more' ? 'at least' : 'at most'
-  return 'ratio' in target ? `${bound} ${target.ratio}` : `${bound} ${digits(target.absolute)} ${unit}`
-}
-
 /** Three digits that count; whole numbers above a thousand in groups. */
-export function digits(value: number): string {
-  if (value >= 1_000) return grouped(value)
-  return String(Number(value.toPrecision(3)))
-}
+const digits = (value: number) => (value >= 1_000 ? grouped(value) : String(Number(value.toPrecision(3))))
 
 /** 10 000 */
 export const grouped = (value: number) => Math.round(value).toLocaleString('en').replaceAll(',', ' ')
-
-/** Says how far the load generator was from its own limit. */
-export function generatorLine(name: string, { tool, ceiling, fastest }: Generator): string {
-  const headroom = ceiling / fastest
-  const verdict = headroom < HEADROOM_MIN ? `BELOW ${HEADROOM_MIN}: it may be what was measured` : 'enough'
-  return `${name}: the load generator (${tool}) drove ${digits(ceiling)}/s, ${headroom.toFixed(2)} times the fastest measured: ${verdict}.`
-}

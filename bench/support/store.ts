@@ -1,119 +1,70 @@
-import { copyFileSync } from 'node:fs'
 import SqliteFile from 'better-sqlite3'
-import { parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
-import { passwordHash } from './password.ts'
-import { sessionIdOf, usernameOf } from './people.ts'
-import type { Processes } from './processes.ts'
+import { messageId } from '../../src/message-id.ts'
+import { withSql } from '../../test/support/sql.ts'
+import { addPeople } from './people.ts'
+import { startServer } from './processes.ts'
 import { BODY } from './requests.ts'
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
 
-export interface Contents {
-  accounts: number
-  /** Messages that are there already, for random people or as many for each of the first few. */
-  messages?: number
-  /** Into how many inboxes they go, in turn; into random ones of all when not said. */
-  inboxes?: number
+/** Makes a SQLite file with people in it; the server itself makes the tables. */
+export async function seed(file: string, accounts: number): Promise<void> {
+  await (await startServer(file)).stop()
+  await withSql(`file:${file}`, (sql) => addPeople(sql, accounts))
 }
 
 /**
- * Makes a database with people in it: the server itself makes the tables, and what is in them is written
- * without it.
+ * Writes messages into the inboxes of the first people, in the order of time, as the server writes them: the
+ * inboxes are mixed.
+ *
+ * @param senders so many people send them in turn
+ * @param recipientOf the number of the recipient of a message, from 0 on
  */
-export async function seed(processes: Processes, file: string, contents: Contents): Promise<void> {
-  const server = await processes.server(file)
-  await server.stop()
-
-  const hash = await passwordHash()
+export function addMessages(
+  file: string,
+  { messages, senders }: { messages: number; senders: number },
+  recipientOf: (message: number) => number,
+): void {
   const database = new SqliteFile(file)
   // No other process looks at it, and an unfinished file is of no use.
   database.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -500000')
-  database.transaction(() => {
-    insertPeople(database, contents.accounts, hash)
-    insertMessages(database, contents)
-  })()
-  database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-  database.close()
-}
-
-/** A database like another one that nobody has opened. */
-export const copyOf = (template: string, file: string): string => {
-  copyFileSync(template, file)
-  return file
-}
-
-function insertPeople(database: SqliteFile.Database, accounts: number, hash: string) {
-  const insertAccount = database.prepare(
-    'INSERT INTO account (id, username, display_name, password_hash, created_at) VALUES (?, ?, ?, ?, ?)',
-  )
-  const insertSession = database.prepare(
-    `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
-     VALUES (?, ?, ?, ?, 0, 0)`,
-  )
-  const nowMs = Date.now()
-  for (let index = 0; index < accounts; index += 1) {
-    const username = usernameOf(index)
-    insertAccount.run(index + 1, username, username, hash, nowMs)
-    insertSession.run(sessionIdOf(index), index + 1, nowMs, nowMs + 365 * DAY_MS)
-  }
-}
-
-/** In the order of time, as the server would have written them: the inboxes are mixed. */
-function insertMessages(database: SqliteFile.Database, { accounts, messages = 0, inboxes }: Contents) {
-  const insertMessage = database.prepare(
+  const insert = database.prepare(
     `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
      VALUES (?, ?, ?, ?, ?, ?, ?)`,
   )
   const newest = new Map<number, number>()
-  // Recent enough to be kept, whatever happens to it.
-  const fromMs = Date.now() - DAY_MS / 24
-  for (let index = 0; index < messages; index += 1) {
-    const recipient = 1 + (inboxes ? index % inboxes : Math.floor(Math.random() * accounts))
-    const seq = (newest.get(recipient) ?? 0) + 1
-    newest.set(recipient, seq)
-    const msecs = fromMs + Math.floor(index / 1_000)
-    const id = uuidToBytes(uuidv7({ msecs }))
-    insertMessage.run(recipient, seq, id, 1 + (index % accounts), BODY, msecs, (seq - 1) * BODY.length)
-  }
-}
-
-/** What a stopped server was told to keep. */
-export interface Expected {
-  /** Messages that were answered with 201, and those that were there before. */
-  accepted: number
-  /** Requests that were under way when a run ended: their answers were not heard. */
-  unheardMax?: number
-  /** Ids from answers, each of which must be there. */
-  ids?: string[]
+  // Recent enough to be kept.
+  const fromMs = Date.now() - HOUR_MS
+  database.transaction(() => {
+    for (let message = 0; message < messages; message += 1) {
+      const recipient = 1 + recipientOf(message)
+      const before = newest.get(recipient) ?? 0
+      newest.set(recipient, before + 1)
+      const sentAt = fromMs + Math.floor(message / 1_000)
+      const id = Buffer.from(messageId(sentAt).replaceAll('-', ''), 'hex')
+      insert.run(recipient, before + 1, id, 1 + (message % senders), BODY, sentAt, before * BODY.length)
+    }
+  })()
+  database.close()
 }
 
 /**
- * Looks into the file of a stopped server.
- *
- * @throws Error when a message that was accepted is not there, one is there that nobody sent, or a number is
- * missing
+ * @param database the path or the URL of one that no server uses
+ * @param accepted how many sends were answered with 201, with the messages that were there before
+ * @param unheardMax how many requests were under way when a run ended, so that nobody read their answers
+ * @throws Error when an accepted message is missing, when there is one that nobody sent, or a gap in an inbox
  */
-export function verifyStore(file: string, { accepted, unheardMax = 0, ids = [] }: Expected): void {
-  const database = new SqliteFile(file, { readonly: true })
-  try {
-    const count = (sql: string) => Number(database.prepare(sql).pluck().get())
-    const stored = count('SELECT count(*) FROM message')
-    if (stored < accepted || stored > accepted + unheardMax) {
-      throw new Error(
-        `${accepted} messages were accepted (and up to ${unheardMax} more), ${stored} are stored.`,
-      )
-    }
-    const gaps = count(
-      `SELECT count(*) FROM account
-         JOIN (SELECT recipient_id, count(*) AS stored, max(seq) AS newest
-                 FROM message GROUP BY recipient_id)
-           ON recipient_id = account.id AND stored <> newest - purged_seq`,
+export function verifyStore(database: string, accepted: number, unheardMax = 0) {
+  return withSql(database.includes(':') ? database : `file:${database}`, async (sql) => {
+    const inboxes = `SELECT recipient_id, count(*) AS stored, max(seq) AS newest FROM message GROUP BY 1`
+    const [found] = await sql.run(
+      `SELECT (SELECT count(*) FROM message) AS stored,
+              (SELECT count(*) FROM account JOIN (${inboxes}) AS inbox ON recipient_id = account.id
+                WHERE stored <> newest - purged_seq) AS gaps`,
     )
-    if (gaps > 0) throw new Error(`${gaps} inboxes have numbers without a message.`)
-    const find = database.prepare('SELECT 1 FROM message WHERE id = ?').pluck()
-    const lost = ids.filter((id) => find.get(uuidToBytes(id)) !== 1)
-    if (lost.length > 0) throw new Error(`${lost.length} of ${ids.length} accepted messages are not stored.`)
-  } finally {
-    database.close()
-  }
+    const stored = Number(found?.['stored'])
+    if (stored < accepted || stored > accepted + unheardMax)
+      throw new Error(`${accepted} (up to ${unheardMax} more) messages were accepted, ${stored} are stored.`)
+    if (Number(found?.['gaps']) > 0) throw new Error(`${found?.['gaps']} inboxes have gaps.`)
+  })
 }

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
-import { PASSWORD, passwordHash } from '../../bench/support/password.ts'
-import { JWT_SECRET, people, sessionIdOf } from '../../bench/support/people.ts'
+import { addPeople, JWT_SECRET, PASSWORD, people } from '../../bench/support/people.ts'
 import { COLLECTING } from '../../bench/support/processes.ts'
 import { Client, newName, type Person, passwordOf, range } from '../support/client.ts'
 import { fileOf, newDatabase } from '../support/databases.ts'
@@ -12,8 +11,6 @@ import type { Target } from './attacks.ts'
 /** The attacker's accounts: those that do something, and those that only log in. */
 const ACCOUNTS = 21
 const LOGINS = 18
-
-const YEAR_MS = 365 * 86_400_000
 
 /** A server as people run it, with its limits, and those who use it. */
 export interface World {
@@ -48,7 +45,8 @@ export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
     'dist/main.js',
   ]
   const server = await spawnServer(t, trusted, await newDatabase(t), program)
-  await addAttackers(server.database)
+  // Straight into the store: one address may not register as many at once.
+  await withSql(server.database, (sql) => addPeople(sql, ACCOUNTS + LOGINS))
   const client = new Client(server)
   const [ada, bob, victim] = [
     await client.join(newName('ada')),
@@ -68,25 +66,6 @@ export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
     connections,
   })
   return { server, client, ada, bob, victim, pagesFilled: false, target }
-}
-
-/** Accounts with a session each, straight into the store: one address may not register as many at once. */
-async function addAttackers(database: string) {
-  const hash = await passwordHash()
-  const now = new Date()
-  await withSql(database, async (sql) => {
-    for (const [index, { username }] of people(0, ACCOUNTS + LOGINS).entries()) {
-      await sql.run(
-        'INSERT INTO account (username, display_name, password_hash, created_at) VALUES (?, ?, ?, ?)',
-        ...[username, username, hash, now],
-      )
-      await sql.run(
-        `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
-         SELECT ?, id, ?, ?, 0, 0 FROM account WHERE username = ?`,
-        ...[sessionIdOf(index), now, new Date(now.getTime() + YEAR_MS), username],
-      )
-    }
-  })
 }
 
 /** Once, more than a page of long messages into the inbox of the attacker's first account. */
