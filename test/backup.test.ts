@@ -242,7 +242,7 @@ describe('restante backup', () => {
       'ulimit -S -f 300; exec "$@"',
       'bash',
       process.execPath,
-      'dist/main.js',
+      'dist/bundle/main.js',
       'backup',
       copy,
     ]

@@ -123,7 +123,12 @@ describe('when the disk is full', () => {
   const FILE_KIB_MAX = 1_024
   /** Of the write-ahead log: a page with its header (sqlite.org/fileformat2.html#walformat). */
   const FRAME_BYTES = 4_120
-  const limited = ['bash', '-c', `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" dist/main.js`, process.execPath]
+  const limited = [
+    'bash',
+    '-c',
+    `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" dist/bundle/main.js`,
+    process.execPath,
+  ]
 
   it('everything that writes is refused with 503, nothing accepted is lost, and it goes on when there is room', async (t) => {
     const database = await newDatabase(t)

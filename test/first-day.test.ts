@@ -14,7 +14,7 @@ import {
 } from './support/stand-ins/stand-ins.ts'
 
 /** In the place of npm and npx, which take the processor longer than what they start. */
-const PROGRAM = `exec '${process.execPath}' '${fileURLToPath(new URL('../dist/main.js', import.meta.url))}'`
+const PROGRAM = `exec '${process.execPath}' '${fileURLToPath(new URL('../dist/bundle/main.js', import.meta.url))}'`
 
 test('a new operator can do what the first day of the runbook shows, with the same answers', async (t) => {
   let bob: Person

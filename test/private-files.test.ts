@@ -39,7 +39,7 @@ function openFolder(t: TestContext) {
 describe('what the server makes', () => {
   it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
     const { folder, database } = openFolder(t)
-    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/main.js']
+    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/bundle/main.js']
     const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
     const server = await spawnServer(t, push, database, command)
     await new Client(server).register('ada')

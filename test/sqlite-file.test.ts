@@ -121,7 +121,7 @@ describe('a start is refused, and the file stays as it was', () => {
     chmodSync(file, 0o444)
     // Without the capability that lets root write whatever it wants.
     const asRoot = ['setpriv', '--bounding-set=-dac_override', '--']
-    const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, 'dist/main.js']
+    const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, 'dist/bundle/main.js']
 
     const program = spawnProgram(t, {}, database, command)
 
@@ -209,7 +209,7 @@ describe('a database thread that ends by itself', () => {
   const command = (where: string) => [
     process.execPath,
     `--import=${new URL(`support/ending-thread.mjs?${where}`, import.meta.url).href}`,
-    'dist/main.js',
+    'dist/bundle/main.js',
   ]
 
   for (const role of ['writer', 'reader'])

@@ -27,7 +27,7 @@ export function killAll(): void {
  * @param flags options of Node
  */
 export const startServer = (database: string, flags: string[] = []) =>
-  start([...flags, 'dist/main.js'], database.startsWith('postgresql:') ? database : `file:${database}`)
+  start([...flags, 'dist/bundle/main.js'], database.startsWith('postgresql:') ? database : `file:${database}`)
 
 /** @param name a file of floors/ */
 export const startFloor = (name: 'bare-fastify' | 'broker' | 'parked' | 'canned', flags: string[] = []) =>
