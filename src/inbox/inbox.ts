@@ -22,7 +22,7 @@ import type { Waiters } from './waiters.ts'
 /** Nodes that write to the same store. */
 export interface OtherNodes {
   /** Called when it is not known whether something was committed. */
-  doubt: () => void
+  suspectMissed: () => void
 }
 
 export interface InboxRules {
@@ -67,7 +67,7 @@ export class Inbox {
     // Once a batch, and not once for each of its messages.
     const commit = (batch: Batch) =>
       this.counts.commit(database, batch).catch((error) => {
-        others?.doubt()
+        others?.suspectMissed()
         throw error
       })
     const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts)

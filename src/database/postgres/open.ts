@@ -7,7 +7,7 @@ import { accountVerbs } from '../account-verbs.ts'
 import { administrationVerbs } from '../administration-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
 import type { DatabaseLog } from '../restores.ts'
-import type { Hearing, SharedDatabase } from '../shared-database.ts'
+import type { NotificationHandlers, SharedDatabase } from '../shared-database.ts'
 import { tokenVerbs } from '../token-verbs.ts'
 import { administrationReads } from './administration-reads.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
@@ -68,8 +68,8 @@ export async function openPostgres(
       ...purgeVerb(pool),
       ...verbs,
     }),
-    listen: (hearing: Hearing) => {
-      listener.tell(hearing)
+    listen: (handlers: NotificationHandlers) => {
+      listener.subscribe(handlers)
       return { pulse: () => listener.pulse(), reconnect: () => listener.reconnect() }
     },
     close: async () => {
