@@ -58,17 +58,20 @@ declare module 'fastify' {
   }
 }
 
-/** What the server gets from the process that it runs in. */
+/** Options of the server that are not configuration. */
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>
   /** About what `env` is from, for the log. */
   warnings?: readonly string[]
   logTo: NodeJS.WritableStream
-  /** Called when the database is lost for good: what it was doing is unknown, so the process should end. */
+  /**
+   * Called when the database is lost for good: the outcome of writes under way is unknown, so the process
+   * must exit.
+   */
   onLoss: (error: Error) => void
   /** For tests, which hash far more passwords than they are about. */
   passwordCost?: PasswordCost
-  /** For tests, which cannot wait for the time limits of production. */
+  /** For tests, with shorter time limits. */
   connectionLimits?: Partial<ConnectionLimits>
   /** For tests, which start many servers with one configuration: to read it takes a third of a start. */
   contractRead?: Contract
@@ -78,7 +81,7 @@ export interface Surroundings {
 
 /**
  * Puts the service together, ready to listen. Closing it answers the parked polls, finishes what is under way
- * and lets go of the database.
+ * and closes the database.
  *
  * @throws ConfigurationError, DatabaseInUse
  */
@@ -89,7 +92,7 @@ export async function createServer(
   const requests = new RequestCounts()
   const app = createApp(config, logTo, requests, connectionLimits)
   for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
-  // The database opens while everything is prepared that can do without it.
+  // The database opens while everything else is prepared.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
     prepareHttp(app, config, requests, contractRead),
@@ -204,7 +207,7 @@ function stateOf(app: FastifyInstance, config: Config): ServerState {
   return { version: version(), page: page?.[0] }
 }
 
-/** PostgreSQL's disk is on another machine, as far as this server knows. */
+/** PostgreSQL's disk may be on another machine. */
 async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Promise<DiskSpace | undefined> {
   if (isPostgres(databaseUrl) || diskFreeMin === 0) return undefined
   const disk = new DiskSpace(diskFreeMin, () => freeSpace(databaseFile(databaseUrl)), log)
@@ -212,7 +215,7 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
   return disk
 }
 
-/** The metrics are there as long as the server is, also while it stops. */
+/** The metrics stay available while the server stops. */
 function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) {
   let server: MetricsServer | undefined
   app.addHook('onReady', async () => {
@@ -222,7 +225,7 @@ function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) 
   app.addHook('onClose', async () => server?.close())
 }
 
-/** What answers every request before and after the operations. */
+/** Hooks and handlers around the operations. */
 async function prepareHttp(
   app: FastifyInstance,
   config: Config,
@@ -238,7 +241,7 @@ async function prepareHttp(
   return contract
 }
 
-/** Goes on with a start, and releases everything when there is none. */
+/** Runs the rest of a start, and releases everything when it fails. */
 async function orClose<T>(open: { close: () => PromiseLike<unknown> }, go: () => T | Promise<T>): Promise<T> {
   try {
     return await go()

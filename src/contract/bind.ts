@@ -4,7 +4,7 @@ import type { Handlers } from './handler.ts'
 import { acceptText } from './text-body.ts'
 import { validatorCompiler } from './validation.ts'
 
-/** Gives what is run first for an operation that needs a token. */
+/** Returns the hook that authenticates an operation. */
 export type Authenticate = (operation: Operation) => onRequestHookHandler
 
 /**
@@ -104,7 +104,7 @@ const CHARACTER_BYTES_MAX = { json: 12, text: 4 }
 /** Of a value without a `maxLength`: a number, a boolean, a name. */
 const SHORT_VALUE_LENGTH = 32
 
-/** How many bytes a valid body can have at the most; who sends more is refused before it fills the memory. */
+/** The maximum size of a valid body, in bytes; a larger one is refused before it fills the memory. */
 function bytesMax({ properties, maxLength: textMax }: Schema): number {
   if (typeof textMax === 'number') return CHARACTER_BYTES_MAX.text * textMax
   const lengths = Object.values(properties as Record<string, { maxLength?: number }>).map(
