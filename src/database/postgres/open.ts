@@ -43,9 +43,9 @@ export async function openPostgres(
   const listener = new Listener(place, nodeId, barrier, checkRestore)
   const { clock, ...verbs } = nodeVerbs(pool, nodeId, channel)
   try {
-    // First, because the others wait for the answers of a node that they know.
+    // Listens first: other nodes wait for the replies of a node that they know.
     await listener.open()
-    // From now on the clock is the database's.
+    // From the first beat on, the clock is the database's.
     await verbs.beat()
   } catch (error) {
     await listener.close()
@@ -82,7 +82,7 @@ export async function openPostgres(
 
 type Verb = (...args: never[]) => Promise<unknown>
 
-/** Tells every caller in the same way when the database cannot serve now. */
+/** Turns transient failures of every verb into DatabaseUnavailable. */
 function guarded<V extends { [Name in keyof V]: Verb }>(pool: pg.Pool, verbs: V): V {
   const guard =
     (verb: (...args: unknown[]) => Promise<unknown>) =>
