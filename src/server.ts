@@ -64,10 +64,7 @@ export interface Surroundings {
   /** About what `env` is from, for the log. */
   warnings?: readonly string[]
   logTo: NodeJS.WritableStream
-  /**
-   * Called when the database is lost for good: the outcome of writes under way is unknown, so the process
-   * must exit.
-   */
+  /** Called when the database is lost for good: writes under way may be lost, so the process must exit. */
   onLoss: (error: Error) => void
   /** For tests, which hash far more passwords than they are about. */
   passwordCost?: PasswordCost
@@ -107,7 +104,7 @@ export async function createServer(
   const clock = history.now
   const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
     onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs, sessionId) => inbox.see(username, atMs, sessionId),
+    onOffline: (username, atMs, sessionId) => inbox.noteLastSeen(username, atMs, sessionId),
   })
   const presence = new Presence(waiters, clock, shared)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)

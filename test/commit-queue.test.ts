@@ -8,12 +8,12 @@ import {
   DatabaseUnavailable,
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
-import type { Committed } from '../src/inbox/going.ts'
+import type { Committed } from '../src/inbox/open-commit.ts'
 import { eventually } from './support/eventually.ts'
 import { range } from './support/range.ts'
 
 /** Half a second, and what a busy machine adds. */
-const LAZY_MS_MAX = 5_000
+const DEFERRED_MS_MAX = 5_000
 
 describe('the commit queue', () => {
   it('commits the sends of one turn together, and those that come meanwhile as the next batch', async () => {
@@ -153,19 +153,19 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     const append = queue.append(message('a'))
     await store.commits(1)
     store.succeed()
     await append
-    assert.deepEqual(store.batches, [{ acknowledgements: [], sightings: [], appends: [message('a')] }])
+    assert.deepEqual(store.batches, [{ acknowledgements: [], lastSeen: [], appends: [message('a')] }])
 
     await store.commits(2)
 
-    assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
+    assert.ok(Date.now() - saidAtMs < DEFERRED_MS_MAX)
     assert.deepEqual(store.batches[1], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [seen('ada', 100)],
+      lastSeen: [seen('ada', 100)],
       appends: [],
     })
     store.succeed()
@@ -177,7 +177,7 @@ describe('what rides along with a commit', () => {
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
 
-    while (store.acknowledged().length === 0 && Date.now() - saidAtMs < LAZY_MS_MAX)
+    while (store.acknowledged().length === 0 && Date.now() - saidAtMs < DEFERRED_MS_MAX)
       await queue.append(message('a'))
 
     assert.deepEqual(store.acknowledged(), [acknowledgement('phone', 3)])
@@ -211,7 +211,7 @@ describe('what rides along with a commit', () => {
     await store.commits(2)
     assert.deepEqual(store.batches[1], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [],
+      lastSeen: [],
       appends: [message('a'), message('c'), message('d')],
     })
     // There was no room all the same; now that is the answer.
@@ -305,15 +305,15 @@ describe('what rides along with a commit', () => {
 
   it('is the latest sighting of each account, in whatever order they come', async () => {
     const { queue, store } = openQueue()
-    queue.see(seen('ada', 100))
-    queue.see(seen('bob', 150))
-    queue.see(seen('ada', 300))
-    queue.see(seen('ada', 200))
+    queue.noteLastSeen(seen('ada', 100))
+    queue.noteLastSeen(seen('bob', 150))
+    queue.noteLastSeen(seen('ada', 300))
+    queue.noteLastSeen(seen('ada', 200))
 
     await settle(queue, store)
 
     assert.deepEqual(
-      new Map(store.batches[0]?.sightings.map(({ username, atMs }) => [username, atMs])),
+      new Map(store.batches[0]?.lastSeen.map(({ username, atMs }) => [username, atMs])),
       new Map([
         ['ada', 300],
         ['bob', 150],
@@ -441,18 +441,18 @@ describe('what rides along with a commit', () => {
 
   it('is the sighting by the clock as it is now, when it was ahead before', async () => {
     const { queue, store } = openQueue()
-    queue.see(seen('ada', 3_600_100, 3_600_100))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 3_600_100, 3_600_100))
+    queue.noteLastSeen(seen('ada', 100))
 
     await settle(queue, store)
 
-    assert.deepEqual(store.batches[0]?.sightings, [seen('ada', 100)])
+    assert.deepEqual(store.batches[0]?.lastSeen, [seen('ada', 100)])
   })
 
   it('rides again when the commit fails, until it is written', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     // By itself: nobody sends anything.
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
@@ -463,7 +463,7 @@ describe('what rides along with a commit', () => {
 
     assert.deepEqual(store.batches[2], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [seen('ada', 100)],
+      lastSeen: [seen('ada', 100)],
       appends: [],
     })
   })
@@ -472,11 +472,11 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     const failing = queue.flushed()
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 5))
-    queue.see(seen('ada', 200))
+    queue.noteLastSeen(seen('ada', 200))
     store.fail(new DatabaseUnavailable('The disk is full.'))
     await assert.rejects(failing, DatabaseUnavailable)
 
@@ -486,7 +486,7 @@ describe('what rides along with a commit', () => {
       new Set(store.batches[1]?.acknowledgements),
       new Set([acknowledgement('phone', 5), acknowledgement('laptop', 1)]),
     )
-    assert.deepEqual(store.batches[1]?.sightings, [seen('ada', 200)])
+    assert.deepEqual(store.batches[1]?.lastSeen, [seen('ada', 200)])
   })
 
   it('is told to who waits for it when it could not be written', async () => {
@@ -515,7 +515,7 @@ describe('where other nodes read the store', () => {
     await Promise.all([append, flushed])
 
     assert.deepEqual(store.batches, [
-      { acknowledgements: [acknowledgement('phone', 3)], sightings: [], appends: [message('a')] },
+      { acknowledgements: [acknowledgement('phone', 3)], lastSeen: [], appends: [message('a')] },
     ])
   })
 

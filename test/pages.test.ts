@@ -172,7 +172,7 @@ async function openInbox(t: TestContext) {
           wantsReceipt: false,
           idempotency: undefined,
         })
-      await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })
+      await writer.verbs.commit({ acknowledgements: [], lastSeen: [], appends })
       return appends.map(({ id }) => id)
     },
     read: async (after: number, limit: number) =>

@@ -85,12 +85,12 @@ export interface Acknowledgement {
  */
 export interface Batch {
   acknowledgements: Acknowledgement[]
-  sightings: Sighting[]
+  lastSeen: LastSeen[]
   appends: Append[]
 }
 
 /** When an account was last online, or one of its sessions. */
-export interface Sighting {
+export interface LastSeen {
   username: string
   sessionId?: string | undefined
   atMs: number

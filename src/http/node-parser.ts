@@ -30,8 +30,8 @@ export interface Paused extends NodeJS.ErrnoException {
 export const PAUSE = 21
 
 /**
- * Keeps the bytes after a request that asks for another protocol. It is answered as HTTP (RFC 9110 §7.8), but
- * its end stops the parser, and Node drops the rest of the chunk.
+ * Keeps the bytes after a request that asks for another protocol. It is answered as HTTP (RFC 9110 §7.8),
+ * but its end stops the parser, and Node drops the rest of the chunk.
  *
  * @param request whose head has just been parsed
  * @param take gets the rest, once the request is complete

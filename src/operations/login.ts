@@ -44,7 +44,7 @@ export const login =
     const opened = { acknowledgedSeq: page.after, offeredSeq: page.cursor, label }
     const issued = await sessions.open(account, opened, toRemember)
     if (!issued) throw await accounts.refusalOf(account)
-    inbox.see(username)
+    inbox.noteLastSeen(username)
 
     const { messages, cursor, hasMore, gap } = page
     return {

@@ -10,7 +10,7 @@ export const logout =
     // The next login must see what this client acknowledged, so it is written first.
     await inbox.acknowledgeOffered(session)
     await sessions.end(session)
-    inbox.see(session.username)
+    inbox.noteLastSeen(session.username)
 
     reply.code(204)
   }

@@ -94,8 +94,8 @@ export function commitVerb(
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
-    const ofAccounts = batch.sightings.filter(({ sessionId }) => sessionId === undefined)
-    const ofSessions = batch.sightings.filter(({ sessionId }) => sessionId !== undefined)
+    const ofAccounts = batch.lastSeen.filter(({ sessionId }) => sessionId === undefined)
+    const ofSessions = batch.lastSeen.filter(({ sessionId }) => sessionId !== undefined)
     if (ofSessions.length > 0) await pool.query(SEE_SESSIONS, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),

@@ -7,7 +7,7 @@ import type {
   Batch,
   CommitResult,
   Database,
-  Sighting,
+  LastSeen,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
@@ -45,11 +45,11 @@ export function commitVerb(
     `UPDATE account SET acknowledged_seq = min(@seq, ${NEWEST_SEQ})
       WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
-  const see = connection.prepare<Sighting>(
+  const see = connection.prepare<LastSeen>(
     `UPDATE account SET last_seen_at = @atMs
       WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
-  const seeSession = connection.prepare<Sighting>(
+  const seeSession = connection.prepare<LastSeen>(
     `UPDATE session SET last_seen_at = @atMs
       WHERE id = @sessionId AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
@@ -78,7 +78,7 @@ export function commitVerb(
       added.push(...receipts.append(acknowledgement))
       acknowledgeAccount.run(acknowledgement)
     }
-    for (const sighting of batch.sightings) (sighting.sessionId ? seeSession : see).run(sighting)
+    for (const seen of batch.lastSeen) (seen.sessionId ? seeSession : see).run(seen)
     return { outcomes: batch.appends.map(appendOne), receipts: added }
   })
 
