@@ -31,7 +31,7 @@ async function moves(server: StartedServer, metrics: Parameters<Scraped>[], deed
   return metrics.map((metric) => (after(...metric) ?? 0) - (before(...metric) ?? 0))
 }
 
-describe('a metric moves by what it says', () => {
+describe('a metric counts what its name says', () => {
   it('a send: the answer, its time, the message, the commit', async () => {
     const server = await getServer()
     const { ada, bob } = await adaAndBob(server)
@@ -244,7 +244,7 @@ describe('a metric moves by what it says', () => {
   })
 })
 
-test('a label is from a closed list: no name, address or path is told', async () => {
+test('a label is from a closed list: no name, address or path is exposed', async () => {
   const server = await getServer()
   const client = new Client(server)
   const ada = await client.join(newName('secretive'))

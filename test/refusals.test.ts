@@ -572,7 +572,7 @@ function badTokens(ada: Person): Refusal[] {
   ]
 }
 
-test('what is no good HTTP is refused with a problem document too', async (t) => {
+test('malformed HTTP is refused with a problem document, too', async (t) => {
   const server = await startServer(t, { PRESENCE_GRACE: '1h' })
   const client = new Client(server)
   const ada = await client.join('ada')
@@ -673,7 +673,7 @@ test('what is no good HTTP is refused with a problem document too', async (t) =>
     assert.equal(answer.status, 204)
   })
 
-  await t.test('and the server goes on serving others', async () => {
+  await t.test('and the server continues to serve others', async () => {
     assert.equal((await ada.send('ada', 'Still here')).status, 201)
     assert.deepEqual(
       server.logs.filter(({ level }) => level >= 50),

@@ -194,7 +194,7 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
     assert.ok(seen.has(kind), `${kind} came about`)
 })
 
-test('an acknowledgement of more messages than one receipt tells of brings several', async (t) => {
+test('an acknowledgement of more messages than fit one receipt gives several', async (t) => {
   const database = await newDatabase(t)
   const store = await openStore(database, { inboxLimit: 2_000, inboxBytes: 1e6, senderLimit: 2_000 })
   atTheEnd(t, () => store.close())

@@ -85,7 +85,7 @@ export class Account {
       if (takenOver) void this.#keep(this.#probe(takenOver))
       const thrownOut = this.#startReaders(session)
       await Promise.race([thrownOut, this.#live(LIFE_MS_MIN + random() * (LIFE_MS_MAX - LIFE_MS_MIN))])
-      // Where nobody logs out, the next login takes over; either way this device goes on until it is told.
+      // Without a logout the next login takes over; either way this device continues until it gets 401.
       takenOver = random() < 0.4 ? undefined : session
       if (!takenOver && !this.#settling.signal.aborted) await this.#logOut(session, random)
     }

@@ -1,6 +1,6 @@
 /**
  * Several nodes over one PostgreSQL, many clients, and everything that breaks: processes, the database, the
- * ways between them. Afterwards it is proved from what the clients were told that no promise was broken.
+ * ways between them. Afterwards the recorded responses prove that no promise was broken.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from '../support/client.ts'
