@@ -332,7 +332,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     const { newest } = (await login.getMe()).inbox
     const { session, gaps, onGap } = await resumeAt(newest + 50)
     const ahead = receive(t, session, { onGap })
-    await eventually('it is told', () => gaps.length > 0)
+    await eventually('the gap is reported', () => gaps.length > 0)
     assert.deepEqual(gaps, [{ from: newest + 1, to: newest + 50, reason: 'cursor_ahead' }])
     await bob.send(username, 'behind it')
     await ahead.got(1)

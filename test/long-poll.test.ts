@@ -396,7 +396,7 @@ describe('the long poll', () => {
 
     older.socket.destroy()
     await once(older.socket, 'close')
-    // By now the server has been told of the end, and has answered somebody since.
+    // By now the server knows of the end, and has answered another request since.
     for (let i = 0; i < 5; i++) assert.equal((await bob.user(ada)).body.online, true)
     const { delivery } = (await bob.send(ada, 'hello')).body
 

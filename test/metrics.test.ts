@@ -200,7 +200,7 @@ describe('a metric counts what its name says', () => {
     assert.equal(scraped(text)('restante_password_hashes_waiting'), 8)
   })
 
-  it('who is present, counted once per scrape', async () => {
+  it('the accounts that are online, counted once per scrape', async () => {
     let counts = 0
     const countPresent = () => {
       counts += 1

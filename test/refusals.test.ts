@@ -112,7 +112,7 @@ const AUTHENTICATED: { method: string; path: string; body?: unknown }[] = [
 const LONE_SURROGATES = ['\ud83d', '\udd70', 'a\udd70\ud83db']
 
 test('bad input is refused with a problem document that says what is wrong, and changes nothing', async (t) => {
-  // Who was refused stays online for the whole test, so that nothing is written when it no longer is.
+  // The refused account stays online for the whole test, so that its end of presence writes nothing.
   const server = await startServer(t, { JWT_SECRET: SECRET, PRESENCE_GRACE: '1h' })
   const client = new Client(server)
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]

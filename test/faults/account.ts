@@ -91,7 +91,7 @@ export class Account {
     }
   }
 
-  /** Who is refused because the account is in use takes it over after a few tries, as people do. */
+  /** A login that is refused because the account is in use takes over after a few tries, as people do. */
   async #logIn(random: Random): Promise<Session | undefined> {
     for (let tries = 0; !this.#stopping.signal.aborted; tries++) {
       const takeover = random() < 0.4 || tries > 3

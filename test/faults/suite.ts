@@ -72,8 +72,8 @@ async function isReady(url: string | undefined): Promise<boolean> {
 }
 
 /**
- * Who has not received everything by then is found by the checks. What is received is acknowledged and may
- * bring receipts, which are to be received too.
+ * The checks find accounts that have not received everything by then. What is received is acknowledged and
+ * may bring receipts, which are to be received too.
  */
 async function drain({ databaseUrl }: Cluster, accounts: Account[]) {
   const isDone = async () => {
