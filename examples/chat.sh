@@ -174,7 +174,7 @@ finish() {
 listen() {
   local pause
   pen=listener
-  # Who only writes would not notice that nothing comes any more, so the chat ends with its listener.
+  # Without a listener, a user who only writes would not notice it, so the chat ends with its listener.
   trap 'kill -USR1 $$' EXIT
   while true; do
     persist GET "/v1/inbox?after=$cursor&wait=$WAIT_SECONDS" ''
@@ -199,7 +199,7 @@ listen() {
   done
 }
 
-# First process, then keep the cursor: who is interrupted in between sees a message twice, and misses none.
+# First process, then keep the cursor: an interruption in between repeats a message, and misses none.
 receive() {
   answer "$SHOW"
   keep_cursor

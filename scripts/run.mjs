@@ -53,7 +53,7 @@ function newestMs(path) {
 const GENERATED = [join('src', 'generated'), join('client', 'src', 'generated')]
 
 /**
- * Runs a script's work; a failure is told without the stack of the script.
+ * Runs a script's work; a failure is printed without the stack of the script.
  *
  * @param {() => Promise<void>} work
  */

@@ -14,7 +14,7 @@ export default async function* testReport(events) {
       yield line({ file: data.name, seconds: Number((data.details.duration_ms / 1_000).toFixed(1)) })
     if (type !== 'test:fail') continue
     const { error } = data.details
-    // A test that failed because of one within it: that one is told by itself.
+    // A test that failed because of one within it: that one is reported by itself.
     if (error.failureType === 'subtestsFailed') continue
     yield line({ failure: `${data.name}\n${inspect(error.cause ?? error)}\n\n` })
   }

@@ -35,7 +35,7 @@ const SLOWEST_SHOWN = 10
 const ONCE: Record<string, string> = {
   'account-limits': 'has no database',
   addresses: 'is about what a process keeps in memory',
-  announcements: 'has no database',
+  'presence-publisher': 'has no database',
   attacks: 'is about the process',
   backup: 'is about SQLite files',
   bench: 'measures both databases itself',
@@ -55,7 +55,7 @@ const ONCE: Record<string, string> = {
   faults: 'is about the locks of SQLite, and its disk',
   fuzz: 'is about HTTP; test/long has it on both databases',
   'generated-clients': 'is about the contract',
-  hearing: 'has no database',
+  notifications: 'has no database',
   http: 'is about HTTP',
   limits: 'is about what a process keeps in memory',
   migrations: 'has both databases itself',

@@ -1,32 +1,35 @@
 /**
- * What time it is, in ms since 1970: this machine's, or the one that several nodes have in common. It may be
- * set at any moment, so it is for dates and never for durations.
+ * The wall clock in ms since 1970: of this machine, or the one that several nodes share. It may be set at any
+ * moment, so it is for dates and never for durations.
  */
 export type Clock = () => number
 
-/** A clock in whole ms that never steps, for durations. It says nothing about the date. */
+/** The monotonic clock in whole ms, for durations. It never steps and has no date. */
 export const monotonicMs = (): number => Math.floor(performance.now())
 
-/** A clock that is off by less was adjusted, or read late. */
+/** A smaller difference is an adjustment, or a late read. */
 const STEP_MS_MIN = 100
 
-/** More steps than this are a broken clock, of which only the latest are remembered. */
+/** With more steps than this the clock is broken; only the latest are remembered. */
 const STEPS_MAX = 1_000
 
 /**
- * A clock, and a memory of how it was set while this process ran: so that nothing gets old by a step of the
- * clock.
+ * A wall clock that remembers how it was set while this process ran, so that a step of the clock ages
+ * nothing.
  */
 export class ClockHistory {
   readonly #clock: Clock
-  /** How far the clock was ahead of the monotonic one, and since when on that, oldest first. */
+  /**
+   * The offsets of the wall clock from the monotonic one, and since when each holds on that one, oldest
+   * first.
+   */
   readonly #settings: { sinceMs: number; aheadMs: number }[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** The clock's time. Read only here, so that each setting is noticed before it dates anything. */
+  /** The time. Read only here, so that a step is noticed before it dates anything. */
   readonly now: Clock = () => {
     const nowMs = this.#clock()
     const sinceMs = monotonicMs()
@@ -39,17 +42,17 @@ export class ClockHistory {
     return nowMs
   }
 
-  /** Whatever has this date or an earlier one is at least so old, as far as this process can tell. */
+  /** Anything with this date or an earlier one is at least that old, as far as this process knows. */
   oldBeforeMs(ageMs: number): number {
     return Math.min(this.now() - ageMs, ...this.#readings(ageMs))
   }
 
-  /** Whatever has a later date got it from a clock that was wrong, and is older than this. */
+  /** Anything with a later date was dated by a wrong clock, and is older than this. */
   wrongAfterMs(ageMs: number): number {
     return Math.max(this.now() + ageMs, ...this.#readings(ageMs))
   }
 
-  /** What the clock said at the beginning and at the end of each setting in the last so many ms. */
+  /** The first and last wall-clock time of each offset within the last so many ms. */
   #readings(lastMs: number): number[] {
     const untilMs = monotonicMs()
     return this.#settings.flatMap(({ sinceMs, aheadMs }, index) => {
@@ -63,8 +66,8 @@ export class ClockHistory {
 let last = { ms: 0, text: new Date(0).toISOString() }
 
 /**
- * An instant as clients get it: RFC 3339, in UTC, with milliseconds. The last one is remembered, because
- * messages that come together share theirs, and to write it takes 0.5 µs.
+ * An instant as clients get it: RFC 3339, UTC, milliseconds. The last one is cached: messages that arrive
+ * together share it, and formatting takes 0.5 µs.
  *
  * @param ms since 1970
  */

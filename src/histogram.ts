@@ -1,6 +1,6 @@
 /**
- * Counts values by size, as a Prometheus histogram does, in plain numbers: to note a value takes some tens of
- * nanoseconds, a tenth of what the library takes for it.
+ * Counts values by size, as a Prometheus histogram does, in plain numbers: recording a value takes some tens
+ * of nanoseconds, a tenth of what the library takes.
  */
 export class Histogram {
   /** Upper bounds, ascending. */

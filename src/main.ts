@@ -6,8 +6,8 @@ import { makeFilesPrivate } from './private-files.ts'
 
 const NODE_MIN = [20, 19] as const
 
-// Polls that wait teach V8 that requests live long. It then puts those of sends, too, where only a full
-// collection finds them, and a send takes up to a third more processor time: bench/README.md.
+// Parked polls make V8 pretenure request objects. Short-lived sends then survive until a full GC, and a send
+// takes up to a third more processor time: docs/decisions.md.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 makeFilesPrivate()
@@ -36,7 +36,7 @@ const exitCode = await runCommand(process.argv.slice(2), {
 })
 if (exitCode !== undefined) {
   if (process.stdout.writableLength > 0) await once(process.stdout, 'drain')
-  // The engine that migrates leaves a timer of 10 s behind, which would hold the process.
+  // The migration engine leaves a timer of 10 s behind, which would keep the process alive.
   process.exit(exitCode)
 }
 

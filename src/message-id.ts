@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 /**
  * A UUIDv7 (RFC 9562 §5.7): 48 bits of time, so that ids are stored in order, and 74 random bits, those of a
- * version 4. Node draws them in bulk; the library that draws them for each id took 8 % of the time of a send.
+ * version 4. Node draws them in bulk; the library, which draws them per id, took 8 % of the send time.
  *
  * @param nowMs in ms since 1970
  */

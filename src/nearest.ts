@@ -1,8 +1,8 @@
-/** Letters that may differ in a name of so many. */
+/** How many letters may differ, by the length of the name. */
 const differencesMax = (length: number) => (length < 3 ? 0 : length < 6 ? 1 : 2)
 
 /**
- * The known name that somebody probably meant.
+ * The known name that was probably meant.
  *
  * @returns undefined when none is near, and when `name` is itself known
  */

@@ -5,9 +5,9 @@ import type { SharedDatabase } from './database/shared-database.ts'
 import { openSqlite } from './database/sqlite/open.ts'
 
 /**
- * Opens the database: one node alone has its SQLite file; several share a PostgreSQL database.
+ * Opens the database of the configuration: a SQLite file for one node, PostgreSQL for several.
  *
- * @param onLoss called when it is lost for good
+ * @param onLoss called when it is lost for good; the outcome of writes under way is then unknown
  * @throws DatabaseInUse, DatabaseUnusable
  */
 export async function openDatabase(
@@ -17,7 +17,7 @@ export async function openDatabase(
 ): Promise<{ database: Database; shared?: SharedDatabase }> {
   if (!isPostgres(config.databaseUrl))
     return { database: await openSqlite(databaseFile(config.databaseUrl), config, log, onLoss) }
-  // Not before it is wanted: to load it takes a quarter of the time of a start.
+  // Loaded only when needed: loading takes a quarter of the start.
   const { openPostgres } = await import('./database/postgres/open.ts')
   const shared = await openPostgres(config.databaseUrl, config, log)
   return { database: shared, shared }

@@ -28,7 +28,7 @@ export function makeFilesPrivate(): void {
 }
 
 /**
- * Makes a socket that our user alone can connect to, from its first moment on.
+ * Makes a socket that only our user can connect to, from its first moment on.
  *
  * @param make has to make it before it returns
  */
@@ -41,7 +41,7 @@ export function makePrivateSocket(make: () => void): void {
   }
 }
 
-/** There is a file that somebody else may have prepared, where there should be one of ours. */
+/** A file that another user may have prepared, where there should be one of ours. */
 export class UnsafeFile extends Error {
   override readonly name = 'UnsafeFile'
 }
@@ -67,7 +67,7 @@ export function makePrivateFile(path: string, owner?: Pick<Stats, 'uid' | 'gid'>
 }
 
 /**
- * Reads a file that nobody else should be able to read. One of ours that others can read is closed to them.
+ * Reads a private file. If it is ours and others can read it, its mode is tightened.
  *
  * @param onOpen called when others could read it, with false when it is not ours and they still can
  * @returns undefined when there is none
@@ -94,8 +94,9 @@ export function readPrivateFile(path: string, onOpen: (closed: boolean) => void)
 /**
  * Reads a file that is the operator's and not ours: of another user, a link or a pipe it may be, too.
  *
- * @returns its content, and whether others than its owner and we can read it; undefined when there is none
- * @throws UnsafeFile when anybody may have put it there
+ * @returns its content, and whether users other than its owner and us can read it; undefined when there is
+ * none
+ * @throws UnsafeFile when other users may have put it there
  */
 export function readOperatorsFile(path: string): { content: Buffer; isOpen: boolean } | undefined {
   // A link to nothing is there, and is a fault.
@@ -128,7 +129,7 @@ export function checkPrivateFile(path: string): Stats | undefined {
 }
 
 /**
- * Who connects to a socket tells it passwords, and a new one takes its place.
+ * Checks a socket that clients send passwords to, and that a start replaces.
  *
  * @returns whether there is one
  * @throws UnsafeFile when there is something else, or it is of somebody else
@@ -164,7 +165,7 @@ function refuseForeign(path: string, found: Stats) {
 
 function refuseForeignOwner(path: string, found: Stats) {
   const own = ownUid()
-  // The owner of the folder and root can put there what they like.
+  // The owner of the folder and root can put anything there.
   if (own === undefined || [own, ROOT, statSync(dirname(path)).uid].includes(found.uid)) return
   throw new UnsafeFile(`${path} belongs to another user, ${found.uid}. ${ADVICE}`)
 }

@@ -1,4 +1,4 @@
-/** What a problem document can say beyond its fixed members. */
+/** Members of a problem document beyond the fixed ones. */
 export interface ProblemExtras {
   /** What is wrong with which part of the input; pointers are JSON pointers (RFC 6901). */
   errors?: { pointer: string; detail: string }[]
@@ -10,10 +10,7 @@ export interface ProblemExtras {
   allow?: string
 }
 
-/**
- * Every problem the service answers with, and its status. Clients key on the code, so it never changes its
- * meaning.
- */
+/** Every problem code and its status. Clients decide by the code, so its meaning never changes. */
 const statuses = {
   invalid_request: 400,
   invalid_credentials: 401,
@@ -86,7 +83,7 @@ export class Problem extends Error {
 }
 
 /**
- * The answer when the service cannot do now what it could do later.
+ * The server cannot do this now, but may later.
  *
  * @param detail what is missing
  * @param retryAfterSeconds when it is worth trying again
@@ -94,7 +91,7 @@ export class Problem extends Error {
 export const overloaded = (detail: string, retryAfterSeconds = 1) =>
   new Problem('overloaded', detail, { retryAfterSeconds })
 
-/** The answer to one who asks too often. */
+/** Too many requests. */
 export function tooEarly(code: 'rate_limited' | 'too_many_attempts', waitMs: number): Problem {
   const retryAfterSeconds = Math.ceil(waitMs / 1_000)
   return new Problem(code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
@@ -107,30 +104,30 @@ export const invalidBody = (detail: string) =>
 export const userNotFound = (username: string) =>
   new Problem('user_not_found', `There is nobody by the name of ${username}.`)
 
-/** Said of an unknown name, of a wrong password, and of one that has just been changed. */
+/** For an unknown name, a wrong password, and one that has just been changed. */
 export const invalidCredentials = () =>
   new Problem('invalid_credentials', 'The name or the password is wrong.')
 
 const DISABLED = 'This account is disabled. Ask the operator of this server.'
 
-/** Said only behind the right password. */
+/** Only after the right password. */
 export const accountDisabled = () => new Problem('account_disabled', DISABLED)
 
 export const registrationClosed = () =>
   new Problem('registration_closed', 'This server takes no new accounts.')
 
-/** Said of an invite that is missing, unknown, expired, used up or revoked. */
+/** For an invite that is missing, unknown, expired, used up or revoked. */
 export const invalidInvite = () =>
   new Problem('invalid_invite', 'Registration here takes an invite that is valid. Ask for a new one.')
 
 export const invalidToken = (detail: string) => new Problem('invalid_token', detail)
 
-/** Said of a good token whose time is over, also while its poll waits. */
+/** For a token that has expired, also while its poll is parked. */
 export const tokenExpired = () => invalidToken('The token has expired. Log in again.')
 
-/** Whether a session has ended; `disabled` when that was with its account. */
+/** Whether a session has ended; `disabled` when its account was disabled. */
 export type SessionEnd = boolean | 'disabled'
 
-/** Said wherever a session turns out to be over. */
+/** Wherever a session turns out to have ended. */
 export const sessionEnded = (end: SessionEnd = true) =>
   new Problem('session_ended', end === 'disabled' ? DISABLED : 'This session has ended. Log in again.')

@@ -62,7 +62,7 @@ declare module 'fastify' {
 
 /**
  * Puts the service together, ready to listen. Closing it answers the parked polls, finishes what is under way
- * and lets go of the database.
+ * and closes the database.
  *
  * @throws ConfigurationError, DatabaseInUse
  */
@@ -73,7 +73,7 @@ export async function createServer(
   const requests = new RequestCounts()
   const app = createApp(config, logTo, requests, connectionLimits)
   for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
-  // The database opens while everything is prepared that can do without it.
+  // The database opens while everything else is prepared.
   const [{ database, shared }, contract] = await Promise.all([
     openDatabase(config, app.log, onLoss),
     prepareHttp(app, config, requests, contractRead),
@@ -88,7 +88,7 @@ export async function createServer(
   const clock = history.now
   const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
     onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs, sessionId) => inbox.see(username, atMs, sessionId),
+    onOffline: (username, atMs, sessionId) => inbox.noteLastSeen(username, atMs, sessionId),
   })
   const presence = new Presence(waiters, clock, shared)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
@@ -197,7 +197,7 @@ function stateOf(app: FastifyInstance, config: Config): ServerState {
   return { version: version(), page: page?.[0] }
 }
 
-/** PostgreSQL's disk is on another machine, as far as this server knows. */
+/** PostgreSQL's disk may be on another machine. */
 async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Promise<DiskSpace | undefined> {
   if (isPostgres(databaseUrl) || diskFreeMin === 0) return undefined
   const disk = new DiskSpace(diskFreeMin, () => freeSpace(databaseFile(databaseUrl)), log)
@@ -205,7 +205,7 @@ async function watchDisk({ databaseUrl, diskFreeMin }: Config, log: DiskLog): Pr
   return disk
 }
 
-/** The metrics are there as long as the server is, also while it stops. */
+/** The metrics stay available while the server stops. */
 function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) {
   let server: MetricsServer | undefined
   app.addHook('onReady', async () => {
@@ -215,7 +215,7 @@ function listenForScrapes(app: FastifyInstance, metrics: Metrics, port: number) 
   app.addHook('onClose', async () => server?.close())
 }
 
-/** What answers every request before and after the operations. */
+/** Hooks and handlers around the operations. */
 async function prepareHttp(
   app: FastifyInstance,
   config: Config,
@@ -231,7 +231,7 @@ async function prepareHttp(
   return contract
 }
 
-/** Goes on with a start, and releases everything when there is none. */
+/** Runs the rest of a start, and releases everything when it fails. */
 async function orClose<T>(open: { close: () => PromiseLike<unknown> }, go: () => T | Promise<T>): Promise<T> {
   try {
     return await go()

@@ -88,7 +88,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', '192.0.2.2'), 'tried')
   })
 
-  it('counts when it is refused, so that those who go on get no further', async (t) => {
+  it('counts when it is refused, so that going on gains nothing', async (t) => {
     const clock = stillClock(t)
     for (const i of range(1, FROM_ADDRESS.burst)) await guess(`name${i}`)
 
@@ -100,7 +100,7 @@ describe('an attempt with a password', () => {
     }
   })
 
-  it('is possible after a good minute for those who stop, as Retry-After says', async (t) => {
+  it('is possible a minute after the guessing stops, as Retry-After says', async (t) => {
     const clock = stillClock(t)
     for (const i of range(1, 10_000)) await guess(`name${i}`)
 
@@ -119,7 +119,7 @@ describe('an attempt with a password', () => {
     }
   })
 
-  it('is possible for those who are known at an address from which somebody guesses without end', async (t) => {
+  it('is possible at a known address, even while guesses from it continue', async (t) => {
     stillClock(t)
     for (const i of range(1, 5_000)) await guess(`name${i}`)
 
@@ -201,7 +201,7 @@ describe('an attempt with a password', () => {
     assert.equal(asked, OF_PAIR.burst)
   })
 
-  it('that is wrong at a known address holds up nobody else there', async (t) => {
+  it('that is wrong at a known address delays no other account there', async (t) => {
     stillClock(t)
     for (const i of range(1, 100)) assert.equal(await guess(`name${i}`, ADDRESS, true), 'tried')
 
@@ -300,7 +300,7 @@ describe('registrations from one address', () => {
     assert.equal(await invited(taken), TAKEN_NAMES.everySeconds)
   })
 
-  it('with an invite that is not valid are looked up as often as their address may', async (t) => {
+  it('with an invalid invite are limited by address', async (t) => {
     const clock = stillClock(t)
     const limits = new AccountLimits(true)
     let lookUps = 0

@@ -41,7 +41,7 @@ test('opening an account', async (t) => {
     assert.deepEqual(found.body, { username: 'ada', displayName: 'Ada Lovelace 🧮', online: false })
   })
 
-  await t.test('shows somebody without a display name by the name in lower case', async () => {
+  await t.test('shows an account without a display name by its username in lower case', async () => {
     assert.equal((await client.register('Alan')).body.displayName, 'alan')
   })
 
@@ -108,7 +108,7 @@ test('logging in', async (t) => {
       assert.equal((await client.login(name, { password: passwordOf('kate') })).status, 401, name)
   })
 
-  await t.test('tells passwords apart to their last character', async () => {
+  await t.test('compares passwords to their last character', async () => {
     const password = '🔑'.repeat(256)
     await client.register('grace', password)
 
@@ -155,7 +155,7 @@ test('logging in', async (t) => {
     }
   })
 
-  await t.test('needs no password in the store, only what Argon2id made of it', async () => {
+  await t.test('stores no password, only its Argon2id hash', async () => {
     const password = 'correct horse battery staple'
     await Promise.all([client.register('barbara', password), client.register('edith', password)])
     await client.login('edith', { password })
@@ -282,7 +282,7 @@ test('deleting an account', async (t) => {
     assert.equal((await client.login('ada')).status, 200)
   })
 
-  await t.test('ends its sessions and polls, and nobody can log in to it again', async (t) => {
+  await t.test('ends its sessions and polls, and refuses logins from then on', async (t) => {
     const alan = await client.join('alan')
     const phone = await client.enter('alan')
     const parked = await park(t, phone)
@@ -320,7 +320,7 @@ test('deleting an account', async (t) => {
     else assertRefused(deletion, 'wrong_password')
   })
 
-  await t.test('makes it unknown to senders and to those who look it up', async () => {
+  await t.test('makes it unknown to senders and to look-ups', async () => {
     const edith = await client.join('edith')
     await grace.send('edith', 'Are you there?')
 

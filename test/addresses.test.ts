@@ -93,7 +93,7 @@ test('registrations are counted at the address of the client', async (t) => {
     return answers.filter(({ status }) => status === 429).length
   }
 
-  await t.test('that a proxy which is trusted passes on, and no other', async (t) => {
+  await t.test('is that which a trusted proxy forwards, and no other', async (t) => {
     const client = new Client(
       await startServer(t, { RATE_LIMITS: 'on', TRUST_PROXY: '127.0.0.1,10.0.0.0/8' }),
     )

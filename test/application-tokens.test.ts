@@ -150,7 +150,7 @@ describe('an application token', () => {
     )
   })
 
-  it('tells its owner when it was last used', async () => {
+  it('shows its owner when it was last used', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const token = await tokenOf(ada)
     const lastUsedAt = async () => (await ada.tokens()).body.tokens[0].lastUsedAt

@@ -36,7 +36,7 @@ describe('beside an attacker', () => {
   }
 
   for (const shape of shapes) {
-    it(`nobody normal is refused, and what it took comes back: ${shape.title}`, async (t) => {
+    it(`normal clients are not refused, and the resources come back: ${shape.title}`, async (t) => {
       const { pid, ...others } = await scene
       const outcome = await run(others, shape, SHORT)
       t.diagnostic(summaryOf(outcome))

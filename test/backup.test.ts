@@ -83,7 +83,7 @@ describe('restante backup', () => {
     )
   })
 
-  it('needs no server; the copy has the owner of the database, who alone can read it', async (t) => {
+  it('needs no server; only the owner of the database can read the copy', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -148,7 +148,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db', 'loose.db'])
   })
 
-  it('never replaces what is no backup, above all no database, under any name', async (t) => {
+  it('never replaces anything but a backup, above all no database, under any name', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -198,7 +198,7 @@ describe('restante backup', () => {
     assert.equal((await bob.send(ada, 'and on')).status, 201)
   })
 
-  it('says in a sentence what is wrong, and leaves nothing behind', async (t) => {
+  it('says what is wrong in one sentence, and leaves nothing behind', async (t) => {
     const server = await startServer(t)
     await server.stop()
     const folder = scratchFolder(t)

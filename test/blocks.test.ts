@@ -116,7 +116,7 @@ describe('the list of blocks', () => {
     assert.deepEqual((await bob.blocks()).body, { blocks: [] })
   })
 
-  it('refuses names that nobody has, and the own one', async () => {
+  it('refuses unknown names, and its own', async () => {
     const { ada } = await adaAndBob(await server())
 
     for (const answer of [await ada.block('nobody'), await ada.unblock('nobody')])

@@ -60,7 +60,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     await talk(t, (await server()).url, 'mary', 'tim', { standIns: ['curl', 'jq'] })
   })
 
-  it('shows at its start what came in the meantime, receipts too, and nothing twice', async (t) => {
+  it('shows at its start what arrived meanwhile, receipts too, and nothing twice', async (t) => {
     const { url } = await server()
     const client = new Client({ url })
     const [bob, ada] = await Promise.all([client.join('bob-before'), client.join('ada-away')])
@@ -119,7 +119,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.ok(after - before >= 4_000, `It came back after ${after - before} ms`)
   })
 
-  it('goes on when the server is started again', async (t) => {
+  it('continues when the server is back', async (t) => {
     const before = await startServer(t)
     const way = await startLossyWay(t, before.url)
     const chat = await startChat(t, way.url, 'ada', 'ada')
@@ -255,7 +255,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
     )
   })
 
-  it('sends once what it has to repeat, waits as it is told, and shows its token to nobody', async (t) => {
+  it('sends a repeated message once, waits as Retry-After says, and keeps its token out of sight', async (t) => {
     const { url } = await server()
     const { ada, bob } = await adaAndBob({ url })
     const way = await startLossyWay(t, url)

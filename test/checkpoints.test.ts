@@ -22,7 +22,7 @@ const PAGE_BYTES = 512
 const PAGES_A_COMMIT = 80
 
 describe('checkpoints', () => {
-  it('write back what is in the log, while nobody waits for them', async (t) => {
+  it('write the log back outside the commits', async (t) => {
     const { write, log } = open(t)
     const before = log()
     assert.deepEqual(before, { pages: before.pages, writtenBack: 0 })
@@ -56,7 +56,7 @@ describe('checkpoints', () => {
     }
   })
 
-  it('leave what somebody reads, and go on when that is over', async (t) => {
+  it('leave what a reader still uses, and continue later', async (t) => {
     const { path, write, log } = open(t)
     const reader = new SqliteFile(path, { readonly: true })
     atTheEnd(t, () => reader.close())
@@ -84,7 +84,7 @@ describe('checkpoints', () => {
     assert.equal(new SqliteFile(path).pragma('integrity_check', { simple: true }), 'ok')
   })
 
-  it('that cannot be made now are made later; any other fault is told', () => {
+  it('that cannot be made now are made later; other faults are reported', () => {
     const failing = (code: string) =>
       ({
         pragma: () => {

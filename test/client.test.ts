@@ -89,7 +89,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.ok(bytes > 1_000 && bytes < 8_000, `${bytes} bytes`)
   })
 
-  it('hands over what came offline, then what comes live, acknowledged when the loop asks for the next', async (t) => {
+  it('yields offline messages, then live ones, each acknowledged when the loop asks for the next', async (t) => {
     const { restante, credentials, bob } = await people(await server())
     const { username } = credentials
     const ids = await bob.sendMany(username, 2)
@@ -272,7 +272,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.equal(await restante.resume(), undefined)
   })
 
-  it('goes on from its store, also in the middle of what the login gave', async (t) => {
+  it('resumes from its store, also within the offline messages of the login', async (t) => {
     const store = memoryStore()
     const { restante, credentials, bob } = await people(await server(), { store })
     await bob.sendMany(credentials.username, 3)
@@ -297,7 +297,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.deepEqual([store.load()?.cursor, store.load()?.page], [3, undefined])
   })
 
-  it('tells what is missing, before what follows it', async (t) => {
+  it('reports a gap before the messages that follow it', async (t) => {
     const { url } = await forgetful()
     const store = memoryStore()
     const { restante, credentials, bob } = await people({ url }, { store })
@@ -334,7 +334,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     const { newest } = (await login.getMe()).inbox
     const { session, gaps, onGap } = await resumeAt(newest + 50)
     const ahead = receive(t, session, { onGap })
-    await eventually('it is told', () => gaps.length > 0)
+    await eventually('the gap is reported', () => gaps.length > 0)
     assert.deepEqual(gaps, [{ from: newest + 1, to: newest + 50, reason: 'cursor_ahead' }])
     await bob.send(username, 'behind it')
     await ahead.got(1)
@@ -360,7 +360,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await eventually('it is hidden', async () => !(await online()))
   })
 
-  it('tells problems by code, status, detail, faults and time to wait', async (t) => {
+  it('throws problems with code, status, detail, errors and time to wait', async (t) => {
     const { url } = await server()
     const { restante, credentials } = await people({ url })
     await assert.rejects(restante.register(credentials), isProblem('username_taken'))
@@ -397,7 +397,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await assert.rejects(hotel.login(credentials), isProblem('no_answer'))
   })
 
-  it('takes the 401 of a proxy for no answer, and not for the end of the session', async () => {
+  it('treats the 401 of a proxy as no response, not as the end of the session', async () => {
     const { url } = await server()
     const answers: Response[] = []
     const { restante, credentials, bob } = await people(

@@ -19,7 +19,7 @@ itStandsSteps({ 'an hour back': -HOUR_MS, 'an hour ahead, to where it was': HOUR
 
 // Only there are other nodes.
 if (onPostgres)
-  test('a node that died before the clock went back keeps nobody online', async (t) => {
+  test('a node that died before the clock went back keeps no account online', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const [ada, bob] = [await client.join('ada'), await client.join('bob')]
@@ -76,7 +76,7 @@ describe('a clock with a memory', () => {
   }
   const START_MS = Date.UTC(2026, 10, 26)
 
-  it('takes what is old for old, while it is not set', (t) => {
+  it('finds old things old while it is not set', (t) => {
     const { history, pass, now } = open(t, START_MS)
     assert.equal(history.oldBeforeMs(HOUR_MS), START_MS - HOUR_MS)
     pass(10 * DAY_MS)
@@ -95,7 +95,7 @@ describe('a clock with a memory', () => {
     assert.equal(history.oldBeforeMs(HOUR_MS), START_MS + HOUR_MS / 2)
   })
 
-  it('takes as old what it took before, when it was ahead for a moment', (t) => {
+  it('keeps its judgement of what is old when it was ahead for a moment', (t) => {
     const { history, pass, step, now } = open(t, START_MS)
     pass(DAY_MS)
     step(DECADE_MS)

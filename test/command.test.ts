@@ -172,7 +172,7 @@ describe('with a running server, the command', () => {
     assert.match((await beside.refuse(['invite', 'revoke', String(many.id)])).stderr, /^There is no invite/)
   })
 
-  it('refuses what an invite cannot have, as a wrong use, and makes none', async () => {
+  it('refuses invalid options of an invite as a usage error, and makes none', async () => {
     const { length } = await json(beside, 'invite', 'list')
     for (const [args, reason] of [
       [['--uses', '0'], /whole number from 1 to 1000000/],
@@ -193,7 +193,7 @@ describe('with a running server, the command', () => {
     assert.equal((await json(beside, 'invite', 'list')).length, length)
   })
 
-  it('prints a link to where the server listens, with which somebody registers', async () => {
+  it('prints a link to the server that lets a user register', async () => {
     const { stdout, stderr } = await beside.run(['invite', 'create'])
     assert.ok(stdout.startsWith(`${one.url}/#invite=`), stdout)
     assert.match(stderr, /\nThe link is where the server listens\. .*--url/)
@@ -259,7 +259,7 @@ describe('with a running server, the command', () => {
     assert.equal(stdout.match(/^many-/gm)?.length, 401)
   })
 
-  it('shows no control characters of somebody, and loses none of them in JSON', async () => {
+  it('shows no control characters of users, and keeps all of them in JSON', async () => {
     const name = newName('eve')
     const displayName = 'E\u001b[2Jv\u009be \u202e\u2028 end'
     await beside.run(['user', 'add', name, '--display-name', displayName], { input: passwordOf(name) })

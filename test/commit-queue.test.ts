@@ -8,12 +8,12 @@ import {
   DatabaseUnavailable,
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
-import type { Committed } from '../src/inbox/going.ts'
+import type { Committed } from '../src/inbox/open-commit.ts'
 import { eventually } from './support/eventually.ts'
 import { range } from './support/range.ts'
 
 /** Half a second, and what a busy machine adds. */
-const LAZY_MS_MAX = 5_000
+const DEFERRED_MS_MAX = 5_000
 
 describe('the commit queue', () => {
   it('commits the sends of one turn together, and those that come meanwhile as the next batch', async () => {
@@ -46,7 +46,7 @@ describe('the commit queue', () => {
     assert.deepEqual(await alone, { kind: 'appended', seq: 1, live: false })
   })
 
-  it('answers nobody before the commit, and each with the outcome of its own message', async () => {
+  it('answers no sender before the commit, and each with the outcome of its own message', async () => {
     const { queue, store } = openQueue()
     const answers: string[] = []
     const appends = ['a', 'b', 'c'].map((body) =>
@@ -70,7 +70,7 @@ describe('the commit queue', () => {
     assert.deepEqual(answers, ['a', 'b', 'c'], 'in the order of arrival')
   })
 
-  it('tells what was committed after the commit and before the senders are answered, in order', async () => {
+  it('reports what was committed after the commit and before the senders are answered, in order', async () => {
     const events: string[] = []
     const { queue, store } = openQueue((committed) => {
       for (const { append, outcome } of committed) events.push(`told ${append.body} ${outcome.kind}`)
@@ -80,7 +80,7 @@ describe('the commit queue', () => {
     )
     await store.commits(1)
     await turns()
-    assert.deepEqual(events, [], 'nobody hears of what may still fail')
+    assert.deepEqual(events, [], 'nothing is reported that may still fail')
 
     store.succeed()
     await Promise.all(appends)
@@ -114,7 +114,7 @@ describe('the commit queue', () => {
     assert.deepEqual(store.bodies().flat(), range(1, 1_164).map(String))
   })
 
-  it('sends away who comes when 10 000 wait already, and takes others again when it has room', async () => {
+  it('refuses an append when 10 000 wait already, and accepts others when there is room again', async () => {
     const { queue, store } = openQueue()
     const first = queue.append(message('first'))
     await store.commits(1)
@@ -130,7 +130,7 @@ describe('the commit queue', () => {
     assert.ok(!store.bodies().flat().includes('one too many'))
   })
 
-  it('tells all who wait when a commit fails, nobody else, and goes on with the next', async () => {
+  it('fails all callers of a failed commit, no others, and continues with the next', async () => {
     const told: Committed[][] = []
     const { queue, store } = openQueue((committed) => told.push(committed))
     const failing = [queue.append(message('a')), queue.append(message('b')), queue.flushed()]
@@ -139,7 +139,7 @@ describe('the commit queue', () => {
 
     store.fail(new DatabaseUnavailable('The disk is full.'))
     for (const promise of failing) await assert.rejects(promise, DatabaseUnavailable)
-    assert.deepEqual(told, [], 'nobody hears of what was not written')
+    assert.deepEqual(told, [], 'nothing is reported that was not written')
 
     await store.commits(2)
     store.succeed()
@@ -148,42 +148,42 @@ describe('the commit queue', () => {
   })
 })
 
-describe('what rides along with a commit', () => {
-  it('is held back from those that it need not go with, and goes with one half a second later', async () => {
+describe('a deferred write', () => {
+  it('does not go with the next commit, and is written half a second later', async () => {
     const { queue, store } = openQueue()
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     const append = queue.append(message('a'))
     await store.commits(1)
     store.succeed()
     await append
-    assert.deepEqual(store.batches, [{ acknowledgements: [], sightings: [], appends: [message('a')] }])
+    assert.deepEqual(store.batches, [{ acknowledgements: [], lastSeen: [], appends: [message('a')] }])
 
     await store.commits(2)
 
-    assert.ok(Date.now() - saidAtMs < LAZY_MS_MAX)
+    assert.ok(Date.now() - saidAtMs < DEFERRED_MS_MAX)
     assert.deepEqual(store.batches[1], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [seen('ada', 100)],
+      lastSeen: [seen('ada', 100)],
       appends: [],
     })
     store.succeed()
   })
 
-  it('goes within half a second where batches follow one another without end', async () => {
+  it('is written within half a second while batches follow each other without a pause', async () => {
     const { queue, store } = openQueue()
     store.succeedAlways()
     const saidAtMs = Date.now()
     queue.acknowledge(acknowledgement('phone', 3))
 
-    while (store.acknowledged().length === 0 && Date.now() - saidAtMs < LAZY_MS_MAX)
+    while (store.acknowledged().length === 0 && Date.now() - saidAtMs < DEFERRED_MS_MAX)
       await queue.append(message('a'))
 
     assert.deepEqual(store.acknowledged(), [acknowledgement('phone', 3)])
   })
 
-  it('goes with the next batch when there is so much of it that it would make one long', async () => {
+  it('goes with the next batch when many are deferred', async () => {
     const { queue, store } = openQueue()
     store.succeedAlways()
     const sessions = range(1, 1_000).map((number) => `phone ${number}`)
@@ -198,7 +198,7 @@ describe('what rides along with a commit', () => {
     assert.deepEqual(store.bodies(), [['a'], ['b']])
   })
 
-  it('goes at once where it may make room: what found an inbox full is tried again with it', async () => {
+  it('is written at once where it may make room: messages to a full inbox are tried again with it', async () => {
     const told: Committed[][] = []
     const { queue, store } = openQueue((committed) => told.push(committed))
     queue.acknowledge(acknowledgement('phone', 3))
@@ -211,7 +211,7 @@ describe('what rides along with a commit', () => {
     await store.commits(2)
     assert.deepEqual(store.batches[1], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [],
+      lastSeen: [],
       appends: [message('a'), message('c'), message('d')],
     })
     // There was no room all the same; now that is the answer.
@@ -244,7 +244,7 @@ describe('what rides along with a commit', () => {
     store.succeed()
   })
 
-  it('goes at once where it may make room for a sender, too', async () => {
+  it('is written at once where it may make room for a sender, too', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     const append = queue.append(message('a'))
@@ -258,7 +258,7 @@ describe('what rides along with a commit', () => {
     assert.deepEqual(await append, { kind: 'appended', seq: 1, live: false })
   })
 
-  it('puts what the store left undecided before what came since', async () => {
+  it('queues undecided appends before newer ones', async () => {
     const { queue, store } = openQueue()
     const appends = ['a', 'b', 'c'].map((body) => queue.append(message(body)))
     await store.commits(1)
@@ -303,17 +303,17 @@ describe('what rides along with a commit', () => {
     ])
   })
 
-  it('is the latest sighting of each account, in whatever order they come', async () => {
+  it('is the latest date of each account, in whatever order they arrive', async () => {
     const { queue, store } = openQueue()
-    queue.see(seen('ada', 100))
-    queue.see(seen('bob', 150))
-    queue.see(seen('ada', 300))
-    queue.see(seen('ada', 200))
+    queue.noteLastSeen(seen('ada', 100))
+    queue.noteLastSeen(seen('bob', 150))
+    queue.noteLastSeen(seen('ada', 300))
+    queue.noteLastSeen(seen('ada', 200))
 
     await settle(queue, store)
 
     assert.deepEqual(
-      new Map(store.batches[0]?.sightings.map(({ username, atMs }) => [username, atMs])),
+      new Map(store.batches[0]?.lastSeen.map(({ username, atMs }) => [username, atMs])),
       new Map([
         ['ada', 300],
         ['bob', 150],
@@ -321,7 +321,7 @@ describe('what rides along with a commit', () => {
     )
   })
 
-  it('is in the store when it has settled, with what was said while a commit was under way', async () => {
+  it('resolves when everything is in the store, including what was deferred during a commit', async () => {
     const { queue, store } = openQueue()
     const append = queue.append(message('a'))
     await store.commits(1)
@@ -431,7 +431,7 @@ describe('what rides along with a commit', () => {
     assert.equal(store.batches.length, 1)
   })
 
-  it('has settled at once, without a commit, when nothing was said', async () => {
+  it('resolves at once, without a commit, when nothing is deferred', async () => {
     const { queue, store } = openQueue()
 
     await queue.flushed()
@@ -439,20 +439,20 @@ describe('what rides along with a commit', () => {
     assert.equal(store.batches.length, 0)
   })
 
-  it('is the sighting by the clock as it is now, when it was ahead before', async () => {
+  it('is the date by the present clock, when it was ahead before', async () => {
     const { queue, store } = openQueue()
-    queue.see(seen('ada', 3_600_100, 3_600_100))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 3_600_100, 3_600_100))
+    queue.noteLastSeen(seen('ada', 100))
 
     await settle(queue, store)
 
-    assert.deepEqual(store.batches[0]?.sightings, [seen('ada', 100)])
+    assert.deepEqual(store.batches[0]?.lastSeen, [seen('ada', 100)])
   })
 
   it('rides again when the commit fails, until it is written', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     // By itself: nobody sends anything.
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
@@ -463,7 +463,7 @@ describe('what rides along with a commit', () => {
 
     assert.deepEqual(store.batches[2], {
       acknowledgements: [acknowledgement('phone', 3)],
-      sightings: [seen('ada', 100)],
+      lastSeen: [seen('ada', 100)],
       appends: [],
     })
   })
@@ -472,11 +472,11 @@ describe('what rides along with a commit', () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
-    queue.see(seen('ada', 100))
+    queue.noteLastSeen(seen('ada', 100))
     const failing = queue.flushed()
     await store.commits(1)
     queue.acknowledge(acknowledgement('phone', 5))
-    queue.see(seen('ada', 200))
+    queue.noteLastSeen(seen('ada', 200))
     store.fail(new DatabaseUnavailable('The disk is full.'))
     await assert.rejects(failing, DatabaseUnavailable)
 
@@ -486,10 +486,10 @@ describe('what rides along with a commit', () => {
       new Set(store.batches[1]?.acknowledgements),
       new Set([acknowledgement('phone', 5), acknowledgement('laptop', 1)]),
     )
-    assert.deepEqual(store.batches[1]?.sightings, [seen('ada', 200)])
+    assert.deepEqual(store.batches[1]?.lastSeen, [seen('ada', 200)])
   })
 
-  it('is told to who waits for it when it could not be written', async () => {
+  it('rejects when the write has failed', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     const settling = queue.flushed()
@@ -515,7 +515,7 @@ describe('where other nodes read the store', () => {
     await Promise.all([append, flushed])
 
     assert.deepEqual(store.batches, [
-      { acknowledgements: [acknowledgement('phone', 3)], sightings: [], appends: [message('a')] },
+      { acknowledgements: [acknowledgement('phone', 3)], lastSeen: [], appends: [message('a')] },
     ])
   })
 
@@ -556,7 +556,7 @@ describe('where other nodes read the store', () => {
     await again
   })
 
-  it('commits are acted upon in the order in which they went, whichever ends first', async () => {
+  it('results are handled in the order of submission, whichever commit ends first', async () => {
     const told: string[] = []
     const ends: ((outcomes: CommitOutcome[]) => void)[] = []
     const commit = ({ appends }: Batch) =>

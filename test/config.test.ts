@@ -381,7 +381,7 @@ test('the configuration', async (t) => {
     })
   }
 
-  await t.test('tells all mistakes at once', () => {
+  await t.test('reports all mistakes at once', () => {
     const wrong = Object.fromEntries(Object.entries(VARIABLES).map(([name, { bad }]) => [name, bad[0] ?? '']))
 
     assert.deepEqual(
@@ -600,7 +600,7 @@ test('.env', async (t) => {
   })
 })
 
-test('every setting is told with its source, and without secrets', (t) => {
+test('every setting is shown with its source, and without secrets', (t) => {
   const url = 'postgresql://ada:hidden@db/restante?sslmode=require&password=hidden&sslpassword=hidden'
   const folder = withEnvFile(t, `RETENTION=1h\nDATABASE_URL='${url}'\n`)
   const settings = settingsIn(readEnvironment({ ...SECRETS, PORT: '80' }, folder))
@@ -710,7 +710,7 @@ test('a server that is configured wrongly', async (t) => {
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
-  await t.test('tells a secret that is too short with the other mistakes, and does not repeat it', (t) => {
+  await t.test('reports a short secret with the other mistakes, and does not repeat it', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
@@ -772,7 +772,7 @@ test('the secret of its own', async (t) => {
     assert.ok(!existsSync(`${fileOf(database)}.jwt-secret`))
   })
 
-  await t.test('is not trusted when somebody has shortened it', (t) => {
+  await t.test('is not trusted when it was truncated', (t) => {
     const scratch = scratchFolder(t)
     mkdirSync(scratch, { recursive: true })
     writeFileSync(join(scratch, 'restante.db.jwt-secret'), 'short\n')
@@ -802,7 +802,7 @@ test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t
   )
 })
 
-test('what is allowed but hardly meant is told at the start, in a sentence each', async (t) => {
+test('settings that are allowed but unlikely get a warning at the start, one sentence each', async (t) => {
   const warnings = async (env: Env) => {
     const { logs, stop } = await startServer(t, env)
     await stop()
@@ -834,7 +834,7 @@ test('TOKEN_TTL is how long a token lives', async (t) => {
 })
 
 test('the log has no token, password, body or secret in it, at no level', async (t) => {
-  const secret = 'a secret that must not be told to anybody'
+  const secret = 'a secret that must not be shown to anyone'
   const server = await spawnServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
   let errors = ''
   server.process.stderr?.on('data', (chunk: Buffer) => {

@@ -150,7 +150,7 @@ describe('a client that does not wait for its answers', () => {
     assert.deepEqual([requests, client.bodies().length, client.bodies().at(-1)], [21, 21, '/2'])
   })
 
-  it('gets the refusal of what is no request behind the answers that it is owed', async (t) => {
+  it('gets the refusal of an unreadable request after the responses still due', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))
 
@@ -275,7 +275,7 @@ describe('connections that run short', () => {
     for (const { isServed } of others) assert.ok(await isServed())
   })
 
-  it('are not taken from those that wait for an answer', async (t) => {
+  it('are never closed while a request is unanswered', async (t) => {
     const { url } = await serve(t, {}, (request, response) => request.url === '/' || response.end('.'), {
       CONNECTIONS_MAX: '4',
     })
@@ -308,7 +308,7 @@ describe('sixty clients that pipeline 64 KB and read nothing', () => {
   const MEMORY_MAX = 100 * 1_024 * 1_024
   const SCRIPT = '/docs/static/swagger-ui-bundle.js'
 
-  it('cost little memory, hold up nobody, and leave no descriptor behind', async (t) => {
+  it('cost little memory, delay no one, and leave no descriptor behind', async (t) => {
     const server = await spawnServer(t)
     const client = new Client(server)
     const ada = await client.join('ada')

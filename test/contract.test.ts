@@ -149,7 +149,7 @@ test('the contract is handed out by the server', async (t) => {
       await part.arrayBuffer()
     }
     const initializer = await (await fetch(`${url}/docs/reference.js`)).text()
-    assert.doesNotMatch(initializer, /["'`](https?:)?\/\/[a-z0-9]/i, 'the page is told of another host')
+    assert.doesNotMatch(initializer, /["'`](https?:)?\/\/[a-z0-9]/i, 'the page knows another host')
     assert.match(initializer, /validatorUrl: null/)
   })
 

@@ -10,7 +10,7 @@ import { withSql } from './support/sql.ts'
 /** No disk has so much free. */
 const MORE_THAN_THERE_IS = '8000TiB'
 
-test('below DISK_FREE_MIN sends are refused from the start on, and everything else goes on', async (t) => {
+test('below DISK_FREE_MIN sends are refused from the start on, and everything else continues', async (t) => {
   const full = await startServer(t, { JWT_SECRET: 'the secret of both servers of this test', RETENTION: '0' })
   const { ada, bob } = await adaAndBob(full)
   await bob.sendMany(ada, 2)

@@ -95,7 +95,7 @@ describe('the checker of the fault suite', () => {
     assertBroken(history())
   })
 
-  it('tells a violation with what happened around it', () => {
+  it('reports a violation with the history around it', () => {
     const disturbances = [disturbed(90, 120, true)]
     const [story = ''] = judge(history({ stored: [inbox('a')], disturbances })).stories
 
@@ -156,7 +156,7 @@ describe('the checker of the fault suite', () => {
       )
     })
 
-    it('finds one that nobody asked for', () => {
+    it('finds one that was not asked for', () => {
       const exchanges = [login(0), send('a', 'id1', 100), poll(0, [1, 2], 50, 210)]
       assertBroken(history({ exchanges }), /"b" is stored .* nobody asked for that/)
     })
@@ -227,10 +227,10 @@ describe('the checker of the fault suite', () => {
       assertBroken({ ...given, exchanges: [...given.exchanges, wrong] }, /it was given id7 as 1/)
     })
 
-    it('finds a gap that was told though nothing was purged', () => {
+    it('finds a gap although nothing was purged', () => {
       const told = poll(2, [], 300, 310)
       if (told.told.page) told.told.page.gap = true
-      assertBroken(history({}, [told]), /a gap was told/)
+      assertBroken(history({}, [told]), /there was a gap/)
     })
   })
 
@@ -253,7 +253,7 @@ describe('the checker of the fault suite', () => {
       assertBroken(history({ exchanges, disturbances: deaf }), /a poll waited 20895 ms for 1/)
     })
 
-    it('finds a read without a wait that overlooked something', () => {
+    it('finds a read without a wait that missed something', () => {
       const overlooked = poll(1, [], 300, 310, { waitMs: 0 })
       assertBroken(history({}, [overlooked]), /does not wait .*: 2 was there for 95 ms/)
     })
@@ -265,7 +265,7 @@ describe('the checker of the fault suite', () => {
       const busy = [disturbed(300, 400, false)]
       assertBroken(
         history({ disturbances: busy }, [logout(300), alive]),
-        /10000 ms after .*: ada#1 had ended 11695 ms before a poll that was told 200/,
+        /10000 ms after .*: ada#1 had ended 11695 ms before a poll that got 200/,
       )
     })
 
@@ -281,7 +281,7 @@ describe('the checker of the fault suite', () => {
       assertBroken(history({}, [logout(300), parked]), /is over within .*: ada#1 had a poll 24695 ms/)
     })
 
-    it('finds somebody who was thrown out for no reason', () => {
+    it('finds a session that ended for no reason', () => {
       assertBroken(history({}, [refused(300)]), /ada#1 was refused, and nothing had ended it/)
       assertBroken(history({}, [logout(300), refused(400)]))
       assertBroken(history({}, [login(300, 'ada#2', 2), refused(400)]))
@@ -289,13 +289,13 @@ describe('the checker of the fault suite', () => {
   })
 
   describe('of answers', () => {
-    it('finds what the contract does not foresee', () => {
+    it('finds responses outside the contract', () => {
       const asked = { kind: 'poll', after: 3, waitMs: 0 } as const
       const ahead = ada(asked, { status: 409, code: 'cursor_ahead' }, 300, 305)
       assertBroken(history({}, [ahead]), /poll was answered 409 cursor_ahead/)
     })
 
-    it('finds what ended by itself', () => {
+    it('finds processes that ended by themselves', () => {
       const faults = [{ atMs: 5, what: 'node 1 ended by itself with 1' }]
       assertBroken(history({ faults }), /node 1 ended by itself with 1/)
     })

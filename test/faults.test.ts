@@ -1,5 +1,5 @@
 /**
- * The disk and the database fail. Nobody is told a lie: what cannot be done now is answered with 503 and
+ * The disk and the database fail. No response is wrong: what cannot be done now is answered with 503 and
  * `Retry-After`, nothing of it is half done, what was accepted stays, and when the cause is gone everything
  * goes on by itself.
  */
@@ -52,7 +52,7 @@ describe('while another connection has the database locked', { concurrency: true
     assert.deepEqual(seqsOf(body.messages), range(1, 41))
   })
 
-  it('what only reads is answered all the same, and a parked poll waits on', async (t) => {
+  it('reads are answered all the same, and a parked poll stays parked', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const [ada, bob] = [await client.join('ada'), await client.join('bob')]
@@ -130,7 +130,7 @@ describe('when the disk is full', () => {
     process.execPath,
   ]
 
-  it('everything that writes is refused with 503, nothing accepted is lost, and it goes on when there is room', async (t) => {
+  it('every write is refused with 503, nothing accepted is lost, and it recovers when there is room', async (t) => {
     const database = await newDatabase(t)
     const file = fileOf(database)
     const server = await spawnServer(t, {}, database, limited)
@@ -261,7 +261,7 @@ function assertDone(what: string, { status, body }: Answer) {
   assert.ok(status >= 200 && status < 300, `${what}: ${status} ${JSON.stringify(body)}`)
 }
 
-/** What passes is no fault: whoever reads the log should not look for one. */
+/** A transient failure is no fault: the log must not look as if it were. */
 function assertNoFault({ logs }: RunningServer) {
   assert.deepEqual(
     logs.filter(({ msg }) => /fault/.test(msg)),

@@ -92,7 +92,7 @@ test('an idempotency key', async (t) => {
     assert.equal((await ada.send('edith', 'x', 'key-4')).status, 422)
   })
 
-  await t.test('belongs to its sender: somebody else may use the same', async () => {
+  await t.test('belongs to its sender: another account may use the same', async () => {
     const alan = await client.enter('alan')
     const first = await ada.send('edith', 'From one', 'shared')
 

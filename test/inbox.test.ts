@@ -4,7 +4,7 @@ import { Client } from './support/client.ts'
 import { startServer } from './support/servers.ts'
 
 describe('the inbox', () => {
-  it('numbers messages 1, 2, 3 … in the order of their commits, whoever sends them', async (t) => {
+  it('numbers messages 1, 2, 3 … in commit order, from all senders', async (t) => {
     const client = new Client(await startServer(t))
     const senders = await Promise.all(Array.from({ length: 50 }, (_, i) => client.join(`sender${i}`)))
     await client.register('ada')

@@ -25,7 +25,7 @@ function assertLimited({ status, headers, body }: Answer, code: string, secondsM
 const count = (answers: Answer[], status: number) =>
   answers.filter((answer) => answer.status === status).length
 
-test('what an account sends is limited, whichever of its tokens it has, and nobody else is', async (t) => {
+test('sends are limited per account, over all its tokens', async (t) => {
   const client = new Client(await startServer(t, ON))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
@@ -76,7 +76,7 @@ test('polls that show the same cursor again without waiting are limited, those t
   }
 })
 
-test('application tokens that nobody has are limited by address, and those in use go on there', async (t) => {
+test('unknown application tokens are limited by address, and valid ones still work there', async (t) => {
   const { client, ada, bob } = await adaAndBob(await server())
   const [known, unknown] = [(await ada.createToken()).body, (await ada.createToken()).body]
   await client.sendText(known.token, bob, 'from now on it is in memory')
@@ -107,7 +107,7 @@ test('RATE_LIMITS=off lets everything pass', async (t) => {
   assert.equal(count(answers, 429), 0)
 })
 
-test('an account sends 8 MiB of text at once, and then is told when there is room for more', async (t) => {
+test('an account sends 8 MiB of text at once, and then gets Retry-After', async (t) => {
   const client = new Client(await startServer(t, { RATE_LIMITS: 'on', MESSAGE_LENGTH_MAX: '1048576' }))
   const [ada, bob] = [await client.join('ada'), await client.join('bob')]
   // 4 MiB, as the text is counted.
@@ -237,7 +237,7 @@ test('a token bucket', async (t) => {
     assert.equal(buckets.take('ada', START_MS + 350), 0, 'the wait that it said is enough')
   })
 
-  await t.test('takes back what did not count', () => {
+  await t.test('returns the token of an attempt that did not count', () => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
     buckets.take('ada', START_MS)

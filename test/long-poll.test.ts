@@ -102,7 +102,7 @@ describe('reading the inbox', () => {
     )
   })
 
-  it('never moves what is acknowledged back, by a poll or an acknowledgement', async () => {
+  it('never moves the acknowledged cursor back, by a poll or an acknowledgement', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const ids = await bob.sendMany(ada, 3)
     assert.equal((await ada.acknowledge(2)).status, 204)
@@ -141,7 +141,7 @@ describe('reading the inbox', () => {
     assert.deepEqual(seqsOf((await restored.login(ada.username)).body.offlineMessages), [3])
   })
 
-  it('refuses a cursor from the future at once, tells the newest, and acknowledges nothing', async (t) => {
+  it('refuses a cursor from the future at once, reports the newest, and acknowledges nothing', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     const empty = await ada.poll({ after: 1, wait: 25 })
     const [id = ''] = await bob.sendMany(ada, 2)
@@ -241,7 +241,7 @@ describe('the long poll', () => {
     })
   })
 
-  it('does not wait when there is something, and waits 25 seconds unless told otherwise', async (t) => {
+  it('does not wait when there is something, and waits 25 seconds by default', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.send(ada, 'hello')
 
@@ -277,7 +277,7 @@ describe('the long poll', () => {
     assert.deepEqual([answer.status, answer.body], [200, { messages: [], cursor: 1, hasMore: false }])
   })
 
-  it('waits as long as Prefer says, and tells that it does', async (t) => {
+  it('waits as long as Prefer says, and confirms it', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     const startedAtMs = Date.now()
 
@@ -396,7 +396,7 @@ describe('the long poll', () => {
 
     older.socket.destroy()
     await once(older.socket, 'close')
-    // By now the server has been told of the end, and has answered somebody since.
+    // By now the server knows of the end, and has answered another request since.
     for (let i = 0; i < 5; i++) assert.equal((await bob.user(ada)).body.online, true)
     const { delivery } = (await bob.send(ada, 'hello')).body
 

@@ -31,7 +31,7 @@ async function moves(server: StartedServer, metrics: Parameters<Scraped>[], deed
   return metrics.map((metric) => (after(...metric) ?? 0) - (before(...metric) ?? 0))
 }
 
-describe('a metric moves by what it says', () => {
+describe('a metric counts what its name says', () => {
   it('a send: the answer, its time, the message, the commit', async () => {
     const server = await getServer()
     const { ada, bob } = await adaAndBob(server)
@@ -200,7 +200,7 @@ describe('a metric moves by what it says', () => {
     assert.equal(scraped(text)('restante_password_hashes_waiting'), 8)
   })
 
-  it('who is present, counted once per scrape', async () => {
+  it('the accounts that are online, counted once per scrape', async () => {
     let counts = 0
     const countPresent = () => {
       counts += 1
@@ -244,7 +244,7 @@ describe('a metric moves by what it says', () => {
   })
 })
 
-test('a label is from a closed list: no name, address or path is told', async () => {
+test('a label is from a closed list: no name, address or path is exposed', async () => {
   const server = await getServer()
   const client = new Client(server)
   const ada = await client.join(newName('secretive'))

@@ -1,4 +1,6 @@
-/** What holds at every node the moment that one has answered, and what holds when one hears nothing. */
+/**
+ * What holds on every node the moment that one has answered, and what holds when one gets no notifications.
+ */
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
@@ -19,7 +21,7 @@ before(async () => {
 })
 after(() => cluster.stop())
 
-describe('two nodes that hear each other', () => {
+describe('two nodes with notifications', () => {
   const ending = endOfSuite()
   let database: string
   let one: RunningServer
@@ -92,7 +94,7 @@ describe('two nodes that hear each other', () => {
     for (const { status } of await sent) assert.equal(status, 201)
   })
 
-  it('a commit that waits keeps nobody from reading who acknowledges nothing', async (t) => {
+  it('a commit that waits does not delay a read that acknowledges nothing', async (t) => {
     const [ada, bob] = [await join(), await join()]
     await bob.sendMany(bob, 1)
     const { release, waits } = await lockAccount(t, database, bob)

@@ -69,7 +69,7 @@ describe('two nodes', () => {
     assert.ok(performance.now() - beganMs < AT_ONCE_MS)
   })
 
-  it('50 who send at one fill an inbox that is read at the other: in order, and without a gap', async () => {
+  it('50 senders at one fill an inbox that is read at the other: in order, and without a gap', async () => {
     const ada = await join('ada')
     const senders = await Promise.all(range(1, 50).map(() => join('sender', other)))
     const each = 10
@@ -139,7 +139,7 @@ describe('two nodes', () => {
     assert.equal((await poll.answer()).status, 200)
   })
 
-  it('who polls one is already online at the other, and no longer after a logout', async (t) => {
+  it('an account that polls one is online at the other at once, and offline after a logout', async (t) => {
     const ada = await join('ada')
     await park(t, ada, 'wait=55')
     await seen(ada, other)
@@ -164,7 +164,7 @@ describe('two nodes', () => {
     }
   })
 
-  it('who polls one is seen online at the other, with the time; and offline after the grace time', async (t) => {
+  it('an account that polls one is online at the other, with the time, and offline after the grace time', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     assert.equal((await bob.user(ada)).body.online, false)
     const poll = await park(t, ada, 'wait=55')
@@ -226,7 +226,7 @@ describe('two nodes', () => {
     assert.deepEqual((await at(other, ada).me()).body.inbox, { newest: 2, acknowledged: 1, unread: 1 })
   })
 
-  it('delivery is live for who polls the other node, and stored for who does not', async (t) => {
+  it('delivery is live if the recipient polls the other node, and stored otherwise', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
     const poll = await park(t, ada, `after=1&wait=55`)
@@ -284,8 +284,8 @@ describe('two nodes', () => {
   })
 })
 
-describe('nodes that cannot hear each other', () => {
-  it('end polls and tokens, and deliver messages, within a few seconds; and hear again', async (t) => {
+describe('nodes without notifications', () => {
+  it('end polls and tokens, and deliver messages, within a few seconds; and recover', async (t) => {
     const database = await cluster.createDatabase()
     const [one, other] = await startNodes(t, database)
     const silence = await silenceOf(t, database)
@@ -335,7 +335,7 @@ describe('nodes that cannot hear each other', () => {
 })
 
 describe('a node that dies', () => {
-  it('keeps nobody online for longer than about 10 s', async (t) => {
+  it('keeps no account online for longer than about 10 s', async (t) => {
     const database = await cluster.createDatabase()
     const [one, other] = [await spawnServer(t, {}, database), await startServer(t, {}, database)]
     const [ada, bob] = [await new Client(one).join('ada'), await new Client(other).join('bob')]
@@ -360,7 +360,7 @@ describe('a node that dies', () => {
 })
 
 describe('a database that goes away', () => {
-  it('parked polls stay, requests are told to come back, and all recovers by itself', async (t) => {
+  it('parked polls stay, requests get 503, and everything recovers by itself', async (t) => {
     const own = await startCluster()
     atTheEnd(t, () => own.stop())
     const [one, other] = await startNodes(t, await own.createDatabase())

@@ -36,7 +36,7 @@ describe('the own account', () => {
     })
   })
 
-  it('tells what is unread, as the next read of the session has it, at once', async () => {
+  it('reports what is unread as the next read of the session has it, at once', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 5)
     assert.deepEqual(await inboxOf(ada), { newest: 5, acknowledged: 0, unread: 5 })
@@ -264,7 +264,7 @@ describe('the own sessions', () => {
     assert.equal((await ada.poll({ wait: 0 })).status, 200)
   })
 
-  it('are nobody else’s to end, and nothing else is found there', async () => {
+  it('can be ended only by their owner, and nothing else is found there', async () => {
     const { ada, bob } = await adaAndBob(await multi())
     const [{ id }] = (await ada.sessions()).body.sessions
 

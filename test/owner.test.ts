@@ -112,7 +112,7 @@ describe('the owner of a name at which fifty addresses guess', () => {
 })
 
 describe('a guess', () => {
-  it('is limited for a name that nobody has as for any other, however it is written', async () => {
+  it('is limited for an unknown name as for any other, in any case', async () => {
     const client = new Client(await sharedServer())
     const ada = await register(client, 'ada')
 

@@ -123,7 +123,7 @@ describe('a number that is missing', () => {
     })
   })
 
-  it('is told alone when there is no message behind it', () => {
+  it('is reported alone when there is no message after it', () => {
     assert.deepEqual(read(4, [], 1_004, 5), {
       seqs: [],
       cursor: 1_004,
@@ -132,7 +132,7 @@ describe('a number that is missing', () => {
     })
   })
 
-  it('is told as restored where a part of the range was skipped at a restore, and else as purged', () => {
+  it('is reported as restored if a part of the range was skipped at a restore, otherwise as purged', () => {
     assert.equal(read(2, [1_005], 1_005, 500).gap?.reason, 'restored')
     assert.equal(read(2, [4], 1_005, 500).gap?.reason, 'purged')
   })
@@ -172,7 +172,7 @@ async function openInbox(t: TestContext) {
           wantsReceipt: false,
           idempotency: undefined,
         })
-      await writer.verbs.commit({ acknowledgements: [], sightings: [], appends })
+      await writer.verbs.commit({ acknowledgements: [], lastSeen: [], appends })
       return appends.map(({ id }) => id)
     },
     read: async (after: number, limit: number) =>

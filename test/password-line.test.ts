@@ -27,7 +27,7 @@ function callerFrom(text: string, trusted = false, client = new FakeClient()): C
   return { client, address, trusted }
 }
 
-/** A line for one core. Its work ends when it is told to. */
+/** A line for one core. Its work ends when the test says so. */
 function openLine() {
   const line = new PasswordLine(1)
   const begun: string[] = []
@@ -156,7 +156,7 @@ describe('the line in front of the password hashes', () => {
     assert.equal(await owner, 'done')
   })
 
-  it('is left at once by a client that goes, and its place is free', async () => {
+  it('is left at once by a client that disconnects, and its place is free', async () => {
     const { enter, begun, finishAll } = openLine()
     void enter('running', callerFrom('192.0.2.9'))
     const clients = range(1, LINE_MAX).map(() => new FakeClient())
@@ -182,7 +182,7 @@ describe('the line in front of the password hashes', () => {
 })
 
 describe('a password whose client goes while it is checked', () => {
-  it('is told apart when it is wrong, so that it counts, and refused when it is right', async () => {
+  it('counts when it is wrong, and is refused when it is right', async () => {
     const passwords = new Passwords({ memoryCost: 8, timeCost: 1, parallelism: 1 })
     const known = await passwords.hash('right', callerFrom('192.0.2.1'))
     const check = (password: string) => {

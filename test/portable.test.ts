@@ -134,7 +134,7 @@ test('every operation says which problems it answers with', async (t) => {
     })
 })
 
-test('all faults of a body are told at once, each with a pointer and in words', async (t) => {
+test('all faults of a body are reported at once, each with a pointer and in words', async (t) => {
   const bodyOf = (operationId: string) =>
     operations.find((operation) => operation.operationId === operationId)?.body as Schema
   const compile = (operationId: string) => {

@@ -149,13 +149,13 @@ async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) 
       idempotency: undefined,
     }),
   )
-  const { outcomes } = await store.commit({ acknowledgements: [], sightings: [], appends })
+  const { outcomes } = await store.commit({ acknowledgements: [], lastSeen: [], appends })
   assert.ok(outcomes.every(({ kind }) => kind === 'appended'))
 }
 
 async function acknowledge({ id }: Joined, seq: number) {
   const acknowledgements = [{ sessionId: `of ${id}`, accountId: id, seq, atMs: Date.now() }]
-  await stores[0]?.commit({ acknowledgements, sightings: [], appends: [] })
+  await stores[0]?.commit({ acknowledgements, lastSeen: [], appends: [] })
 }
 
 const portion = (more: Partial<PurgePortion>): PurgePortion => ({

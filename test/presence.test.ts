@@ -12,7 +12,7 @@ describe('being online', () => {
   const withSecondsOfGrace = shareServer({ PRESENCE_GRACE: '3s' })
   const multi = shareServer({ SESSION_POLICY: 'multi' })
 
-  it('is neither who registered nor who logged in', async () => {
+  it('is not caused by a registration or a login', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const stranger = newName('carol')
     await client.register(stranger)
@@ -25,7 +25,7 @@ describe('being online', () => {
     assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
   })
 
-  it('begins with a poll, is said to senders, and concerns one account alone', async (t) => {
+  it('begins with a poll, is shown to senders, and concerns one account alone', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     const carol = await client.join(newName('carol'))
     await park(t, ada)
@@ -67,7 +67,7 @@ describe('being online', () => {
     await throughout(1_500, async () => assert.equal((await bob.user(ada)).body.online, false))
   })
 
-  it('goes on past the grace time while a poll waits', async (t) => {
+  it('lasts beyond the grace time while a poll is parked', async (t) => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     const poll = await park(t, ada, 'wait=2')
 
@@ -100,7 +100,7 @@ describe('being online', () => {
     assert.equal((await bob.user(ada)).body.online, true)
   })
 
-  it('goes on when one of two sessions ends', async () => {
+  it('lasts when one of two sessions ends', async () => {
     const { client, ada, bob } = await adaAndBob(await multi())
     const phone = await client.enter(ada.username)
     await ada.poll({ wait: 0 })
@@ -115,7 +115,7 @@ describe('being online', () => {
     )
   })
 
-  it('tells when somebody was last seen: now while a poll waits, then when it ended', async (t) => {
+  it('shows when an account was last seen: now while a poll is parked, then when it ended', async (t) => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     const seen = async () => Date.parse((await bob.user(ada)).body.lastSeenAt)
     const poll = await park(t, ada, 'wait=55')
@@ -139,7 +139,7 @@ describe('being online', () => {
     assert.equal(await seen(), afterMs)
   })
 
-  it('tells a login as the last sight, and a logout', async () => {
+  it('counts a login and a logout as last seen', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const seen = async () => Date.parse((await bob.user(ada)).body.lastSeenAt)
 
@@ -152,7 +152,7 @@ describe('being online', () => {
     await eventually('the logout is seen', async () => (await seen()) >= logoutAtMs)
   })
 
-  it('never says that somebody was last seen earlier than it said before', async (t) => {
+  it('never moves lastSeenAt back', async (t) => {
     const { client, ada, bob } = await adaAndBob(await withoutGrace())
     let lastMs = 0
     const look = async () => {
@@ -173,7 +173,7 @@ describe('being online', () => {
   })
 
   describe('with polls that are away', () => {
-    it('does not begin: a login is not refused, senders learn "stored", and nobody is seen', async (t) => {
+    it('does not begin: a login is not refused, delivery is "stored", and lastSeenAt does not change', async (t) => {
       const { client, ada, bob } = await adaAndBob(await server())
       await bob.send(ada, 'hello')
       const before = (await bob.user(ada)).body
@@ -232,7 +232,7 @@ describe('being online', () => {
     })
   })
 
-  describe('shown to nobody', () => {
+  describe('that is hidden', () => {
     it('is hidden from others, and from senders, at once, until it is shown again', async (t) => {
       const { client, ada, bob } = await adaAndBob(await server())
       await park(t, ada, 'wait=55')
@@ -258,7 +258,7 @@ describe('being online', () => {
     })
   })
 
-  it('is remembered over a restart as a date, and not as being there', async (t) => {
+  it('survives a restart as a date, not as being online', async (t) => {
     const first = await startServer(t)
     const { ada, bob } = await adaAndBob(first)
     await park(t, ada, 'wait=55')
@@ -275,7 +275,7 @@ describe('being online', () => {
     assert.ok(seenAtMs >= beforeMs && seenAtMs <= stoppedAtMs, lastSeenAt)
   })
 
-  it('locks nobody out: an answer to a login is never delayed by who was there', async (t) => {
+  it('locks no one out: a login is never delayed by earlier presence', async (t) => {
     const { client, ada } = await adaAndBob(await withoutGrace())
     const poll = await park(t, ada, 'wait=55')
     assert.equal((await client.login(ada.username)).body.code, 'already_online')

@@ -84,7 +84,7 @@ describe('a database that others can read', () => {
   })
 })
 
-describe('what others have prepared is refused, and not touched', () => {
+describe('a file prepared by another user is refused, and not touched', () => {
   const FILES = ['.jwt-secret', '.jwt-secret.draft', '.vapid-keys', '.vapid-keys.draft', '.lock']
   for (const suffix of FILES) {
     it(`in the place of ${suffix}`, (t) => {

@@ -1,4 +1,4 @@
-/** How the program starts, refuses to start, and talks to whoever runs it. */
+/** How the program starts, refuses to start, and what it prints. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,7 +26,7 @@ const START_MS_MAX = 60_000
 describe('a start', () => {
   it('says where it listens and nothing else, and makes the folder and the database', async (t) => {
     const file = join(scratchFolder(t), 'data', 'deeper', 'restante.db')
-    // More than the machine allows would be told.
+    // More than the machine allows would be logged.
     const server = await spawnServer(t, { CONNECTIONS_MAX: '100' }, `file:${file}`)
 
     assert.equal((await new Client(server).get('/readyz')).status, 200)
@@ -46,7 +46,7 @@ describe('a start', () => {
     assert.deepEqual([page, reference, database], [[`${server.url}/`], `${server.url}/docs/`, file])
   })
 
-  it('on a terminal tells people where the page, the reference and the database are', async (t) => {
+  it('on a terminal prints where the page, the reference and the database are', async (t) => {
     if (spawnSync('script', ['--version']).error)
       return t.diagnostic('Not tried: this machine has no `script`, which makes a terminal.')
     const file = join(scratchFolder(t), 'restante.db')
@@ -238,7 +238,7 @@ describe('a start', () => {
 })
 
 describe('the log', () => {
-  it('is JSON, a line each, with the id that the client was told', async (t) => {
+  it('is one JSON object per line, with the request id that the client got', async (t) => {
     const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
     const client = new Client(server)
     const ada = await client.join('ada')
@@ -283,7 +283,7 @@ describe('the log', () => {
     assert.ok(!readdirSync(join(fileOf(server.database), '..')).some((name) => /\.(sock|db-wal)$/.test(name)))
   })
 
-  it('tells of a fault with the id of the request that met it', async (t) => {
+  it('logs a fault with the id of its request', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')
     const other = new SqliteFile(fileOf(server.database))

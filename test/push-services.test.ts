@@ -323,7 +323,7 @@ describe('an answer of a push service', () => {
     )
   })
 
-  it('403 for all: it is our fault, so nothing ends, and the operator is told once', async (t) => {
+  it('403 for all: it is our fault, so nothing ends, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t)
     const targets = range(1, 20).map(() => targetAt(service))
@@ -526,7 +526,7 @@ describe('a hint that has waited', () => {
 })
 
 describe('nothing is sent', () => {
-  it('for a key that is no longer there, and the operator is told once', async (t) => {
+  it('for a key that is no longer there, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t)
     const target = { ...targetAt(service), keyId: 'another' }

@@ -26,7 +26,7 @@ import { shareServer } from './support/servers.ts'
 /** A poll that is not woken waits for so long, and its test fails. */
 const WAIT_MS = 1_000
 
-describe('a poll, while its look into the store is held up', () => {
+describe('a poll, while its read of the store is delayed', () => {
   it('gets the message that is committed meanwhile: no wake-up is lost', async (t) => {
     const { inbox, store, ada, poll, send } = openInbox(t)
     const look = store.holdNextPage()
@@ -123,7 +123,7 @@ describe('a poll, while its look into the store is held up', () => {
     assert.deepEqual([messages, cursor, closing], [[], 0, true])
   })
 
-  it('gets an error of the store, and leaves nobody online', async (t) => {
+  it('gets an error of the store, and leaves its account offline', async (t) => {
     const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
     const answer = poll(ada, { after: 0 })
@@ -137,7 +137,7 @@ describe('a poll, while its look into the store is held up', () => {
 })
 
 describe('a poll, while a commit is held up', () => {
-  it('hears of the message after the commit and not before', async (t) => {
+  it('gets the message after the commit and not before', async (t) => {
     const { store, waiters, ada, poll, send } = openInbox(t)
     const commit = store.holdNextCommit()
     const parked = poll(ada, { after: 0, waitMs: 60_000 })
@@ -155,7 +155,7 @@ describe('a poll, while a commit is held up', () => {
     assert.deepEqual(seqsOf((await parked).messages), [1])
   })
 
-  it('hears nothing of a message that could not be committed, and gets the next in its place', async (t) => {
+  it('never gets a message that could not be committed, and gets the next in its place', async (t) => {
     const { store, ada, poll, send } = openInbox(t)
     const parked = poll(ada, { after: 0, waitMs: 60_000 })
     const commit = store.holdNextCommit()

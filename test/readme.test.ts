@@ -128,7 +128,7 @@ test('README and .env.example name every variable with its default', () => {
 })
 
 test('every file that README and the documents point to is there', () => {
-  const documents = ['clients', 'durability', 'operating', 'scaling', 'security'].map(
+  const documents = ['clients', 'decisions', 'durability', 'operating', 'scaling', 'security'].map(
     (name) => `docs/${name}.md`,
   )
   const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...documents, 'bench/README.md']

@@ -60,7 +60,7 @@ describe('the line in front of the store', () => {
     assert.deepEqual(begun.slice(4), ['3 1', '1 3', '3 2', '1 4', '2 3', '3 3', '2 4', '3 4'])
   })
 
-  it('goes on when a read fails', async () => {
+  it('continues after a failed read', async () => {
     const { begun, read, fail } = gatedReads()
     for (const number of range(1, 3)) read(ADA, `ada ${number}`)
 
@@ -303,7 +303,7 @@ describe('what is read without waiting', () => {
     assert.equal(store.reads, served)
   })
 
-  it('acknowledges nothing, and makes nobody online, when it is refused', async (t) => {
+  it('acknowledges nothing, and makes no account online, when it is refused', async (t) => {
     stillClock(t)
     const { waiters, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
     await readUntilRefused(() => poll(ada, { after: 0 }))
@@ -466,7 +466,7 @@ describe('the log of faults', () => {
     assert.deepEqual(lines, [['database unavailable', { reqId: 1_003 }]], 'it had stopped')
   })
 
-  it('tells a hundred kinds apart, and has one line for the others', () => {
+  it('distinguishes a hundred kinds, and has one line for the others', () => {
     const { log, lines } = faultLog()
 
     for (const reqId of range(1, 1_000)) log.write('error', { reqId }, 'fault', `fault number ${reqId}`)

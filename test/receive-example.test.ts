@@ -18,7 +18,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
   const server = shareServer()
 
   for (const shell of ['sh', 'dash', 'bash', 'zsh', 'busybox'])
-    it(`prints what comes, receipts too, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
+    it(`prints messages and receipts, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
       if (spawnSync('sh', ['-c', `command -v ${shell}`]).status !== 0) {
         t.diagnostic(`Not tried: this machine has no ${shell}.`)
         return

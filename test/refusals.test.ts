@@ -112,7 +112,7 @@ const AUTHENTICATED: { method: string; path: string; body?: unknown }[] = [
 const LONE_SURROGATES = ['\ud83d', '\udd70', 'a\udd70\ud83db']
 
 test('bad input is refused with a problem document that says what is wrong, and changes nothing', async (t) => {
-  // Who was refused stays online for the whole test, so that nothing is written when it no longer is.
+  // The refused account stays online for the whole test, so that its end of presence writes nothing.
   const server = await startServer(t, { JWT_SECRET: SECRET, PRESENCE_GRACE: '1h' })
   const client = new Client(server)
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
@@ -572,7 +572,7 @@ function badTokens(ada: Person): Refusal[] {
   ]
 }
 
-test('what is no good HTTP is refused with a problem document too', async (t) => {
+test('malformed HTTP is refused with a problem document, too', async (t) => {
   const server = await startServer(t, { PRESENCE_GRACE: '1h' })
   const client = new Client(server)
   const ada = await client.join('ada')
@@ -673,7 +673,7 @@ test('what is no good HTTP is refused with a problem document too', async (t) =>
     assert.equal(answer.status, 204)
   })
 
-  await t.test('and the server goes on serving others', async () => {
+  await t.test('and the server continues to serve others', async () => {
     assert.equal((await ada.send('ada', 'Still here')).status, 201)
     assert.deepEqual(
       server.logs.filter(({ level }) => level >= 50),

@@ -103,7 +103,7 @@ describe('an invite', () => {
 })
 
 describe('the operator', () => {
-  it('adds an account whoever may register, by the rules of registration', async () => {
+  it('adds an account whatever REGISTRATION is, by the rules of the contract', async () => {
     const { administration } = one.operator
     const ada = await added('Ada')
 
@@ -161,7 +161,7 @@ describe('the operator', () => {
     await assert.rejects(administration.show(newName('nobody')), { code: 'user_not_found' })
   })
 
-  it('sees who is online, and how many polls wait', async (t) => {
+  it('sees which accounts are online, and how many polls are parked', async (t) => {
     const ada = await added('ada')
     await park(t, ada, 'wait=55')
 
@@ -217,7 +217,7 @@ describe('the operator', () => {
     })
   })
 
-  it('disables an account: polls, sessions and tokens end at once, at every node, and it is said why', async (t) => {
+  it('disables an account: polls, sessions and tokens end at once, on every node, with the reason', async (t) => {
     const [ada, bob] = [await added('ada'), await added('bob')]
     const { token } = (await ada.createToken()).body
     const send = () => new Client(other).sendText(token, bob, 'from a device')
@@ -239,7 +239,7 @@ describe('the operator', () => {
     assertRefused(await new Client(one).sendText(token, bob, 'from a device'), 401, 'invalid_token')
   })
 
-  it('disables an account: only who knows the password learns of it, and mail is kept until it is enabled', async () => {
+  it('disables an account: only the right password reveals it, and messages are kept until it is enabled', async () => {
     const [ada, bob] = [await added('ada'), await added('bob')]
     const { token } = (await ada.createToken()).body
     const { administration } = one.operator
@@ -309,7 +309,7 @@ describe('with another rule', () => {
   const startAgain = (t: TestContext, database: string, env: Record<string, string>) =>
     startServer(t, { JWT_SECRET: ENV.JWT_SECRET, ...env }, database)
 
-  it('nobody registers where it is closed, and what the operator does to the database alone holds', async (t) => {
+  it('closed registration admits no one, and an operator without a server can still add accounts', async (t) => {
     const url = await newDatabase(t)
     // Nodes may run meanwhile; a SQLite file is of one process at a time.
     const running = onPostgres ? await startAgain(t, url, { REGISTRATION: 'closed' }) : undefined

@@ -310,7 +310,7 @@ describe('restante restored', () => {
     assert.deepEqual([body.gap.from, body.gap.reason, body.messages.length], [43, 'restored', 15])
   })
 
-  it('waits for no node, and has nobody wait in vain; a file that is in use it refuses', async (t) => {
+  it('waits for no node, lets no node wait, and refuses a file that is in use', async (t) => {
     const server = await startServer(t)
     const [ada, bob] = [await new Client(server).join('ada'), await new Client(server).join('bob')]
     await sendAtOnce(bob, ada, 3)

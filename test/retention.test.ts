@@ -1,4 +1,4 @@
-/** What may go goes, nothing else does, and whoever missed it is told. */
+/** The purge removes what may go and nothing else, and clients that missed it get a gap. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
@@ -44,7 +44,7 @@ describe('a purge', () => {
 })
 
 describe('an acknowledged message', () => {
-  it('goes at once with RETENTION=0, and whoever asks for it is told of the gap', async (t) => {
+  it('is purged at once with RETENTION=0, and a later read gets a gap', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
     const [first = ''] = await ada.sendMany('ada', 5)
     await ada.acknowledge(3)
@@ -57,7 +57,7 @@ describe('an acknowledged message', () => {
     assert.equal((await ada.poll({ after: 3, wait: 0 })).body.gap, undefined)
   })
 
-  it('goes when it is older than RETENTION', async (t) => {
+  it('is purged when it is older than RETENTION', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '1s' })
     await ada.sendMany('ada', 3)
     await ada.acknowledge(3)
@@ -83,8 +83,8 @@ describe('an acknowledged message', () => {
   })
 })
 
-describe('a message that nobody reads', () => {
-  it('goes when it is older than MESSAGE_TTL, which the login tells', async (t) => {
+describe('an unread message', () => {
+  it('is purged when it is older than MESSAGE_TTL, and the login reports the gap', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2, 0.1, 0.1]))
     const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
     await eventually('the old ones are gone', () => hasSeqs(server, [4, 5]))
@@ -94,7 +94,7 @@ describe('a message that nobody reads', () => {
     assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
   })
 
-  it('leaves a gap that is told once, and then the poll waits for the next message', async (t) => {
+  it('leaves a gap that is reported once, and then the poll waits for the next message', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
     const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
     await eventually('all are gone', () => hasSeqs(server, []))
@@ -117,7 +117,7 @@ describe('a message that nobody reads', () => {
     assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
   })
 
-  it('is told to its sender as expired, for as long as an idempotency key, and gives no receipt', async (t) => {
+  it('is expired for its sender, for as long as an idempotency key, and gives no receipt', async (t) => {
     const database = await prepare(t, async (sql) => {
       await insertMessages(sql, 'ada', [25, 3, 3, 0.1], 1)
       await sql.run('UPDATE message SET wants_receipt = true')
@@ -144,7 +144,7 @@ describe('a message that nobody reads', () => {
     await eventually('it is forgotten', async () => (await rowsOf(later, 'expired_message')).length === 0)
   })
 
-  it('makes room in a full inbox when it goes', async (t) => {
+  it('makes room in a full inbox when it is purged', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
     const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, database)
     // A send before that would lock the inbox, and a walk passes by what is locked.
@@ -228,8 +228,8 @@ describe('numbers', () => {
   })
 })
 
-describe('what else goes', () => {
-  it('is the inbox of a deleted account, but not what it sent', async (t) => {
+describe('the purge of other rows', () => {
+  it('includes the inbox of a deleted account, but not what it sent', async (t) => {
     const { ada, zoe, server } = await begin(t, { RETENTION: '0' })
     await zoe.sendMany('ada', 3)
     await ada.send('zoe', 'remember me')
@@ -284,7 +284,7 @@ describe('the purge', () => {
     assert.ok(commits() >= 5, `${commits()} transactions`)
   })
 
-  it('holds up nobody: sends go on meanwhile, and their messages stay', async (t) => {
+  it('delays no one: sends continue meanwhile, and their messages stay', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25)))
     const server = await startServer(t, { RETENTION: '0' }, database)
     const ada = await new Client(server).enter('ada')

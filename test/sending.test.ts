@@ -32,7 +32,7 @@ test('a message', async (t) => {
   const client = new Client(await startServer(t))
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
-  await t.test('comes out as it went in, whatever stands in it', async () => {
+  await t.test('arrives exactly as sent, whatever it contains', async () => {
     for (const text of Object.values(TEXTS)) assert.equal((await ada.send('grace', text)).status, 201, text)
 
     const { body } = await grace.poll({ wait: 0 })
@@ -138,7 +138,7 @@ test('the state of a message', async (t) => {
     assert.deepEqual((await ada.status(id.toUpperCase())).body, (await ada.status(id)).body)
   })
 
-  await t.test('is told to nobody else: the answer is that of a message that never was', async () => {
+  await t.test('is hidden from all others: the response is that of a message that never was', async () => {
     const [strange, unknown] = [await eve.status(id), await eve.status(UNKNOWN_ID)]
 
     assert.deepEqual([strange.status, strange.body.code], [404, 'not_found'])

@@ -108,7 +108,7 @@ describe('application tokens in memory', () => {
     assert.deepEqual(looked, [])
   })
 
-  it('are not remembered when they are revoked while they are looked up', async () => {
+  it('are not cached when they are revoked during the look-up', async () => {
     const state = setUp()
     state.onFind = async () => {
       state.found = false
@@ -118,7 +118,7 @@ describe('application tokens in memory', () => {
     await assert.rejects(async () => state.tokens.identify(forgedApplicationToken(), address), /revoked/)
   })
 
-  it('are not believed while the node hears nothing; those used least recently make room', async () => {
+  it('are not trusted while notifications are lost; the least recently used are evicted', async () => {
     const lease = { holds: false }
     const { tokens, looked } = setUp(lease)
     for (const _ of range(1, 3)) await tokens.identify(forgedApplicationToken(), address)

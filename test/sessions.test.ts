@@ -38,7 +38,7 @@ describe('a login', () => {
     assert.equal((await bob.status(ids[0] ?? '')).body.state, 'stored')
   })
 
-  it('hands over what the first request to the inbox, or the logout, with its token acknowledges', async () => {
+  it('returns messages that the first request to the inbox, or the logout, with its token acknowledges', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const requests: ((person: Person) => Promise<Answer>)[] = [
       (person) => person.poll({ wait: 0 }),
@@ -59,7 +59,7 @@ describe('a login', () => {
     }
   })
 
-  it('hands over what nothing else acknowledges: no other request, and none that is refused', async () => {
+  it('returns messages that no other request acknowledges, and none that is refused', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const [id = ''] = await bob.sendMany(ada, 1)
     const requests: ((person: Person) => Promise<Answer>)[] = [
@@ -90,7 +90,7 @@ describe('a login', () => {
     }
   })
 
-  it('acknowledges with its token the page that it handed over, and not the backlog behind it', async () => {
+  it('acknowledges with its token the page that it returned, and not the backlog after it', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     await Promise.all(range(1, 50).map(() => bob.sendMany(ada, 14)))
 
@@ -180,7 +180,7 @@ describe('a session, where an account has one', () => {
     assert.equal((await ada.poll({ wait: 0 })).status, 200)
   })
 
-  it('tells that an account is in use to nobody but who knows the password', async (t) => {
+  it('reveals that an account is in use only after the right password', async (t) => {
     const { client, ada } = await adaAndBob(await server())
     await park(t, ada)
 
@@ -292,7 +292,7 @@ describe('a session, where an account has one', () => {
     assert.deepEqual(seqsOf((await returned.poll()).body.messages), [3])
   })
 
-  it('locks nobody out after a crash in which its polls were waiting', async (t) => {
+  it('locks no one out after a crash with parked polls', async (t) => {
     const first = await spawnServer(t)
     const { ada } = await adaAndBob(first)
     await park(t, ada, 'wait=55')
@@ -342,7 +342,7 @@ describe('sessions side by side', () => {
 
     assert.deepEqual(seqsOf((await phone.poll()).body.messages), [3])
     assert.deepEqual(seqsOf((await laptop.poll()).body.messages), [1, 2, 3])
-    assert.equal((await bob.status(ids[1] ?? '')).body.state, 'delivered', 'by whoever was first')
+    assert.equal((await bob.status(ids[1] ?? '')).body.state, 'delivered', 'by the first session')
     const tablet = (await client.login(phone.username)).body
     assert.deepEqual(seqsOf(tablet.offlineMessages), [3], 'a new one begins where the account is')
   })

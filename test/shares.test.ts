@@ -27,7 +27,7 @@ import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores
 const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
 const ROUNDS = 200
 
-const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], sightings: [], appends })
+const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], lastSeen: [], appends })
 
 /** Inboxes that take messages, and acknowledgements with their receipts, one by one. */
 class Model {
@@ -149,7 +149,7 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
     })
     const expected = readers.flatMap(({ reader, seq }) => model.acknowledge(reader.username, seq))
 
-    const { outcomes, receipts } = await decide(store, { acknowledgements, sightings: [], appends })
+    const { outcomes, receipts } = await decide(store, { acknowledgements, lastSeen: [], appends })
 
     const given = receipts.map(({ to, entry }) => ({
       to,
@@ -194,7 +194,7 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
     assert.ok(seen.has(kind), `${kind} came about`)
 })
 
-test('an acknowledgement of more messages than one receipt tells of brings several', async (t) => {
+test('an acknowledgement of more messages than fit one receipt gives several', async (t) => {
   const database = await newDatabase(t)
   const store = await openStore(database, { inboxLimit: 2_000, inboxBytes: 1e6, senderLimit: 2_000 })
   atTheEnd(t, () => store.close())
@@ -203,10 +203,10 @@ test('an acknowledgement of more messages than one receipt tells of brings sever
     ...newMessage(bob, 'ada', 'text'),
     wantsReceipt: true,
   }))
-  await store.commit({ acknowledgements: [], sightings: [], appends: messages })
+  await store.commit({ acknowledgements: [], lastSeen: [], appends: messages })
   const acknowledgements = [{ sessionId: sessionIdOf(ada), accountId: ada, seq: messages.length, atMs: 1 }]
 
-  const { receipts } = await store.commit({ acknowledgements, sightings: [], appends: [] })
+  const { receipts } = await store.commit({ acknowledgements, lastSeen: [], appends: [] })
 
   const ids = messages.map(({ id }) => id)
   const parts = [ids.slice(0, 500), ids.slice(500, 1_000), ids.slice(1_000)]
@@ -360,7 +360,7 @@ describe('an acknowledgement of messages that ask for no receipt', () => {
     await run(batchOf(range(1, 20).map(() => newMessage(bob, ada, 'text'))))
     const acknowledgements = [{ sessionId: sessionIdOf(adaId), accountId: adaId, seq: 20, atMs: 1 }]
 
-    const { reads } = await run({ acknowledgements, sightings: [], appends: [] })
+    const { reads } = await run({ acknowledgements, lastSeen: [], appends: [] })
 
     // On PostgreSQL an index that is empty says so; on SQLite it is known that nobody asks for one.
     if (onPostgres) assert.deepEqual(reads, ['message_wants_receipt, 0 rows'])

@@ -70,7 +70,7 @@ describe('a stop', () => {
     assert.deepEqual(new Set(bodies), new Set(range(1, 20).map((i) => `begun ${i}`)))
   })
 
-  it('sends away what comes on an open connection, and takes no new ones', async (t) => {
+  it('refuses requests on open connections, and accepts no new ones', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     const finish = await beginSend(t, ada, 'holds the end up')
@@ -146,7 +146,7 @@ describe('a stop', () => {
     assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
   })
 
-  it('is over at once when it is asked for again, and what was accepted is kept', async (t) => {
+  it('ends at once on a second signal, and what was accepted is kept', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     await beginSend(t, ada, 'never finished')
@@ -179,7 +179,7 @@ describe('a stop', () => {
   })
 })
 
-describe('when somebody was last seen', () => {
+describe('when an account was last seen', () => {
   const lastSeenAtMs = async (person: Person) =>
     Date.parse((await person.user(person.username)).body.lastSeenAt)
 
@@ -203,7 +203,7 @@ describe('when somebody was last seen', () => {
     })
   }
 
-  it('is the time of the stop for somebody whose poll was parked', async (t) => {
+  it('is the time of the stop for an account with a parked poll', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     await park(t, ada, 'wait=55')

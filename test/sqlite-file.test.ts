@@ -66,7 +66,7 @@ describe('a second process is refused', () => {
   })
 })
 
-it('a start makes good what a process has begun in a new file when it was killed', async (t) => {
+it('a start completes a new file that a killed process had begun', async (t) => {
   const folder = scratchFolder(t)
   const [file, crashed] = [join(folder, 'restante.db'), join(folder, 'crashed.db')]
   const begun = new SqliteFile(file)

@@ -256,3 +256,21 @@ test('no line is wider than a page, and no word says that something is unfinishe
     })
   }
 })
+
+test('texts have the words of the glossary', async (t) => {
+  const AVOIDED = /\b(whoever|lets? go of|(is|are|was|were|be|been) told)\b/i
+  const WHO_TITLE = /\b(?:it|test|describe)\(['"`]who /
+  const REMOVED = /\b(Sighting|HeldBack|SecondLook|Announcements)\b/
+  const folders = ['src', 'client/src', 'web/src', 'test', 'scripts']
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'openapi.yaml', 'docs/clients.md']
+  const files = folders.flatMap((folder) => filesBelow(folder).map((name) => join(folder, name)))
+
+  for (const path of [...files, ...pages, 'docs/decisions.md', 'docs/durability.md', 'docs/security.md']) {
+    if (path.includes('src/generated') || path.endsWith('tidy.test.ts')) continue
+    await t.test(path, () => {
+      for (const [index, line] of readFileSync(join(ROOT, path), 'utf8').split('\n').entries())
+        for (const pattern of [AVOIDED, WHO_TITLE, REMOVED])
+          assert.doesNotMatch(line, pattern, `${path}:${index + 1}`)
+    })
+  }
+})

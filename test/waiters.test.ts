@@ -10,7 +10,7 @@ const GRACE_MS = 10_000
 const WAIT_MS = 25_000
 const DAY_MS = 86_400_000
 const TOKEN_EXPIRES_AT_MS = 1_000_000 + DAY_MS
-/** Polls whose time is over at about the same time are told so together. */
+/** Polls whose wait ends at about the same time are answered together. */
 const LATE_MS_MAX = 50
 
 describe('the waiters', () => {
@@ -64,7 +64,7 @@ describe('the waiters', () => {
     assert.equal(await settled(park(ada, 3)), undefined)
   })
 
-  it('see at the park what was committed since the poll began, even when its look was older', async (t) => {
+  it('notice when parking what was committed since the poll began, even after an older read', async (t) => {
     const { waiters, poller, park } = openWaiters(t)
     const ada = poller()
     // The message comes while the poll reads; what it read is older.
@@ -135,7 +135,7 @@ describe('the waiters', () => {
     assert.deepEqual(await settled(wait), { kind: 'gone' })
   })
 
-  it('do not wait for a client that has gone while the store was read', async (t) => {
+  it('do not park a poll whose client has gone during the read', async (t) => {
     const { waiters, poller, park } = openWaiters(t, 0)
     const ada = poller()
 
@@ -258,7 +258,7 @@ describe('presence', () => {
     assert.deepEqual([waiters.hasMailbox('ada'), offline], [false, []])
   })
 
-  it('ends with the grace time, and is told so, while polls go on that are away', (t) => {
+  it('ends with the grace time, and is reported, while polls with `away` continue', (t) => {
     const { waiters, offline, sessionsOffline, poller, park } = openWaiters(t, 0)
     const ada = poller('phone')
     const away = poller('phone', 'ada', true)
@@ -277,10 +277,10 @@ describe('presence', () => {
     assert.deepEqual(sessionsOffline, [['phone', endedAtMs]])
     t.mock.timers.tick(GRACE_MS)
     assert.equal(offline.length, 1, 'told once')
-    assert.equal(waiters.hasMailbox('ada'), true, 'the poll that is away still hears of messages')
+    assert.equal(waiters.hasMailbox('ada'), true, 'the poll that is away still gets messages')
   })
 
-  it('of each session ends by itself, and is told with its own date', (t) => {
+  it('of each session ends by itself, and is reported with its own date', (t) => {
     const { waiters, offline, sessionsOffline, poller, park } = openWaiters(t, 0)
     const [phone, laptop] = [poller('phone'), poller('laptop')]
     void park(laptop, 0, 10 * GRACE_MS)
@@ -341,7 +341,7 @@ describe('presence', () => {
     assert.equal(waiters.isOnline('ada'), true)
   })
 
-  it('tells once, within a second, who went offline and when the last poll ended', (t) => {
+  it('reports once, within a second, which account went offline and when its last poll ended', (t) => {
     const { waiters, poller, offline } = openWaiters(t)
     const ada = poller()
     t.mock.timers.tick(3_000)
@@ -373,7 +373,7 @@ describe('presence', () => {
     assert.deepEqual(offline, [['ada', 1_000_000]])
   })
 
-  it('tells at a shutdown who is online now, and nobody else', (t) => {
+  it('reports at a shutdown the accounts that are online, and no others', (t) => {
     const { waiters, poller, offline } = openWaiters(t)
     poller('phone', 'ada')
     waiters.leave(poller('tablet', 'bob'), true)
@@ -383,10 +383,10 @@ describe('presence', () => {
     waiters.close()
 
     assert.deepEqual(offline, [['ada', Date.now()]])
-    assert.equal(toldBefore.length, 1, 'bob was told of when he went')
+    assert.equal(toldBefore.length, 1, 'bob was reported when he went offline')
   })
 
-  it('costs no memory when it is over, or when nobody ever polled', (t) => {
+  it('costs no memory when it is over, or without any poll', (t) => {
     const { waiters, poller } = openWaiters(t)
     waiters.deliver('bob', messages(1, 1))
     waiters.learn('bob', 1)
@@ -403,13 +403,13 @@ describe('presence', () => {
     assert.equal(waiters.lastSeenAtMs('ada'), undefined)
   })
 
-  it('leaves no stale number behind: after it a poll looks into the store first', async (t) => {
+  it('leaves no stale number behind: after it a poll reads the store first', async (t) => {
     const { waiters, poller, park } = openWaiters(t)
     const ada = poller()
     waiters.learn('ada', 7)
     waiters.leave(ada, true)
     t.mock.timers.tick(GRACE_MS + 1_000)
-    // Nobody waits, so nobody is told.
+    // No poll is parked, so none is answered.
     waiters.deliver('ada', messages(8, 8))
 
     assert.deepEqual(await settled(park(poller(), 7)), { kind: 'look' })

@@ -166,7 +166,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     }
   })
 
-  it('refuses the messages of somebody who is blocked, keeps them with their sender, and sends them later', async (t) => {
+  it('refuses the messages of a blocked account, keeps them with their sender, and sends them later', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     await ada.tab.button('More').click()

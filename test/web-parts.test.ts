@@ -94,7 +94,7 @@ test('a session that cannot be read is none, so that the page opens with its log
   assert.equal(sessions.farewell, undefined)
 })
 
-test('the end of a session is told with its reason, where the server gives one', () => {
+test('the end of a session is shown with its reason, where the server gives one', () => {
   const wordsFor = (detail: string) =>
     problemWords(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
   const disabled = 'This account is disabled. Ask the operator of this server.'

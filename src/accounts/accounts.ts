@@ -21,7 +21,7 @@ export interface OwnAccount extends Account {
   inbox: InboxCounters
 }
 
-/** People: who they are, and how they prove it. */
+/** Accounts: registration, the check of a password, and what an owner changes or deletes. */
 export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
@@ -92,7 +92,7 @@ export class Accounts {
   }
 
   /**
-   * The account whose name and password these are.
+   * Finds the account by name and password.
    *
    * @throws Problem invalid_credentials, after the same time for an unknown name as for a wrong password;
    * account_disabled behind the right one
@@ -105,7 +105,7 @@ export class Accounts {
     return account
   }
 
-  /** Why there is no login though its password was right: the account has changed since it was identified. */
+  /** The problem when the password was right, but the account has changed since it was checked. */
   async refusalOf({ username, passwordHash }: Account): Promise<Problem> {
     const now = await this.#database.findAccount(username)
     return now?.passwordHash === passwordHash ? accountDisabled() : invalidCredentials()
@@ -145,8 +145,8 @@ export class Accounts {
   }
 
   /**
-   * Why a password did not do. It was right perhaps when the request came, and another request has changed it
-   * since, or deleted the account.
+   * The problem for a password that was refused. It may have been right when the request arrived: another
+   * request may have changed it since, or deleted the account.
    */
   async #refusal(session: Session): Promise<Problem> {
     if (!(await this.#sessions.isAlive(session))) return sessionEnded()

@@ -28,7 +28,7 @@ type AdministrationDatabase = Pick<
   | 'listPushSubscriptions'
 >
 
-/** What a server that runs in this process knows better than its store, and has to learn. */
+/** The server in this process: what it knows better than the store, and what must reach it. */
 export interface LiveServer {
   sessions: Pick<Sessions, 'forget'>
   applicationTokens: Pick<ApplicationTokens, 'forget'>
@@ -46,7 +46,7 @@ export interface Stats {
   sessions: number
   /** Entries of all inboxes that are stored, receipts too. */
   stored: number
-  /** Messages that nobody has acknowledged. */
+  /** Messages that were not acknowledged. */
   unread: number
   /** Invites with which an account can be made, and how many accounts that are. */
   invites: number
@@ -56,10 +56,10 @@ export interface Stats {
   parkedPolls: number | undefined
 }
 
-/** Accounts that one call of the store gives: some milliseconds, so that other reads are not held up. */
+/** Accounts per call of the store: takes some milliseconds, so that other reads are not delayed. */
 const PAGE = 200
 
-/** Operators do not hang up, and wait among those who are trusted. */
+/** Operators do not hang up, and count as trusted. */
 const OPERATOR: Caller = {
   client: { destroyed: false, on: () => {}, off: () => {} },
   address: { key: 'operator', network: undefined },

@@ -8,8 +8,8 @@ import { invalidToken, Problem, sessionEnded } from '../problems.ts'
 import type { Lease } from './sessions.ts'
 
 /**
- * Tokens kept in memory, so that a send costs no look into the store. Above it the least recently used makes
- * room.
+ * Tokens cached in memory, so that a send does not read the store. Above it the least recently used is
+ * evicted.
  */
 const REMEMBERED_MAX = 10_000
 
@@ -20,8 +20,7 @@ const SECRET_BYTES = 32
 
 /**
  * The prefix tells people and secret scanners what this is. The last eight digits are a CRC-32 of the secret,
- * so that a mistyped or cut token is refused without a look into the store. Anybody can compute it: it is no
- * proof.
+ * so a mistyped or cut token is refused without reading the store. Anyone can compute it: it proves nothing.
  */
 const FORM = /^rst_([0-9a-f]{64})([0-9a-f]{8})$/
 
@@ -30,7 +29,7 @@ export interface IssuedApplicationToken extends ApplicationToken {
   token: string
 }
 
-/** Bounds how often tokens are looked up that are not known here. */
+/** Limits how often tokens that are not cached are looked up. */
 export interface TokenLimits {
   findToken: <T>(address: Address, find: () => Promise<T | undefined>) => Promise<T | undefined>
 }
@@ -47,12 +46,12 @@ export class ApplicationTokens {
   readonly #clock: Clock
   readonly #lease: Lease | undefined
   readonly #tokenById = new Map<string, string>()
-  /** By token that was found in the store. */
+  /** By the token, once it was found in the store. */
   readonly #known = new LRUCache<string, OwnedToken>({
     max: REMEMBERED_MAX,
     dispose: ({ id }) => this.#tokenById.delete(id),
   })
-  /** How often tokens were forgotten. What was read before the last time may be over by now. */
+  /** How often tokens were forgotten. What was read before the last time may have ended. */
   #forgets = 0
 
   /** @param lease undefined when this process alone ends tokens */
@@ -96,7 +95,7 @@ export class ApplicationTokens {
   }
 
   /**
-   * Ends a token: it is worth nothing from now on, at every node.
+   * Ends a token: no node accepts it from now on.
    *
    * @throws Problem not_found
    */
@@ -109,7 +108,7 @@ export class ApplicationTokens {
   /**
    * The account of a token.
    *
-   * @param findAddress where the request is from; asked only for tokens that are not known here
+   * @param findAddress the source address of the request; called only for tokens that are not cached
    * @throws Problem invalid_token; rate_limited for unknown tokens of an address
    */
   identify(token: string, findAddress: () => Address): Owner | Promise<Owner> {
@@ -123,13 +122,13 @@ export class ApplicationTokens {
     for (const id of ids) this.#known.delete(this.#tokenById.get(id) ?? '')
   }
 
-  /** Has every token looked up again, by the next request that shows it: it may have ended unheard. */
+  /** Clears the cache: the end of a token may have been missed. */
   forgetAll(): void {
     this.#forgets += 1
     this.#known.clear()
   }
 
-  /** Whether what is kept in memory may be believed: other nodes may end tokens. */
+  /** Whether the cache is valid: other nodes may end tokens. */
   get #isUpToDate(): boolean {
     return this.#lease?.holds ?? true
   }
@@ -155,7 +154,7 @@ export class ApplicationTokens {
       throw invalidToken('The application token has expired.')
     if (Math.abs(nowMs - lastUsedAtMs) >= NOTE_USE_EVERY_MS) {
       found.lastUsedAtMs = nowMs
-      // Information for its owner: where it cannot be written now, it will be an hour later.
+      // For its owner's information: if it cannot be written now, it is written an hour later.
       this.#database.noteTokenUse(id, nowMs).catch(() => {})
     }
     return found
@@ -170,8 +169,8 @@ function isIntact(token: string): boolean {
 }
 
 /**
- * What the store has of a token. It has 256 random bits, so nobody finds it by trying: a slow hash, as
- * passwords need, would protect nothing more, and cost every look-up.
+ * The hash in the store. A token has 256 random bits and cannot be guessed, so a slow hash, as for passwords,
+ * would protect nothing and slow down every look-up.
  */
 const hashOf = (token: string) => Uint8Array.from(createHash('sha256').update(token).digest())
 

@@ -4,7 +4,7 @@ import type { Database, Invite } from '../database/database.ts'
 import type { Address } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 
-/** Crockford's base32: no letter is taken for a digit. */
+/** Crockford's base32: no letter looks like a digit. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 /** Of five bits each: 80 bits cannot be guessed. */
@@ -27,7 +27,7 @@ export interface IssuedInvite extends Invite {
   code: string
 }
 
-/** Bounds how often invites are looked up that nobody has given. */
+/** Limits how often unknown invites are looked up. */
 export interface InviteLimits {
   findInvite: (address: Address, find: () => Promise<boolean>) => Promise<boolean>
 }
@@ -59,7 +59,7 @@ export class Invites {
   }
 
   /**
-   * Nobody can register with it any more. Accounts that were made with it stay.
+   * Revokes an invite. Accounts that were made with it stay.
    *
    * @throws Problem not_found
    */
@@ -69,10 +69,9 @@ export class Invites {
   }
 
   /**
-   * What the store has of a code, while an account may be made with it. Undefined for a code that is unknown,
-   * used up, expired or revoked.
+   * The hash of a code that is valid now. Undefined for a code that is unknown, used up, expired or revoked.
    *
-   * @param code as somebody has typed it: in any case, with or without hyphens, with O for 0 and I or L for 1
+   * @param code as typed: in any case, with or without hyphens, with O for 0 and I or L for 1
    * @throws Problem too_many_attempts after too many wrong codes from this address
    */
   async find(code: string, address: Address, limits: InviteLimits): Promise<Uint8Array | undefined> {

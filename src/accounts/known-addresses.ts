@@ -3,27 +3,27 @@ import type { Clock } from '../clock.ts'
 import type { Database, KnownAddress } from '../database/database.ts'
 import type { Address } from '../limits/address.ts'
 
-/** A login from an address that is known is written so often: often enough to know which are in use. */
+/** How often a login from a known address is written: enough to know which are in use. */
 const WRITE_EVERY_MS = 86_400_000
 
-/** Of a hash that is kept: two addresses of an account never share one. */
+/** Length of a hash: two addresses of an account never collide. */
 const HASH_BYTES = 16
 
-/** Where an account may be logging in from. */
+/** The source address of a login attempt. */
 export interface Origin {
-  /** Whether it has done so before. */
+  /** Whether the account has logged in from it before. */
   known: boolean
-  /** What a login should write; undefined when it was written lately. */
+  /** What a login writes; undefined when it was written recently. */
   toRemember: KnownAddress | undefined
 }
 
 /**
- * The addresses from which accounts have logged in. The store has keyed hashes of them, which tell nothing to
- * those who have only the store; the keys are made from the secrets that sign tokens.
+ * The addresses from which accounts have logged in. The store holds keyed hashes, which reveal nothing
+ * without the keys; these are derived from the secrets that sign tokens.
  */
 export class KnownAddresses {
   readonly #database: Pick<Database, 'lastLoginFrom'>
-  /** The first makes new hashes; the others are those of secrets that are rotated out. */
+  /** The first makes new hashes; the others belong to secrets that are being rotated out. */
   readonly #keys: readonly Buffer[]
   readonly #clock: Clock
 

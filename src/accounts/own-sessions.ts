@@ -32,13 +32,13 @@ export class OwnSessions {
     const read = () => this.#database.listSessions(accountId, this.#clock())
     const inMemory = (id: string) => this.#lastSeen.lastSeenAtMs(username, id)
     const before = new Map((await read()).map(({ id }) => [id, inMemory(id)]))
-    // Once more, because a date may have been on its way from memory to the store meanwhile.
+    // Read once more: a date may have moved from memory to the store meanwhile.
     const listed = await read()
     const nowMs = this.#clock()
     return listed.map((session) => {
       const { id, isElsewhere, lastSeenAtMs = 0 } = session
       const knownMs = Math.max(lastSeenAtMs, before.get(id) ?? 0, inMemory(id))
-      // No later than now, whatever the clock said then.
+      // Never in the future, even if the clock was ahead then.
       return { ...session, lastSeenAtMs: (isElsewhere ? nowMs : Math.min(knownMs, nowMs)) || undefined }
     })
   }

@@ -10,14 +10,14 @@ const LINE_MAX = 128
 
 const RETRY_SECONDS = 2
 
-/** The client's end of a connection, which tells when it has gone away. */
+/** The client's connection: whether and when it closed. */
 export interface Client {
   readonly destroyed: boolean
   on: (event: 'close', listener: () => void) => unknown
   off: (event: 'close', listener: () => void) => unknown
 }
 
-/** Somebody who wants a password hashed or checked. */
+/** A caller that needs a password hashed or checked. */
 export interface Caller {
   readonly client: Client
   readonly address: Address
@@ -36,22 +36,22 @@ export function refuseGone(client: Client): void {
   if (client.destroyed) throw clientGone()
 }
 
-/** Nobody gets it. */
+/** Never received: the client is gone. */
 export const clientGone = () => new Problem('invalid_request', 'The client has gone.')
 
-/** It has waited in vain, and no password was looked at. */
+/** The client left while it waited; no password was checked. */
 const leftTheLine = () => overloaded('The client has gone.', RETRY_SECONDS)
 
 /**
- * The line in front of the password hashes, one a core at a time, so that logins cannot hold up messages.
- * Trusted callers and others take turns; among each of them IPv6 networks and IPv4 addresses do, and the
- * addresses of a network.
+ * The queue for password hashes, one per core at a time, so that logins cannot delay messages. Trusted
+ * callers and others take turns; within each group networks take turns, and within a network its addresses
+ * (an IPv4 address is a network of its own).
  */
 export class PasswordLine {
   readonly #trusted = new Turns()
   readonly #others = new Turns()
   #trustedNext = true
-  /** Hashes that may still begin at once. */
+  /** Free cores. */
   #free: number
 
   /** @param cores how many hashes run at a time */
@@ -59,14 +59,13 @@ export class PasswordLine {
     this.#free = cores
   }
 
-  /** How many wait for a core. */
+  /** How many callers wait for a core. */
   get waiting(): number {
     return this.#trusted.size + this.#others.size
   }
 
   /**
-   * Runs the work when it is its turn. Nothing is done for a client that has given up: it would not learn of
-   * it.
+   * Runs the work when its turn comes, unless the client has gone by then.
    *
    * @throws Problem overloaded when too many wait already, and when the client goes before its turn
    */
@@ -118,7 +117,7 @@ export class PasswordLine {
   }
 }
 
-/** Entries by network and address. Who comes first in a map is next, and goes behind the others then. */
+/** Entries by network and address. The first of a map is next, and then moves to its end. */
 class Turns {
   readonly #networks = new Map<string, Map<string, Entry[]>>()
   size = 0
@@ -155,7 +154,7 @@ class Turns {
   /**
    * Removes the newest entry of the network that has the most, of its address with the most.
    *
-   * @param latest the address that came last: of several with as many entries it is that
+   * @param latest the address that came last: it loses a tie
    */
   dropNewest({ key, network = key }: Address): Entry {
     const addresses = largest(this.#networks, network, (inside) =>

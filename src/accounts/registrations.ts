@@ -5,7 +5,7 @@ import type { InviteLimits, Invites } from './invites.ts'
 import type { Caller } from './password-line.ts'
 
 export interface RegistrationRules {
-  /** Who may register: anybody, only with an invite, or nobody. */
+  /** Whether registration is open to all, needs an invite, or is closed. */
   registration: 'open' | 'invite' | 'closed'
 }
 
@@ -14,7 +14,7 @@ interface Limits extends InviteLimits {
   registerInvited: <T>(address: Address, make: () => Promise<T>) => Promise<T>
 }
 
-/** Who may open an account, and how often. */
+/** Registration: who may open an account, and how often. */
 export class Registrations {
   readonly #accounts: Pick<Accounts, 'register'>
   readonly #invites: Pick<Invites, 'find'>
@@ -35,7 +35,7 @@ export class Registrations {
 
   /**
    * Opens an account. The name is looked up last, so a caller who may not register learns nothing about it.
-   * Where anybody may, an invite that is not valid does no harm: a link that was passed on has to work.
+   * Where registration is open, an invalid invite is ignored, so that a link passed on still works.
    *
    * @returns when the account was made, in ms since 1970
    * @throws Problem registration_closed, invalid_invite, username_taken, too_many_attempts
@@ -50,7 +50,7 @@ export class Registrations {
         const make = () => this.#accounts.register(registration, caller, hash)
         return await this.#limits.registerInvited(address, make)
       } catch (error) {
-        // Somebody else has taken its last use meanwhile.
+        // Another registration took its last use meanwhile.
         if (rule !== 'open' || !(error instanceof Problem) || error.code !== 'invalid_invite') throw error
       }
     if (rule === 'invite') throw invalidInvite()

@@ -12,17 +12,17 @@ export type { Identity, Session } from './session.ts'
 const SESSIONS_MAX = { single: 1, multi: 10 }
 
 /**
- * Tokens and sessions kept in memory, so that a request costs no signature check and no look into the store.
- * Above it the least recently used makes room. With `max` lru-cache fills such arrays at once, for 20 ms.
+ * Tokens and sessions kept in memory, so that a request costs no signature check and no read. Above it the
+ * least recently used is evicted. With `max` lru-cache fills such arrays at once, for 20 ms.
  */
 const REMEMBERED = { maxSize: 100_000, sizeCalculation: () => 1 }
 
-/** Whether what is kept in memory may be believed: other nodes may end sessions. */
+/** Whether the cache is valid: other nodes may end sessions. */
 export interface Lease {
   readonly holds: boolean
 }
 
-/** What sessions must know of who is online, and tell. */
+/** The part of presence that sessions use. */
 export interface Presence {
   /** Here, or at another node. */
   isOnline: (username: string) => Promise<boolean>
@@ -35,7 +35,7 @@ export interface SessionRules {
 
 type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSession' | 'endSession'>
 
-/** Logins, and the tokens that stand for them. */
+/** Sessions: what a login opens, a token names, and a logout ends. */
 export class Sessions {
   readonly #database: SessionDatabase
   readonly #tokens: Tokens
@@ -43,7 +43,7 @@ export class Sessions {
   readonly #rules: SessionRules
   readonly #clock: Clock
   readonly #lease: Lease | undefined
-  /** By token that was verified. Only as good as the session: one that has ended stays ended. */
+  /** By verified token. Valid only while the session is: one that has ended stays ended. */
   readonly #identities = new LRUCache<string, Identity>(REMEMBERED)
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */
   readonly #sessions = new LRUCache<string, Session | Promise<Session | undefined>>({
@@ -52,7 +52,7 @@ export class Sessions {
       if (reason === 'evict' && !(session instanceof Promise)) session.forgotten = true
     },
   })
-  /** Of the promises those whose session has ended meanwhile, whatever they read. */
+  /** The promises whose session has ended meanwhile, whatever they read. */
   readonly #endedWhileRead = new WeakSet<Promise<unknown>>()
 
   /** @param lease undefined when this process alone ends sessions */
@@ -73,9 +73,9 @@ export class Sessions {
   }
 
   /**
-   * Opens a session and ends those that it takes the place of.
+   * Opens a session and ends those that it replaces.
    *
-   * @param account whose password was right
+   * @param account the account, its password checked
    * @param opened how far the account has acknowledged, the cursor of the messages that the login hands over,
    * and what its owner calls it
    * @param openedFrom the address to remember, if any
@@ -97,7 +97,7 @@ export class Sessions {
   }
 
   /**
-   * Refuses a login to an account that is in use, where only one session may be.
+   * Refuses a login to an account that is in use, where only one session is allowed.
    *
    * @throws Problem already_online
    */
@@ -110,7 +110,7 @@ export class Sessions {
   }
 
   /**
-   * Who shows this token.
+   * The session of a token.
    *
    * @throws Problem invalid_token, session_ended
    */
@@ -146,7 +146,7 @@ export class Sessions {
     return issued
   }
 
-  /** Whether a session has not been ended meanwhile, at another node perhaps. */
+  /** Whether a session has not ended meanwhile, perhaps on another node. */
   async isAlive({ id }: Session): Promise<boolean> {
     return (await this.#database.findSession(id)) !== undefined
   }
@@ -157,7 +157,7 @@ export class Sessions {
     return known === undefined || known instanceof Promise ? 0 : known.acknowledgedSeq
   }
 
-  /** Ends a session: its tokens are worth nothing from now on, its polls are answered. */
+  /** Ends a session: its tokens are refused from now on, and its polls are answered. */
   async end(session: Pick<Session, 'id' | 'username'>): Promise<void> {
     await this.#database.endSession(session.id)
     this.forget(session.username, [session.id])
@@ -168,15 +168,15 @@ export class Sessions {
     for (const id of ids) {
       const known = this.#sessions.get(id)
       this.#sessions.delete(id)
-      // One that is just being read may have been read before it was ended.
+      // One that is being read may have been read before it ended.
       if (known instanceof Promise) this.#endedWhileRead.add(known)
       else if (known !== undefined) known.ended = ended
-      // Its polls may wait though its object had to make room.
+      // Its polls may be parked although its object was evicted.
       this.#presence.endSession({ id, username }, ended)
     }
   }
 
-  /** Has every session looked up again, by the next request that shows it: it may have ended unheard. */
+  /** Clears the cache: the end of a session may have been missed. */
   forgetAll(): void {
     this.#identities.clear()
     this.#sessions.clear()
@@ -188,7 +188,7 @@ export class Sessions {
     return identity
   }
 
-  /** Looks into the store for this request alone: by the next one the session may have ended unheard. */
+  /** Reads the store for this request alone: the session may end unnoticed before the next one. */
   async #lookUp({ sid }: Claims): Promise<Session | undefined> {
     const found = await this.#database.findSession(sid)
     if (!found) return undefined
@@ -204,7 +204,7 @@ export class Sessions {
         if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
-          // It had to make room while it was read.
+          // Evicted while it was read.
         } else if (session) session.forgotten = true
         return session
       },

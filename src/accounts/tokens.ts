@@ -1,7 +1,7 @@
 import type { JWT } from '@fastify/jwt'
 import type { Clock } from '../clock.ts'
 
-/** What a token says: whose it is, which session it stands for, and until when, in seconds since 1970. */
+/** The claims of a token: account, session, and expiry in seconds since 1970. */
 export interface Claims {
   sub: string
   sid: string
@@ -15,7 +15,7 @@ export interface IssuedToken {
 
 export interface Lifetimes {
   tokenTtlMs: number
-  /** Of a session, from its login: renewing its token does not extend it. */
+  /** How long a session may last, from its login: renewing its token does not extend it. */
   sessionMaxMs: number
 }
 
@@ -37,7 +37,9 @@ export const jwtOptions = (signingSecret: string) => ({
   },
 })
 
-/** Signs with the first secret, verifies with each: old tokens stay good while a secret is rotated out. */
+/**
+ * Signs with the first secret and verifies with each, so old tokens stay valid while a secret is rotated out.
+ */
 export class Tokens {
   readonly #jwt: JWT
   readonly #secrets: readonly string[]
@@ -60,7 +62,7 @@ export class Tokens {
     return { token, expiresAtMs: exp * 1_000 }
   }
 
-  /** When a session that began then ends at the latest. */
+  /** The latest end of a session that began then. */
   endOf(sessionCreatedAtMs: number): number {
     return sessionCreatedAtMs + this.#lifetimes.sessionMaxMs
   }
@@ -71,20 +73,20 @@ export class Tokens {
       try {
         return asClaims(this.#jwt.verify<object | string>(token, { key, clockTimestamp: this.#clock() }))
       } catch {
-        // Not with this secret. Why not is not told to whoever holds a bad token.
+        // Not with this secret. The holder of a bad token does not learn why it is bad.
       }
     }
     return undefined
   }
 }
 
-/** As this server makes it. Anything else would be looked up in the store as it stands. */
+/** The form that this server issues. Anything else would be looked up in the store as it is. */
 const SESSION_ID = /^[\w-]{1,64}$/
 
 /** RFC 3339 ends with the year 9999. */
 const EXP_MAX = 253_402_300_799
 
-/** Signed with our secret, but not by us perhaps. */
+/** Signed with our secret, but perhaps not by us. */
 function asClaims(payload: unknown): Claims | undefined {
   const { sub, sid, exp, iat } = (payload ?? {}) as Record<keyof Claims | 'iat', unknown>
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') return undefined

@@ -4,11 +4,11 @@ import type { Handlers } from './handler.ts'
 import { acceptText } from './text-body.ts'
 import { validatorCompiler } from './validation.ts'
 
-/** Gives what is run first for an operation that needs a token. */
+/** Returns the hook that authenticates an operation. */
 export type Authenticate = (operation: Operation) => onRequestHookHandler
 
 /**
- * Makes a route of every operation of the contract: authenticated, validated and serialised as it says there.
+ * Makes a route for every operation of the contract, authenticated, validated and serialised as it specifies.
  *
  * @throws Error when an operation has no handler, or a handler no operation
  */
@@ -51,7 +51,7 @@ function routeSchema({ parameters, body, responses }: Operation) {
   return {
     ...parameterSchemas(parameters),
     ...(body && { body }),
-    // A problem is written by `sendProblem`: serializers for all of them took half of the time of the routes.
+    // `sendProblem` writes problems: compiling serializers for them took half of the time for all routes.
     response: Object.fromEntries(
       Object.entries(responses)
         .filter(([status]) => status.startsWith('2'))
@@ -79,7 +79,7 @@ function parameterSchemas(parameters: Operation['parameters']): Record<string, S
   )
 }
 
-/** A misspelt parameter would be ignored in silence. Some HTTP libraries append `_` against caches. */
+/** Refuses unknown parameters, which may be misspelt. Some HTTP libraries append `_` against caches. */
 const closed = ({ properties, ...schema }: Schema): Schema => ({
   ...schema,
   properties: { ...(properties as Schema), _: {} },
@@ -97,14 +97,14 @@ function objectOf(parameters: Operation['parameters']): Schema {
   }
 }
 
-/** What is around the values of a body: names, punctuation, white space. */
+/** Bytes around the values of a body: names, punctuation, white space. */
 const BODY_BYTES_AROUND = 1_024
 /** A character outside the basic plane, written as two escapes of six bytes, or in UTF-8. */
 const CHARACTER_BYTES_MAX = { json: 12, text: 4 }
-/** Of a value without a `maxLength`: a number, a boolean, a name. */
+/** Bytes of a value without a `maxLength`: a number, a boolean, a name. */
 const SHORT_VALUE_LENGTH = 32
 
-/** How many bytes a valid body can have at the most; who sends more is refused before it fills the memory. */
+/** The maximum size of a valid body, in bytes; a larger one is refused before it fills the memory. */
 function bytesMax({ properties, maxLength: textMax }: Schema): number {
   if (typeof textMax === 'number') return CHARACTER_BYTES_MAX.text * textMax
   const lengths = Object.values(properties as Record<string, { maxLength?: number }>).map(

@@ -3,7 +3,7 @@ import { load } from 'js-yaml'
 import { type Config, readConfig } from '../config.ts'
 import { withOwnLimits } from './stated-limits.ts'
 
-/** JSON Schema, as far as it is passed on to the libraries that understand it. */
+/** JSON Schema, passed on to the libraries that understand it. */
 export type Schema = Record<string, unknown> & { properties?: Record<string, Schema> }
 
 interface Parameter {
@@ -21,22 +21,22 @@ interface Response {
 export interface Operation {
   operationId: string
   method: string
-  /** That method, and `HEAD` where it may stand for `GET` (RFC 9110 §9.3.2). */
+  /** The method, and `HEAD` beside `GET` where it is safe (RFC 9110 §9.3.2). */
   methods: string[]
   /** As in the contract: `/v1/users/{username}`. */
   path: string
   authenticated: boolean
-  /** Whether an application token does as well as a session's. */
+  /** Whether application tokens are accepted, too. */
   takesApplicationTokens: boolean
   parameters: Parameter[]
   /** The schema of the body, where there is one. */
   body: Schema | undefined
-  /** Whether the body is text as it is, and not JSON. */
+  /** Whether the body is plain text instead of JSON. */
   takesText: boolean
   responses: Record<string, Response>
 }
 
-/** openapi.yaml and the manual for it as they are served, and the operations of the contract. */
+/** openapi.yaml and its manual as served, and the operations of the contract. */
 export interface Contract {
   text: string
   manual: string
@@ -65,7 +65,7 @@ const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta
 /**
  * Reads the contract, which is the only place where a request or a response is described.
  *
- * @param config takes the place of the defaults that are written there
+ * @param config its values replace the defaults in the document
  */
 export function readContract(config: Config = readConfig({})): Contract {
   const text = withOwnLimits(read('openapi.yaml'), config)
@@ -98,7 +98,7 @@ export function readContract(config: Config = readConfig({})): Contract {
 const methodsOf = (method: string, operationId: string) =>
   method === 'GET' && operationId !== 'readInbox' ? ['GET', 'HEAD'] : [method]
 
-/** A copy of the document that has what is referred to in the place of each reference: one object for all. */
+/** A copy of the document with every reference replaced by its target, one object for all. */
 function withoutRefs(document: unknown): unknown {
   const resolved = new Map<string, unknown>()
   const copy = (part: unknown): unknown => {

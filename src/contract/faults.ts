@@ -8,7 +8,7 @@ export interface Fault {
   detail: string
 }
 
-/** Of members that a schema does not know, so many are reported; a body of 200 kB can have 40 000 of them. */
+/** How many unknown members are reported; a body of 200 kB can have 40 000 of them. */
 const UNKNOWN_MAX = 10
 const FAULTS_MAX = 50
 
@@ -22,13 +22,13 @@ export function faultsOf(validate: ValidateFunction, schema: Schema, input: unkn
   const faults = new Map<string, Fault>()
   for (const error of (validate.errors ?? []).slice(0, FAULTS_MAX)) {
     const pointer = pointerOf(error)
-    // Of two at one place the first says it: a text of a wrong type has no length.
+    // Of two faults at one place the first is reported: a value of a wrong type has no length.
     if (!faults.has(pointer)) faults.set(pointer, { pointer, detail: wordsOf(error) })
   }
   return [...faults.values()]
 }
 
-/** A copy with all members that the schema knows, and a few of the others. */
+/** A copy with all known members and a few of the others. */
 function withFewUnknown({ properties }: Schema, input: unknown): unknown {
   if (!properties || typeof input !== 'object' || input === null || Array.isArray(input)) return input
   const given = input as Record<string, unknown>
@@ -36,7 +36,7 @@ function withFewUnknown({ properties }: Schema, input: unknown): unknown {
     .filter(([name]) => Object.hasOwn(given, name))
     .map(([name, property]) => [name, withFewUnknown(property, given[name])])
   const unknown: [string, unknown][] = []
-  // Not by all entries of the input: to list them takes longer than to parse it.
+  // Without listing all members of the input, which takes longer than parsing it.
   for (const name in given) {
     if (Object.hasOwn(properties, name)) continue
     unknown.push([name, given[name]])
@@ -45,7 +45,7 @@ function withFewUnknown({ properties }: Schema, input: unknown): unknown {
   return Object.fromEntries([...known, ...unknown])
 }
 
-/** What is missing or should not be there is pointed at itself, not at the object around it. */
+/** The pointer names a missing or unknown member itself, not the object around it. */
 function pointerOf({ instancePath, params }: ErrorObject): string {
   const property: unknown = params['missingProperty'] ?? params['additionalProperty']
   return typeof property === 'string'

@@ -4,9 +4,9 @@ import type { operations } from '../generated/openapi.d.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The session that asks; there in every operation that needs one. */
+    /** The session of the request; set in every operation that needs one. */
     identity: Identity
-    /** Whose session or application token asks; there in every operation that needs a token. */
+    /** The account of the session or application token; set in every operation that needs a token. */
     account: Pick<Identity['session'], 'accountId' | 'username'>
   }
 }
@@ -29,20 +29,17 @@ type Success<Responses> = {
   [Status in keyof Responses]: Status extends 200 | 201 | 204 ? Json<Responses[Status]> : never
 }[keyof Responses]
 
-/**
- * What carries out an operation: it gets what the contract lets through, and gives what the contract
- * promises.
- */
+/** Carries out an operation: its input is valid by the contract, its result must be. */
 export type Handler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,
 ) => Promise<Success<operations[Id]['responses']>>
 
-/** One that answers through the reply, some time later, and holds no promise until then. */
+/** A handler that answers through the reply some time later, and holds no promise until then. */
 export type LateHandler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,
 ) => undefined
 
-/** One for each operation: one that is missing does not compile. */
+/** One handler per operation: a missing one does not compile. */
 export type Handlers = { [Id in OperationId]: Handler<Id> | LateHandler<Id> }

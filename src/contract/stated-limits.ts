@@ -54,8 +54,8 @@ const defaults = new Map(statedBy(readConfig({})))
 export const statedNames = [...defaults.keys()]
 
 /**
- * Puts the settings of a server in the place of the defaults. A text states them as "24 hours (`RETENTION`)"
- * or "(24 hours, `RETENTION`)"; a value as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
+ * Replaces the defaults in the document by the settings of a server. A text states them as "24 hours
+ * (`RETENTION`)" or "(24 hours, `RETENTION`)"; a value as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
  */
 export function withOwnLimits(text: string, config: Config): string {
   const prose = statedBy(config).reduce(

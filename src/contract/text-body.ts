@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import { invalidBody, Problem } from '../problems.ts'
 
 /**
- * `curl -d` names its content a form. No content type at all is text too: there is nothing else that it could
- * be here.
+ * `curl -d` declares its content as a form. Without a content type it is text, too: nothing else is accepted
+ * here.
  */
 const MEDIA_TYPE =
   /^(?:(?:text\/plain|application\/x-www-form-urlencoded)\s*(?:;\s*charset="?utf-?8"?\s*)?)?$/i
@@ -20,7 +20,7 @@ const isText = (headers: IncomingHttpHeaders) => MEDIA_TYPE.test(headers['conten
  */
 export function acceptText(scope: FastifyInstance) {
   scope.removeAllContentTypeParsers()
-  // Fastify itself refuses what is no media type, an empty one too, in words that are for JSON.
+  // Fastify refuses an invalid or empty media type itself, with a message about JSON.
   scope.addHook('preParsing', ({ headers }, _reply, _payload, done) => {
     if (!isText(headers)) headers['content-type'] = 'application/octet-stream'
     else if (headers['content-type']?.trim() === '') delete headers['content-type']
@@ -32,7 +32,7 @@ export function acceptText(scope: FastifyInstance) {
     if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     done(null, bytes.toString())
   })
-  // No content is the empty text, which the contract then refuses as one that is too short.
+  // No content is the empty text, which the contract refuses as too short.
   scope.addHook('preValidation', (request, _reply, done) => {
     request.body ??= ''
     done()

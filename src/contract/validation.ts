@@ -15,7 +15,7 @@ const POINTER_PREFIX: Record<string, string> = {
 const OPTIONS: Options = {
   useDefaults: true,
   allowUnionTypes: true,
-  // Whether the schemas themselves are valid is asked by the linter, and not at every start: 90 ms.
+  // The linter checks the schemas themselves, so a start saves 90 ms.
   meta: false,
   validateSchema: false,
   // OpenAPI's own words beside JSON Schema's, and those of openapi.yaml.
@@ -30,7 +30,10 @@ const OPTIONS: Options = {
 /** No U+0000, and no half of a surrogate pair. Not in the contract: it takes the `u` flag. */
 const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
-/** Compiles the contract's schemas for Fastify, each when it is needed first: all take 100 ms of a start. */
+/**
+ * Compiles the contract's schemas for Fastify, each at its first use: all of them would take 100 ms of a
+ * start.
+ */
 export function validatorCompiler(): FastifySchemaCompiler<Schema> {
   const ajv = new Ajv2020(OPTIONS)
   return ({ schema: given, httpPart = '' }) => {
@@ -48,7 +51,7 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
 }
 
 /**
- * Checks what does not come over HTTP as the body of an operation.
+ * Validates data that does not come over HTTP as the body of an operation.
  *
  * @returns a function that throws Problem invalid_request
  */
@@ -70,7 +73,7 @@ function wellFormed(schema: Schema): Schema {
   return { ...schema, properties: Object.fromEntries(checked) }
 }
 
-/** Finds all faults of an input, by a slower validator that is compiled when it is needed first. */
+/** Finds all faults of an input, with a slower validator that is compiled at its first use. */
 function faultFinder(schema: Schema): (input: unknown) => Fault[] {
   let validate: ValidateFunction | undefined
   return (input) => {
@@ -98,7 +101,7 @@ function textReader({ properties }: Schema): (input: Record<string, unknown>) =>
   }
 }
 
-/** What names a fault's place at the beginning of a sentence: `password`, or `The body`. */
+/** Names the place of a fault at the beginning of a sentence: `password`, or `The body`. */
 const placeOf = (pointer: string) => pointer.slice(1) || 'The body'
 
 function invalid(faults: Fault[], httpPart: string): Problem {

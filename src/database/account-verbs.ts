@@ -28,13 +28,10 @@ type AccountVerbs = Pick<
   | 'updateAccount'
 >
 
-/** Addresses that are known of an account. One more, and that of the oldest login is forgotten. */
+/** Known addresses per account. Above it the one with the oldest login is forgotten. */
 const KNOWN_ADDRESSES_MAX = 20
 
-/**
- * What changes accounts and their sessions, through the typed client: nothing here is on the path of a
- * message.
- */
+/** Verbs that change accounts and sessions, with Prisma's client: none is on the path of a message. */
 export function accountVerbs(prisma: PrismaClient): AccountVerbs {
   return {
     async createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome> {
@@ -45,7 +42,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
         }
         return await prisma.$transaction(async (tx) => {
           if (!(await takeUse(tx, inviteHash, account.createdAtMs))) return 'invalid_invite'
-          // When the name is taken the use is given back, with all else.
+          // When the name is taken, the rollback returns the use.
           await addAccount(tx, account)
           return 'created'
         })
@@ -68,7 +65,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
 
     deleteAccount({ id, passwordHash }: Proven, deletedAtMs: number) {
       return prisma.$transaction(async (tx) => {
-        // The name stays in its row: it is never given again, and messages that were sent keep their sender.
+        // The row stays: its name is never given again, and sent messages keep their sender.
         const { count } = await tx.account.updateMany({
           where: { id, passwordHash },
           data: { deletedAt: new Date(deletedAtMs), passwordHash: null, displayName: '', lastSeenAt: null },
@@ -87,7 +84,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       openedFrom?: KnownAddress,
     ) {
       return prisma.$transaction(async (tx) => {
-        // Of two logins at two nodes the second waits here for the first.
+        // Of concurrent logins on two nodes the second waits here for the first.
         const where = { id, passwordHash, disabledAt: null }
         const data = { lastLoginAt: new Date(createdAtMs) }
         const { count } = await tx.account.updateMany({ where, data })
@@ -120,7 +117,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
 
     block({ accountId }: Owner, username: string, createdAtMs: number): Promise<BlockOutcome> {
       return prisma.$transaction(async (tx) => {
-        // Written, though nothing changes: of two blocks at two nodes the second waits here for the first.
+        // An update without a change locks the row: of concurrent blocks on two nodes the second waits here.
         await tx.account.updateMany({ where: { id: accountId, deletedAt: null }, data: { deletedAt: null } })
         const blocked = await tx.account.findUnique({ where: { username, deletedAt: null } })
         if (!blocked) return 'user_not_found'
@@ -165,7 +162,10 @@ async function addAccount(
   await prisma.account.create({ data: { ...account, createdAt, ...counters, ...skipped } })
 }
 
-/** Counts one more use of a valid invite. Of two at once for the last, the second waits, and finds none. */
+/**
+ * Counts one more use of a valid invite. Of two concurrent ones for the last use, the second waits and finds
+ * none.
+ */
 async function takeUse(tx: Prisma.TransactionClient, hash: Uint8Array, nowMs: number): Promise<boolean> {
   const { count } = await tx.invite.updateMany({
     where: {
@@ -179,8 +179,7 @@ async function takeUse(tx: Prisma.TransactionClient, hash: Uint8Array, nowMs: nu
 }
 
 /**
- * Ends sessions inside a transaction and tells which, so that their tokens can be forgotten and their polls
- * answered.
+ * Ends sessions inside a transaction and returns their ids, so that tokens are forgotten and polls answered.
  */
 export async function endSessions(
   tx: Prisma.TransactionClient,

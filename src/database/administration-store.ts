@@ -2,13 +2,13 @@ import type { InboxCounters } from './own-account.ts'
 
 /** What the operator's commands ask of a store, and the look-up of an invite. */
 export interface AdministrationStore {
-  /** The accounts that were not deleted, in the order in which they were made: so many behind that id. */
+  /** Accounts after that id, in the order of creation, without deleted ones. */
   listAccounts(afterId: number, limit: number, nowMs: number): Promise<ListedAccount[]>
   /** The account of that name as it is listed, unless it was deleted. */
   findListedAccount(username: string, nowMs: number): Promise<ListedAccount | undefined>
   /**
-   * Ends the account's sessions, and has its application tokens refused until it is enabled again, at every
-   * node. Resolves with the ids of both; undefined when it was deleted. It may be disabled already.
+   * Disables an account on every node: ends its sessions, and refuses its application tokens until it is
+   * enabled again. Resolves with the ids of both; undefined when it was deleted. It may be disabled already.
    */
   disableAccount(accountId: number, disabledAtMs: number): Promise<string[] | undefined>
   /** False when it was deleted. It may be enabled already. */

@@ -3,14 +3,14 @@ import { closeSync, realpathSync, renameSync, rmSync, type Stats, writeFileSync 
 import { readFile } from 'node:fs/promises'
 import { makePrivateFile } from '../private-files.ts'
 
-/** Beside the database, under its real name: both processes may know it by another one. */
+/** Beside the database, named after its real path: the two processes may use different paths. */
 const noteOf = (path: string) => `${realpathSync(path)}.last-backup`
 
 /**
- * Notes beside a SQLite file when its last backup was taken, for the metrics of its server. Not in the file,
- * which belongs to the server.
+ * Writes the time of the last backup beside the SQLite file, for the metrics. Not into the file, which only
+ * the server writes.
  *
- * @param owner where root notes it, the note belongs to the owner of this
+ * @param owner if root writes it, the note gets the owner of this file
  */
 export function noteBackup(path: string, takenAtMs: number, owner: Pick<Stats, 'uid' | 'gid'>): void {
   const note = noteOf(path)
@@ -28,7 +28,7 @@ export function noteBackup(path: string, takenAtMs: number, owner: Pick<Stats, '
 /**
  * When the last backup of a SQLite file was taken.
  *
- * @returns ms since 1970; undefined when there is no note of one, or none that can be read
+ * @returns ms since 1970; undefined when there is no readable note
  */
 export async function lastBackupMs(path: string): Promise<number | undefined> {
   const text = await readFile(noteOf(path), 'utf8').catch(() => '')

@@ -1,10 +1,10 @@
-/** Messages that one receipt tells of; more make several receipts. */
+/** Messages per receipt; more make several receipts. */
 export const RECEIPT_MESSAGES_MAX = 500
 
-/** What each of them takes in a page: an id of 36 characters, two quotes and a comma. */
+/** Bytes of each in a page: an id of 36 characters, two quotes and a comma. */
 export const RECEIPT_ID_BYTES = 39
 
-/** An entry of an inbox: a message as it stands in its recipient's, or a receipt. */
+/** An entry of an inbox: a message, or a receipt. */
 export interface StoredMessage {
   seq: number
   id: string
@@ -26,8 +26,8 @@ export interface Append {
   body: string
   sentAtMs: number
   /**
-   * Whether the recipient is online here; the store may know better. Told to the sender, and again with the
-   * same idempotency key.
+   * Whether the recipient is online here; on other nodes the store knows. The sender gets it as `delivery`,
+   * and again with the same idempotency key.
    */
   live: boolean
   /** Whether the sender gets a receipt when the message is acknowledged. */
@@ -38,7 +38,7 @@ export interface Append {
 
 export type AppendOutcome =
   | { kind: 'appended'; seq: number; live: boolean }
-  /** The same key with the same message was here before: this was the answer. */
+  /** The same key with the same message was stored before, with this response. */
   | { kind: 'replayed'; id: string; sentAtMs: number; live: boolean }
   | { kind: 'idempotency_key_reused' }
   | { kind: 'recipient_not_found' }
@@ -51,8 +51,8 @@ export type AppendOutcome =
   | { kind: 'too_many_receipts' }
 
 /**
- * What a commit says of an append. An undecided one was not written: the inbox had no room for another one of
- * the batch, and the next commit can tell whether there is room for this one.
+ * The outcome of an append in one commit. An undecided one was not written: the inbox had no room for another
+ * message of the batch, so the next commit decides.
  */
 export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
 
@@ -60,7 +60,7 @@ export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
 export interface CommitResult {
   /** One for each append, in order. */
   outcomes: CommitOutcome[]
-  /** The receipts that its acknowledgements brought, in the order of their numbers in each inbox. */
+  /** The receipts of its acknowledgements, in the order of their numbers in each inbox. */
   receipts: AddedReceipt[]
 }
 
@@ -74,7 +74,7 @@ export interface Acknowledgement {
   sessionId: string
   accountId: number
   seq: number
-  /** When the client said so: the date of the receipts. */
+  /** When the client acknowledged: the date of the receipts. */
   atMs: number
 }
 
@@ -85,15 +85,15 @@ export interface Acknowledgement {
  */
 export interface Batch {
   acknowledgements: Acknowledgement[]
-  sightings: Sighting[]
+  lastSeen: LastSeen[]
   appends: Append[]
 }
 
 /** When an account was last online, or one of its sessions. */
-export interface Sighting {
+export interface LastSeen {
   username: string
   sessionId?: string | undefined
   atMs: number
-  /** What the clock says now. A later date in the store is from a clock that was ahead, and is replaced. */
+  /** The time now. A later date in the store is from a clock that was ahead, and is replaced. */
   nowMs: number
 }

@@ -18,14 +18,14 @@ export type * from './push-store.ts'
 export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
 /**
- * What the domain asks of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a
- * thread. Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable}
- * when the store cannot do now what it may do later.
+ * The interface of a store: verbs and plain data, no SQL, no ORM, nothing that cannot be sent to a thread.
+ * Instants are milliseconds since 1970 (`…Ms`). Every method rejects with {@link DatabaseUnavailable} when
+ * the store cannot do it now but may later.
  */
 export interface Database extends AdministrationStore, OwnAccountStore, PushStore, TokenStore {
   /**
    * Adds an account. With the hash of an invite it takes one of its uses, unless the name is taken, by a
-   * deleted account too. Of an invite that is not valid nothing is said about the name.
+   * deleted account too. An invalid invite reveals nothing about the name.
    */
   createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome>
   /** The account of that name, unless it was deleted. */
@@ -56,7 +56,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
   lastLoginFrom(username: string, addresses: Uint8Array[]): Promise<number | undefined>
   /** The session of that id with its owner, unless it was ended. */
   findSession(sessionId: string): Promise<OwnedSession | undefined>
-  /** Lets a session live longer; false when it is not there any more. */
+  /** Extends a session; false when it no longer exists. */
   extendSession(sessionId: string, expiresAtMs: number): Promise<boolean>
   endSession(sessionId: string): Promise<void>
 
@@ -73,20 +73,20 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
   readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<Page>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
-  /** Who sent what to whom, and what became of it; undefined when the store does not know it (any more). */
+  /** A message and its state; undefined when the store does not have it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
   /** Removes one small portion of what may go. */
   purge(portion: PurgePortion): Promise<Purged>
   /** Resolves when the store answers. */
   ping(): Promise<void>
-  /** Finishes what is under way and lets go of everything. */
+  /** Finishes what is under way and releases everything. */
   close(): Promise<void>
 }
 
 /**
- * The store cannot serve now: locked, full, gone, or with too much to do. Try again later. Nothing was
- * changed, unless the connection to a PostgreSQL server broke while it was at work: then nobody can tell.
+ * The store cannot serve now: locked, full, unreachable or overloaded. Nothing was changed, unless a
+ * connection to PostgreSQL broke while it was at work: then the outcome is unknown.
  */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable'
@@ -121,8 +121,8 @@ export interface Account extends NewAccount {
 }
 
 /**
- * An account and the hash that a password was checked against. That takes a while: where the hash is another
- * one by now, or the account was deleted, the verb does nothing and resolves with undefined.
+ * An account and the hash that a password was checked against. That takes a while: if the hash has changed
+ * since, or the account was deleted, the verb does nothing and resolves with undefined.
  */
 export type Proven = Pick<Account, 'id' | 'passwordHash'>
 
@@ -190,7 +190,7 @@ export interface MessageRecord {
   state: 'stored' | 'delivered' | 'expired'
 }
 
-/** What a store must know of the configuration. */
+/** The configuration that a store needs. */
 export interface StoreLimits {
   /** Unacknowledged messages an inbox takes. With as many unread receipts its owner may ask for no more. */
   inboxLimit: number

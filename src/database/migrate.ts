@@ -81,7 +81,7 @@ async function listMigrations(provider: string): Promise<MigrationList> {
 /**
  * Reads the history that the database has, upgrades it where it is from before 0.1, and says whether the
  * engine would find nothing to do. The engine asks the same question of the same table, but to load it takes
- * ten times as long as to open the database. Every doubt, a failed migration for example, is left to it.
+ * ten times as long as to open the database. Anything unclear, such as a failed migration, is left to it.
  *
  * @throws DatabaseUnusable when the database has migrations that this version does not know
  */
@@ -115,7 +115,7 @@ function refuseNewer(finished: ReadonlySet<string>, known: readonly string[]) {
 }
 
 /**
- * The migrations that a start would apply, without a look into the database.
+ * The migrations that a start would apply, by the names of those that are finished.
  *
  * @param finished those that it has seen
  * @throws DatabaseUnusable when a newer version has migrated it
@@ -129,7 +129,7 @@ export async function pendingMigrations(
   return known.filter((name) => !finished.includes(name))
 }
 
-/** The migrations that the database has seen; undefined when it is new. */
+/** The migrations that the database has; undefined when it is new. */
 async function readHistory(
   connection: SqlDriverAdapter,
 ): Promise<{ name: string; finished: boolean }[] | undefined> {
@@ -184,11 +184,11 @@ async function withEngine<T>(
       engine.free()
     }
   } catch (error) {
-    // Behind its first lines the engine's message goes on with a trace of its own sources.
+    // After the first lines the engine's message continues with a trace of its own sources.
     const [reason] = (error as Error).message.split(/\n\s+0: /)
     throw new Error(`The database could not be migrated: ${reason?.trim()}`, { cause: error })
   } finally {
-    // The engine never lets go of the file it has locked: on SQLite nobody else could open it.
+    // The engine never releases the file it has locked: on SQLite nothing else could open it.
     for (const connection of connections) await connection.dispose()
   }
 }

@@ -8,7 +8,7 @@ import { useAlone } from './sqlite/alone.ts'
 import { NEWEST_SEQ, RECEIPTS, TEXT_BYTES } from './sqlite/inboxes.ts'
 import { moveOnIfMarked } from './sqlite/restores.ts'
 
-/** In the order of their foreign keys. Nodes and who polls them are of this moment, and begin anew. */
+/** In the order of their foreign keys. Nodes and presence are transient, and begin anew. */
 const TABLES = [
   'account',
   'session',
@@ -23,7 +23,7 @@ const TABLES = [
   'invite',
 ] as const
 
-/** What PostgreSQL has in a column, and SQLite finds. */
+/** Columns that PostgreSQL stores and SQLite computes. */
 const FOUND: Record<string, string> = {
   newest_seq: NEWEST_SEQ,
   text_bytes: TEXT_BYTES,
@@ -33,12 +33,12 @@ const FOUND: Record<string, string> = {
 /** How many of each were moved. */
 export type Moved = Record<(typeof TABLES)[number], number>
 
-/** Rows a statement, which holds 2 MB when all messages are as long as they may be by default. */
+/** Rows per statement: 2 MB when all messages have the default maximum length. */
 const ROWS_AT_ONCE = 100
 
 /**
- * Copies everything of a SQLite file into an empty PostgreSQL database: all of it, or nothing. The file stays
- * as it is, but for what a start of the server would write there.
+ * Copies a whole SQLite file into an empty PostgreSQL database, or nothing. The file changes only as by a
+ * start of the server.
  *
  * @param path the SQLite file, which no server may be using
  * @param url the PostgreSQL database, which is migrated when needed
@@ -74,7 +74,7 @@ async function copyAll(file: SqliteFile.Database, url: string): Promise<Moved> {
 }
 
 async function copyTable(file: SqliteFile.Database, target: pg.Client, table: string): Promise<number> {
-  // Nobody may write there meanwhile.
+  // No other process may write there meanwhile.
   await target.query(`LOCK TABLE ${table}`)
   const { rowCount } = await target.query(`SELECT FROM ${table} LIMIT 1`)
   if (rowCount !== 0) throw new DatabaseUnusable(`The database to move to is not empty: ${table} has rows.`)
@@ -103,7 +103,7 @@ async function copyTable(file: SqliteFile.Database, target: pg.Client, table: st
 
 interface Column {
   name: string
-  /** As PostgreSQL calls it. */
+  /** Its name in PostgreSQL. */
   type: string
 }
 

@@ -1,6 +1,6 @@
 import type { Owner } from './database.ts'
 
-/** What an account changes of itself; what is undefined stays as it is. */
+/** What an owner may change; undefined members stay as they are. */
 export interface AccountChanges {
   displayName: string | undefined
   hidesPresence: boolean | undefined
@@ -10,7 +10,7 @@ export interface AccountChanges {
 export interface InboxCounters {
   newest: number
   acknowledged: number
-  /** Messages behind the acknowledged entry that are still there; receipts do not count. */
+  /** Stored messages behind the acknowledged entry; receipts do not count. */
   unread: number
 }
 
@@ -33,12 +33,12 @@ export interface Block {
 
 export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
 
-/** The verbs for what an account sees and changes of itself. */
+/** The verbs for what an owner sees and changes of an account. */
 export interface OwnAccountStore {
   /** Changes an account at every node; false when it was deleted. */
   updateAccount(owner: Owner, changes: AccountChanges): Promise<boolean>
   /**
-   * @param atLeast how far the session has acknowledged at least; more of it may be in the store, or less
+   * @param atLeast the minimum that the session has acknowledged; the store may have more or less
    */
   countInbox(accountId: number, session: { sessionId: string; atLeast: number }): Promise<InboxCounters>
   /** The sessions of an account that have not expired, the newest first. */
@@ -50,6 +50,6 @@ export interface OwnAccountStore {
   listBlocks(accountId: number): Promise<Block[]>
   /** Refuses messages of that name from now on, at every node; does nothing when they are refused already. */
   block(owner: Owner, username: string, createdAtMs: number): Promise<BlockOutcome>
-  /** Takes messages of that name again; false when nobody has it. */
+  /** Accepts messages of that account again; false when there is none of that name. */
   unblock(owner: Owner, username: string): Promise<boolean>
 }

@@ -1,22 +1,22 @@
 /**
  * A store that was restored, or a standby that took over, lacks the newest messages and would give their
  * numbers out again. So every inbox goes on at a number that no other copy of the store can have given out:
- * the microseconds since 1970. An inbox never gets a million messages a second, so its numbers stay behind
- * the clock, and the same backup can be restored twice. Where the clock is wrong, it skips as many numbers as
- * no inbox gets between a backup and its restore.
+ * the microseconds since 1970. An inbox never gets a million messages per second, so its numbers stay behind
+ * the clock, and the same backup can be restored twice. If the clock is wrong, the inbox skips more numbers
+ * than any inbox gets between a backup and its restore.
  */
 export const SKIP_MIN = 1_000_000_000
 
-/** Numbers stay below 2^53: a clock beyond the year 2112 is not believed. */
+/** Numbers stay below 2^53: a clock beyond the year 2112 is not trusted. */
 const NUMBER_MAX = 2 ** 52
 
-/** The number that inboxes go on behind after a restore at this time; 0 when the clock cannot be right. */
+/** The number after which inboxes continue when restored at this time; 0 when the clock cannot be right. */
 export function nextNumberAt(nowMs: number): number {
   const number = Math.floor(nowMs * 1_000)
   return number < NUMBER_MAX ? number : 0
 }
 
-/** How a store says what its operator should know. */
+/** The log of a store. */
 export interface DatabaseLog {
   warn: (message: string) => void
 }

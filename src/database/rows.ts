@@ -1,4 +1,4 @@
-/** Plain data as the databases give it: what is not there is null. */
+/** Rows as the databases return them: a missing value is null. */
 export type Row<T> = { [Name in keyof T]: T[Name] | (undefined extends T[Name] ? null : never) }
 
 export const withoutNulls = <T extends object>(row: Row<T>): T =>

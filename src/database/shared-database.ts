@@ -4,59 +4,61 @@ import type { Database } from './database.ts'
 /** How long a node counts as alive after its last beat: three beats may be lost. */
 export const ALIVE_MS = 8_000
 
-/** What nodes ask of a database that they share, beyond the verbs of a store. */
+/** What nodes need of a shared database, beyond the verbs of a store. */
 export interface SharedDatabase extends Database {
-  /** The database's time, which all nodes have in common whatever their own clocks say. */
+  /** The database's time: the same for all nodes, whatever their own clocks show. */
   clock: Clock
-  /** Says that this node is alive, and sends it a probe that it should hear by itself. */
+  /** Records that this node is alive, and sends a probe that comes back to it. */
   beat(): Promise<void>
-  /** Says that this node ends: from now on nobody waits for it. No beat may follow. */
+  /** Removes this node, so that no other waits for it. No beat may follow. */
   leave(): Promise<void>
-  /** Says that these sessions poll this node; those that are over are passed by. */
-  appear(sessionIds: string[]): Promise<void>
-  /** Says that they no longer do. */
-  disappear(sessionIds: string[]): Promise<void>
-  /** Whether somebody of that name polls another node, or did a moment ago; who polls here is known here. */
+  /** Records that these sessions poll this node; ended ones are ignored. */
+  addPresence(sessionIds: string[]): Promise<void>
+  /** Records that they no longer do. */
+  removePresence(sessionIds: string[]): Promise<void>
+  /** Whether the account polls another node, or did a moment ago. Polls on this node are not counted. */
   isOnline(username: string): Promise<boolean>
-  /** How many accounts are online at all nodes, this one too. */
+  /** How many accounts are online on all nodes, including this one. */
   countOnline(): Promise<number>
-  /** What has become of these in the meantime, in order. */
-  lookAt(sessions: Parked[]): Promise<Looked[]>
-  /** Begins to hear what the other nodes say. Ends with the database. */
-  listen(hearing: Hearing): Listening
+  /** The current state of these sessions and their inboxes, in the same order. */
+  checkParked(sessions: Parked[]): Promise<ParkedStatus[]>
+  /** Begins to handle the notifications of other nodes. Ends with the database. */
+  listen(handlers: NotificationHandlers): Subscription
 }
 
-/** The connection over which a node hears the others. */
-export interface Listening {
-  /** Resolves when all that was committed before was heard. Rejects when the connection is no good. */
+/** The connection on which notifications arrive. */
+export interface Subscription {
+  /**
+   * Resolves when the notifications of all earlier commits were handled. Rejects when the connection is dead.
+   */
   pulse: () => Promise<void>
-  /** Gives it up, for a new one. */
+  /** Replaces the connection by a new one. */
   reconnect: () => void
 }
 
-/** A session whose poll waits. */
+/** A session with a parked poll. */
 export interface Parked {
   id: string
   username: string
 }
 
-export interface Looked {
-  /** Whether the session still is. */
+export interface ParkedStatus {
+  /** Whether the session has not ended. */
   alive: boolean
   /** The newest `seq` of its account's inbox. */
   newestSeq: number
 }
 
-/** What a node hears from the others. */
-export interface Hearing {
-  /** Another node has added to the inbox of that name. */
+/** What a node does on notifications. */
+export interface NotificationHandlers {
+  /** Another node has appended to the inbox of that account. */
   onAdded: (username: string, newestSeq: number) => void
-  /** A session was ended, at any node; `disabled` when its account was. */
+  /** A session has ended, on any node; `disabled` when its account was disabled. */
   onEnded: (session: Parked, disabled?: boolean) => void
   /** A probe of this node came back. */
   onProbe: () => void
-  /** It hears again: what was said in the meantime is lost. */
+  /** Notifications arrive again; those sent meanwhile are lost. */
   onConnected: () => void
-  /** It does not hear any more. */
+  /** Notifications no longer arrive. */
   onDisconnected: () => void
 }

@@ -1,8 +1,8 @@
 import type { Owner } from './database.ts'
 
-/** What the domain asks of a store of application tokens. */
+/** The verbs of a store for application tokens. */
 export interface TokenStore {
-  /** Adds an application token. When there is no room, those that have expired make some. */
+  /** Adds an application token. If there is no room, expired ones are removed. */
   createToken(token: NewApplicationToken): Promise<TokenOutcome>
   /** The application tokens of an account, the oldest first, also those that have expired. */
   listTokens(accountId: number): Promise<ApplicationToken[]>
@@ -10,11 +10,11 @@ export interface TokenStore {
   findToken(hash: Uint8Array): Promise<OwnedToken | undefined>
   /** Ends an application token of that account, at every node; false when there is none of that id. */
   revokeToken(accountId: number, id: string): Promise<boolean>
-  /** Notes when an application token was last used. */
+  /** Records when an application token was last used. */
   noteTokenUse(id: string, atMs: number): Promise<void>
 }
 
-/** What its owner may know of an application token: everything but the token. */
+/** An application token as its owner sees it: everything but the token itself. */
 export interface ApplicationToken {
   id: string
   name: string

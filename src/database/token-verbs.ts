@@ -6,12 +6,13 @@ const TOKENS_MAX = 100
 
 type TokenVerbs = Pick<Database, 'createToken' | 'revokeToken' | 'noteTokenUse'>
 
-/** What changes application tokens. They are looked up by the verbs that read. */
+/** Verbs that change application tokens. Looking them up belongs to the read verbs. */
 export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
   return {
     createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
       return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
-        // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
+        // An update without a change locks the row: of concurrent requests on two nodes the second waits
+        // here.
         const where = { id: accountId, deletedAt: null, disabledAt: null }
         const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
         if (count === 0) return 'account_gone'
@@ -35,7 +36,7 @@ export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
   }
 }
 
-/** Tokens that have expired stay for their owner to see, and make room when it is needed. */
+/** Expired tokens stay for their owner to see, and are removed when room is needed. */
 async function hasRoom(tx: Prisma.TransactionClient, accountId: number, now: Date): Promise<boolean> {
   const where = { accountId }
   const count = await tx.applicationToken.count({ where })
@@ -44,7 +45,7 @@ async function hasRoom(tx: Prisma.TransactionClient, accountId: number, now: Dat
   return expired.count > 0
 }
 
-/** Ends all tokens of an account inside a transaction, and tells which. */
+/** Ends all tokens of an account inside a transaction, and returns their ids. */
 export async function endTokens(tx: Prisma.TransactionClient, accountId: number): Promise<string[]> {
   const where = { accountId }
   const ended = await tx.applicationToken.findMany({ where, select: { id: true } })

@@ -4,18 +4,18 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils'
 import { DatabaseUnusable } from './database.ts'
 
 /**
- * The migrations from before 0.1 were made into one. A database that has them is led to its tables by a
- * script, and from then on has its history.
+ * The migrations from before 0.1 were merged into one. A script upgrades a database that has them, and gives
+ * it the new history.
  */
 const FIRST_MIGRATION = '20261126120000_init'
 
-/** The last migration of before, by provider. */
+/** The last migration before 0.1, by provider. */
 const LAST_BEFORE: Record<string, string> = {
   sqlite: '20261125231512_message_json',
   postgres: '20261123145335_init',
 }
 
-/** Whether a migration is from before 0.1: names begin with the instant at which they were made. */
+/** Whether a migration is from before 0.1: names begin with their date. */
 export const isBeforeFirst = (migration: string): boolean => migration < FIRST_MIGRATION
 
 /**

@@ -1,4 +1,4 @@
-/** UUIDs as text, and as the 16 bytes that a row has. Both know that it is one, and do not look. */
+/** Converts UUIDs between text and the 16 bytes of a row. The input is not checked. */
 
 export const uuidToBytes = (id: string) => Buffer.from(id.replaceAll('-', ''), 'hex')
 
@@ -6,7 +6,7 @@ export const bytesToUuid = (bytes: Buffer): string => uuidAt(bytes.toString('hex
 
 const UUID_DIGITS = 32
 
-/** @param hex the digits of several, one behind the other */
+/** @param hex the digits of several, concatenated */
 export const uuidsOf = (hex: string): string[] =>
   Array.from({ length: hex.length / UUID_DIGITS }, (_, index) => uuidAt(hex, index * UUID_DIGITS))
 
@@ -15,5 +15,5 @@ function uuidAt(hex: string, start: number): string {
   return `${group(0, 8)}-${group(8, 12)}-${group(12, 16)}-${group(16, 20)}-${group(20, 32)}`
 }
 
-/** @param bytes of several, one behind the other */
+/** @param bytes of several, concatenated */
 export const bytesToUuids = (bytes: Buffer): string[] => uuidsOf(bytes.toString('hex'))

@@ -11,7 +11,7 @@ import { isVersioned, refusalOfUnreadable, sendProblem } from './problem-replies
 import type { RequestCounts } from './request-counts.ts'
 
 /**
- * An HTTP server with limits on everything that a stranger can make it hold, and nothing to serve yet.
+ * Fastify with limits on everything that a stranger can make it hold, still without routes.
  *
  * @param logTo where the log goes
  * @param counts of all answers
@@ -33,16 +33,16 @@ export function createApp(
   const app: FastifyInstance = Fastify({
     logger: { level: logLevel, stream: logTo },
     logController: new LogController({ disableRequestLogging: true }),
-    // A logger for each request is made for every one and used by few: those name the request themselves.
+    // No logger per request: few requests log, and these name the request themselves.
     childLoggerFactory: (logger) => logger,
     genReqId: nextRequestId,
     trustProxy: trustProxy && trustedProxies(trustProxy),
-    // Of requests that the contract gives no body; the others have limits of their own: contract/bind.ts.
+    // For requests without a body in the contract; the others have limits of their own: contract/bind.ts.
     bodyLimit: 1_024,
     serverFactory: (handler) => connections.serve(handler),
     routerOptions: { maxParamLength: 128 },
     exposeHeadRoutes: false,
-    // While it closes, a refusal is a problem document like any other: see graceful-close.ts.
+    // While closing, refusals are problem documents like any other: see graceful-close.ts.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
       connections.onClientError(error, socket, () => {
@@ -72,10 +72,10 @@ export function createApp(
     })
 
   app.addHook('onRequest', (request, reply, done) => {
-    // One by one, which takes less time than an object of them.
+    // One by one, which is faster than an object of headers.
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
-    // By the route too: a path may come with escapes, or with a host before it.
+    // By the route too: a path may contain escapes, or begin with a host.
     if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
       reply.header('Cache-Control', 'no-store')
     const problem = problemWithHost(request.raw)
@@ -85,7 +85,7 @@ export function createApp(
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {
-      // The pattern and not the address: a log need not know who was looked up.
+      // The pattern instead of the path: a log need not contain the usernames looked up.
       const { method, routeOptions } = request
       const took = {
         method,
@@ -101,13 +101,15 @@ export function createApp(
   return app
 }
 
-/** The headers of every answer, where no hook sets them. */
+/** The headers of every response, for responses that no hook sees. */
 const headersOfAll = (requestId: string) => ({
   'X-Request-Id': requestId,
   'X-Content-Type-Options': 'nosniff',
 })
 
-/** RFC 9112 §3.2 wants 400. Node would refuse one that is missing without a word, and drops a second one. */
+/**
+ * RFC 9112 §3.2 wants 400. Node would refuse a missing one without an explanation, and drops a second one.
+ */
 function problemWithHost({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
   let hosts = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {

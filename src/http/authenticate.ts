@@ -5,15 +5,14 @@ import type { Authenticate } from '../contract/bind.ts'
 import { addressOf } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 
-/** A JWT in compact form, so that nothing else is kept or verified. */
+/** The form of a compact JWT: nothing else is cached or verified. */
 const SESSION_TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 const APPLICATION_TOKEN = /^Bearer +(rst_\w+)$/i
 
 /**
- * Finds out who shows the token of a request, before anything else of it is looked at. A session or a token
- * that is known is found without waiting, which is why this is no async function: nearly every request takes
- * that way.
+ * Authenticates a request before anything else of it is read. A cached session or token is found
+ * synchronously, as for nearly every request, which is why this is not an async function.
  */
 export const authenticate =
   (sessions: Sessions, applicationTokens: ApplicationTokens): Authenticate =>

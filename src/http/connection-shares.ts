@@ -1,13 +1,13 @@
 import { addressOf } from '../limits/address.ts'
 import type { Connection } from './connection.ts'
 
-/** Above half of all connections, an address may hold one in so many. */
+/** Above half of all connections, an address may hold this fraction (one in N). */
 const SHARE = 8
 
 /** Between two searches for the address with the most connections: each visits every address. */
 const SEARCH_EVERY_MS = 1_000
 
-/** After a search that found none. */
+/** The pause after a search that found none. */
 const RETRY_MS = 50
 
 /** The connections of one address, or of one IPv6 network of 64 bits. */
@@ -18,10 +18,9 @@ interface Holder {
 }
 
 /**
- * Shares the connections by address when they run short. Above half of them, an address that has its share
- * gets a new one only in place of a quiet one of its own. When all are taken, a newcomer takes the place of a
- * quiet one of the address that has the most. A connection with an unanswered request is never closed for
- * another.
+ * Shares connections by address when they run short. Above half of them, an address that has its share gets a
+ * new one only in place of a quiet one of its own. When all are taken, a newcomer takes the place of a quiet
+ * one of the address that has the most. A connection with an unanswered request is never closed for another.
  */
 export class ConnectionShares {
   readonly #max: number
@@ -70,14 +69,14 @@ export class ConnectionShares {
     if (newcomer && newcomer.open >= share && this.#open >= this.#max / 2) return closeOneOf(newcomer)
     if (this.#open < this.#max) return true
     const heaviest = this.#findHeaviest()
-    // Otherwise two addresses with as many would take from each other in turn.
+    // Otherwise two addresses with equally many would take from each other in turn.
     return heaviest !== undefined && heaviest.open > (newcomer?.open ?? 0) + 1 && closeOneOf(heaviest)
   }
 
   #findHeaviest(): Holder | undefined {
     const nowMs = performance.now()
     const knownForMs = nowMs - this.#searchedAtMs
-    // One without a quiet connection makes room for nobody: then another may have become the heaviest.
+    // An address without a quiet connection cannot make room: another one may be the heaviest then.
     if (
       this.#heaviest ? this.#heaviest.quiet.size > 0 && knownForMs < SEARCH_EVERY_MS : knownForMs < RETRY_MS
     )

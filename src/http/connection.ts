@@ -7,10 +7,10 @@ const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
 const [CR, LF] = [13, 10]
 
-/** How long a client may go on sending after its refusal; a reset at once could take the refusal with it. */
+/** How long a client may go on sending after a refusal; an immediate reset could destroy the refusal. */
 const LINGER_MS = 1_000
 
-/** The turns of the event loop in which requests have come, counted. */
+/** Counts the turns of the event loop in which requests arrive. */
 const turns = { now: 0, isCounted: false }
 
 function currentTurn(): number {
@@ -28,11 +28,11 @@ function currentTurn(): number {
  * A connection and its unanswered requests. Node parses and dispatches all requests of a chunk of 64 KiB,
  * some 2 400, in one go. Here the parser stops behind the head that makes the unanswered requests too many.
  * From then on it gets one message at a time, each when an answer has been sent; the rest stays in the
- * socket, whose reading is paused. An ordinary client never reaches the limit, and its bytes take Node's own
- * way.
+ * socket, whose reading is paused. An ordinary client never reaches the limit, and Node parses its bytes as
+ * usual.
  *
- * No more than so many requests are begun in one turn of the event loop either: answers that need no wait
- * would let one connection go on for ever, and the others wait.
+ * The number of requests begun per turn of the event loop is limited, too: responses that need no wait would
+ * otherwise let one connection run on while the others wait.
  */
 export class Connection {
   readonly socket: Socket
@@ -42,12 +42,12 @@ export class Connection {
   onQuiet: ((quiet: boolean) => void) | undefined
 
   #unanswered = 0
-  /** The turn in which a request was last begun, and how many so far; a long one counts as several. */
+  /** The turn in which a request was last begun, and how many in it; a long one counts as several. */
   #turn = -1
   #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */
   #newest: ServerResponse | undefined
-  /** Hands bytes to the parser. Undefined as long as Node does that. */
+  /** Gives bytes to the parser. Undefined as long as Node does that. */
   #parse: ((bytes: Buffer) => void) | undefined
   /** Bytes that are missing from a body whose length is known. */
   #bodyLeft = 0
@@ -62,14 +62,14 @@ export class Connection {
     this.socket = socket
     this.#parser = (socket as ParsedSocket).parser
     this.#unansweredMax = unansweredMax
-    // A poll that stands behind another one listens to the socket.
+    // A poll queued behind another one listens to the socket.
     socket.setMaxListeners(socket.getMaxListeners() + unansweredMax)
 
     const { onIncoming } = this.#parser
     this.#parser.onIncoming = (request, keepAlive) => {
       const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
-      // Node leaves it set when it hands the connection over, as for CONNECT.
+      // Node leaves it set when it gives the connection away, as for CONNECT.
       if (upgrade && !request.upgrade && !this.#parse)
         saveRestBehind(this.#parser, request, (rest) => {
           if (!this.#parse) this.#take(rest, this.#takeParser())
@@ -101,7 +101,7 @@ export class Connection {
     else this.#goOn()
   }
 
-  /** Reads on when it waits for an answer or for its turn, and need not any more. */
+  /** Resumes reading when there is no longer a reason to wait. */
   readonly #goOn = () => {
     if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
     if (!this.#mayBegin()) {
@@ -153,7 +153,7 @@ export class Connection {
       this.socket.pause()
     }
     this.socket.unshift(chunk.subarray(at))
-    // When all are answered, no answer lets it go on.
+    // When all are answered, no further answer would resume it.
     if (this.#unanswered < this.#unansweredMax) setImmediate(this.#goOn)
   }
 
@@ -174,22 +174,22 @@ export class Connection {
   /** Part of the newest request is still to come. */
   #isArriving = () => this.#newest !== undefined && !this.#newest.req.complete
 
-  /** What still comes on this connection is no request. */
+  /** Anything that still arrives on this connection is not a request. */
   #isOver(): boolean {
     const last = this.#newest !== undefined && !this.#newest.shouldKeepAlive && !this.#isArriving()
     return last || this.#refusal !== undefined || !this.socket.writable
   }
 
-  /** Called when the client sends nothing more. */
+  /** Called when the client has closed its writing side. */
   onHalfClosed() {
     const socket = this.socket as ParsedSocket
-    // Between two answers; behind a part of one a probe would be taken for content.
+    // Only between two responses; within one, a probe would be read as content.
     const mayProbe = () => socket._httpMessage?.headersSent === false
     if (this.#newest && this.#unanswered > 0) probeUntilClosed(socket, this.#newest.req.httpVersion, mayProbe)
   }
 
   /**
-   * Ends the connection with an answer to what cannot be read, behind the answers that are owed.
+   * Ends the connection with a response to an unreadable request, after the responses still due.
    *
    * @param answer a whole HTTP response
    */
@@ -202,7 +202,7 @@ export class Connection {
     const { socket } = this
     const isAnswered = this.#newest?.headersSent
     if (this.#unanswered > (this.#isArriving() && !isAnswered ? 1 : 0) || !socket.writable) return
-    // A request that was answered before its body came needs no second answer.
+    // A request answered before its body arrived needs no second response.
     if (this.#isArriving() && isAnswered) socket.end()
     else socket.end(refusal)
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
@@ -210,15 +210,15 @@ export class Connection {
   }
 
   /**
-   * Cuts the connection when the client has not taken what was sent to it.
+   * Cuts the connection when the client does not read what was sent to it.
    *
-   * @param nowMs by a clock that nobody can set
+   * @param nowMs on the monotonic clock
    * @param graceMs for any answer
    * @param bytesPerSecond what it must take after that
    */
   cutIfSlow(nowMs: number, graceMs: number, bytesPerSecond: number) {
     const { writableLength, bytesWritten } = this.socket
-    // Node says when all of an answer was taken, and not how much of it.
+    // Node reports only that all of a response was taken, not how much of it.
     const bytes = writableLength === 0 ? -1 : bytesWritten - writableLength
     if (bytes !== this.#taken.bytes) this.#taken = { bytes, atMs: nowMs }
     else if (bytes >= 0 && nowMs - this.#taken.atMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
@@ -226,14 +226,14 @@ export class Connection {
   }
 }
 
-/** As much of a body, and of a path with its query, takes about as long to parse as a short request. */
+/** This much of a body, or of a path with its query, takes about as long to parse as a short request. */
 const BODY_BYTES_EACH = 8_192
 const PATH_LENGTH_EACH = 512
 
-/** What a body in chunks counts as, of which nobody knows how long it becomes. */
+/** The cost of a chunked body, whose length is unknown. */
 const CHUNKED_BYTES = 65_536
 
-/** As how many requests a request counts. */
+/** How many requests a request counts as. */
 function weightOf({ headers, url = '' }: IncomingMessage): number {
   const bodyBytes = headers['transfer-encoding'] === undefined ? lengthOf(headers) : CHUNKED_BYTES
   return 1 + Math.floor(bodyBytes / BODY_BYTES_EACH) + Math.floor(url.length / PATH_LENGTH_EACH)

@@ -8,16 +8,16 @@ import type { Paused } from './node-parser.ts'
 
 /** What a connection may do, and for how long. */
 export interface ConnectionLimits {
-  /** Requests that are not answered, at most. Reading waits until one is. */
+  /** Maximum number of unanswered requests. Reading pauses until one is answered. */
   unanswered: number
   /** From the first byte of a request, or from the connection, to the end of the head. */
   headersMs: number
   /** To the end of the request. */
   requestMs: number
-  /** For the client to take any answer, and the bytes in a second that it must take of a long one. */
+  /** For the client to take a response, and the bytes per second that it must take of a long one. */
   takeMs: number
   takeBytesPerSecond: number
-  /** Between two looks at these times. */
+  /** Between two checks of these times. */
   checkEveryMs: number
 }
 
@@ -30,7 +30,10 @@ const LIMITS: ConnectionLimits = {
   checkEveryMs: 1_000,
 }
 
-/** Longer than the 60 s of common load balancers, so that it is they who end an idle connection. */
+/**
+ * Longer than the 60 s of common load balancers, so that the balancer ends an idle connection, not the
+ * server.
+ */
 const IDLE_MS = 72_000
 /** Without a byte in either direction for twice the longest wait of a poll, the client is gone. */
 const SILENT_MS = 120_000
@@ -65,15 +68,15 @@ export class Connections {
       keepAliveTimeout: IDLE_MS,
       requireHostHeader: false,
     })
-    // No documentation has it; Node 20 to 26 have it. Otherwise a client that sends nothing more is cut off.
+    // Undocumented, in Node 20 to 26. Without it a client that closes its writing side is cut off.
     Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
     server.on('connection', (socket) => this.#accept(socket))
     server.on('request', (request, response) => this.#open.get(request.socket)?.begin(response))
     server.on('request', handler)
-    // RFC 9110 §10.1.1: an expectation that is unknown may be ignored. Node would refuse it without a word.
+    // RFC 9110 §10.1.1: an unknown expectation may be ignored. Node would refuse it without an explanation.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-    // Node has taken its listeners off the socket.
+    // Node has removed its listeners from the socket.
     server.on('connect', (_request, socket) => {
       socket.on('error', () => {}).resume()
       server.emit('clientError', Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket)
@@ -104,7 +107,7 @@ export class Connections {
     const connection = this.#open.get(socket)
     if (!connection || error.code === 'ECONNRESET') socket.destroy()
     else if (isPause(error)) connection.takeOver(error)
-    // Behind a request that is the last one, nothing is read.
+    // Nothing is read after the last request of a connection.
     else if (error.code !== 'HPE_CLOSED_CONNECTION') connection.refuse(refusal())
   }
 

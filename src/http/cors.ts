@@ -2,14 +2,15 @@ import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * The longest that Chrome takes. For so long an origin that is no longer allowed can send, and read nothing.
+ * The longest that Chrome accepts. An origin that is no longer allowed can send for so long, but read
+ * nothing.
  */
 const PREFLIGHT_SECONDS_MAX = 7_200
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 const REQUEST_HEADERS = ['Authorization', 'Content-Type', 'Idempotency-Key', 'Prefer']
 
-/** All that answers may have, as far as a page is not allowed to read it anyway. */
+/** All response headers that pages may not read by default. */
 const EXPOSED_HEADERS = [
   'Accept-Encoding',
   'Allow',
@@ -26,14 +27,14 @@ const EXPOSED_HEADERS = [
 ]
 
 /**
- * Lets pages of other origins use the API. Tokens travel in a header and not in a cookie, so no credentials
- * are allowed.
+ * Lets pages of other origins use the API. Tokens travel in a header instead of a cookie, so credentials are
+ * not allowed.
  */
 export async function allowOrigins(app: FastifyInstance, origins: string[]) {
   if (origins.length === 0) return
   app.addHook('onRequest', (request, reply, done) => {
     const preflight = request.headers.origin && request.headers['access-control-request-method']
-    // The plugin would refuse it with a text, and not with a problem document.
+    // The plugin would refuse it with plain text instead of a problem document.
     if (request.method === 'OPTIONS' && !preflight) reply.callNotFound()
     else done()
   })
@@ -47,7 +48,7 @@ export async function allowOrigins(app: FastifyInstance, origins: string[]) {
 }
 
 /**
- * The headers with which a page may read an answer that comes past the plugin.
+ * The headers with which a page may read a response that bypasses the plugin.
  *
  * @param origin of the request; where it is not known, the only one that is allowed
  */
@@ -59,7 +60,7 @@ export function originHeaders(allowed: string[], origin = allowed[1] === undefin
   return { Vary: 'Origin', ...(isAllowed && { 'Access-Control-Allow-Origin': origin, ...exposed }) }
 }
 
-/** The origin of a request that cannot be read as one, where the bytes at hand have it. */
+/** The origin of an unreadable request, if the bytes at hand contain it. */
 export const originIn = ({ rawPacket }: { rawPacket?: unknown }): string | undefined =>
   Buffer.isBuffer(rawPacket)
     ? /^origin:[ \t]*(\S+)[ \t]*\r?$/im.exec(rawPacket.toString('latin1'))?.[1]

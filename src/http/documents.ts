@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 
-/** Content codings in which a document may be kept, the better one first. */
+/** Content codings of a document, the better one first. */
 const CODINGS = ['br', 'gzip'] as const
 export type Coding = (typeof CODINGS)[number]
 
@@ -12,14 +12,14 @@ export interface Document {
   content: Buffer
   /** The same content, compressed. */
   compressed?: Partial<Record<Coding, Buffer>>
-  /** Its path changes with its content, so that a cache need never ask again. Otherwise it always asks. */
+  /** Its path changes with its content, so caches need not revalidate it. Otherwise they always do. */
   immutable?: boolean
   headers?: Record<string, string>
 }
 
 /**
- * Serves a document from memory, compressed if the client takes that. A client that has it already gets 304
- * (RFC 9110 §13.1.2). A `Range` is ignored, as RFC 9110 §14.2 allows.
+ * Serves a document from memory, compressed if the client accepts it. A client with the current version gets
+ * 304 (RFC 9110 §13.1.2). A `Range` is ignored, as RFC 9110 §14.2 allows.
  */
 export function serveDocument(app: FastifyInstance, path: string, document: Document) {
   const { type, content, compressed = {}, immutable, headers } = document
@@ -47,11 +47,11 @@ export function serveDocument(app: FastifyInstance, path: string, document: Docu
   })
 }
 
-/** Whether a list of entity tags has this one, or is `*`. The comparison is the weak one. */
+/** Whether a list of entity tags contains this one (weak comparison), or is `*`. */
 const has = (tags: string | undefined, etag: string) =>
   tags?.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
 
-/** Whether an `Accept-Encoding` names a coding, and does not refuse it (RFC 9110 §12.5.3). */
+/** Whether an `Accept-Encoding` accepts a coding by name (RFC 9110 §12.5.3). */
 const takes = (accepted: string, coding: Coding) =>
   accepted.split(',').some((entry) => {
     const [name = '', ...parameters] = entry.toLowerCase().split(';')

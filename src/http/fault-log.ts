@@ -1,20 +1,20 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-/** Within this time a fault is written once; how often it came is written at the end. */
+/** The interval in which a fault is written once, with its count at the end. */
 const WINDOW_MS = 1_000
 
-/** Kinds of fault told apart at a time; what is more is counted by its message alone. */
+/** How many kinds of fault are counted separately; further ones are counted by their message alone. */
 const KINDS_MAX = 100
 
 type Level = 'warn' | 'error'
 
 /**
- * Writes each kind of fault at most once a second: the first at once, the others of that second as one line
+ * Logs each kind of fault at most once per second: the first at once, the others of that second as one line
  * with their count. Otherwise a database that is down would fill the disk with log lines.
  */
 export class FaultLog {
   readonly #log: Pick<FastifyBaseLogger, Level>
-  /** How often each kind came again, since its last line. */
+  /** How often each kind has repeated since its last line. */
   readonly #repeats = new Map<string, number>()
 
   constructor(log: Pick<FastifyBaseLogger, Level>) {
@@ -23,7 +23,7 @@ export class FaultLog {
 
   /**
    * @param fields of the line; those of the first fault stand for all of its kind
-   * @param reason tells kinds of fault with one message apart
+   * @param reason distinguishes kinds of fault that share a message
    */
   write(level: Level, fields: object, message: string, reason: string): void {
     const known = `${message}: ${reason}`
@@ -37,7 +37,7 @@ export class FaultLog {
     this.#countRepeats(kind, (count) => this.#log[level]({ ...fields, count }, message))
   }
 
-  /** @param report called a second later with how often the kind came again, and each second while it does */
+  /** @param report called each second with the number of repetitions, while there are any */
   #countRepeats(kind: string, report: (count: number) => void) {
     this.#repeats.set(kind, 0)
     setTimeout(() => {

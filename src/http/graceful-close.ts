@@ -1,24 +1,21 @@
 import type { FastifyInstance } from 'fastify'
 import { overloaded } from '../problems.ts'
 
-/**
- * Between two looks for connections that have become idle: Node closes those that are idle when it starts to
- * close.
- */
+/** How often idle connections are looked for: Node closes only those that are idle when closing begins. */
 const CLOSE_IDLE_EVERY_MS = 50
 
 /**
- * What had begun is done long before this. Then connections are cut whose clients are silent before or in the
- * middle of a request, for which Node would wait.
+ * Requests under way end long before this. Then connections are cut whose clients are silent before or within
+ * a request: Node would wait for them.
  */
 const CUT_OFF_MS = 2_000
 
 /**
- * Makes closing the server quick and harmless: held requests are answered, what is under way is finished,
- * what still comes on an open connection is sent elsewhere.
+ * Makes closing quick and harmless: parked requests are answered, those under way are finished, and new ones
+ * on open connections are refused with 503.
  *
- * @param answerHeld answers the requests that are held; Fastify would wait for them
- * @param finish runs when the last answer is out
+ * @param answerHeld answers the parked requests; Fastify would wait for them
+ * @param finish runs after the last response
  */
 export function closeGracefully(app: FastifyInstance, answerHeld: () => void, finish: () => Promise<void>) {
   let closing = false
@@ -32,7 +29,7 @@ export function closeGracefully(app: FastifyInstance, answerHeld: () => void, fi
   app.addHook('preClose', (done) => {
     closing = true
     answerHeld()
-    // A start that failed has no connections, and no end of them.
+    // A failed start has no connections to close.
     if (!app.server.listening) return done()
     const closeIdle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
     const cutOff = setTimeout(() => app.server.closeAllConnections(), CUT_OFF_MS)

@@ -9,17 +9,16 @@ const PROBE_MS = 250
 /** HTTP/1.0 has no interim response, so such a client counts as gone after this time. */
 const PROBELESS_MS = 2_000
 
-/** Clients skip it, asked for or not (RFC 9110 §15.2). Other interim responses are known to fewer. */
+/** Clients skip it even if they did not ask for it (RFC 9110 §15.2). Fewer know other interim responses. */
 const PROBE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /**
- * Finds out whether a client that sends nothing more is still there. It may have closed its writing side
- * only, and wait for its answers (RFC 9112 §9.6), or all of its connection. TCP tells the difference when
- * something is written, by a reset: the first interim response brings it about, the next one meets it, and
- * the socket is destroyed.
+ * Probes whether a half-closed client is still there. It may have closed only its writing side and wait for
+ * responses (RFC 9112 §9.6), or the whole connection. TCP shows the difference by a reset after a write: the
+ * first interim response provokes it, the next one meets it, and the socket is destroyed.
  *
  * @param httpVersion of the request
- * @param mayProbe whether the next bytes that the client expects are those of an answer's head
+ * @param mayProbe whether the client expects the head of a response next
  */
 export function probeUntilClosed(socket: Socket, httpVersion: string, mayProbe: () => boolean) {
   const isProbeless = httpVersion === '1.0'

@@ -3,12 +3,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { invalidBody, Problem } from '../problems.ts'
 
-/** Some editors and programs put it before a text. RFC 8259 §8.1 allows to ignore it. */
+/** A byte order mark, which some programs put before a text. RFC 8259 §8.1 allows ignoring it. */
 const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 /**
- * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would put U+FFFD in their place, and a
- * message is never altered. No body at all is left to the contract, which says where one is required.
+ * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would replace them by U+FFFD, and a
+ * message is never altered. A missing body is left to the contract, which says where one is required.
  */
 export function acceptJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
@@ -25,9 +25,9 @@ export function acceptJson(app: FastifyInstance) {
   })
   app.addContentTypeParser('*', refuseContent)
 
-  // After the token was looked at, and before any of the body is.
+  // After authentication, before the body is read.
   app.addHook('preParsing', ({ headers }, reply, _payload, done) => {
-    // Many clients name a type even when they send nothing: it is the type of nothing.
+    // Many clients send a Content-Type without content: it is ignored.
     if (isWithoutContent(headers)) delete headers['content-type']
     else if (isCoded(headers['content-encoding'])) {
       reply.header('Accept-Encoding', 'identity')
@@ -37,15 +37,15 @@ export function acceptJson(app: FastifyInstance) {
   })
 }
 
-/** No operation takes nearly as many. A shorter body cannot have thousands. */
+/** Far more than any operation takes. A shorter body cannot contain thousands. */
 const VALUES_MAX = 1_000
 const SHORT_LENGTH_MAX = 8_192
 
 const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = Buffer.from('"\\,[{')
 
 /**
- * Whether a body has so many members, elements or levels that to parse it takes 20 times as long as to parse
- * the longest message. To count them takes a fraction of that.
+ * Whether a body has so many members, elements or levels that parsing it takes 20 times as long as the
+ * longest message. Counting them takes a fraction of that.
  */
 function hasTooManyValues(json: string): boolean {
   if (json.length <= SHORT_LENGTH_MAX) return false
@@ -71,7 +71,7 @@ const withoutMark = (bytes: Buffer) =>
     ? bytes.subarray(BYTE_ORDER_MARK.length)
     : bytes
 
-/** Refuses content of any other type; of a body in chunks nobody knows before its end that it has none. */
+/** Refuses content of any other type. Whether a chunked body is empty is known only at its end. */
 function refuseContent(
   { headers }: FastifyRequest,
   body: NodeJS.ReadableStream,

@@ -4,22 +4,22 @@ import type { Socket } from 'node:net'
 /** `HTTPParser.kOnExecute`, which no module exports. */
 const ON_EXECUTE = 5
 
-/** What Node's HTTP server puts on a socket. No documentation has it; Node 20 to 26 are alike in it. */
+/** What Node's HTTP server puts on a socket: undocumented, the same in Node 20 to 26. */
 export interface ParsedSocket extends Socket {
-  /** The response that is written to it now, or next. */
+  /** The response that is being written, or the next one. */
   _httpMessage: ServerResponse | null
   parser: {
-    /** Called for each request head, in the middle of parsing; dispatches the request. */
+    /** Called for each request head while parsing; dispatches the request. */
     onIncoming: (request: IncomingMessage & { upgrade: boolean }, keepAlive: boolean) => number
     resume: () => void
     /** Called with the number of bytes that were parsed of a chunk, or with an error. */
     [ON_EXECUTE]: (parsed: number | Error) => void
-    /** That chunk, while it is called. */
+    /** The chunk, during that call. */
     getCurrentBuffer: () => Buffer
   }
 }
 
-/** What the parser raises when it was paused in the middle of what it was given. */
+/** The parser's error when it was paused within a chunk. */
 export interface Paused extends NodeJS.ErrnoException {
   code: 'HPE_PAUSED'
   bytesParsed: number
@@ -30,11 +30,11 @@ export interface Paused extends NodeJS.ErrnoException {
 export const PAUSE = 21
 
 /**
- * Saves what came behind a request that asks for another protocol. It is answered in this one (RFC 9110
- * §7.8), but its end stops the parser, and Node drops the rest of the chunk.
+ * Keeps the bytes after a request that asks for another protocol. It is answered as HTTP (RFC 9110 §7.8),
+ * but its end stops the parser, and Node drops the rest of the chunk.
  *
  * @param request whose head has just been parsed
- * @param take gets the rest, when all of the request has come
+ * @param take gets the rest, once the request is complete
  */
 export function saveRestBehind(
   parser: ParsedSocket['parser'],

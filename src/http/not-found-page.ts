@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { webHeaders } from './web-headers.ts'
 
-/** Deeper paths than anybody types. */
+/** Deeper paths than people type. */
 const DEPTH_MAX = 50
 
-/** Whether it is a browser that opens a page: only these ask for HTML by name. */
+/** Whether a browser is opening a page: only these ask for HTML by name. */
 export const wantsPage = ({ method, headers }: FastifyRequest): boolean =>
   ['GET', 'HEAD'].includes(method) && /(^|,)\s*text\/html\s*(;|,|$)/i.test(headers.accept ?? '')
 
@@ -17,8 +17,8 @@ export const sendNotFoundPage = (reply: FastifyReply): FastifyReply =>
     .send(pageFrom(wayToRoot(reply.request.url)))
 
 /**
- * The relative way from a path to the root of this server. A proxy may serve it below a prefix that only the
- * browser knows.
+ * The relative path to the root of this server. A proxy may serve it below a prefix that only the browser
+ * knows.
  */
 function wayToRoot(url: string): string {
   const [path = ''] = url.replace(/^https?:\/\/[^/]*/i, '').split('?')

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 
-/** For what is no connection of a client: the database, its log, other connections. An idle server has 23. */
+/**
+ * Reserved for everything but client connections: the database, its log, sockets. An idle server has 23 open.
+ */
 const RESERVED = 64
 
 /**
  * How many connections fit within the files that this process may open. Node raises that limit as far as the
- * system lets it.
+ * system allows.
  *
  * @returns infinity where it cannot be known
  */
@@ -14,7 +16,7 @@ export function connectionsThatFit(): number {
   try {
     limits = readFileSync('/proc/self/limits', 'utf8')
   } catch {
-    // Linux alone has this file.
+    // Only Linux has this file.
     return Number.POSITIVE_INFINITY
   }
   const [, openFiles] = /^Max open files +(\d+)/m.exec(limits) ?? []

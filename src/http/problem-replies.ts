@@ -10,7 +10,7 @@ import type { RequestCounts } from './request-counts.ts'
 /**
  * Answers every refusal and every fault with a problem document (RFC 9457).
  *
- * @param hasWeb whether there are pages, so that a browser gets one where nothing is
+ * @param hasWeb whether browsers get a page for 404
  */
 export function replyWithProblems(
   app: FastifyInstance,
@@ -43,14 +43,14 @@ export function replyWithProblems(
     return sendProblem(reply, new Problem('method_not_allowed', `This path has ${allow}.`, { allow }))
   }
   app.setNotFoundHandler(refuseRoute)
-  // Before the body: what it is like is no matter where nothing takes it.
+  // Before the body is read: where nothing accepts it, its form does not matter.
   app.addHook('onRequest', (request, reply, done) => {
     if (request.is404) refuseRoute(request, reply)
     else done()
   })
 }
 
-/** Whether a path is of the API. */
+/** Whether a path belongs to the API. */
 export const isVersioned = (path: string | undefined) => path?.startsWith('/v1')
 
 /** Sends a problem with the headers that belong to it. */
@@ -62,19 +62,17 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
   if (problem.code === 'insufficient_scope')
     reply.header('WWW-Authenticate', 'Bearer error="insufficient_scope"')
   if (problem.status === 401) reply.header('WWW-Authenticate', challenge(reply.request))
-  // Its members and not the error itself: Fastify would hand an error to the error handler again.
+  // Its members instead of the error itself: Fastify would pass an error to the error handler again.
   return reply.serializer(JSON.stringify).send(problem.toJSON())
 }
 
-/** RFC 6750 §3: the challenge names an error only when there was a token to find fault with. */
+/** RFC 6750 §3: the challenge names an error only when there was a token. */
 const challenge = ({ headers, routeOptions }: FastifyRequest) =>
   headers.authorization === undefined || routeOptions.url === '/v1/login'
     ? 'Bearer'
     : 'Bearer error="invalid_token"'
 
-/**
- * What went wrong, in the words of the contract. What nobody foresaw is told to the log, not to the client.
- */
+/** The problem for an error. Details of unforeseen errors go to the log, not to the client. */
 function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   if (error instanceof DatabaseUnavailable) return overloaded('The database cannot take this now.')
@@ -87,7 +85,7 @@ function asProblem(error: FastifyError): Problem {
   return new Problem('internal_error', 'This is a fault of the server. Its log says more.')
 }
 
-/** Which methods a concrete path has. */
+/** The methods of a concrete path. */
 function methodFinder({ operations }: Contract): (path: string) => string[] {
   const routes = operations.map(({ methods, path }) => ({
     methods,
@@ -96,7 +94,7 @@ function methodFinder({ operations }: Contract): (path: string) => string[] {
   return (path) => routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)
 }
 
-/** Statuses of what is not HTTP at all, by Node's error code. */
+/** Status and detail of unreadable requests, by Node's error code. */
 const UNREADABLE: Record<string, [status: number, detail: string]> = {
   CONNECT: [400, 'This server is no proxy.'],
   HPE_HEADER_OVERFLOW: [431, 'The request has longer headers than are taken here.'],
@@ -104,8 +102,8 @@ const UNREADABLE: Record<string, [status: number, detail: string]> = {
 }
 
 /**
- * The whole response to what cannot be read as a request. It ends the connection, because nobody knows where
- * the next request begins.
+ * The whole response to an unreadable request. It ends the connection, because the start of the next request
+ * is unknown.
  *
  * @param headers in addition to those of the document
  */

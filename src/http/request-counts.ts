@@ -4,11 +4,11 @@ import { type ProblemCode, problemCodes } from '../problems.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The operation of the contract that a route carries out. */
+    /** The operation of the contract that a route implements. */
     operationId?: string
   }
   interface FastifyRequest {
-    /** When its headers were read, in ms on the monotonic clock; 0 when it was refused before. */
+    /** When its headers were read, in ms on the monotonic clock; 0 when it was refused earlier. */
     startedAtMs: number
   }
 }
@@ -18,12 +18,12 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 /** The pages at / and /docs with their files, and openapi.yaml. */
 const PAGE = 'page'
-/** Paths and methods that are not there, and what cannot be read as a request. */
+/** Unknown paths and methods, and unreadable requests. */
 const UNKNOWN = 'unknown'
 
 const SENDS = ['sendMessage', 'sendText']
 
-/** The answers to one operation. */
+/** The responses of one operation. */
 class AnswerCounts {
   readonly byStatus = new Map<number, number>()
   readonly seconds = new Histogram(SECONDS)
@@ -34,15 +34,15 @@ class AnswerCounts {
   }
 }
 
-/** Counts what is answered, for the metrics. */
+/** Counts responses for the metrics. */
 export class RequestCounts {
   /** By operation of the contract, besides `page` and `unknown`. */
   readonly operations = new Map<string, AnswerCounts>()
   readonly refusedSends = new Map<ProblemCode, number>(problemCodes.map((code) => [code, 0]))
-  /** Cursors of valid tokens that were beyond the inbox: after a restore that left no mark there are many. */
+  /** How often a cursor was beyond the inbox: often after a restore that was not noticed. */
   cursorAhead = 0
 
-  /** Counts every answer of an app, whose routes come after this. */
+  /** Counts every response of an app. Call it before the routes are added. */
   watch(app: FastifyInstance): void {
     const unknown = this.#of(UNKNOWN)
     app.decorateRequest('startedAtMs', 0)
@@ -54,7 +54,7 @@ export class RequestCounts {
       if (request.is404) unknown.count(reply.statusCode, request.startedAtMs)
       done(null, payload)
     })
-    // A hook for each route: to find the operation of a request takes longer than to count it.
+    // A hook per route: finding the operation of a request takes longer than counting it.
     app.addHook('onRoute', (route) => {
       const counts = this.#of(route.config?.operationId ?? PAGE)
       const hooks = [route.onSend ?? []].flat()
@@ -68,12 +68,14 @@ export class RequestCounts {
     })
   }
 
-  /** Counts an answer to what is no readable request. */
+  /** Counts the response to an unreadable request. */
   countUnreadable(status: number): void {
     this.#of(UNKNOWN).count(status, 0)
   }
 
-  /** Counts a problem by its code, where that matters. Its status is counted with all others. */
+  /**
+   * Counts a problem by its code, for the codes that have a metric. Its status is counted with all others.
+   */
   countProblem(request: FastifyRequest, code: ProblemCode): void {
     if (code === 'cursor_ahead') this.cursorAhead += 1
     if (!SENDS.includes(request.routeOptions.config.operationId ?? '')) return

@@ -1,4 +1,4 @@
-/** What is allowed nowhere: other origins, frames, forms that are sent by the browser. */
+/** Forbidden on every page: other origins, frames, forms submitted by the browser. */
 const NOTHING_ELSE = "default-src 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** The page needs its own files and the API, and makes no markup from text (Trusted Types). */
@@ -22,7 +22,7 @@ const headersWith = (policy: string) => ({
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
 })
 
-/** The headers of the page and of everything that a browser may show, but the API reference. */
+/** The headers of the page and of everything else that a browser may show, except the API reference. */
 export const webHeaders = headersWith(PAGE_POLICY)
 
 /** The headers of the API reference. */

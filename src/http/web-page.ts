@@ -18,12 +18,12 @@ interface WebFile {
   type: string
   /** Whether the path has a hash of the content in it. */
   hashed: boolean
-  /** In which codings it is there, too: with `.br` and `.gzip` behind its name. */
+  /** Its precompressed codings, in files with `.br` and `.gzip` after the name. */
   encodings: Coding[]
 }
 
 /**
- * Serves from memory, below `/`: the page, its files, and those of the API reference.
+ * Serves the page, its files and those of the API reference, from memory, below `/`.
  *
  * @throws ConfigurationError when they were not built
  */

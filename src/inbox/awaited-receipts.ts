@@ -1,9 +1,11 @@
-/** Inboxes that are remembered. Without one, its receipts come with the next commit that takes them along. */
+/**
+ * Inboxes remembered. For others, receipts come with the next commit that writes deferred acknowledgements.
+ */
 const INBOXES_MAX = 10_000
 
-/** Which inboxes got messages here whose senders wait for a receipt. */
+/** Which inboxes got messages on this node whose senders asked for a receipt. */
 export class AwaitedReceipts {
-  /** By the name of the inbox the newest such message. */
+  /** The newest such message, by the name of the inbox. */
   readonly #newest = new Map<string, number>()
 
   add(username: string, seq: number): void {
@@ -11,7 +13,7 @@ export class AwaitedReceipts {
     this.#newest.set(username, seq)
   }
 
-  /** Whether an acknowledgement up to there may bring one. */
+  /** Whether an acknowledgement up to there may cause a receipt. */
   mayCome(username: string, seq: number): boolean {
     const newest = this.#newest.get(username)
     if (newest === undefined) return false

@@ -1,21 +1,21 @@
 /**
- * Group commit. While one batch is being committed the next one fills: whatever arrives meanwhile goes to the
- * disk with one sync, so the cost of a sync is shared by all who wait for it, and nobody waits for a batch to
- * fill. Where many send at once, a second batch goes to the database behind the first, so that its thread and
- * this one work at the same time. Whichever ends first, they are acted upon in the order in which they went.
+ * Group commit. While one batch is being committed, the next one fills: everything that arrives meanwhile
+ * goes to disk with one sync, so all its senders share the cost, and no batch waits to become full. With many
+ * senders, a second batch follows the first to the database, so that its thread and this one work at the same
+ * time. Results are handled in the order of submission, whichever commit ends first.
  *
  *   append       settles after the commit of its batch, in the order of arrival
  *   acknowledge  goes with the next commit. Where this process alone serves the store it may be deferred for
- *                LAZY_MS, since each dirties pages of its own; losing it in a crash repeats messages, and
- *                loses none. Other nodes would hand out again what was acknowledged here.
- *   acknowledged resolves when what some sessions have acknowledged is in the store. It waits for no other.
- *   see          is always deferred: losing it ages a date
- *   flushed      resolves when all of the above that came before is in the store
+ *                DEFERRED_MS, since each dirties pages of its own; losing it in a crash repeats messages, and
+ *                loses none. Never deferred with several nodes: another would deliver the messages again.
+ *   acknowledged resolves when the selected acknowledgements are in the store
+ *   noteLastSeen is always deferred: losing it only leaves an older date
+ *   flushed      resolves when every earlier call of the above is in the store
  *
- * An inbox that has no room may have been read since, by an acknowledgement that is deferred: the commit that
- * takes it along tries those messages once more. So does the next commit those that the store left undecided.
- * A batch that fails adds no message: those who wait for it, or for what came after it, get the error, and
- * what was deferred is kept for the next one.
+ * A deferred acknowledgement may make room in a full inbox: the commit that writes it tries the refused
+ * messages once more. The next commit retries those that the store left undecided. A failed batch adds no
+ * message: its callers, and flushes behind it, get the error, and what was deferred is kept for the next
+ * batch.
  */
 import {
   type Acknowledgement,
@@ -25,32 +25,32 @@ import {
   type CommitResult,
   type Database,
   DatabaseUnavailable,
-  type Sighting,
+  type LastSeen,
 } from '../database/database.ts'
-import { type Flush, type Going, type OnCommit, type WrittenAppend, waitIn } from './going.ts'
-import { HeldBack, NO_RIDERS } from './held-back.ts'
+import { DeferredWrites, NOTHING_DEFERRED } from './deferred-writes.ts'
+import { type Flush, type OnCommit, type OpenCommit, type WrittenAppend, waitIn } from './open-commit.ts'
 import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
 
-/** Appends in one transaction. At 10 µs a row a full batch takes 5 ms, for which the others wait. */
+/** Appends per transaction. At 10 µs per row a full batch takes 5 ms, for which the next ones wait. */
 const BATCH_APPENDS_MAX = 512
 
 /**
- * While a commit is under way, this many appends are worth a second one behind it, so that the thread of the
- * database need not wait for this one. Fewer wait, and share the next sync.
+ * While a commit is under way, this many appends start a second one behind it, so that the database thread
+ * need not wait for this one. Fewer wait, and share the next sync.
  */
 const WORTH_A_COMMIT = 32
 const COMMITS_UNDER_WAY_MAX = 2
 
-/** Appends that may wait for a commit; above it a sender is sent away rather than kept for seconds. */
+/** Appends that may wait for a commit; above it senders get 503 instead of waiting for seconds. */
 const WAITING_APPENDS_MAX = 10_000
 
-/** How long what nobody waits for is held back. */
-const LAZY_MS = 500
+/** How long writes are deferred that nobody waits for. */
+const DEFERRED_MS = 500
 
-/** With so much held back the next commit takes it along: at 6 µs each, others wait 6 ms for it. */
-const HELD_MAX = 1_000
+/** With so many deferred writes the next commit includes them: at 6 µs each, others wait 6 ms. */
+const DEFERRED_MAX = 1_000
 
-/** What an acknowledgement may change. */
+/** Refusals that an acknowledgement may resolve. */
 const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
   'inbox_full',
   'too_many_unread',
@@ -63,18 +63,18 @@ export class CommitQueue {
   readonly #defersAcknowledgements: boolean
 
   #appends: WaitingAppend[] = []
-  readonly #held = new HeldBack()
-  /** Whether what is held must go with the next commit, even where no flush waits for it. */
-  #takesHeld = false
+  readonly #deferred = new DeferredWrites()
+  /** Whether the next commit must write what is deferred, even if no flush waits for it. */
+  #mustDrain = false
   #flushes: Flush[] = []
-  /** Those who wait for an acknowledgement that is held. */
+  /** Callers that wait for a deferred acknowledgement. */
   #acknowledged: Flush[] = []
   /** The commits that are under way, oldest first. */
-  readonly #underWay = new Set<Going>()
-  /** Settles when the newest commit, and so all before it, were acted upon. */
-  #actedUpon: Promise<void> = Promise.resolve()
+  readonly #underWay = new Set<OpenCommit>()
+  /** Settles when the result of the newest commit, and so of all earlier ones, was handled. */
+  #handled: Promise<void> = Promise.resolve()
   #starter: NodeJS.Immediate | undefined
-  #lazyTimer: NodeJS.Timeout | undefined
+  #deferredTimer: NodeJS.Timeout | undefined
 
   /**
    * @param onCommit called after each commit, before its senders are answered
@@ -90,7 +90,7 @@ export class CommitQueue {
     this.#defersAcknowledgements = defersAcknowledgements
   }
 
-  /** How many appends no commit has taken yet. */
+  /** How many appends wait for a commit. */
   get waiting(): number {
     return this.#appends.length
   }
@@ -107,54 +107,54 @@ export class CommitQueue {
   }
 
   acknowledge(acknowledgement: Acknowledgement): void {
-    this.#held.acknowledge(acknowledgement)
+    this.#deferred.acknowledge(acknowledgement)
     if (this.#defersAcknowledgements) this.#startSoon()
     else {
-      this.#takesHeld = true
+      this.#mustDrain = true
       this.#start()
     }
   }
 
   /**
-   * @param isMeant which acknowledgements are waited for
+   * @param isMeant selects the acknowledgements to wait for
    * @throws DatabaseUnavailable when one could not be written
    */
   acknowledged(isMeant: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
-    if (this.#held.hasAcknowledgement(isMeant)) {
-      this.#takesHeld = true
+    if (this.#deferred.hasAcknowledgement(isMeant)) {
+      this.#mustDrain = true
       this.#start()
       return waitIn(this.#acknowledged)
     }
-    const carrier = [...this.#underWay].findLast(({ riders }) => riders.acknowledgements.some(isMeant))
+    const carrier = [...this.#underWay].findLast(({ deferred }) => deferred.acknowledgements.some(isMeant))
     return carrier ? waitIn(carrier.acknowledged) : Promise.resolve()
   }
 
-  see(sighting: Sighting): void {
-    this.#held.see(sighting)
+  noteLastSeen(seen: LastSeen): void {
+    this.#deferred.noteLastSeen(seen)
     this.#startSoon()
   }
 
-  /** When an account or a session was last online, where the store does not know it yet. */
+  /** When an account or a session was last online, if that is not yet in the store. */
   lastSeenAtMs(username: string, sessionId?: string): number | undefined {
-    return this.#held.lastSeenAtMs({ username, sessionId })
+    return this.#deferred.lastSeenAtMs({ username, sessionId })
   }
 
   /** @throws DatabaseUnavailable when it could not be written */
   flushed(): Promise<void> {
-    if (this.#underWay.size + this.#appends.length + this.#held.size === 0) return Promise.resolve()
+    if (this.#underWay.size + this.#appends.length + this.#deferred.size === 0) return Promise.resolve()
     this.#start()
     return waitIn(this.#flushes)
   }
 
   #startSoon() {
-    this.#lazyTimer ??= setTimeout(() => {
-      this.#lazyTimer = undefined
-      // Those who wait get the error; what was deferred waits for the next timer.
+    this.#deferredTimer ??= setTimeout(() => {
+      this.#deferredTimer = undefined
+      // Callers that wait get the error; what was deferred waits for the next timer.
       this.flushed().catch(() => {})
-    }, LAZY_MS).unref()
+    }, DEFERRED_MS).unref()
   }
 
-  /** Senders whose requests came in the same turn of the event loop share a commit. */
+  /** Sends that arrive in the same turn of the event loop share a commit. */
   #start() {
     this.#starter ??= setImmediate(() => {
       this.#starter = undefined
@@ -167,44 +167,44 @@ export class CommitQueue {
   }
 
   #mayCommit() {
-    if (this.#underWay.size === 0) return this.#appends.length > 0 || this.#mustTakeHeld()
+    if (this.#underWay.size === 0) return this.#appends.length > 0 || this.#shouldDrain()
     return this.#underWay.size < COMMITS_UNDER_WAY_MAX && this.#appends.length >= WORTH_A_COMMIT
   }
 
-  #mustTakeHeld() {
-    return this.#takesHeld || this.#flushes.length > 0
+  #shouldDrain() {
+    return this.#mustDrain || this.#flushes.length > 0
   }
 
   #commitNext() {
-    const takesHeld = this.#mustTakeHeld() || this.#held.size >= HELD_MAX
-    const riders = takesHeld ? this.#held.take() : NO_RIDERS
-    const acknowledged = takesHeld ? this.#acknowledged.splice(0) : []
-    this.#takesHeld = false
+    const drains = this.#shouldDrain() || this.#deferred.size >= DEFERRED_MAX
+    const deferred = drains ? this.#deferred.drain() : NOTHING_DEFERRED
+    const acknowledged = drains ? this.#acknowledged.splice(0) : []
+    this.#mustDrain = false
     const { appends, repeats } = apart(this.#appends.splice(0, BATCH_APPENDS_MAX))
-    // A flush waits for the appends that found no place in this batch, too.
+    // A flush also waits for appends that did not fit into this batch.
     const flushes = this.#appends.length === 0 ? this.#flushes.splice(0) : []
-    if (appends.length + riders.acknowledgements.length + riders.sightings.length === 0) {
-      // What they wait for was in the commit before, which has ended.
+    if (appends.length + deferred.acknowledgements.length + deferred.lastSeen.length === 0) {
+      // Everything they wait for was in an earlier commit, which has ended.
       for (const { resolve } of flushes) resolve()
       return
     }
 
-    const commit = this.#database.commit({ ...riders, appends: appends.map(({ append }) => append) })
-    const going = { riders, appends, repeats, flushes, acknowledged, mayFindRoom: this.#held.size > 0 }
-    this.#underWay.add(going)
-    this.#actedUpon = this.#actUpon(going, commit, this.#actedUpon)
+    const outcome = this.#database.commit({ ...deferred, appends: appends.map(({ append }) => append) })
+    const commit = { deferred, appends, repeats, flushes, acknowledged, mayFindRoom: this.#deferred.size > 0 }
+    this.#underWay.add(commit)
+    this.#handled = this.#finish(commit, outcome, this.#handled)
   }
 
-  async #actUpon(going: Going, commit: Promise<CommitResult>, older: Promise<void>): Promise<void> {
-    const [result] = await Promise.allSettled([commit, older])
-    if (result.status === 'fulfilled') this.#succeed(going, result.value)
-    else this.#fail(going, result.reason)
+  async #finish(commit: OpenCommit, outcome: Promise<CommitResult>, older: Promise<void>): Promise<void> {
+    const [result] = await Promise.allSettled([outcome, older])
+    if (result.status === 'fulfilled') this.#succeed(commit, result.value)
+    else this.#fail(commit, result.reason)
   }
 
-  #succeed(going: Going, { outcomes, receipts }: CommitResult) {
-    const { riders, appends, repeats, flushes, acknowledged, mayFindRoom } = going
-    this.#underWay.delete(going)
-    this.#held.written(riders)
+  #succeed(commit: OpenCommit, { outcomes, receipts }: CommitResult) {
+    const { deferred, appends, repeats, flushes, acknowledged, mayFindRoom } = commit
+    this.#underWay.delete(commit)
+    this.#deferred.written(deferred)
     const undecided: WaitingAppend[] = []
     const written: WrittenAppend[] = []
     for (const [index, waiting] of appends.entries()) {
@@ -217,9 +217,9 @@ export class CommitQueue {
     const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
     if (undecided.length + unknown.length > 0) this.#appends.unshift(...undecided, ...unknown)
     const answered = mayFindRoom ? this.#tryFullAgain(written) : written
-    // A flush waits for those that are tried again, too, also one that waits behind them.
+    // Every flush also waits for the appends that are tried again.
     if (answered.length < appends.length || unknown.length > 0)
-      this.#flushes.unshift(...[going, ...this.#underWay].flatMap((each) => each.flushes.splice(0)))
+      this.#flushes.unshift(...[commit, ...this.#underWay].flatMap((each) => each.flushes.splice(0)))
     // Start the next commit first, so that the disk is busy while the senders are answered.
     this.#commitWhatWaits()
     this.#onCommit(answered, receipts)
@@ -227,24 +227,24 @@ export class CommitQueue {
     for (const { resolve } of [...acknowledged, ...flushes]) resolve()
   }
 
-  #fail(going: Going, error: unknown) {
-    const { riders, appends, repeats, acknowledged } = going
+  #fail(commit: OpenCommit, error: unknown) {
+    const { deferred, appends, repeats, acknowledged } = commit
     for (const { reject } of [...appends, ...repeats, ...acknowledged]) reject(error)
-    // What this batch carried is not in the store, so nothing is flushed for those who wait behind it.
+    // What this batch contained is not in the store, so all flushes behind it fail, too.
     for (const { flushes } of [...this.#underWay, { flushes: this.#flushes }])
       for (const { reject } of flushes.splice(0)) reject(error)
-    this.#underWay.delete(going)
-    this.#held.putBack(riders)
-    if (this.#held.size > 0) this.#startSoon()
+    this.#underWay.delete(commit)
+    this.#deferred.restore(deferred)
+    if (this.#deferred.size > 0) this.#startSoon()
     this.#commitWhatWaits()
   }
 
-  /** Puts those whose inbox had no room before all others. Returns the rest. */
+  /** Queues appends to full inboxes again, before all others. Returns the rest. */
   #tryFullAgain(written: WrittenAppend[]): WrittenAppend[] {
     const full = written.filter(({ outcome }) => NO_ROOM.has(outcome.kind))
     if (full.length === 0) return written
     this.#appends.unshift(...full)
-    this.#takesHeld = true
+    this.#mustDrain = true
     return written.filter(({ outcome }) => !NO_ROOM.has(outcome.kind))
   }
 }

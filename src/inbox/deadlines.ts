@@ -1,15 +1,15 @@
-/** How exactly a wait ends, in ms. Nobody who has waited for seconds minds. */
+/** The precision of deadlines, in ms. Invisible after a wait of seconds. */
 const SLOT_MS = 50
 
 /**
- * Times at which something is to happen to many. Those that fall into the same 50 ms share a timer: one for
- * each would take 200 bytes of what a poll holds.
+ * Deadlines of many polls. Those within the same 50 ms share a timer: one timer per poll would add 200 bytes
+ * to each.
  */
 export class Deadlines<T> {
   readonly #slots = new Map<number, Set<T>>()
   readonly #reached: (late: T) => void
 
-  /** @param reached called with each whose time has come */
+  /** @param reached called with each item whose deadline is reached */
   constructor(reached: (late: T) => void) {
     this.#reached = reached
   }
@@ -18,7 +18,7 @@ export class Deadlines<T> {
    * Never early, and at most 50 ms late.
    *
    * @param inMs how long from now
-   * @returns a set from which to delete it when it must not happen any more
+   * @returns a set to delete the item from, to cancel it
    */
   add(waiting: T, inMs: number): Set<T> {
     const nowMs = performance.now()

@@ -1,7 +1,7 @@
 import type { AddedReceipt, StoredMessage } from '../database/database.ts'
 import type { AwaitedReceipts } from './awaited-receipts.ts'
-import type { Committed } from './going.ts'
 import type { InboxCounts } from './inbox-counts.ts'
+import type { Committed } from './open-commit.ts'
 import { messageOf } from './sending.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -27,7 +27,7 @@ export class Delivery {
     this.#hints = hints
   }
 
-  /** Hands what was committed to those who wait for it: receipts first, as they were written. */
+  /** Delivers what was committed to parked polls: receipts first, as they were written. */
   deliver(committed: Committed[], receipts: AddedReceipt[]): void {
     const arrived = new Map<string, StoredMessage[]>()
     const arrive = (to: string, message: StoredMessage) => {

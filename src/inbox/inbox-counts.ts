@@ -1,23 +1,23 @@
 import type { Batch, CommitResult, Database } from '../database/database.ts'
 import { Histogram } from '../histogram.ts'
 
-/** A synced write takes a fraction of a millisecond to, on a disk that is overloaded, seconds. */
+/** A synced write takes from a fraction of a millisecond to seconds, on an overloaded disk. */
 const COMMIT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
-/** No inbox holds as many, and a restore skips more. */
+/** More than any inbox holds, and fewer than a restore skips. */
 const SKIPPED_MIN = 1_000_000_000
 
-/** Counts what happens to messages, for the metrics. */
+/** Counters of messages and commits, for the metrics. */
 export class InboxCounts {
   acceptedLive = 0
   acceptedStored = 0
   /** Entries of inboxes, once for each session that acknowledged them. */
   acknowledged = 0
   purged = 0
-  /** Of all commits that succeeded. */
+  /** Durations of all commits that succeeded. */
   readonly commitSeconds = new Histogram(COMMIT_SECONDS)
-  /** Messages in a commit, where it has any. */
+  /** Messages per commit, for commits with any. */
   readonly batchSizes = new Histogram(BATCH_SIZES)
 
   accepted(live: boolean): void {
@@ -25,12 +25,12 @@ export class InboxCounts {
     else this.acceptedStored += 1
   }
 
-  /** A session moves on over so many numbers. Those that a restore skipped were never messages. */
+  /** Counts an acknowledgement over so many numbers. Numbers that a restore skipped were never messages. */
   movedOn(numbers: number): void {
     if (numbers < SKIPPED_MIN) this.acknowledged += numbers
   }
 
-  /** Commits a batch, and notes how long that took and how large it was. */
+  /** Commits a batch, and records its duration and size. */
   async commit(database: Pick<Database, 'commit'>, batch: Batch): Promise<CommitResult> {
     const beganMs = performance.now()
     const result = await database.commit(batch)

@@ -19,10 +19,10 @@ import { asAppend, asSent, type Sending, type Sent } from './sending.ts'
 import type { Connection } from './waiter.ts'
 import type { Waiters } from './waiters.ts'
 
-/** Nodes that write to the same store. */
+/** The other nodes on the same store, as the inbox sees them. */
 export interface OtherNodes {
-  /** Called when it is not known whether something was committed. */
-  doubt: () => void
+  /** Called when the outcome of a commit is unknown. */
+  suspectMissed: () => void
 }
 
 export interface InboxRules {
@@ -68,10 +68,10 @@ export class Inbox {
     this.#history = history
     this.#idempotencyTtlMs = idempotencyTtlMs
     this.#others = others
-    // Once a batch, and not once for each of its messages.
+    // Once per batch, not per message.
     const commit = (batch: Batch) =>
       this.counts.commit(database, batch).catch((error) => {
-        others?.doubt()
+        others?.suspectMissed()
         throw error
       })
     const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts, hints)
@@ -113,13 +113,13 @@ export class Inbox {
     try {
       if (!poll.accepted) await this.#pages.refuseDebtor(poll)
       const { poller, cursor } = poll
-      // Where the newest number is known to be the cursor, the store has nothing to tell; unless another node
-      // has written there, and the word of it is on its way, or lost.
+      // If the cursor is known to be the newest number, the store need not be read; unless another node may
+      // have written, and its notification is on its way, or lost.
       const mustRead = this.#others || this.#waiters.newestSeq(poller.username) !== cursor
       const page = mustRead ? await this.#pages.read(poll) : undefined
       if (mustRead && !page) return poll.answerNothing()
       if (page) poll.cursor = page.after
-      // Either may have come about while it stood in line.
+      // Either may have happened while it waited for its turn.
       if (poller.ended) throw sessionEnded(poller.ended)
       if (poll.tokenExpiresAtMs <= this.#history.now()) throw tokenExpired()
       const hasMore = page !== undefined && page.after < page.newestSeq
@@ -141,7 +141,7 @@ export class Inbox {
   async #accept(poll: Poll): Promise<void> {
     const { poller, after = 0 } = poll
     this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
-    // Another node must not hand out again what was acknowledged here.
+    // Another node must not deliver again what was acknowledged here.
     if (this.#others) await this.#commits.acknowledged(ofSession(poller))
     poll.accepted = true
     if (!poll.away) this.#waiters.accept(poller)
@@ -182,7 +182,7 @@ export class Inbox {
     response: Response,
     connection: Connection,
   ): Promise<(Reading & { after: number }) | undefined> {
-    // What an older session acknowledged may still be on its way to the store.
+    // What an older session acknowledged may still be deferred.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
     const page = await this.#pages.first(accountId, limit, response, connection)
     return page && { ...asReading(page), after: page.after }
@@ -190,8 +190,7 @@ export class Inbox {
 
   /** The message of that id, to its sender and its recipient. */
   async find(username: string, messageId: string): Promise<MessageRecord | undefined> {
-    // What was acknowledged may still be on its way to the store. Where it cannot be written, the store tells
-    // what it has.
+    // An acknowledgement may still be deferred. If it cannot be written, the state in the store has to do.
     await this.#commits
       .acknowledged(() => true)
       .catch((error: unknown) => {
@@ -201,7 +200,7 @@ export class Inbox {
     return message && [message.from, message.to].includes(username) ? message : undefined
   }
 
-  /** When an account or a session was last online, as far as this process remembers; 0 where it does not. */
+  /** When an account or a session was last online, if this process knows; 0 otherwise. */
   lastSeenAtMs(username: string, sessionId?: string): number {
     const [hereMs = 0, notedMs = 0] = [this.#waiters, this.#commits].map((memory) =>
       memory.lastSeenAtMs(username, sessionId),
@@ -209,10 +208,10 @@ export class Inbox {
     return Math.max(hereMs, notedMs)
   }
 
-  /** Notes when an account was last online, or one of its sessions. */
-  see(username: string, atMs?: number, sessionId?: string): void {
+  /** Records when an account, or one of its sessions, was last online. */
+  noteLastSeen(username: string, atMs?: number, sessionId?: string): void {
     const nowMs = this.#history.now()
-    this.#commits.see({ username, sessionId, atMs: atMs ?? nowMs, nowMs })
+    this.#commits.noteLastSeen({ username, sessionId, atMs: atMs ?? nowMs, nowMs })
   }
 
   /** Resolves when every acknowledgement that came before is in the store. */
@@ -231,7 +230,7 @@ export class Inbox {
     reader.acknowledgedSeq = seq
     const { id: sessionId, accountId, username } = reader
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
-    // What cannot be written now is written later.
+    // A failed write stays deferred.
     if (this.#awaitedReceipts.mayCome(username, seq))
       this.#commits.acknowledged(ofSession(reader)).catch(() => {})
   }

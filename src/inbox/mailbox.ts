@@ -1,12 +1,9 @@
 import type { Poller, Queue } from './waiter.ts'
 
-/**
- * Polls that wait for one session at once: browser tabs, a phone that reconnects. Above it the oldest is
- * answered.
- */
+/** Parked polls per session: browser tabs, a phone that reconnects. Above it the oldest is answered. */
 const POLLS_PER_SESSION_MAX = 8
 
-/** The polls of an account, those that wait among them, and when the last ones ended. */
+/** The polls of an account, parked ones among them, and when its last ones ended. */
 export interface Mailbox extends Queue {
   /**
    * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
@@ -38,20 +35,20 @@ export const newMailbox = (): Mailbox => ({
   lastSeenAtMs: undefined,
 })
 
-/** The polls of a session that wait. */
+/** The parked polls of a session. */
 export const ofSession = ({ waiters }: Mailbox, id: string) =>
   waiters.filter(({ waiting }) => waiting.poller.id === id)
 
-/** Whether as many polls of a session wait as may. */
+/** Whether a session has the maximum of parked polls. */
 export const isCrowded = (mailbox: Mailbox, { id }: Poller) =>
   mailbox.waiters.length >= POLLS_PER_SESSION_MAX && ofSession(mailbox, id).length >= POLLS_PER_SESSION_MAX
 
-/** Answers the oldest poll of a session that has as many as it may. */
+/** Answers the oldest parked poll of a session that has the maximum. */
 export function makeRoom(mailbox: Mailbox, poller: Poller) {
   if (isCrowded(mailbox, poller)) ofSession(mailbox, poller.id)[0]?.settle({ kind: 'displaced' })
 }
 
-/** When a poll last ended, of the sessions that are alive, on the monotonic clock. */
+/** When the last poll of a living session ended, on the monotonic clock. */
 export function lastEndMs({ pollEnds }: Mailbox): number | undefined {
   let lastMs: number | undefined
   pollEnds?.forEach(({ atMs }) => {
@@ -60,6 +57,8 @@ export function lastEndMs({ pollEnds }: Mailbox): number | undefined {
   return lastMs
 }
 
-/** The sessions whose polls wait and make the account online; one with several polls comes several times. */
+/**
+ * The sessions with parked polls that make the account online; one with several polls appears several times.
+ */
 export const presentIds = ({ waiters }: Mailbox): string[] =>
   waiters.flatMap(({ waiting }) => (waiting.away ? [] : waiting.poller.id))

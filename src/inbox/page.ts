@@ -4,10 +4,10 @@ import { type PageSize, RECEIPT_ID_BYTES, type StoredMessage } from '../database
 /** A page of the inbox ends before the message that would carry it over this size. */
 export const PAGE_BYTES_MAX = 1_048_576
 
-/** As much of an inbox as one page may hold: no text is longer in UTF-8 than it is as JSON. */
+/** How much to read for one page: no text is longer in UTF-8 than as JSON. */
 export const pageSize = (messages: number): PageSize => ({ messages, bytes: PAGE_BYTES_MAX })
 
-/** Characters that a message takes in a page, as far as its sender can make it long. */
+/** The size of a message in a page, of what its sender can make long, in characters. */
 export const lengthOf = ({ body, receiptFor }: StoredMessage): number =>
   body.length + (receiptFor?.length ?? 0) * RECEIPT_ID_BYTES
 
@@ -22,10 +22,10 @@ export interface MessageList {
 /** A UTF-16 code unit takes no more bytes in UTF-8: RFC 3629 §3. */
 const BYTES_PER_UNIT_MAX = 3
 
-/** The first of these that make a page: as many as fit, and one at least. */
+/** The first of these that fit into a page, at least one. */
 export function pageOf(messages: StoredMessage[]): MessageList {
   const json = asJson(messages)
-  // To count bytes takes as long as half of the rest of a read.
+  // Counting bytes takes half as long as the rest of a read.
   if (json.length * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return { json, lastSeq: messages.at(-1)?.seq }
   const texts = messages.map((message) => asJson([message]).slice(1, -1))
   const count = Math.max(countFitting(texts), 1)

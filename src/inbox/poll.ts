@@ -5,10 +5,10 @@ import { firstOf, type Reading } from './reading.ts'
 import type { Response } from './response.ts'
 import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
 
-/** A session, as far as its inbox cares. */
+/** The part of a session that reading its inbox uses. */
 export interface Reader extends Poller {
   readonly accountId: number
-  /** Also said here, when its polls are told so and nobody else has this object any more. */
+  /** Set before its polls are answered, which may be the last to hold this object. */
   ended: SessionEnd
   /** How far this client has acknowledged; moves forward only. */
   acknowledgedSeq: number
@@ -34,7 +34,7 @@ export interface PollRequest {
 }
 
 export interface PollAnswer extends Reading {
-  /** The server is shutting down: the client shall come back a little later. */
+  /** The server is shutting down: the client should come back a little later. */
   closing: boolean
 }
 
@@ -44,16 +44,15 @@ export type OnAnswer = (answer: PollAnswer | Error) => void
 export interface PollEvents {
   /** There may be something behind the cursor. */
   onLook: (poll: Poll) => void
-  /** A newer poll of the session takes its place. */
+  /** A newer poll of the session replaces it. */
   onDisplaced: (poll: Poll) => void
   /** It will be answered now. */
   onOver: (poll: Poll) => void
 }
 
 /**
- * A poll from its request to its answer. It is an object with a callback, and neither a promise nor an async
- * function that stands still: those held 1.5 kB more, and what one poll holds while it waits is held ten
- * thousand times.
+ * A poll from its request to its answer. It is an object with a callback instead of a promise or an async
+ * function, which held 1.5 kB more per parked poll, ten thousand times.
  */
 export class Poll implements Waiting {
   readonly poller: Reader
@@ -65,7 +64,7 @@ export class Poll implements Waiting {
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
   readonly response: Response
-  /** Where it stands: behind this it looks for messages. */
+  /** The cursor after which it looks for messages. */
   cursor: number
   /**
    * Whether it has acknowledged, and makes its account online unless it is away. One that is refused does

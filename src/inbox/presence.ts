@@ -8,7 +8,9 @@ interface OtherNodes {
   countOnline: () => Promise<number>
 }
 
-/** Who is online: who polls here, and who polls other nodes of the same store. */
+/**
+ * Which accounts are online: those that poll this node, and those that poll other nodes of the same store.
+ */
 export class Presence {
   readonly #waiters: Waiters
   readonly #clock: Clock
@@ -26,7 +28,7 @@ export class Presence {
   }
 
   /**
-   * Whether somebody is online, and when that was last so.
+   * Whether an account is online, and when it last was.
    *
    * @param storedMs when it was last so, as far as the store knows
    */
@@ -34,7 +36,7 @@ export class Presence {
     const online = await this.isOnline(username)
     const hereMs = this.#waiters.lastSeenAtMs(username)
     const nowMs = this.#clock()
-    // No later than now, whatever the clock said then.
+    // Never in the future, even if the clock was ahead then.
     const lastSeenAtMs = Math.min(Math.max(storedMs, hereMs ?? (online ? nowMs : 0)), nowMs)
     return { online, lastSeenAtMs: lastSeenAtMs || undefined }
   }
@@ -45,7 +47,7 @@ export class Presence {
     return { ...here, online: (await this.#others?.countOnline()) ?? here.online }
   }
 
-  /** Answers the polls of a session that was ended; nobody is online through it any more. */
+  /** Answers the polls of an ended session, which no longer makes its account online. */
   endSession(session: Pick<Poller, 'id' | 'username'>, ended: SessionEnd): void {
     this.#waiters.endSession(session, ended)
   }

@@ -14,7 +14,7 @@ const SMALL_LENGTH_MAX = 65_536
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
 const HELD_MS_MAX = 10_000
 
-/** A page whose client has not read it yet. */
+/** A page that its client has not received yet. */
 interface Held {
   response: Response
   overdue: boolean
@@ -28,13 +28,13 @@ interface Account {
 }
 
 /**
- * The line in front of the store. Accounts take turns, page by page, so an account with hundreds of
- * connections delays the others by a few pages, and its pages in memory are two.
+ * The queue for reads of the store. Accounts take turns, page by page, so an account with hundreds of
+ * connections delays the others by a few pages, and holds two pages in memory.
  */
 export class ReadTurns {
-  /** Those with a page, or with somebody in line. */
+  /** Accounts with a page, or with a read in the queue. */
   readonly #accounts = new Map<number, Account>()
-  /** Those with a free place and somebody in line; the first is next. */
+  /** Accounts with a free place and a read in the queue; the first is next. */
   readonly #ready = new Set<Account>()
   #reads = 0
 
@@ -42,7 +42,7 @@ export class ReadTurns {
    * Reads a page when it is the account's turn. A large one keeps its place until the response has been
    * written, or its client has gone.
    *
-   * @param response what will carry the page; nothing stands before it on its connection
+   * @param response carries the page; no other response precedes it on its connection
    */
   async read<P extends Pick<Page, 'messages'> | undefined>(
     accountId: number,
@@ -73,7 +73,7 @@ export class ReadTurns {
     return account
   }
 
-  /** Whether the account has a place for one more; those in line come first. */
+  /** Whether the account has a free place; queued reads come first. */
   #hasTurn({ places, line }: Account): boolean {
     return places < PAGES_PER_ACCOUNT_MAX && line.length === 0
   }
@@ -120,14 +120,14 @@ export class ReadTurns {
       const next = account.line.shift()
       if (!next) continue
       this.#begin(account)
-      // Behind all the others; the loop comes to it again.
+      // Moves to the end; the loop reaches it again.
       if (account.line.length > 0 && account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
       next()
     }
   }
 }
 
-/** Makes room for those in line: the client that was given its page first has had its time. */
+/** Makes room for queued reads by cutting the connection that has held its page the longest. */
 function cutOverdue({ held }: Account) {
   const [first] = held
   if (first?.overdue) first.response.destroy()

@@ -6,17 +6,17 @@ import { type MessageList, pageOf } from './page.ts'
 export interface Gap {
   from: number
   to: number
-  /** `restored` when some of them were skipped at a restore: what they stood for may be lost. */
+  /** `restored` when some of them were skipped at a restore: their entries may be lost. */
   reason: 'purged' | 'restored'
 }
 
-/** What a read of an inbox gives. */
+/** The result of a read. */
 export interface Reading {
   messages: MessageList
   /** What to show next time: it acknowledges all that was read. */
   cursor: number
   hasMore: boolean
-  /** What is missing right behind the cursor that was shown. */
+  /** Missing numbers right after the cursor of the request. */
   gap: Gap | undefined
 }
 
@@ -33,7 +33,7 @@ export function refuseAhead(cursor: number, newestSeq: number) {
 /**
  * The first of these that make a page, as the store would give it.
  *
- * @param arrived what came while somebody waited, in order
+ * @param arrived what was committed while the poll was parked, in order
  * @param after the number right before them
  */
 export function firstOf(arrived: StoredMessage[], after: number, limit: number): Reading {
@@ -42,8 +42,8 @@ export function firstOf(arrived: StoredMessage[], after: number, limit: number):
 }
 
 /**
- * What a page of the store says to who asked for it. It ends before a number that is missing, so that a gap
- * always stands at its beginning; the next read begins with that.
+ * Turns a page of the store into the response. It ends before a missing number, so a gap is always at the
+ * beginning, where the next read finds it.
  */
 export function asReading({ after, messages, newestSeq, restoredFrom = Infinity }: Page): Reading {
   const first = messages[0]?.seq ?? newestSeq + 1
@@ -52,7 +52,8 @@ export function asReading({ after, messages, newestSeq, restoredFrom = Infinity 
   const to = first - 1
   const gap: Gap | undefined =
     after < to ? { from: after + 1, to, reason: restoredFrom <= to ? 'restored' : 'purged' } : undefined
-  // Behind a gap without messages stands the gap's end: showing it again would tell the same gap for ever.
+  // After a gap without messages the cursor is the end of the gap: an earlier one would report the same gap
+  // for ever.
   const cursor = list.lastSeq ?? Math.max(after, to)
   return { messages: list, cursor, hasMore: cursor < newestSeq, gap }
 }

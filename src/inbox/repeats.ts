@@ -1,6 +1,6 @@
 /**
- * Sends with the same idempotency key that wait for the same commit. A batch has each key once, so that it is
- * one transaction: the others get the outcome of the first when that is in the store.
+ * Concurrent sends with the same idempotency key. A batch contains each key once; the others get the outcome
+ * of the first when that is in the store.
  */
 import type { Append, AppendOutcome } from '../database/database.ts'
 
@@ -10,7 +10,7 @@ export interface WaitingAppend {
   reject: (error: unknown) => void
 }
 
-/** Sets those aside whose sender and key came before. */
+/** Separates appends whose sender and key came before. */
 export function apart(waiting: WaitingAppend[]): { appends: WaitingAppend[]; repeats: WaitingAppend[] } {
   const seen = new Set<string>()
   const repeats: WaitingAppend[] = []
@@ -25,9 +25,9 @@ export function apart(waiting: WaitingAppend[]): { appends: WaitingAppend[]; rep
 }
 
 /**
- * Answers those whose first is in the store now.
+ * Answers the repeats whose first send was committed.
  *
- * @returns those of which only the store can tell, because nothing was stored for the first
+ * @returns the repeats that the store must decide, because nothing was stored for the first
  */
 export function answerRepeats(
   written: { append: Append; outcome: AppendOutcome }[],

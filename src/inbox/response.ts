@@ -2,7 +2,7 @@ import type { Connection } from './waiter.ts'
 
 /** The HTTP response that carries an answer. A `ServerResponse` is one. */
 export interface Response extends Connection {
-  /** Null while it stands behind others on its connection: HTTP/1.1 answers in order. */
+  /** Null while earlier responses of its connection are due: HTTP/1.1 answers in order. */
   readonly socket: object | null
   once: (event: 'socket' | 'close', listener: () => void) => unknown
   off: (event: 'socket' | 'close', listener: () => void) => unknown
@@ -11,7 +11,7 @@ export interface Response extends Connection {
 }
 
 /**
- * Waits until no other response stands before this one.
+ * Waits until no earlier response is due on the connection.
  *
  * @param connection ends when the client goes away, also before the response has its socket
  * @returns false when the client has gone away

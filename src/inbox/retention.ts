@@ -3,8 +3,7 @@ import type { ClockHistory } from '../clock.ts'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
 
 /**
- * Between two walks over all accounts; shorter where little is to be kept, so that it does not outstay its
- * time.
+ * Between two passes over all accounts; shorter for a short retention, so that messages do not outlive it.
  */
 const WALK_EVERY_MS_MAX = 60_000
 const WALK_EVERY_MS_MIN = 500
@@ -12,10 +11,12 @@ const WALK_EVERY_MS_MIN = 500
 /** Between two portions of a walk, so that messages on their way go first. */
 const PORTION_PAUSE_MS = 5
 
-/** Before this software was there. A clock that has not been set yet begins in 1970, or when it was made. */
+/**
+ * Before this software existed. A clock that is not yet set begins in 1970, or at its date of manufacture.
+ */
 const FIRST_DATE_MS = Date.UTC(2026, 0, 1)
 
-/** How long a session has expired when it goes: a clock that is ahead for less ends none for good. */
+/** How long a session stays after its expiry: a clock that is ahead for less ends none for good. */
 const SESSIONS_KEPT_MS = 86_400_000
 
 /** How long a push subscription lasts without use: some services never say that one has ended. */
@@ -36,7 +37,7 @@ export interface RetentionRules {
  *
  * @param acknowledged resolves when what was acknowledged before is in the store
  * @param onPurged gets how many entries of inboxes a portion has removed
- * @param onFault told of what should not happen; a store that is unavailable is tried again in the next walk
+ * @param onFault called with unexpected errors; an unavailable store is tried again in the next pass
  * @returns a function that stops it, after the portion that is under way
  */
 export function startRetention(
@@ -56,7 +57,7 @@ export function startRetention(
   async function walk() {
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
-      // Or else a message that was just acknowledged would expire as an unread one.
+      // Otherwise a message that was just acknowledged would expire as unread.
       if (messageTtlMs < Number.POSITIVE_INFINITY) await acknowledged()
       const { next, messages } = await database.purge({
         fromAccountId,

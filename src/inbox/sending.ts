@@ -12,12 +12,12 @@ export interface Sending {
   idempotencyKey: string | undefined
 }
 
-/** What the sender learns of a message that was accepted. */
+/** The result of an accepted send. */
 export interface Sent {
   id: string
   sentAtMs: number
   live: boolean
-  /** Whether this answer was given before, to a send with the same idempotency key. */
+  /** Whether this repeats the result of an earlier send with the same idempotency key. */
   replayed: boolean
 }
 
@@ -39,7 +39,7 @@ export function asAppend(
   return { senderId, from, to, id: messageId(sentAtMs), body, sentAtMs, live, wantsReceipt, idempotency }
 }
 
-/** What the recipient gets of a message. */
+/** A message as its recipient gets it. */
 export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): StoredMessage => ({
   seq,
   id,
@@ -82,7 +82,7 @@ export function asSent({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Se
   }
 }
 
-/** Two messages are the same when recipient, body and the wish for a receipt are. No body has a NUL. */
+/** Identifies a request: two are the same when recipient, body and `receipt` are. No body contains NUL. */
 const fingerprint = (to: string, body: string, wantsReceipt: boolean) =>
   createHash('sha256')
     .update(wantsReceipt ? `${to}\0${body}\0receipt` : `${to}\0${body}`)

@@ -4,13 +4,13 @@ import type { Deadlines } from './deadlines.ts'
 
 /** How a wait ends. */
 export type WaitEnd =
-  /** These came, right behind the cursor. */
+  /** These messages were committed, right after the cursor. */
   | { kind: 'messages'; messages: StoredMessage[] }
-  /** Something came: look into the store. */
+  /** There is something new: read the store. */
   | { kind: 'look' }
-  /** Nothing came in time. */
+  /** The wait is over. */
   | { kind: 'nothing' }
-  /** A newer poll of the session took the place. */
+  /** A newer poll of the session replaced it. */
   | { kind: 'displaced' }
   /** The session was ended. */
   | { kind: 'ended'; ended: SessionEnd }
@@ -21,15 +21,15 @@ export type WaitEnd =
   /** The client went away. */
   | { kind: 'gone' }
 
-/** Somebody who polls: a session, as far as the waiters care. */
+/** The part of a session that waiters use. */
 export interface Poller {
   readonly id: string
   readonly username: string
-  /** Logged out, taken over, expelled by a new password, or disabled or gone with its account. */
+  /** Whether it has ended: by logout, takeover, a new password, or with its account. */
   readonly ended: SessionEnd
 }
 
-/** The client's end of the line, which tells when it has gone away. A socket is one. */
+/** The client's connection: whether and when it closed. A socket is one. */
 export interface Connection {
   readonly destroyed: boolean
   on: (event: 'close', listener: () => void) => unknown
@@ -37,25 +37,25 @@ export interface Connection {
 }
 
 export interface Queue {
-  /** In order of arrival. Replaced and never changed, so that whoever goes through it may settle them. */
+  /** In order of arrival. Replaced instead of modified, so that a loop over it may settle its items. */
   waiters: readonly Waiter[]
 }
 
-/** A poll, as far as the waiters care. */
+/** The part of a poll that waiters use. */
 export interface Waiting {
   readonly poller: Poller
-  /** What it waits to follow. */
+  /** It waits for entries after this. */
   readonly cursor: number
   /** When its token expires, by the wall clock. */
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
   /** It does not make its account online. */
   readonly away: boolean
-  /** Called once for each time that it was parked. */
+  /** Called once per parking. */
   wake: (end: WaitEnd) => void
 }
 
-/** A poll in its place. There may be tens of thousands, so it holds little. */
+/** A parked poll. There may be tens of thousands, so it holds little. */
 export class Waiter {
   readonly waiting: Waiting
   readonly #queue: Queue
@@ -68,16 +68,16 @@ export class Waiter {
     this.#queue = queue
     this.#deadline = deadlines.add(this, waitMs)
     waiting.connection.on('close', this.#onGone)
-    // Not spread: an array that was built step by step has room for 17.
+    // Not spread: an array built step by step allocates room for 17.
     queue.waiters = queue.waiters.concat(this)
   }
 
   settle(end: WaitEnd) {
-    // Only once, whatever else its end brings about.
+    // Only once, whatever the callback causes.
     if (!this.#deadline.delete(this)) return
-    // The connection outlives the poll, and must not collect listeners.
+    // The connection outlives the poll and must not accumulate listeners.
     this.waiting.connection.off('close', this.#onGone)
-    // By identity: a poll that ends late must not take the place of a newer one.
+    // By identity: a poll that ends late must not replace a newer one.
     this.#queue.waiters = this.#queue.waiters.filter((waiter) => waiter !== this)
     this.waiting.wake(end)
   }

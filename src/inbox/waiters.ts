@@ -1,14 +1,14 @@
 /**
- * Who waits for what, and who is online. One mailbox for each account that somebody polls, in memory alone.
+ * Parked polls, and which accounts are online. One mailbox per account that is polled, in memory only.
  *
  *   enter    A poll begins. From now on the mailbox is kept, and every message committed for it is noted.
  *   accept   It is not refused: from now on its account is online. A poll that is `away` is never accepted.
- *   learn    The poll has read the store, and tells the newest `seq` that it saw there.
+ *   learn    The poll has read the store, and reports the newest `seq` there.
  *   park     The poll found nothing behind its cursor. In the same tick, with nothing awaited in between, it
  *            compares its cursor with the newest `seq` known, and waits only when there is nothing newer.
- *   deliver  A commit brought messages. A poll that stands right before them gets them from memory; any other
- *            poll that is behind is told to look into the store.
- *   tell     Another node has committed messages, or the store was looked into for many polls at once.
+ *   deliver  Messages were committed. A poll whose cursor is right before them gets them from memory; any
+ *            other poll that is behind is woken to read the store.
+ *   tell     Another node has committed messages, or the reconciler has read the store.
  *   leave    The poll is over. The mailbox stays for the grace time: it is what "online" means.
  *
  * Why no wake-up is lost: a message committed before the store was read is in what was read. One committed
@@ -22,7 +22,7 @@ import { Deadlines } from './deadlines.ts'
 import { isCrowded, lastEndMs, type Mailbox, makeRoom, newMailbox, ofSession, presentIds } from './mailbox.ts'
 import { type Poller, Waiter, type Waiting } from './waiter.ts'
 
-/** How often polls whose token has expired are looked for, and mailboxes that nobody polls any more. */
+/** How often polls with an expired token are looked for, and mailboxes without polls. */
 const SWEEP_MS = 1_000
 
 export interface WaitersEvents {
@@ -40,7 +40,7 @@ export class Waiters {
   readonly #sweeper: NodeJS.Timeout
   readonly #deadlines = new Deadlines<Waiter>((waiter) => waiter.settle({ kind: 'nothing' }))
   #closing = false
-  /** How many waits a message has ended. */
+  /** How many parked polls a message has woken. */
   wakeUps = 0
 
   /** @param graceMs how long after its last poll an account still counts as online */
@@ -57,12 +57,12 @@ export class Waiters {
     return mailbox !== undefined && this.#isOnline(mailbox)
   }
 
-  /** Whether what is committed for this account must be told here. */
+  /** Whether commits for this account must be delivered here. */
   hasMailbox(username: string): boolean {
     return this.#mailboxes.has(username)
   }
 
-  /** When a poll of this account, or session, was last under way, where this process remembers. */
+  /** When a poll of this account, or session, was last under way, if this process knows. */
   lastSeenAtMs(username: string, sessionId?: string): number | undefined {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return undefined
@@ -70,12 +70,12 @@ export class Waiters {
     return presentIds(mailbox).includes(sessionId) ? this.#clock() : mailbox.pollEnds?.get(sessionId)?.dateMs
   }
 
-  /** The newest `seq` of the account's inbox, where it is known without a look into the store. */
+  /** The newest `seq` of the account's inbox, if it is known without reading the store. */
   newestSeq(username: string): number | undefined {
     return this.#mailboxes.get(username)?.newestSeq
   }
 
-  /** Whether one more poll of this session would end the wait of another. */
+  /** Whether one more parked poll of this session would displace another. */
   isCrowded(poller: Poller): boolean {
     const mailbox = this.#mailboxes.get(poller.username)
     return mailbox !== undefined && isCrowded(mailbox, poller)
@@ -103,7 +103,7 @@ export class Waiters {
   }
 
   /**
-   * Has a poll wait for what follows its cursor, or wakes it at once when there is nothing to wait for.
+   * Parks a poll, or wakes it at once when there is a reason not to wait.
    *
    * @param waitMs at most this long
    */
@@ -120,7 +120,7 @@ export class Waiters {
     }
   }
 
-  /** @param accepted whether it was said to be */
+  /** @param accepted whether `accept` was called for it */
   leave({ id, username, ended }: Poller, accepted: boolean): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
@@ -135,8 +135,8 @@ export class Waiters {
   }
 
   /**
-   * Hands over what was committed for an account. Where other nodes commit too, its numbers may have holes:
-   * such messages go through the store.
+   * Delivers what was committed for an account. If other nodes have committed in between, the numbers are not
+   * contiguous, and the polls read the store.
    */
   deliver(username: string, messages: StoredMessage[]): void {
     const mailbox = this.#mailboxes.get(username)
@@ -155,7 +155,7 @@ export class Waiters {
     }
   }
 
-  /** Notes a newest `seq` that is not from here, and sends those who are behind it to the store. */
+  /** Notes a newest `seq` of another node, and wakes polls that are behind it to read the store. */
   tell(username: string, newestSeq: number): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
@@ -167,19 +167,19 @@ export class Waiters {
     }
   }
 
-  /** From now on no newest `seq` is known: others may have been missed. */
+  /** Forgets every newest `seq`: commits of other nodes may have been missed. */
   forgetNewest(): void {
     for (const mailbox of this.#mailboxes.values()) mailbox.newestSeq = undefined
   }
 
-  /** Whose polls wait now; a session with several polls comes several times. */
+  /** The sessions of all parked polls; one with several polls appears several times. */
   parked(): Poller[] {
     return [...this.#mailboxes.values()].flatMap(({ waiters }) =>
       waiters.map(({ waiting }) => waiting.poller),
     )
   }
 
-  /** Accounts that are online here, and polls that wait. */
+  /** How many accounts are online here, and how many polls are parked. */
   countPresent(): { online: number; parkedPolls: number } {
     const mailboxes = [...this.#mailboxes.values()]
     const online = mailboxes.filter((mailbox) => this.#isOnline(mailbox)).length
@@ -191,12 +191,12 @@ export class Waiters {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return false
     const waiting = presentIds(mailbox)
-    // One that does not wait just now reads the store; it may be of this session.
+    // A poll that is not parked is reading the store; it may be of this session.
     if (mailbox.accepted > waiting.length || waiting.includes(id)) return true
     return this.#isRecent(mailbox.pollEnds?.get(id)?.atMs)
   }
 
-  /** Answers the polls of a session that was ended; the account is not online through it any more. */
+  /** Answers the polls of an ended session, which no longer makes its account online. */
   endSession({ id, username }: Pick<Poller, 'id' | 'username'>, ended: Poller['ended'] = true): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
@@ -228,9 +228,9 @@ export class Waiters {
 
   #sweep() {
     const nowMs = this.#clock()
-    // A loop over the entries would make an array of each, and garbage of a server that is idle.
+    // A loop over entries allocates an array for each, and so makes garbage on an idle server.
     this.#mailboxes.forEach((mailbox, username) => {
-      // Not by a timer, which would not notice that the clock was set.
+      // Not by a timer, which would miss that the clock was set.
       for (const waiter of mailbox.waiters)
         if (waiter.waiting.tokenExpiresAtMs <= nowMs) waiter.settle({ kind: 'expired' })
       mailbox.pollEnds?.forEach(({ atMs, dateMs }, id) => {
@@ -242,7 +242,7 @@ export class Waiters {
       if (mailbox.polls === 0) this.#mailboxes.delete(username)
       const { lastSeenAtMs } = mailbox
       if (lastSeenAtMs === undefined) return
-      // From now on others remember it, also while polls go on that are away.
+      // From now on the store has it, even while polls with `away` continue.
       mailbox.lastSeenAtMs = undefined
       this.#events.onOffline(username, lastSeenAtMs)
     })

@@ -9,23 +9,22 @@ const MINUTE_MS = 60_000
 const GUESSES_OF_PAIR: Rate = { burst: 10, everyMs: 5 * MINUTE_MS }
 
 /**
- * Wrong passwords for one name from everywhere: more than a hundred addresses guess at once before that keeps
- * anybody out, and then nobody at an address that is known to the account.
+ * Wrong passwords for one name from all addresses: it takes over a hundred addresses that guess at once to
+ * lock anyone out, and addresses known to the account are never locked out.
  */
 const GUESSES_OF_NAME: Rate = { burst: 1_000, everyMs: 2_000 }
 
 /**
- * Wrong passwords from one address, whatever the names. Logins that are refused for them count as well, so
- * that those who go on asking get no further; but others at that address wait for a minute at the most, once
- * they stop.
+ * Wrong passwords from one address, for any names. Logins refused for them count as well, so going on gains
+ * nothing; others at that address wait a minute at most once the guessing stops.
  */
 const GUESSES_FROM_ADDRESS: Rate = { burst: 60, everyMs: 2_000, debtMsMax: MINUTE_MS }
 
-/** Right passwords: much for people, little for a script that logs in for each message. */
+/** Right passwords: plenty for people, too few for a script that logs in for each message. */
 const LOGINS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 const LOGINS_FROM_ADDRESS: Rate = { burst: 5_000, everyMs: 200 }
 
-/** The same where a password confirms something. Who has no session of the account cannot use them up. */
+/** The same where a password confirms something. Only a session of the account can use them up. */
 const GUESSES_OF_SESSION: Rate = { burst: 10, everyMs: 5 * MINUTE_MS }
 const CONFIRMATIONS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 
@@ -33,12 +32,12 @@ const CONFIRMATIONS_OF_ACCOUNT: Rate = { burst: 100, everyMs: 10_000 }
 const REGISTRATIONS_FROM_ADDRESS: Rate = { burst: 20, everyMs: 6 * MINUTE_MS }
 
 /**
- * Application tokens from one address that nobody has: each is looked up in the store. Those of requests side
- * by side count as well, up to a minute.
+ * Unknown application tokens from one address: each costs a read. Concurrent requests count as well, up to a
+ * minute.
  */
 const UNKNOWN_TOKENS_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
 
-/** Invites from one address that are not valid: each is looked up in the store. */
+/** Invalid invites from one address: each costs a read. */
 const INVALID_INVITES_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax: MINUTE_MS }
 
 /**
@@ -47,21 +46,21 @@ const INVALID_INVITES_FROM_ADDRESS: Rate = { burst: 100, everyMs: 100, debtMsMax
  */
 const TAKEN_NAMES_FROM_ADDRESS: Rate = { burst: 100, everyMs: MINUTE_MS }
 
-/** What a wrong password is answered with, and a right one that costs as much and opens nothing. */
+/** The problems that count as a wrong attempt: a wrong password, and a right one for a disabled account. */
 const WRONG: ProblemCode[] = ['invalid_credentials', 'wrong_password', 'account_disabled']
 
-/** A bucket that an attempt counts in, as it turns out. */
+/** A bucket that an attempt may count in. */
 interface Counter {
   begin: () => number
   end: (counts: boolean) => void
 }
 
 /**
- * How often passwords may be tried and accounts made. Counts in the memory of this process; a restart
- * forgets.
+ * How often passwords may be tried and accounts made. Counted in the memory of this process; a restart
+ * forgets it.
  *
- * Each refuses with the Problem too_many_attempts, before a password is looked at. Attempts side by side are
- * never more than may count: when there are as many under way, one more is refused for a moment.
+ * Each refuses with the Problem too_many_attempts, before a password is checked. Concurrent attempts are
+ * limited to what may still count; one more is refused for a moment.
  */
 export class AccountLimits {
   readonly #enabled: boolean
@@ -82,21 +81,21 @@ export class AccountLimits {
     this.#enabled = enabled
   }
 
-  /** Makes an account. It counts when it was made, and when its name is taken. */
+  /** Runs a registration. It counts when the account was made, or its name is taken. */
   async register<T>(address: Address, make: () => Promise<T>): Promise<T> {
     if (!this.#enabled) return make()
     const counter = ofAddress(this.#registrationsFromAddress, address)
     return attempt([counter], make, (code) => code === undefined || code === 'username_taken')
   }
 
-  /** Makes an account with an invite that is valid. It counts only when its name is taken. */
+  /** Runs a registration with a valid invite. It counts only when the name is taken. */
   async registerInvited<T>(address: Address, make: () => Promise<T>): Promise<T> {
     if (!this.#enabled) return make()
     const counter = ofAddress(this.#takenNamesFromAddress, address)
     return attempt([counter], make, (code) => code === 'username_taken')
   }
 
-  /** Lets an invite be looked up. It counts when it is not valid. */
+  /** Runs the look-up of an invite. It counts when the invite is not valid. */
   async findInvite(address: Address, find: () => Promise<boolean>): Promise<boolean> {
     if (!this.#enabled) return find()
     refuse(this.#invalidInvitesFromAddress.waitMs(address))
@@ -106,11 +105,11 @@ export class AccountLimits {
   }
 
   /**
-   * Lets a login try its password.
+   * Runs the password check of a login.
    *
-   * @param findOrigin whether the account has logged in from this address before. Then nothing that others do
-   * at other addresses keeps it out, nor guesses at other names from its own. Not asked when the login is
-   * refused either way.
+   * @param findOrigin whether the account has logged in from this address before. Then neither attempts from
+   * other addresses nor guesses at other names from this one lock it out. Not called when the login is
+   * refused anyway.
    */
   async login<O extends { known: boolean }, T>(
     username: string,
@@ -120,7 +119,7 @@ export class AccountLimits {
   ): Promise<T> {
     if (!this.#enabled) return tryPassword(await findOrigin())
     const of = ` ${username}`
-    // The network of one that is known has other addresses.
+    // A known address says nothing about others of its network.
     const alone = { key: address.key, network: undefined }
     refuse(this.#loginsOfAccount.waitMs(username))
     refuse(this.#loginsFromAddress.waitMs(address))
@@ -139,7 +138,7 @@ export class AccountLimits {
     return result
   }
 
-  /** Lets a session confirm with the password. */
+  /** Runs the password check with which a session confirms something. */
   async confirm<T>(
     { id, username }: { id: string; username: string },
     tryPassword: () => Promise<T>,
@@ -152,7 +151,7 @@ export class AccountLimits {
   }
 
   /**
-   * Lets an application token be looked up that is not in memory. It counts when nobody has it.
+   * Runs the look-up of an application token that is not cached. It counts when there is none.
    *
    * @throws Problem rate_limited
    */
@@ -183,7 +182,7 @@ function refuse(waitMs: number, code: 'rate_limited' | 'too_many_attempts' = 'to
 }
 
 /**
- * Makes an attempt where each counter has room for it.
+ * Runs an attempt if each counter has room for it.
  *
  * @param counts whether it counts: with the code of its problem, undefined when it succeeded
  * @throws Problem too_many_attempts; whatever the attempt throws

@@ -3,8 +3,8 @@ import type { Address } from './address.ts'
 import { type Rate, TokenBuckets } from './token-buckets.ts'
 
 /**
- * How many times as much an IPv6 network of 48 bits may as one address: it may be one customer, who has
- * 65 536 addresses as they are counted here, or some hundred of them.
+ * The limit of an IPv6 network of 48 bits, as a multiple of that of one address: it may belong to one
+ * customer with 65 536 addresses as counted here, or to some hundred customers.
  */
 const NETWORK_FACTOR = 10
 
@@ -40,7 +40,7 @@ export class AddressBuckets {
   /**
    * Begins an attempt that may turn out to count, as that of TokenBuckets does.
    *
-   * @param of what else the buckets are for, a name perhaps
+   * @param what else keys the bucket, such as a name
    * @returns 0, and then `end` must follow; or how many ms to wait
    */
   begin({ key, network }: Address, of: string): number {

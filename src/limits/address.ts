@@ -2,15 +2,15 @@ import { isIP } from 'node:net'
 import { compile } from '@fastify/proxy-addr'
 import ipaddr from 'ipaddr.js'
 
-/** Where a client is, as limits count it. */
+/** The address of a client, as limits count it. */
 export interface Address {
-  /** An IPv4 address, or the first 64 bits of an IPv6 one: one customer has all below (RFC 6177). */
+  /** An IPv4 address, or the first 64 bits of an IPv6 one: one customer has all of these (RFC 6177). */
   readonly key: string
-  /** The first 48 bits of an IPv6 address, which one site may have, too. Undefined for IPv4. */
+  /** The first 48 bits of an IPv6 address, which may also be one site. Undefined for IPv4. */
   readonly network: string | undefined
 }
 
-/** What tells where a request is from: `ips` only where a proxy is trusted, beginning with its address. */
+/** The source of a request: `ips` only where a proxy is trusted, beginning with its address. */
 interface Request {
   readonly ip: string | undefined
   readonly ips?: string[] | undefined
@@ -20,8 +20,8 @@ interface Request {
 const NOWHERE: Address = { key: 'nowhere', network: undefined }
 
 /**
- * Where a request is from. What a proxy passes on and is no address does not count: then the request is from
- * that proxy.
+ * The source address of a request. Where a proxy forwards something that is not an address, the proxy's own
+ * address counts.
  */
 export function addressOf({ ip, ips }: Request): Address {
   const addresses = (ips ?? [ip]).map((text) => readAddress(text))
@@ -41,7 +41,7 @@ export function readAddress(text: string | undefined): Address | undefined {
 }
 
 /**
- * Whose `X-Forwarded-For` is believed, for Fastify.
+ * The proxies whose `X-Forwarded-For` is trusted, for Fastify.
  *
  * @param list addresses, networks and names of networks, separated by commas
  */

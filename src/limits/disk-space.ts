@@ -3,7 +3,7 @@ import { overloaded } from '../problems.ts'
 
 const LOOK_EVERY_MS = 1_000
 
-/** Space is not made in a moment: somebody must make it. */
+/** Space does not come back by itself: an operator must free it. */
 const RETRY_AFTER_SECONDS = 30
 
 export interface DiskLog {
@@ -11,7 +11,7 @@ export interface DiskLog {
   info: (message: string) => void
 }
 
-/** Keeps a disk from being filled by messages, so that there is room for what makes room again. */
+/** Refuses messages before the disk is full, so that there is room for what frees space. */
 export class DiskSpace {
   /** Bytes; with fewer free, messages are refused. */
   readonly freeMin: number
@@ -40,7 +40,7 @@ export class DiskSpace {
     if (this.#isShort) throw overloaded('The disk has no room for more messages.', RETRY_AFTER_SECONDS)
   }
 
-  /** Looks now, and then once a second. */
+  /** Checks now, and then once per second. */
   async watch(): Promise<void> {
     await this.look()
     if (this.#stopped) return
@@ -52,7 +52,7 @@ export class DiskSpace {
     clearTimeout(this.#timer)
   }
 
-  /** Looks how much is free. Where that cannot be read, what was last known holds. */
+  /** Reads how much is free. If that fails, the last known value stays. */
   async look(): Promise<void> {
     try {
       const free = await this.#readFree()
@@ -75,7 +75,7 @@ export class DiskSpace {
 }
 
 /**
- * How much is free on the disk of a file, for those who may write there.
+ * How much is free on the disk of a file for users that may write there.
  *
  * @returns bytes
  */

@@ -8,13 +8,12 @@ const KIB = 1_024
  */
 const PAGES: Rate = { burst: 128 * KIB, everyMs: 1_000 / (2 * KIB) }
 
-/** For a session: polls that find nothing and do not wait either. */
+/** Per session: polls that find nothing and do not wait. */
 const IDLE_POLLS: Rate = { burst: 30, everyMs: 500 }
 
 /**
- * How much is read without waiting for it. What was read is charged afterwards, because nobody knows before
- * what it costs; who owes something then may not read. Counts in the memory of this process; a restart
- * forgets.
+ * Limits reads that do not wait, by their cost. It is charged afterwards, because it is not known before; an
+ * account in debt may not read. Counted in the memory of this process; a restart forgets it.
  */
 export class ReadBudget {
   readonly #pages: TokenBuckets | undefined
@@ -26,17 +25,17 @@ export class ReadBudget {
     this.#idlePolls = enabled ? new TokenBuckets(IDLE_POLLS) : undefined
   }
 
-  /** For how many ms an account may not read what is there; 0 when it may. */
+  /** How many ms until an account may read again; 0 when it may now. */
   pagesOwedMs(accountId: number): number {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param cost of a page, in characters and what is counted beside them */
+  /** @param cost of a page, in characters plus a fixed part per message */
   chargePage(accountId: number, cost: number): void {
     this.#pages?.charge(accountId, cost / KIB)
   }
 
-  /** For how many ms a session may not ask for nothing; 0 when it may. */
+  /** How many ms until a session may make another poll that finds nothing; 0 when it may now. */
   idlePollsOwedMs(sessionId: string): number {
     return this.#idlePolls?.owedMs(sessionId) ?? 0
   }

@@ -5,8 +5,8 @@ export interface Rate {
   burst: number
   everyMs: number
   /**
-   * Refused takes count as well, until the wait is longer by so many ms: asking again and again gains
-   * nothing. Without it they do not count.
+   * By how many ms refused takes may lengthen the wait, so that repeating gains nothing. Without it they do
+   * not count.
    */
   debtMsMax?: number
 }
@@ -17,13 +17,13 @@ export interface Rate {
  */
 const UNDER_WAY_MS = 2_000
 
-/** Keys remembered at once. When one more comes, the key that was used least recently makes room. */
+/** Keys remembered at once. Above it the least recently used is evicted. */
 const KEYS_MAX = 100_000
 
 /**
- * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): of each key only the time is kept
- * at which its bucket will be full again, on the monotonic clock. A time in the past means the same as no
- * entry, so entries that nobody uses can be dropped freely.
+ * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): per key only the time is kept at
+ * which its bucket will be full again, on the monotonic clock. A time in the past means the same as no entry,
+ * so unused entries can be dropped.
  */
 export class TokenBuckets {
   readonly #rate: Rate
@@ -31,7 +31,7 @@ export class TokenBuckets {
   readonly #fullAtMs = new Map<string | number, number>()
   /** How many attempts are under way, by key. */
   readonly #underWay = new Map<string | number, number>()
-  /** Stands before the first key. A new one would go through the places of all that were deleted since. */
+  /** An iterator before the first key. A new one would walk over all entries deleted since. */
   #leastRecent = this.#fullAtMs.keys()
 
   constructor(rate: Rate) {
@@ -58,7 +58,7 @@ export class TokenBuckets {
     return refused ? Math.max(fullAtMs, nowMs) + cost * everyMs - emptyAtMs : 0
   }
 
-  /** Takes tokens for what was done already, whether or not there are so many. */
+  /** Charges tokens afterwards, even more than there are. */
   charge(key: string | number, tokens: number, nowMs = monotonicMs()): void {
     this.#remember(key, Math.max(this.#fullAtMs.get(key) ?? 0, nowMs) + tokens * this.#rate.everyMs)
   }
@@ -75,8 +75,8 @@ export class TokenBuckets {
   }
 
   /**
-   * Begins an attempt that may turn out to count, if there is a token for it beside those that are under way.
-   * Where it may not begin because of those alone, that makes no debt.
+   * Begins an attempt that may turn out to count, if there is a token besides those of attempts under way. A
+   * refusal because of those alone makes no debt.
    *
    * @returns 0, and then `end` must follow; or how many ms to wait
    */
@@ -98,7 +98,7 @@ export class TokenBuckets {
     if (counts) this.charge(key, 1)
   }
 
-  /** Puts a token back, for what turned out not to count. */
+  /** Returns a token, for an attempt that did not count. */
   giveBack(key: string | number): void {
     const fullAtMs = this.#fullAtMs.get(key)
     if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)

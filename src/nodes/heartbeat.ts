@@ -8,20 +8,20 @@ const PATIENCE_MS = 5_000
 
 export interface HeartbeatEvents {
   /**
-   * What the others say is lost from now on; repeated with every beat until it is heard again.
+   * Notifications are lost from now on. Repeated with every beat until they arrive again.
    *
-   * @param puzzling whether the database takes probes all the same
+   * @param state `databaseUp`: whether the database accepts probes all the same
    */
-  onDeaf: (puzzling: boolean) => void
-  /** It is heard again. When this has settled, what was lost is made up for. */
-  onHearing: () => Promise<void>
-  /** Probes do not come back: the connection that should bring them is no good. */
-  onSilence: () => void
+  onNotificationsLost: (state: { databaseUp: boolean }) => void
+  /** Notifications arrive again. Resolves when everything that was missed has been read. */
+  onNotificationsRestored: () => Promise<void>
+  /** Probes do not come back: the connection that should bring them is dead. */
+  onConnectionDead: () => void
 }
 
 /**
- * Says every few seconds that this node is alive, and waits to hear it. Nothing else tells whether the words
- * of other nodes arrive: a connection may be dead, or be the wrong one, without an error
+ * Records every few seconds that this node is alive, and sends itself a probe. Only a probe shows whether
+ * notifications arrive: a connection may be dead, or the wrong one, without an error
  * (github.com/brianc/node-postgres/issues/1656).
  */
 export class Heartbeat {
@@ -29,17 +29,17 @@ export class Heartbeat {
   readonly #events: HeartbeatEvents
   readonly #stopping = new AbortController()
   readonly #stopped: Promise<void>
-  #hears = false
+  #subscribed = false
   /** Whether the last probe could be written. */
   #wrote = false
-  /** Until when this node counts as alive, on the monotonic clock. */
+  /** How long this node counts as alive, on the monotonic clock. */
   #aliveUntilMs = Number.NEGATIVE_INFINITY
   readonly #underWay = new Set<Promise<void>>()
   #losses = 0
-  /** What is being made up for: as many losses as there had been when it began. */
+  /** The recovery under way: the number of losses when it began. */
   #recovering: number | undefined
-  /** When the first of the probes was begun that did not come back yet, on the monotonic clock. */
-  #unheardSinceMs: number | undefined
+  /** When the oldest probe that has not come back was sent, on the monotonic clock. */
+  #probeSinceMs: number | undefined
 
   constructor(database: Pick<SharedDatabase, 'beat'>, events: HeartbeatEvents) {
     this.#database = database
@@ -47,17 +47,17 @@ export class Heartbeat {
     this.#stopped = this.#beatOnAndOn()
   }
 
-  /** Whether what the other nodes say arrives here. */
-  get hears(): boolean {
-    return this.#hears
+  /** Whether notifications of other nodes arrive here. */
+  get subscribed(): boolean {
+    return this.#subscribed
   }
 
-  /** Until when the other nodes take this one for alive, on the monotonic clock. */
+  /** How long the other nodes count this one as alive, on the monotonic clock. */
   get aliveUntilMs(): number {
     return this.#aliveUntilMs
   }
 
-  /** Says that this node is alive. The answer comes back as a probe, where it is {@link heard}. */
+  /** Records that this node is alive, and sends a probe, which comes back to {@link noteProbe}. */
   async beat(): Promise<void> {
     if (this.#stopping.signal.aborted) return
     const beat = this.#write()
@@ -68,43 +68,43 @@ export class Heartbeat {
 
   async #write(): Promise<void> {
     const beganMs = performance.now()
-    // Before it is written: a connection that hangs takes it, and says nothing.
-    this.#unheardSinceMs ??= beganMs
+    // Set before the write: a connection that hangs accepts it and never answers.
+    this.#probeSinceMs ??= beganMs
     try {
       await this.#database.beat()
       this.#wrote = true
       this.#aliveUntilMs = Math.max(this.#aliveUntilMs, beganMs + ALIVE_MS)
     } catch {
-      // Whoever needs the database is told so; here it means that there is nothing to hear.
+      // Requests that need the database get the error; here it only means that no probe can come.
       this.#wrote = false
-      this.#unheardSinceMs = undefined
+      this.#probeSinceMs = undefined
     }
   }
 
-  async heard(): Promise<void> {
-    this.#unheardSinceMs = undefined
+  async noteProbe(): Promise<void> {
+    this.#probeSinceMs = undefined
     const losses = this.#losses
-    if (this.#hears || this.#recovering === losses) return
+    if (this.#subscribed || this.#recovering === losses) return
     this.#recovering = losses
     try {
-      await this.#events.onHearing()
-      this.#hears = losses === this.#losses
+      await this.#events.onNotificationsRestored()
+      this.#subscribed = losses === this.#losses
     } catch {
-      // The database went away again; the next probe begins anew.
+      // The database is unavailable again; the next probe begins anew.
     } finally {
       if (this.#recovering === losses) this.#recovering = undefined
     }
   }
 
-  /** Something may have been lost: the connection that brings it is gone, for example. */
-  lost(): void {
-    this.#hears = false
+  /** Notifications may have been lost: their connection has broken, for example. */
+  markLost(): void {
+    this.#subscribed = false
     this.#losses += 1
-    this.#unheardSinceMs = undefined
-    this.#events.onDeaf(false)
+    this.#probeSinceMs = undefined
+    this.#events.onNotificationsLost({ databaseUp: false })
   }
 
-  /** When this has resolved, no beat is written any more. */
+  /** Resolves when no further beat will be written. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await Promise.all([this.#stopped, ...this.#underWay])
@@ -116,12 +116,12 @@ export class Heartbeat {
     while (!signal.aborted) {
       await pause(BEAT_MS, undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
-      if (performance.now() - (this.#unheardSinceMs ?? Number.POSITIVE_INFINITY) > PATIENCE_MS) {
-        this.lost()
-        this.#events.onSilence()
-      } else if (!this.#hears) this.#events.onDeaf(this.#wrote)
+      if (performance.now() - (this.#probeSinceMs ?? Number.POSITIVE_INFINITY) > PATIENCE_MS) {
+        this.markLost()
+        this.#events.onConnectionDead()
+      } else if (!this.#subscribed) this.#events.onNotificationsLost({ databaseUp: this.#wrote })
       if (beating) continue
-      // Not waited for, because one that hangs must be noticed.
+      // Not awaited: a beat that hangs must be noticed.
       beating = true
       void this.beat().finally(() => {
         beating = false

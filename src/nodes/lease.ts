@@ -1,10 +1,10 @@
 /**
- * For how long what was heard once may be taken for the truth. A node that ends a session waits for this one,
- * or for a second: by then the lease has run out when this one heard nothing.
+ * How long caches stay valid after a probe. A node that ends a session waits for this one, one second at
+ * most: by then the lease of a node that gets no notifications has run out.
  */
 const LEASE_MS = 600
 
-/** Whether this node has heard all that the others have said until a moment ago. */
+/** Whether this node has handled all notifications up to a moment ago. */
 export class Lease {
   #untilMs = Number.NEGATIVE_INFINITY
 
@@ -15,8 +15,8 @@ export class Lease {
   /**
    * On the monotonic clock:
    *
-   * @param sinceMs when it was asked what has been heard by now
-   * @param aliveUntilMs how long this node counts as alive; a dead one is not waited for
+   * @param sinceMs when the probe was sent that has come back
+   * @param aliveUntilMs how long this node counts as alive; nobody waits for a dead one
    */
   renew(sinceMs: number, aliveUntilMs: number): void {
     this.#untilMs = Math.max(this.#untilMs, Math.min(sinceMs + LEASE_MS, aliveUntilMs))

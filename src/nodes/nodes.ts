@@ -3,13 +3,13 @@ import type { Sessions } from '../accounts/sessions.ts'
 import type { SharedDatabase } from '../database/shared-database.ts'
 import type { Poller } from '../inbox/waiter.ts'
 import type { Waiters } from '../inbox/waiters.ts'
-import { Announcements } from './announcements.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Lease } from './lease.ts'
+import { PresencePublisher } from './presence-publisher.ts'
 import { Pulse } from './pulse.ts'
-import { SecondLook } from './second-look.ts'
+import { Reconciler } from './reconciler.ts'
 
-const DEAF =
+const NOTIFICATIONS_LOST =
   'Notifications do not arrive, so messages from other nodes come up to a second late. ' +
   'Behind PgBouncer use session mode: LISTEN does not work in transaction mode.'
 
@@ -18,20 +18,23 @@ export interface NodesLog {
   info: (message: string) => void
 }
 
-type NodesDatabase = Pick<SharedDatabase, 'beat' | 'leave' | 'appear' | 'disappear' | 'lookAt' | 'listen'>
+type NodesDatabase = Pick<
+  SharedDatabase,
+  'beat' | 'leave' | 'addPresence' | 'removePresence' | 'checkParked' | 'listen'
+>
 
 /**
- * This process as one of several that share a database: it tells the others who polls here, hears what they
- * have added and which sessions are over, and makes up for what it did not hear.
+ * This process as one of several that share a database: it publishes which sessions poll here, handles the
+ * notifications of the others (new entries, ended sessions), and reads the store for what it missed.
  */
 export class Nodes {
   readonly #database: NodesDatabase
   readonly #heartbeat: Heartbeat
-  readonly #announcements: Announcements
-  readonly #secondLook: SecondLook
+  readonly #presence: PresencePublisher
+  readonly #reconciler: Reconciler
   readonly #pulse: Pulse
 
-  /** @param lease kept up while all that other nodes say is heard */
+  /** @param lease renewed while notifications arrive */
   constructor(
     database: NodesDatabase,
     waiters: Waiters,
@@ -41,7 +44,7 @@ export class Nodes {
     log: NodesLog,
   ) {
     this.#database = database
-    // A session or an application token: nothing has the id of another.
+    // The id is of a session or of an application token; ids are unique among both.
     const end = ({ id, username }: Pick<Poller, 'id' | 'username'>, disabled = false) => {
       sessions.forget(username, [id], disabled ? 'disabled' : true)
       applicationTokens.forget([id])
@@ -50,65 +53,65 @@ export class Nodes {
       sessions.forgetAll()
       applicationTokens.forgetAll()
     }
-    this.#announcements = new Announcements(database, waiters)
+    this.#presence = new PresencePublisher(database, waiters)
     let warned = false
     this.#heartbeat = new Heartbeat(database, {
-      onDeaf: (puzzling) => {
+      onNotificationsLost: ({ databaseUp }) => {
         lease.revoke()
-        // What other nodes end now is not heard, so sessions and tokens are looked up again.
+        // What other nodes end now is missed, so sessions and tokens are read again.
         forgetAll()
-        this.#secondLook.hurry()
-        if (puzzling && !warned) log.warn(DEAF)
-        warned ||= puzzling
+        this.#reconciler.runSoon()
+        if (databaseUp && !warned) log.warn(NOTIFICATIONS_LOST)
+        warned ||= databaseUp
       },
-      onHearing: async () => {
+      onNotificationsRestored: async () => {
         forgetAll()
-        this.#announcements.repeat()
+        this.#presence.publishAll()
         waiters.forgetNewest()
-        await this.#secondLook.lookNow()
+        await this.#reconciler.runNow()
         if (warned) log.info('Notifications arrive again.')
         warned = false
       },
-      onSilence: () => listener.reconnect(),
+      onConnectionDead: () => listener.reconnect(),
     })
-    this.#secondLook = new SecondLook(database, waiters, () => lease.holds, end)
+    this.#reconciler = new Reconciler(database, waiters, () => lease.holds, end)
     const listener = database.listen({
       onAdded: (username, newestSeq) => waiters.tell(username, newestSeq),
       onEnded: end,
-      onProbe: () => void this.#heartbeat.heard(),
+      onProbe: () => void this.#heartbeat.noteProbe(),
       onConnected: () => void this.#heartbeat.beat(),
-      onDisconnected: () => this.#heartbeat.lost(),
+      onDisconnected: () => this.#heartbeat.markLost(),
     })
     this.#pulse = new Pulse({
       pulse: () => listener.pulse(),
       onPulse: (sinceMs) => {
-        if (this.#heartbeat.hears) lease.renew(sinceMs, this.#heartbeat.aliveUntilMs)
-        if (!lease.holds) this.#secondLook.hurry()
+        if (this.#heartbeat.subscribed) lease.renew(sinceMs, this.#heartbeat.aliveUntilMs)
+        if (!lease.holds) this.#reconciler.runSoon()
       },
       onMissing: () => {
-        if (!lease.holds) this.#secondLook.hurry()
+        if (!lease.holds) this.#reconciler.runSoon()
       },
-      onSilence: () => listener.reconnect(),
+      onConnectionDead: () => listener.reconnect(),
     })
   }
 
-  /** Something was perhaps committed that this node did not hear of: parked polls are looked after. */
-  doubt(): void {
-    this.#heartbeat.lost()
+  /** A commit may have been missed: checks all parked polls. */
+  suspectMissed(): void {
+    this.#heartbeat.markLost()
     void this.#heartbeat.beat()
   }
 
-  /** A poll of this session begins here. */
+  /** A session begins a poll on this node. */
   enter(poller: Poller): void {
-    this.#announcements.enter(poller)
+    this.#presence.enter(poller)
   }
 
   async stop(): Promise<void> {
     this.#pulse.stop()
-    await Promise.all([this.#heartbeat.stop(), this.#secondLook.stop(), this.#announcements.stop()])
-    // Nobody need wait for this node any more when it ends a session.
+    await Promise.all([this.#heartbeat.stop(), this.#reconciler.stop(), this.#presence.stop()])
+    // Other nodes no longer wait for this one when they end a session.
     await this.#database.leave().catch(() => {
-      // Then they wait until its last beat is old.
+      // Then they wait until its last beat has expired.
     })
   }
 }

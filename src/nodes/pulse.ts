@@ -1,20 +1,20 @@
-/** A query that reads nothing, on a connection that has nothing else to do. */
+/** One empty query, on a connection that is otherwise idle. */
 const PULSE_MS = 200
 
 export interface PulseEvents {
-  /** Resolves when all that was committed before was heard. */
+  /** Resolves when the notifications of all earlier commits were handled. */
   pulse: () => Promise<void>
-  /** @param sinceMs when the pulse was begun that has come back, on the monotonic clock */
+  /** @param sinceMs when the pulse that has come back was sent, on the monotonic clock */
   onPulse: (sinceMs: number) => void
-  /** None came back since the last time that this was looked at, or one failed. */
+  /** No pulse has come back since the last one, or one failed. */
   onMissing: () => void
-  /** One failed: the connection is no good. */
-  onSilence: () => void
+  /** A pulse failed: the connection is dead. */
+  onConnectionDead: () => void
 }
 
 /**
- * Finds out several times a second whether the words of other nodes arrive. A connection may be dead without
- * an error, and a heartbeat every few seconds would tell too late.
+ * Checks several times per second whether notifications arrive. A connection may be dead without an error,
+ * and a heartbeat every few seconds would notice too late.
  */
 export class Pulse {
   readonly #events: PulseEvents
@@ -44,7 +44,7 @@ export class Pulse {
       () => {
         this.#underWay = false
         this.#events.onMissing()
-        this.#events.onSilence()
+        this.#events.onConnectionDead()
       },
     )
   }

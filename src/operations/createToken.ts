@@ -3,7 +3,7 @@ import type { Handler } from '../contract/handler.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import { shownToken } from './listTokens.ts'
 
-/** POST /v1/me/tokens: the only answer that has the token. */
+/** POST /v1/me/tokens: the only response with the token itself. */
 export const createToken =
   (tokens: ApplicationTokens, limits: RateLimits): Handler<'createToken'> =>
   async (request, reply) => {

@@ -12,7 +12,7 @@ export const endSession =
     limits.take('ownChanges', session.accountId)
     await ownSessions.end(session, id)
     // The account was here until now, as with a logout.
-    if (id === session.id) inbox.see(session.username)
+    if (id === session.id) inbox.noteLastSeen(session.username)
 
     reply.code(204)
   }

@@ -4,7 +4,7 @@ import type { Inbox } from '../inbox/inbox.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import { Problem } from '../problems.ts'
 
-/** GET /v1/messages/{id}: to anybody but its sender and its recipient a message does not exist. */
+/** GET /v1/messages/{id}: only the sender and the recipient can see a message. */
 export const getMessageStatus =
   (inbox: Inbox, limits: RateLimits): Handler<'getMessageStatus'> =>
   async (request) => {

@@ -4,10 +4,10 @@ import type { Handler } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import { overloaded } from '../problems.ts'
 
-/** A load balancer asks every few seconds, and should hear no rather than nothing. */
+/** A load balancer asks every few seconds, and should get a refusal rather than no response. */
 const PATIENCE_MS = 2_000
 
-/** For how long one answer of the database is given to everybody who asks. */
+/** How long one result is reused for all requests. */
 const FRESH_MS = 1_000
 
 /** GET /readyz: ready means that the database answers. */
@@ -16,7 +16,7 @@ export const getReadiness = (database: Pick<Database, 'ping'>): Handler<'getRead
   let answer: Promise<void> | undefined
   let askedAtMs = Number.NEGATIVE_INFINITY
 
-  /** One question at a time: each is written, and waits in line with the commits. */
+  /** One check at a time: each writes, and queues with the commits. */
   const ask = async () => {
     ping ??= database.ping().finally(() => {
       ping = undefined

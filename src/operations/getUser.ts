@@ -20,7 +20,7 @@ export const getUser =
   async (request) => {
     limits.take('lookups', request.identity.session.accountId)
     const username = toUsername(request.params.username)
-    // Once more before the store is read, because the date may be on its way there meanwhile.
+    // Read before the store: the date may move there meanwhile.
     const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)
 

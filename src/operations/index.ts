@@ -63,7 +63,7 @@ export interface Parts {
   version: string
 }
 
-/** Which operation gets which part. */
+/** The handlers, each with the parts that it uses. */
 export const handlers = ({
   accounts,
   registrations,

@@ -14,7 +14,7 @@ export const listTokens =
     return { tokens: listed.map(shownToken) }
   }
 
-/** What an answer says of a token. */
+/** A token as responses show it. */
 export const shownToken = ({ id, name, createdAtMs, expiresAtMs, lastUsedAtMs }: ApplicationToken) => ({
   id,
   name,

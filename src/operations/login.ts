@@ -39,12 +39,12 @@ export const login =
     )
     if (!takeover) await sessions.refuseSecond(username)
     const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX, reply.raw, client)
-    // It would end a newer session, and nobody would have this one.
+    // The client is gone: this login would end a newer session and be of use to nobody.
     if (!page || client.destroyed) throw clientGone()
     const opened = { acknowledgedSeq: page.after, offeredSeq: page.cursor, label }
     const issued = await sessions.open(account, opened, toRemember)
     if (!issued) throw await accounts.refusalOf(account)
-    inbox.see(username)
+    inbox.noteLastSeen(username)
 
     const { messages, cursor, hasMore, gap } = page
     return {

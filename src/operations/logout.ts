@@ -7,10 +7,10 @@ export const logout =
   (sessions: Sessions, inbox: Inbox): Handler<'logout'> =>
   async (request, reply) => {
     const { session } = request.identity
-    // What this client acknowledged must be there for the next login, so it goes first.
+    // The next login must see what this client acknowledged, so it is written first.
     await inbox.acknowledgeOffered(session)
     await sessions.end(session)
-    inbox.see(session.username)
+    inbox.noteLastSeen(session.username)
 
     reply.code(204)
   }

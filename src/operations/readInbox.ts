@@ -8,7 +8,7 @@ import { connectionOf } from './connection.ts'
 const WAIT_SECONDS_DEFAULT = 25
 const WAIT_SECONDS_MAX = 55
 
-/** Over how many seconds clients spread when a server stops, so that they do not all come back at once. */
+/** When a server stops, clients come back spread over so many seconds. */
 const RETURN_SECONDS_MAX = 5
 
 /** GET /v1/inbox: the long poll. */
@@ -35,7 +35,7 @@ export const readInbox =
     })
   }
 
-/** The messages are JSON already: to parse a page and write it again takes longer than to read it. */
+/** The messages are JSON already: parsing and serialising a page takes longer than reading it. */
 function asJson({ messages, cursor, hasMore, gap }: Reading): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
   return `{"messages":${messages.json},${rest.slice('{'.length)}`

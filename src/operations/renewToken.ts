@@ -3,7 +3,7 @@ import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
-/** POST /v1/token: the old token stays good until it expires, so an answer that is lost locks nobody out. */
+/** POST /v1/token: the old token stays valid until it expires, so a lost response locks nobody out. */
 export const renewToken =
   (sessions: Sessions, limits: RateLimits): Handler<'renewToken'> =>
   async (request) => {

@@ -5,7 +5,7 @@ import type { Inbox } from '../inbox/inbox.ts'
 import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
-/** A message on its way from a request into an inbox, and the answer to its sender. */
+/** What sendMessage and sendText share: from the request to the commit and the response. */
 export const sendFrom =
   (inbox: Inbox, limits: RateLimits, disk: DiskSpace | undefined) =>
   async (
@@ -15,7 +15,7 @@ export const sendFrom =
   ) => {
     const { account } = request
     const to = toUsername(name)
-    // All that an account sends counts together, whichever of its tokens it comes with.
+    // All sends of an account count together, whichever token they use.
     limits.take('sends', account.accountId)
     limits.take('sentBytes', account.accountId, Buffer.byteLength(body))
     disk?.refuseWhenShort()
@@ -31,8 +31,7 @@ export const sendFrom =
   }
 
 /**
- * The draft has the key as a structured-field string, in quotes; bare is what people type. Both name the same
- * key.
+ * The draft puts the key in quotes (a structured-field string); people type it bare. Both mean the same key.
  */
 const keyOf = (header: string | string[] | undefined) =>
   typeof header === 'string' ? header.replace(/^"(.*)"$/, '$1') : undefined

@@ -26,7 +26,7 @@ export class Notices {
     this.#log.warn(message)
   }
 
-  /** @param about of a warning, that may be told anew from now on; without one nothing is told */
+  /** @param about of a warning, which may be logged again from now on; without a warning nothing is logged */
   over(about: string, message: string): void {
     if (this.#told.delete(about)) this.#log.info(message)
   }

@@ -34,7 +34,7 @@ export async function checkInboxes(
       const sent = sentByBody.get(body)
       assert.ok(sent && sent.to === name && sent.from === from, `${body} was sent to ${name}.`)
       assert.ok(!found.has(body), `${body} is there once.`)
-      assert.ok(sent.id === undefined || sent.id === id, `${body} has the id that its sender was told.`)
+      assert.ok(sent.id === undefined || sent.id === id, `${body} has the id that its sender got.`)
       found.add(body)
     }
   }

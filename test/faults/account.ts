@@ -85,13 +85,13 @@ export class Account {
       if (takenOver) void this.#keep(this.#probe(takenOver))
       const thrownOut = this.#startReaders(session)
       await Promise.race([thrownOut, this.#live(LIFE_MS_MIN + random() * (LIFE_MS_MAX - LIFE_MS_MIN))])
-      // Where nobody logs out, the next login takes over; either way this device goes on until it is told.
+      // Without a logout the next login takes over; either way this device continues until it gets 401.
       takenOver = random() < 0.4 ? undefined : session
       if (!takenOver && !this.#settling.signal.aborted) await this.#logOut(session, random)
     }
   }
 
-  /** Who is refused because the account is in use takes it over after a few tries, as people do. */
+  /** A login that is refused because the account is in use takes over after a few tries, as people do. */
   async #logIn(random: Random): Promise<Session | undefined> {
     for (let tries = 0; !this.#stopping.signal.aborted; tries++) {
       const takeover = random() < 0.4 || tries > 3

@@ -127,7 +127,7 @@ function asTold({ kind }: Asked, { status, body }: Answer): Told {
   return { status, page }
 }
 
-/** What the contract does not allow is told as it is. */
+/** Responses outside the contract are recorded as they are. */
 function withoutAnswer(error: Error & { code?: string }): Told {
   if (gotNoAnswer(error)) return { status: 0, code: error.code ?? '' }
   return { status: -1, code: error.message }

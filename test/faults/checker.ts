@@ -9,7 +9,7 @@ import type { Exchange, History } from './history.ts'
 
 const CHECKS = [checkAnswers, checkStored, checkReceipts, checkReadings, checkWaits, checkSessions]
 
-/** What of the history is told around a violation. */
+/** How much of the history is shown around a violation. */
 const BEFORE_MS = 30_000
 const AFTER_MS = 1_000
 const LINES_MAX = 60

@@ -1,6 +1,6 @@
 import type { Asked, Disturbance, Exchange, History, Told } from './history.ts'
 
-/** Keeps what every client was told, and what was done to the nodes. */
+/** Records every response to every client, and every fault injected into the nodes. */
 export class Recorder {
   readonly #originMs = performance.now()
   readonly #exchanges: Exchange[] = []

@@ -1,6 +1,6 @@
 /**
  * Several nodes over one PostgreSQL, many clients, and everything that breaks: processes, the database, the
- * ways between them. Afterwards it is proved from what the clients were told that no promise was broken.
+ * ways between them. Afterwards the recorded responses prove that no promise was broken.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from '../support/client.ts'
@@ -72,8 +72,8 @@ async function isReady(url: string | undefined): Promise<boolean> {
 }
 
 /**
- * Who has not received everything by then is found by the checks. What is received is acknowledged and may
- * bring receipts, which are to be received too.
+ * The checks find accounts that have not received everything by then. What is received is acknowledged and
+ * may bring receipts, which are to be received too.
  */
 async function drain({ databaseUrl }: Cluster, accounts: Account[]) {
   const isDone = async () => {

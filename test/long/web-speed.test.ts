@@ -1,7 +1,7 @@
 /**
- * How long a slow phone takes with the web page: a processor four times slower than this
- * one, and 1.6 Mbit/s with 150 ms to the server. The times are told and not held against anything: they are
- * those of the machine.
+ * How long a slow phone takes with the web page: a processor four times slower than this one, and 1.6 Mbit/s
+ * with 150 ms to the server. The times are printed and not compared with anything: they are those of the
+ * machine.
  */
 import { describe, it } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'

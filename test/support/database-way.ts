@@ -37,7 +37,7 @@ export class DatabaseWay {
     this.#port = port
   }
 
-  /** Nothing passes any more, and nobody is told: not even that the other side has gone. */
+  /** Nothing passes any more, without any notice: not even that the other side has gone. */
   stall(): void {
     this.#state = 'stalled'
     for (const { near, far } of this.#pairs) {

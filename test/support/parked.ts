@@ -68,8 +68,8 @@ async function readAnswer(path: string, answered: Promise<IncomingMessage>): Pro
 }
 
 /**
- * What a poll is answered, or the next one of a client that is told to come back: a database that has just
- * come back may fail once more.
+ * What a poll is answered, or the next one of a client that got 503: a database that has just come back may
+ * fail once more.
  */
 export async function orAgain(poll: ParkedPoll, person: Person, query: string): Promise<Answer['body']> {
   let answer = await poll.answer()

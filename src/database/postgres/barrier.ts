@@ -3,7 +3,7 @@ import type { Database } from '../database.ts'
 import { NOW } from './fragments.ts'
 
 /**
- * By then a node that did not answer knows that it hears nothing, and looks sessions up in the store:
+ * By then a node that did not reply has lost its lease, and reads sessions from the store:
  * src/nodes/lease.ts.
  */
 const PASS_MS_MAX = 1_000
@@ -20,7 +20,7 @@ interface Waiting {
   onPassed: () => void
 }
 
-/** Waits until all other nodes have acted upon what was committed, or cannot be reached. */
+/** Waits until all other nodes have handled what was committed, or cannot be reached. */
 export class Barrier {
   readonly #pool: pg.Pool
   readonly #channel: string
@@ -41,7 +41,7 @@ export class Barrier {
     waiting?.onPassed()
   }
 
-  /** Resolves after a second at the latest, from now on. */
+  /** Resolves after a second at the latest. */
   async pass(): Promise<void> {
     this.#count += 1
     const number = this.#count
@@ -52,7 +52,7 @@ export class Barrier {
         clearTimeout(late)
         resolve()
       }
-      // Answers may come before the list of those from whom one is expected.
+      // Replies may come before the list of nodes that must reply.
       const waiting: Waiting = { passed, onPassed: () => {} }
       this.#waiting.set(number, waiting)
       this.#raise(number).then(

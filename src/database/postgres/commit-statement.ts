@@ -1,32 +1,32 @@
 import { msOf, onlineElsewhere, timestampOf } from './fragments.ts'
 import { RECEIPTS, WANTING } from './receipt-statement.ts'
 
-/** Recipients named in one notification: it holds 8 000 bytes, and these take 50 each at the most. */
+/** Recipients per notification: it holds 8 000 bytes, and each takes at most 50. */
 const HINTS_MAX = 150
 
 /**
  * A whole batch in one statement, and so in one transaction and one round trip.
  *
- * `touched` comes first: all accounts that the batch writes are locked in the order of their ids, so that the
- * batches of several nodes wait for one another and never in a circle; and whoever waited sees the counters
- * that the other one left (postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED). Everything
- * else is derived from it. A row is written once: of two updates of one row in one statement one is lost.
+ * `touched` comes first: it locks all account rows that the batch writes, in id order, so batches queue but
+ * never deadlock; under READ COMMITTED a batch that waited sees the updated counters
+ * (postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED). Everything else is derived from it.
+ * A row is written once: of two updates of one row in one statement one is lost.
  *
- * An account moves with its sessions: one that has ended meanwhile acknowledges nothing. Receipts go by how
- * far the locked row of the account moves, so of several nodes one writes them. They come before the messages
- * of the batch, and the rows of those who get one are locked with the others.
+ * A session that has ended meanwhile acknowledges nothing, also not for its account. Receipts depend on how
+ * far the locked account row moves, so only one of several nodes writes them. They are appended before the
+ * messages of the batch, and the rows of their recipients are locked with the others.
  *
- * Rows are looked up by arrays of keys, or one by one (LATERAL), so that the plan goes by the indexes however
- * small the tables were when it was made.
+ * Rows are looked up by arrays of keys, or one by one (LATERAL), so that the plan uses the indexes even if
+ * the tables were small when it was made.
  *
- * An inbox that is far from its limits is not counted. Elsewhere the first unread message tells how much
- * text is unread, and the messages of a sender are counted. The outcomes are those of appends that come one
- * by one. Only a small message behind one for which there was no room is left undecided.
+ * An inbox far from its limits is not counted. Near them, the first unread message shows how much text is
+ * unread, and the messages of a sender are counted. The outcomes are those of appends one by one; only a
+ * small message after one that did not fit is left undecided.
  *
- * What another node wrote while this statement waited is not seen by it, but for the rows that it locks.
- * Where it must know, it is tried again by a transaction that locks those rows first: where an idempotency
- * key was written meanwhile, the unique index stops it; where an inbox must be counted that another node has
- * added to, it is stale, and adds no message. Acknowledgements and sightings may be written twice.
+ * Except for the rows it locks, this statement does not see what another node wrote while it waited. Where
+ * that matters, it is repeated in a transaction that locks those rows first: if an idempotency key was
+ * written meanwhile, the unique index stops it; if an inbox must be counted and another node has appended to
+ * it, the result is stale, and no message is added. Acknowledgements and dates may be written twice.
  */
 export const COMMIT = `
 WITH

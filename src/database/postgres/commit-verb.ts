@@ -14,7 +14,10 @@ import { timestampOf } from './fragments.ts'
 import { WANTING } from './receipt-statement.ts'
 
 interface CommonRow {
-  /** The same in all rows: whether no message was added, because another node had added some. */
+  /**
+   * The same in all rows: whether no message was added because another node had appended to an inbox
+   * meanwhile.
+   */
   stale: boolean
 }
 
@@ -43,14 +46,14 @@ interface ReceiptRow extends CommonRow {
 
 type Row = OutcomeRow | ReceiptRow
 
-/** Keys that have expired and were not purged yet stand in the way of new ones. */
+/** Expired keys that are not purged yet would conflict with new ones. */
 const FORGET_EXPIRED_KEYS = `
 DELETE FROM idempotency_key AS stored
  USING json_to_recordset($1) AS sent ("senderId" int, key text)
  WHERE stored.sender_id = sent."senderId" AND stored.key = sent.key
    AND stored.sent_at <= ${timestampOf('$2::bigint')}`
 
-/** What a commit writes, as far as others write it too, in the order in which the commit locks it. */
+/** Locks the shared rows that a commit writes, in the same order as the commit. */
 const LOCK = `
 SELECT FROM account
  WHERE id = ANY (ARRAY(SELECT "accountId" FROM json_to_recordset($1) AS _ ("accountId" int)))
@@ -60,7 +63,7 @@ SELECT FROM account
  ORDER BY id
    FOR NO KEY UPDATE`
 
-/** A row that is locked is passed by: the session ends, or is in use and will be seen again. */
+/** Locked rows are skipped: the session is ending, or in use and will be recorded again. */
 const SEE_SESSIONS = `
 UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
   FROM json_to_recordset($1) AS _ ("sessionId" text, "atMs" bigint, "nowMs" bigint)
@@ -71,15 +74,15 @@ UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
    AND (last_seen_at IS NULL OR last_seen_at < ${timestampOf('"atMs"')}
         OR last_seen_at > ${timestampOf('"nowMs"')})`
 
-/** Another node wrote the same idempotency key at the same time, or two batches waited for each other. */
+/** A concurrent write of the same idempotency key, a deadlock, or a serialization failure. */
 const WORTH_ANOTHER_TRY = new Set(['23505', '40P01', '40001'])
 const TRIES_MAX = 5
 
 /**
  * The group commit on PostgreSQL.
  *
- * @param nodeId goes with every hint, because this node needs none of its own
- * @param channel where the hints go
+ * @param nodeId part of every notification: a node ignores its own
+ * @param channel the channel of the notifications
  */
 export function commitVerb(
   pool: pg.Pool,
@@ -91,8 +94,8 @@ export function commitVerb(
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
     const sent = JSON.stringify(batch.appends.map(asSent))
-    const ofAccounts = batch.sightings.filter(({ sessionId }) => sessionId === undefined)
-    const ofSessions = batch.sightings.filter(({ sessionId }) => sessionId !== undefined)
+    const ofAccounts = batch.lastSeen.filter(({ sessionId }) => sessionId === undefined)
+    const ofSessions = batch.lastSeen.filter(({ sessionId }) => sessionId !== undefined)
     if (ofSessions.length > 0) await pool.query(SEE_SESSIONS, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),
@@ -109,9 +112,9 @@ export function commitVerb(
     for (let tries = 1; ; tries += 1) {
       try {
         const rows = tries === 1 ? await run(pool, values) : await runLocked(values)
-        // Written with the acknowledgements, also where no message was.
+        // Receipts are written with the acknowledgements, even when no message was.
         receipts.push(...rows.filter(isReceipt).map(asReceipt))
-        // With the locks it never is.
+        // Never stale with the locks.
         if (!rows[0]?.stale) return { outcomes: rows.filter(isOutcome).map(asOutcome), receipts }
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined
@@ -126,7 +129,7 @@ export function commitVerb(
     return rows
   }
 
-  /** The statement sees all that was written before it got the locks. */
+  /** Here the statement sees everything that was committed before it got the locks. */
   async function runLocked(values: unknown[]): Promise<Row[]> {
     const client = await pool.connect()
     let fault: Error | undefined
@@ -142,7 +145,7 @@ export function commitVerb(
       })
       throw error
     } finally {
-      // A connection that cannot be rolled back is closed.
+      // A connection that cannot roll back is closed.
       client.release(fault)
     }
   }

@@ -13,13 +13,13 @@ const CONNECTIONS_MAX = 12
 export interface Place {
   url: string
   schema: string
-  /** Where the nodes of this schema hear each other. */
+  /** The channel for notifications of this schema. */
   channel: string
 }
 
 /**
- * A database, a role or DATABASE_URL may set these to other values: the forms in which values come as text,
- * the names of tables, and what transactions may expect.
+ * A database, a role or DATABASE_URL may set these to other values: text formats, the search path, and the
+ * isolation of transactions.
  */
 const FORMS = `
   set_config('search_path', quote_ident($1), false),
@@ -35,17 +35,17 @@ const FORMS = `
   set_config('lock_timeout', '0', false),
   set_config('idle_session_timeout', '0', false)`
 
-/** Migrations take as long as they take. */
+/** No time limit for migrations. */
 const MIGRATION_SETTINGS = `
   SELECT ${FORMS},
          set_config('statement_timeout', '0', false),
          set_config('idle_in_transaction_session_timeout', '0', false)`
 
 /**
- * A node that was cut off must not hold its rows for longer than a few seconds; and `synchronous_commit=off`
- * would answer senders before their messages are on the disk. Every other value that an operator chose for it
- * waits for the disk too. Statements are planned once a connection, when the tables may still be empty, and
- * must go by an index when they no longer are.
+ * A node that was cut off must not lock rows for longer than a few seconds. `synchronous_commit=off` would
+ * answer senders before their messages are on disk; every other value waits for the disk, so it stays as the
+ * operator chose. Statements are planned once per connection, when the tables may still be empty, and must
+ * use an index later on.
  */
 const SETTINGS = `
   SELECT ${FORMS},
@@ -62,7 +62,7 @@ const SETTINGS = `
                       ELSE current_setting('synchronous_commit') END, false),
          current_setting('transaction_read_only') AS read_only`
 
-/** How to connect; for a connection that is not one of the pool, too. */
+/** Options for every connection, of the pool or not. */
 export const connectionOptions = (url: string) => ({
   connectionString: url,
   application_name: 'restante',
@@ -77,10 +77,10 @@ const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) =>
   type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)
 
 /**
- * Makes a new connection one of ours.
+ * Sets up a new connection.
  *
- * @throws DatabaseUnavailable when it leads to a server that takes no writes: the primary of before, for as
- * long as its address is cached somewhere. Kept, such a connection would be used for ever.
+ * @throws DatabaseUnavailable when the server takes no writes: the former primary, while its address is still
+ * cached somewhere. The pool would use such a connection for ever.
  */
 export async function configureConnection(client: pg.ClientBase, schema: string): Promise<void> {
   ignoreErrors(client)
@@ -95,8 +95,7 @@ export async function configureForMigration(client: pg.ClientBase, schema: strin
 }
 
 /**
- * A connection may break while nobody listens to it, which would end the process. Its user learns of it by
- * the failure of the query.
+ * Without an error listener, a broken connection would end the process. Its user gets the error of the query.
  */
 export function ignoreErrors(client: pg.ClientBase): void {
   client.on('error', () => {})
@@ -108,7 +107,7 @@ export function openPool({ url, schema }: Place, checkRestore: RestoreCheck): pg
     await checkRestore(client)
   }
   const pool = new pg.Pool({ ...connectionOptions(url), max: CONNECTIONS_MAX, onConnect })
-  // An idle connection that broke is replaced when one is needed; without a listener it ends the process.
+  // The pool replaces a broken idle connection when needed; without a listener it would end the process.
   pool.on('error', () => {})
   return pool
 }

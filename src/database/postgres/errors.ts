@@ -2,13 +2,13 @@ import pg from 'pg'
 import { DatabaseUnavailable } from '../database.ts'
 
 /**
- * What passes: SQLSTATE classes for connections, resources, an operator's intervention (a restart, a
- * time-out), a system error, transactions that were in each other's way; and a server that only takes reads,
- * as the one that was the primary before (postgresql.org/docs/current/errcodes-appendix.html).
+ * Transient failures: SQLSTATE classes for connections, resources, operator intervention (a restart, a
+ * time-out), system errors, transaction conflicts; and a read-only server, such as the former primary
+ * (postgresql.org/docs/current/errcodes-appendix.html).
  */
 const PASSING = /^(08|40|53|57|58)...$|^25006$|^25P03$|^55P03$/
 
-/** Prisma's own words for the same (prisma.io/docs/orm/reference/error-reference). */
+/** Prisma's codes for the same (prisma.io/docs/orm/reference/error-reference). */
 const PASSING_IN_PRISMA = /^P(1001|1002|1008|1017|2024|2028|2034|2037)$/
 const PASSING_KINDS =
   /^(DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TransactionWriteConflict)$/
@@ -25,7 +25,7 @@ const PASSING_MESSAGES = new RegExp(
     '|Client was closed|Cannot use a pool after calling end)',
 )
 
-/** Tells what may pass from what is wrong. */
+/** Distinguishes transient failures from faults. */
 export function asDatabaseError(error: unknown): unknown {
   return error instanceof Error && passes(error)
     ? new DatabaseUnavailable(`The database cannot be reached now: ${error.message}`, { cause: error })

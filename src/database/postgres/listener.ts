@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { DatabaseUnavailable } from '../database.ts'
-import type { Hearing } from '../shared-database.ts'
+import type { NotificationHandlers } from '../shared-database.ts'
 import type { Barrier } from './barrier.ts'
 import { configureConnection, connectionOptions, ignoreErrors, type Place } from './connection.ts'
 import type { RestoreCheck } from './restores.ts'
 
-/** As it is called in `pg_stat_activity`. */
+/** The name of the connection in `pg_stat_activity`. */
 const LISTENER = 'restante listener'
 
 const BACK_OFF_MS_MIN = 50
@@ -16,13 +16,13 @@ const BACK_OFF_MS_MAX = 2_000
 const PULSE_MS_MAX = 2_000
 
 interface Connection {
-  /** Settles when it is of no use any more. */
+  /** Settles when the connection has broken. */
   broken: Promise<void>
 }
 
 /**
- * Hears what the nodes tell each other. A connection of its own, because LISTEN belongs to one, and pools
- * hand theirs around. When it breaks it is made again; what was said in the meantime is lost.
+ * Receives notifications, on a connection of its own: LISTEN belongs to one connection, and pools share
+ * theirs. When it breaks, a new one is made; notifications sent meanwhile are lost.
  */
 export class Listener {
   readonly #place: Place
@@ -30,7 +30,7 @@ export class Listener {
   readonly #barrier: Barrier
   readonly #checkRestore: RestoreCheck
   readonly #closing = new AbortController()
-  #hearing: Hearing | undefined
+  #handlers: NotificationHandlers | undefined
   #ended: Promise<unknown> = Promise.resolve()
   #client: pg.Client | undefined
 
@@ -41,31 +41,31 @@ export class Listener {
     this.#checkRestore = checkRestore
   }
 
-  /** Resolves when it listens. From then on it connects again by itself, when it must. */
+  /** Resolves when it listens. From then on it reconnects by itself. */
   async open(): Promise<void> {
     this.#ended = this.#listenAgainAndAgain(await this.#connect())
   }
 
-  /** Has somebody told what it hears, from now on. */
-  tell(hearing: Hearing): void {
-    this.#hearing = hearing
-    if (this.#client) hearing.onConnected()
+  /** Sets the handlers that notifications go to from now on. */
+  subscribe(handlers: NotificationHandlers): void {
+    this.#handlers = handlers
+    if (this.#client) handlers.onConnected()
   }
 
   /**
-   * Resolves when all that was committed before was heard, and acted upon: PostgreSQL sends notifications
-   * that have come for a connection before it is ready for the next query.
+   * Resolves when the notifications of all earlier commits were handled: PostgreSQL sends those that are
+   * pending for a connection before it is ready for the next query.
    */
   async pulse(): Promise<void> {
-    if (!this.#client) throw new DatabaseUnavailable('There is no connection to hear over.')
-    // Of an interface that its types leave out.
+    if (!this.#client) throw new DatabaseUnavailable('There is no connection for notifications.')
+    // An option that the types leave out.
     const query: pg.QueryConfig & { query_timeout: number } = { text: 'SELECT', query_timeout: PULSE_MS_MAX }
     await this.#client.query(query)
   }
 
-  /** Gives the connection up that seems to be dead, for a new one. */
+  /** Replaces a connection that seems to be dead. */
   reconnect(): void {
-    // The socket itself: an end in good order would wait for the other side.
+    // Destroys the socket: an orderly end would wait for the other side.
     this.#client?.connection.stream.destroy()
   }
 
@@ -83,19 +83,19 @@ export class Listener {
         backOffMs = BACK_OFF_MS_MIN
         await connection.broken
         this.#client = undefined
-        if (!signal.aborted) this.#hearing?.onDisconnected()
+        if (!signal.aborted) this.#handlers?.onDisconnected()
       } else backOffMs = Math.min(2 * backOffMs, BACK_OFF_MS_MAX)
-      // Not all nodes at the same moment.
+      // Random, so that nodes do not reconnect together.
       await pause(backOffMs * (0.5 + Math.random()), undefined, { signal }).catch(() => {})
       if (signal.aborted) return
       connection = await this.#connect().catch(() => undefined)
-      // It may have been closed meanwhile, when there was no connection to give up.
+      // `close` may have been called while there was no connection to end.
       if (signal.aborted) this.reconnect()
-      else if (connection) this.#hearing?.onConnected()
+      else if (connection) this.#handlers?.onConnected()
     }
   }
 
-  /** Resolves when it listens, with what settles when the connection has broken. */
+  /** Resolves with the connection when it listens. */
   async #connect(): Promise<Connection> {
     const { url, schema, channel } = this.#place
     const client = new pg.Client({ ...connectionOptions(url), application_name: LISTENER })
@@ -106,13 +106,13 @@ export class Listener {
     }).then(() => {
       client.end().catch(() => {})
     })
-    client.on('notification', ({ payload = '' }) => this.#hear(client, payload))
+    client.on('notification', ({ payload = '' }) => this.#handle(client, payload))
     try {
       await client.connect()
       await configureConnection(client, schema)
-      // Before every poll that waits looks again: it must find the gap.
+      // Before parked polls read again: they must find the gap.
       await this.#checkRestore(client)
-      // What nodes tell each other here is nothing that must outlive a crash.
+      // Nothing written on this connection must survive a crash.
       await client.query(`SET synchronous_commit = off; LISTEN ${channel}`)
     } catch (error) {
       client.end().catch(() => {})
@@ -122,23 +122,23 @@ export class Listener {
     return { broken }
   }
 
-  #hear(client: pg.Client, payload: string) {
+  #handle(client: pg.Client, payload: string) {
     const [what, first = '', second = '', third = ''] = payload.split(' ', 4)
     const own = first === this.#nodeId
-    if (what === 'ended') this.#hearing?.onEnded({ id: first, username: second }, third === 'disabled')
-    // This node knows what it has added itself.
-    else if (what === 'new' && !own) this.#hearNew(payload.split(' ').slice(2))
-    else if (what === 'probe' && own) this.#hearing?.onProbe()
+    if (what === 'ended') this.#handlers?.onEnded({ id: first, username: second }, third === 'disabled')
+    // A node needs no notification of its own commits.
+    else if (what === 'new' && !own) this.#handleAdded(payload.split(' ').slice(2))
+    else if (what === 'probe' && own) this.#handlers?.onProbe()
     else if (what === 'passed' && own) this.#barrier.passed(Number(second), third)
     else if (what === 'barrier' && !own) {
       const passed = `passed ${first} ${second} ${this.#nodeId}`
-      // Without an answer the other node waits for a second.
+      // Without a reply the other node waits for a second.
       client.query('SELECT pg_notify($1, $2)', [this.#place.channel, passed]).catch(() => {})
     }
   }
 
-  #hearNew(pairs: string[]) {
+  #handleAdded(pairs: string[]) {
     for (let at = 0; at + 1 < pairs.length; at += 2)
-      this.#hearing?.onAdded(pairs[at] as string, Number(pairs[at + 1]))
+      this.#handlers?.onAdded(pairs[at] as string, Number(pairs[at + 1]))
   }
 }

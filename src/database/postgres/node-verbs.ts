@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Looked, Parked, SharedDatabase } from '../shared-database.ts'
+import type { Parked, ParkedStatus, SharedDatabase } from '../shared-database.ts'
 import { ALIVE, isOther, NOW, onlineElsewhere } from './fragments.ts'
 
 const BEAT = `
@@ -9,14 +9,14 @@ WITH alive AS (
 )
 SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms, pg_notify($2, 'probe ' || $1)`
 
-/** A session that is being ended at this moment is waited for, and then passed by. */
-const APPEAR = `
+/** Waits for a session that is just being ended, and then ignores it. */
+const ADD_PRESENCE = `
 INSERT INTO presence (session_id, node_id)
 SELECT id, $2 FROM session WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE
     ON CONFLICT DO NOTHING`
 
-/** Those that are locked are being removed, with their sessions. */
-const DISAPPEAR = `
+/** Locked rows are being removed with their sessions. */
+const REMOVE_PRESENCE = `
 DELETE FROM presence
  WHERE node_id = $2 AND session_id IN (
    SELECT session_id FROM presence
@@ -24,13 +24,13 @@ DELETE FROM presence
 
 const IS_ONLINE = `SELECT ${onlineElsewhere('account.id', '$2')} AS online FROM account WHERE username = $1`
 
-/** No node is left out: ids are never empty. */
+/** Counts every node: no id is empty. */
 const COUNT_ONLINE = `
 SELECT count(DISTINCT account_id) AS online
   FROM session JOIN presence ON session_id = session.id JOIN node ON node.id = node_id
  WHERE ${isOther("''")}`
 
-const LOOK_AT = `
+const CHECK_PARKED = `
 SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS parked (session_id, username, n)
   LEFT JOIN LATERAL (
@@ -41,12 +41,12 @@ SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
 
 type NodeVerbs = Pick<
   SharedDatabase,
-  'clock' | 'beat' | 'leave' | 'appear' | 'disappear' | 'isOnline' | 'countOnline' | 'lookAt'
+  'clock' | 'beat' | 'leave' | 'addPresence' | 'removePresence' | 'isOnline' | 'countOnline' | 'checkParked'
 >
 
-/** What nodes that share this database ask of it. */
+/** The verbs for nodes that share this database. */
 export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeVerbs {
-  /** The database's time when the monotonic clock of this process was 0; from the first beat on. */
+  /** The database's time when the monotonic clock of this process was 0, from the first beat on. */
   let originMs = performance.timeOrigin
   return {
     clock: () => Math.floor(originMs + performance.now()),
@@ -54,17 +54,18 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeV
       const askedMs = performance.now()
       const { rows } = await pool.query<{ now_ms: number }>(BEAT, [nodeId, channel])
       const nowMs = rows[0]?.now_ms as number
-      // It was so between the question and the answer. A clock that agrees with that is left as it is.
+      // `nowMs` was true at some moment between query and response. A clock within that interval is not
+      // changed.
       originMs = Math.min(Math.max(originMs, nowMs - performance.now()), nowMs - askedMs)
     },
     leave: async () => {
       await pool.query('DELETE FROM node WHERE id = $1', [nodeId])
     },
-    appear: async (sessionIds) => {
-      await pool.query(APPEAR, [sessionIds, nodeId])
+    addPresence: async (sessionIds) => {
+      await pool.query(ADD_PRESENCE, [sessionIds, nodeId])
     },
-    disappear: async (sessionIds) => {
-      await pool.query(DISAPPEAR, [sessionIds, nodeId])
+    removePresence: async (sessionIds) => {
+      await pool.query(REMOVE_PRESENCE, [sessionIds, nodeId])
     },
     isOnline: async (username) => {
       const { rows } = await pool.query<{ online: boolean }>(IS_ONLINE, [username, nodeId])
@@ -74,9 +75,9 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeV
       const { rows } = await pool.query<{ online: number }>(COUNT_ONLINE)
       return rows[0]?.online ?? 0
     },
-    lookAt: async (sessions: Parked[]): Promise<Looked[]> => {
+    checkParked: async (sessions: Parked[]): Promise<ParkedStatus[]> => {
       const values = [sessions.map(({ id }) => id), sessions.map(({ username }) => username)]
-      return (await pool.query<Looked>({ name: 'look_at', text: LOOK_AT, values })).rows
+      return (await pool.query<ParkedStatus>({ name: 'check_parked', text: CHECK_PARKED, values })).rows
     },
   }
 }

@@ -8,7 +8,7 @@ import { administrationVerbs } from '../administration-verbs.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
 import { pushVerbs } from '../push-verbs.ts'
 import type { DatabaseLog } from '../restores.ts'
-import type { Hearing, SharedDatabase } from '../shared-database.ts'
+import type { NotificationHandlers, SharedDatabase } from '../shared-database.ts'
 import { tokenVerbs } from '../token-verbs.ts'
 import { administrationReads } from './administration-reads.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
@@ -45,9 +45,9 @@ export async function openPostgres(
   const listener = new Listener(place, nodeId, barrier, checkRestore)
   const { clock, ...verbs } = nodeVerbs(pool, nodeId, channel)
   try {
-    // First, because the others wait for the answers of a node that they know.
+    // Listens first: other nodes wait for the replies of a node that they know.
     await listener.open()
-    // From now on the clock is the database's.
+    // From the first beat on, the clock is the database's.
     await verbs.beat()
   } catch (error) {
     await listener.close()
@@ -76,8 +76,8 @@ export async function openPostgres(
       ...purgeVerb(pool),
       ...verbs,
     }),
-    listen: (hearing: Hearing) => {
-      listener.tell(hearing)
+    listen: (handlers: NotificationHandlers) => {
+      listener.subscribe(handlers)
       return { pulse: () => listener.pulse(), reconnect: () => listener.reconnect() }
     },
     close: async () => {
@@ -90,7 +90,7 @@ export async function openPostgres(
 
 type Verb = (...args: never[]) => Promise<unknown>
 
-/** Tells every caller in the same way when the database cannot serve now. */
+/** Turns transient failures of every verb into DatabaseUnavailable. */
 function guarded<V extends { [Name in keyof V]: Verb }>(pool: pg.Pool, verbs: V): V {
   const guard =
     (verb: (...args: unknown[]) => Promise<unknown>) =>

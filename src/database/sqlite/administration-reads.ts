@@ -8,10 +8,10 @@ type AdministrationReads = Pick<
   'listAccounts' | 'findListedAccount' | 'isInviteValid' | 'listInvites'
 >
 
-/** One level deep, as SQLite gives it. */
+/** A row of SQLite: flat. */
 type AccountRow = Row<Omit<ListedAccount, 'inbox'> & ListedAccount['inbox']>
 
-/** Nothing is counted message by message, so a full inbox costs no more than an empty one. */
+/** Counts come from counters instead of messages, so a full inbox costs no more than an empty one. */
 const LISTED_ACCOUNT = `
 SELECT id, username, display_name AS displayName, created_at AS createdAtMs, last_seen_at AS lastSeenAtMs,
        last_login_at AS lastLoginAtMs, disabled_at AS disabledAtMs,
@@ -25,7 +25,7 @@ SELECT id, username, display_name AS displayName, created_at AS createdAtMs, las
           WHERE account_id = account.id AND to_seq > purged_seq), 0) AS stored
   FROM account WHERE deleted_at IS NULL`
 
-/** What only the operator's commands read, and the look-up of an invite. */
+/** Reads for the operator's commands, and the look-up of an invite. */
 export function administrationReads(connection: SqliteFile.Database): AdministrationReads {
   const accountsAfter = connection.prepare<{ afterId: number; limit: number; nowMs: number }, AccountRow>(
     `${LISTED_ACCOUNT} AND id > @afterId ORDER BY id LIMIT @limit`,

@@ -9,13 +9,15 @@ import { DatabaseUnusable } from '../database.ts'
 import { isInWalMode } from './files.ts'
 
 /**
- * Copies a database that a server may be using, and marks the copy: a server that opens it moves every inbox
- * on first. The copy is a snapshot; commits go on meanwhile. When it was taken is noted beside the database.
+ * Copies a database that a server may be using, and marks the copy: a server that opens it first raises the
+ * numbers of every inbox. The copy is a snapshot; commits continue meanwhile. The time of the backup is noted
+ * beside the database.
  *
  * @param path the database
  * @param file where the copy goes; an older backup there is replaced
  * @returns the size of the copy in bytes
- * @throws DatabaseUnusable with a sentence; then `file` is as it was, unless that says that it is good
+ * @throws DatabaseUnusable with the reason; `file` is then unchanged, unless the reason says that the copy is
+ * good
  */
 export function backUp(path: string, file: string): number {
   const owner = statSync(path, { throwIfNoEntry: false })
@@ -28,11 +30,11 @@ export function backUp(path: string, file: string): number {
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`
   const takenAtMs = Date.now()
   try {
-    // Messages are private. Made by root, the copy is for the server's user all the same.
+    // Messages are private. Even if root makes the copy, it belongs to the server's user.
     closeSync(makePrivateFile(draft, owner))
     copy(path, draft)
     mark(draft)
-    // VACUUM INTO leaves that to the kernel.
+    // VACUUM INTO does not sync it.
     syncToDisk(draft)
     renameSync(draft, file)
     syncToDisk(folder)
@@ -55,7 +57,7 @@ export function backUp(path: string, file: string): number {
 /** What is made beside a database, and may not be there yet. */
 const BESIDE = ['-wal', '-shm', '-journal', '.lock', '.jwt-secret', '.last-backup']
 
-/** Only an older backup is replaced: above all never a database, under any of its names. */
+/** Refuses to replace anything but an older backup: above all a database, under any of its names. */
 function refuseToReplace(path: string, file: string) {
   const database = realpathSync(path)
   const target = join(realpathSync(dirname(resolve(file))), basename(file))
@@ -72,7 +74,7 @@ function refuseToReplace(path: string, file: string) {
 }
 
 function isBackup(file: string): boolean {
-  // To open another one could leave a log beside it.
+  // Opening any other file could leave a log beside it.
   if (isInWalMode(file)) return false
   const connection = new SqliteFile(file, { readonly: true })
   try {
@@ -101,7 +103,7 @@ function copy(path: string, draft: string) {
 function mark(draft: string) {
   const connection = new SqliteFile(draft)
   try {
-    // What fails is thrown away.
+    // A failed draft is removed.
     connection.pragma('journal_mode = OFF')
     connection.prepare('UPDATE store SET is_backup = 1').run()
   } finally {

@@ -1,27 +1,27 @@
 import type { Database, StoreLimits } from '../database.ts'
 
-/** What a thread is started with. */
+/** The data that a thread is started with. */
 export interface ThreadData {
   role: 'writer' | 'reader'
   path: string
   limits: StoreLimits
 }
 
-/** A verb of the store, on its way to a thread. */
+/** A call of a verb, as a message to a thread. */
 export interface Call {
   id: number
   verb: keyof Database
   args: unknown[]
 }
 
-/** What became of it. */
+/** The result of a call, as a message from a thread. */
 export interface Reply {
   id: number
   value?: unknown
   failure?: Failure
 }
 
-/** An error as it crosses to the other thread, where its class would be lost. */
+/** An error as a message: its class would be lost between threads. */
 export interface Failure {
   kind: 'in use' | 'unusable' | 'unavailable' | 'fault'
   message: string
@@ -29,7 +29,7 @@ export interface Failure {
 }
 
 /**
- * The reply that says whether the store could be opened, and how many inboxes a restore has moved on; calls
+ * The id of the first reply: whether the store was opened, and how many inboxes a restore has moved on. Calls
  * are numbered from 1.
  */
 export const OPENING = 0

@@ -1,4 +1,4 @@
-/** The thread that makes checkpoints while the other one commits. */
+/** The thread that makes checkpoints while the writer thread commits. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Order, writeBack } from './checkpoints.ts'
 import { openStatements } from './connection.ts'

@@ -1,11 +1,12 @@
 /**
- * Checkpoints beside the commits. SQLite itself has the commit that finds the write-ahead log at 1 000 pages
- * write them back into the database, and its senders wait for it. Here a thread of its own does that.
+ * Checkpoints outside the commits. By default, SQLite makes the commit that finds 1 000 pages in the
+ * write-ahead log write them back into the database, while its senders wait. Here a thread of its own does
+ * that.
  *
- * The log begins anew only when all of it was written back, which a checkpoint beside commits never gets to
- * (sqlite.org/wal.html#avoiding_excessively_large_wal_files). So what was committed meanwhile, which is
- * little, is written back between two commits. A log that begins anew is short, and cheaper to sync: what is
- * written in the place of something older changes no file size, a third less time for the sync on ext4.
+ * The log starts over only when all of it was written back, which a concurrent checkpoint never achieves
+ * (sqlite.org/wal.html#avoiding_excessively_large_wal_files). So the little that was committed meanwhile is
+ * written back between two commits. A log that starts over stays short and is cheaper to sync: overwriting
+ * does not change the file size, which saves a third of the sync time on ext4.
  */
 import { once } from 'node:events'
 import { extname } from 'node:path'
@@ -16,7 +17,7 @@ import { ifPossible } from './result-codes.ts'
 /** Pages that are worth a checkpoint: SQLite's own measure. */
 const PAGES_WORTH = 1_000
 
-/** 64 MB: a log that long is brought to its end, however long that takes. */
+/** 64 MB: a log of this length is written back completely, however long that takes. */
 const LOG_PAGES_MAX = 16_000
 
 interface LogState {
@@ -24,14 +25,14 @@ interface LogState {
   checkpointed: number
 }
 
-/** What the thread is told. */
+/** The messages to the thread. */
 export type Order = 'checkpoint' | 'close'
 
-/** With so much that is not written back, what can wait does not add to it. */
+/** With so much not written back, background work does not add to it. */
 const LONG_PAGES = 4_000
 
 export interface Checkpoints {
-  /** Has a checkpoint made when there is enough to write back. */
+  /** Starts a checkpoint when there is enough to write back. */
   look: () => void
   /** Whether the log is so long that it should be written back before background work adds to it. */
   isLogLong: () => boolean
@@ -39,11 +40,11 @@ export interface Checkpoints {
 }
 
 /**
- * @param connection that of the commits
- * @param path the file that it has open
+ * @param connection the connection of the commits
+ * @param path its file
  */
 export function checkpointsBeside(connection: SqliteFile.Database, path: string): Checkpoints {
-  /** NOOP writes nothing, and tells how many pages the log has, and how many of them were written back. */
+  /** NOOP writes nothing, and returns how many pages the log has and how many of them were written back. */
   const logState = connection.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)')
   const readLog = () => ifPossible(() => logState.get()) ?? { log: 0, checkpointed: 0 }
   let thread: Worker | undefined
@@ -55,7 +56,7 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
     const { log, checkpointed } = readLog()
     if (log - checkpointed < PAGES_WORTH) return
     underWay = true
-    // Not before it is needed: it takes some megabytes.
+    // Started when needed: it takes some megabytes.
     thread ??= startThread()
     thread.postMessage('checkpoint' satisfies Order)
   }
@@ -69,7 +70,7 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
       const { log, checkpointed } = readLog()
       if (log - checkpointed < PAGES_WORTH || log >= LOG_PAGES_MAX) writeBack(connection)
     })
-    // Commits would go on and the log grow without end, so the database thread ends with it.
+    // Without it the log would grow without end, so the database thread ends with it.
     started.on('error', (error) => {
       throw error
     })
@@ -95,8 +96,8 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
 }
 
 /**
- * Writes the log back, as far as nobody reads an older state of the database. What cannot be written now is
- * safe in the log, and the next checkpoint writes it.
+ * Writes the log back, up to the oldest state that a reader still uses. The rest is safe in the log, and the
+ * next checkpoint writes it.
  */
 export function writeBack(connection: SqliteFile.Database) {
   ifPossible(() => connection.pragma('wal_checkpoint(PASSIVE)'))

@@ -7,7 +7,7 @@ import type {
   Batch,
   CommitResult,
   Database,
-  Sighting,
+  LastSeen,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
@@ -28,8 +28,8 @@ type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
 type MessageRow = [number, number, Uint8Array, number, number, number, number, number, string]
 
 /**
- * The group commit in SQLite: one synchronous run of prepared statements, so that nothing can come between
- * them; through the ORM a row costs about 20 times as much.
+ * The group commit in SQLite: one synchronous run of prepared statements, so that nothing runs between them;
+ * through the ORM a row costs about 20 times as much.
  */
 export function commitVerb(
   connection: SqliteFile.Database,
@@ -45,11 +45,11 @@ export function commitVerb(
     `UPDATE account SET acknowledged_seq = min(@seq, ${NEWEST_SEQ})
       WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
-  const see = connection.prepare<Sighting>(
+  const see = connection.prepare<LastSeen>(
     `UPDATE account SET last_seen_at = @atMs
       WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
-  const seeSession = connection.prepare<Sighting>(
+  const seeSession = connection.prepare<LastSeen>(
     `UPDATE session SET last_seen_at = @atMs
       WHERE id = @sessionId AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
@@ -57,7 +57,7 @@ export function commitVerb(
     `SELECT fingerprint, message_id AS messageId, sent_at AS sentAt, live
        FROM idempotency_key WHERE sender_id = ? AND key = ?`,
   )
-  // In the place of one that has expired.
+  // Replaces an expired one.
   const putKey = connection.prepare<KeyRow>(
     `INSERT OR REPLACE INTO idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)
      VALUES (?, ?, ?, ?, ?, ?)`,
@@ -78,7 +78,7 @@ export function commitVerb(
       added.push(...receipts.append(acknowledgement))
       acknowledgeAccount.run(acknowledgement)
     }
-    for (const sighting of batch.sightings) (sighting.sessionId ? seeSession : see).run(sighting)
+    for (const seen of batch.lastSeen) (seen.sessionId ? seeSession : see).run(seen)
     return { outcomes: batch.appends.map(appendOne), receipts: added }
   })
 
@@ -121,7 +121,7 @@ export function commitVerb(
     return { kind: 'appended', seq: recipient.newest, live }
   }
 
-  /** Receipts count against no limit, so they must not grow without one. */
+  /** Receipts count against no limit of the inbox, so they have one of their own. */
   function hasTooManyReceipts(username: string) {
     const sender = recipients.find(username)
     if (!sender || sender.receipts - sender.receiptsRead < inboxLimit) return false
@@ -129,7 +129,7 @@ export function commitVerb(
     return sender.receipts - sender.receiptsRead >= inboxLimit
   }
 
-  /** Why an inbox does not take a message, by what is known of it. */
+  /** Why an inbox refuses a message, by its counters in memory. */
   function refusal(recipient: Recipient, senderId: number, bytes: number) {
     const unread = recipient.newest - recipient.read
     if (unread >= inboxLimit) return 'inbox_full'

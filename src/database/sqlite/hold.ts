@@ -17,14 +17,14 @@ import { requireBinary } from './binary.ts'
 import { isInWalMode } from './files.ts'
 
 export interface Hold {
-  /** @throws DatabaseUnavailable when the path leads to another file by now, or to none */
+  /** @throws DatabaseUnavailable when the path now leads to another file, or to none */
   check: () => void
   release: () => void
 }
 
 /**
- * Takes the database for this process, so that a second one is refused: the hold is an exclusive transaction
- * on an empty SQLite file beside it, which the kernel ends with the process, however that dies.
+ * Locks the database for this process, so that a second one is refused: by an exclusive transaction on an
+ * empty SQLite file beside it, which the kernel ends with the process, however it dies.
  *
  * @param path where the database is; an empty file is made when there is none
  * @throws DatabaseInUse when another process has it
@@ -34,21 +34,21 @@ export interface Hold {
 export function holdDatabase(path: string): Hold {
   requireBinary()
   makeFile(path)
-  // Beside the file itself: under another name, a symbolic link, it must be the same hold.
+  // Beside the real file, so that a symbolic link leads to the same lock.
   const real = realpathSync(path)
   refuseSecondName(path, real)
   const lock = `${real}.lock`
-  // Made before SQLite does, which would give others the right to read it, and with that to lock it.
+  // Made before SQLite makes it, which would let other users read it, and so lock it.
   try {
     closeSync(makePrivateFile(lock, statSync(real)))
   } catch (error) {
     if ((error as { code?: string }).code !== 'EEXIST') throw error
-    // Of an earlier start, or of another one at this moment: only the attempt to make it tells.
+    // It is from an earlier start or a concurrent one: only the attempt to lock shows which.
     closeToOthers(lock)
   }
   const hold = new SqliteFile(lock, { timeout: 0 })
   try {
-    // Nothing is written, so there is nothing to undo, and no second file to make.
+    // Nothing is written, so no rollback file is needed.
     hold.pragma('journal_mode = MEMORY')
     hold.exec('BEGIN EXCLUSIVE')
     refuseForeignLog(path, real)
@@ -61,8 +61,8 @@ export function holdDatabase(path: string): Hold {
   const held = [real, lock].map((file) => ({ file, identity: identityOf(file) }))
   return {
     check: () => {
-      // What is written to a file without a name is gone with the process. Without the lock, a second
-      // process may have come in.
+      // Writes to an unlinked file are lost with the process. Without the lock file, a second process may
+      // have started.
       const lost = held.find(({ file, identity }) => identityOf(file) !== identity)
       if (lost)
         throw new DatabaseUnavailable(`${lost.file} was removed or replaced while the server had it open.`)
@@ -71,14 +71,14 @@ export function holdDatabase(path: string): Hold {
   }
 }
 
-/** What stays the same when a file is renamed, and not when another one takes its place. */
+/** The identity of a file: the same after a rename, another after a replacement. */
 function identityOf(file: string): string {
   const { dev, ino } = statSync(file, { throwIfNoEntry: false }) ?? {}
   return `${dev} ${ino}`
 }
 
 /**
- * What a start would refuse, found without a change to anything.
+ * Checks for everything that a start would refuse, without changing anything.
  *
  * @throws DatabaseInUse, DatabaseUnusable, and what SQLite throws
  */
@@ -109,12 +109,12 @@ function refuseHeld(path: string, lock: string) {
 const inUse = (path: string) =>
   new DatabaseInUse(`The database ${path} is in use by another Restante process.`)
 
-/** Made before SQLite does, so that it has a real path, and an owner who alone can read it. */
+/** Made before SQLite makes it, so that it has a real path, and only its owner can read it. */
 function makeFile(path: string) {
   const folder = dirname(resolve(path))
   const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
   closeSync(openSync(path, 'a', 0o600))
-  // A new folder is in the one above it only when that is synced: SQLite syncs no more than its own.
+  // A new folder needs a sync of its parent: SQLite syncs only the folder of the file.
   if (made === undefined) return
   for (let below = folder; below !== dirname(made); below = dirname(below)) syncToDisk(dirname(below))
 }
@@ -128,8 +128,8 @@ function refuseSecondName(path: string, real: string) {
 }
 
 /**
- * A database that never had a log does not own the one beside it: a copy was put in the place of another
- * database, and SQLite would mix the two (sqlite.org/howtocorrupt.html, 1.4).
+ * A database that never had a log does not own the one beside it: a copy has replaced another database, and
+ * SQLite would mix the two (sqlite.org/howtocorrupt.html, 1.4).
  */
 function refuseForeignLog(path: string, real: string) {
   const log = statSync(`${real}-wal`, { throwIfNoEntry: false })
@@ -139,9 +139,9 @@ function refuseForeignLog(path: string, real: string) {
   )
 }
 
-/** Before anything is changed in it: a file of another program must stay as it is. */
+/** Checked before any change: a file of another program must stay as it is. */
 function refuseForeign(path: string) {
-  // To undo what a killed process has begun, SQLite must write.
+  // Writable: SQLite may have to roll back what a killed process began.
   const file = new SqliteFile(path, { readonly: !existsSync(`${path}-journal`) })
   try {
     const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()

@@ -7,7 +7,7 @@ import { requireBinary } from './binary.ts'
 import { checkWithoutHold } from './hold.ts'
 
 /**
- * Looks at a SQLite file as a start would, and writes nothing.
+ * Inspects a SQLite file as a start would, without writing.
  *
  * @returns the migrations that a start would apply; undefined when there is no database yet
  * @throws DatabaseInUse, DatabaseUnusable when a start would be refused
@@ -47,7 +47,7 @@ export async function pendingInSqlite(path: string): Promise<string[] | undefine
   }
 }
 
-/** The one in which a start would make the others. */
+/** The nearest folder that exists: a start would make the others in it. */
 function nearestFolder(path: string): string {
   let folder = dirname(resolve(path))
   while (!existsSync(folder)) folder = dirname(folder)

@@ -6,10 +6,11 @@ import { type PackedPage, unpack } from './packed-page.ts'
 import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /**
- * Opens the SQLite database with a thread that writes and one that reads.
+ * Opens the SQLite database with a writer thread and a reader thread.
  *
  * @param path the SQLite file, created and migrated when needed
- * @param onLoss called when a thread dies: what it was doing is unknown, so the process must exit
+ * @param onLoss called when a database thread has died: the outcome of in-flight writes is unknown, so the
+ * process must exit
  * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it cannot be opened
  */
 export async function openSqlite(
@@ -73,7 +74,7 @@ export async function openSqlite(
       await Promise.all([write('ping')(), read('ping')()])
     },
     close: async () => {
-      // The writer last, because the last to close the file writes the log back.
+      // The writer last: the last to close the file writes the log back.
       await reader.close()
       await writer.close()
     },
@@ -85,7 +86,7 @@ const verbOf =
   <Verb extends keyof Database>(verb: Verb) =>
     ((...args: unknown[]) => thread.call(verb, args)) as Database[Verb]
 
-/** Files from before, or restored ones. The log and its index have the mode of the database. */
+/** For files of older versions, or restored ones. The log and its index have the mode of the database. */
 function warnOfOthers(path: string, log: DatabaseLog) {
   const real = realpathSync(path)
   const open = [real, `${real}-wal`, `${real}-shm`].filter(isOpenToOthers)

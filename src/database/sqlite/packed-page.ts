@@ -2,23 +2,22 @@ import type { Page, StoredMessage } from '../database.ts'
 import { uuidsOf } from '../uuid.ts'
 
 /**
- * A page as SQLite gives it and as it crosses from the reader's thread: a text for each column, with all its
- * values. A row of its own for each message takes three times as long, and to copy those rows from thread to
- * thread as long again.
+ * A page as SQLite returns it and as it crosses between threads: one text per column with all its values. One
+ * row per message takes three times as long to read, and copying rows between threads as long again.
  */
 export interface PackedPage extends Omit<Page, 'messages'> {
   seqs: string
-  /** In hexadecimal digits, without anything between them. */
+  /** Hexadecimal digits, without separators. */
   ids: string
   senders: string
-  /** No text of a message has U+0000, so that stands between them. */
+  /** Separated by U+0000, which no text contains. */
   bodies: string
   sentAtMs: string
   /** Of each receipt its number, a colon, and the digits of the ids; null where there is none. */
   receipts: string | null
 }
 
-/** The page as the store is asked for it. */
+/** Unpacks a page. */
 export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page }: PackedPage): Page {
   if (seqs === '') return { ...page, messages: [] }
   const [froms, texts, instants] = [senders.split(','), bodies.split('\0'), sentAtMs.split(',')]

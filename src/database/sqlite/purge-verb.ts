@@ -3,7 +3,7 @@ import type { Database } from '../database.ts'
 import type { Purged, PurgePortion } from '../purge-portion.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
-/** Accounts that one portion looks at, and rows that it removes: a few milliseconds of work. */
+/** Accounts that one batch visits, and rows that it removes: a few milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
 const ROWS_MAX = 250
 
@@ -16,13 +16,13 @@ interface Purgeable {
   deleted: number
 }
 
-/** What every living session has acknowledged; what the account has where none lives. */
+/** What every living session has acknowledged; without one, what the account has. */
 const ACKNOWLEDGED_BY_ALL = `coalesce(
   (SELECT min(session.acknowledged_seq) FROM session WHERE account_id = account.id AND expires_at > @nowMs),
   acknowledged_seq)`
 
 /**
- * Removes what may go, one small portion per call, each a transaction of its own.
+ * Removes what may go, one small batch per call, each a transaction of its own.
  *
  * @param isLogLong whether the write-ahead log should be written back before more is added to it
  */
@@ -52,7 +52,7 @@ export function purgeVerb(
   const deleteMessages = connection.prepare<[accountId: number, after: number, upTo: number]>(
     'DELETE FROM message WHERE recipient_id = ? AND seq > ? AND seq <= ?',
   )
-  // Their senders learn of it.
+  // Kept as expired, for their senders to see.
   const noteExpired = connection.prepare<{ accountId: number; after: number; upTo: number; nowMs: number }>(
     `INSERT INTO expired_message (id, sender_id, recipient_id, sent_at, expired_at)
      SELECT id, sender_id, recipient_id, sent_at, @nowMs FROM message
@@ -62,7 +62,7 @@ export function purgeVerb(
     'UPDATE account SET purged_seq = @upTo, newest_seq = max(newest_seq, @upTo) WHERE id = @accountId',
   )
   const lastAccountId = connection.prepare<[], number | null>('SELECT max(id) FROM account').pluck()
-  // By the index on the date, from its end: rows to keep in between are not gone through.
+  // By the index on the date, from its end: rows to keep are not visited.
   const deleteDated = (which: '<=' | '>') =>
     [
       ['idempotency_key', 'sent_at'],
@@ -122,12 +122,12 @@ export function purgeVerb(
   })
 
   return {
-    // The next walk finds what is left.
+    // The next pass finds the rest.
     purge: async (portion) => (isLogLong() ? { next: undefined, messages: 0 } : purge.immediate(portion)),
   }
 }
 
-/** Only what stands before the first message that stays is removed, so that what is gone is one range. */
+/** Removes only what precedes the first message that stays, so that the missing numbers are one range. */
 function mustStay(account: Purgeable, portion: PurgePortion, seq: number, sentAtMs: number): boolean {
   const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
   if (account.deleted) return false

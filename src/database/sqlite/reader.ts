@@ -44,14 +44,14 @@ export type ReadVerbs = RowVerbs &
     readInbox: (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
   }
 
-/** What the longest receipt takes in a page. A page ends where such receipts would fill it. */
+/** Bytes of the longest receipt in a page: a page ends where such receipts would fill it. */
 const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * RECEIPT_ID_BYTES
 
 const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '', receipts: null }
 
 type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs' | 'receipts'>
 
-/** Here nobody polls another node. */
+/** On SQLite there are no other nodes. */
 type SessionHere = Omit<ListedSession, 'isElsewhere'>
 
 /** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
@@ -76,8 +76,8 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     `SELECT bytes_before AS bytesBefore, receipts_before AS receiptsBefore
        FROM message WHERE recipient_id = ? AND seq > ? ORDER BY seq LIMIT 1`,
   )
-  // A subquery with a limit is not merged into the outer one, so the values stand in its order. Of what no
-  // longer fits not even the text is read: one that is long has pages of the file to itself.
+  // A subquery with a limit is not merged into the outer one, so the values keep its order. Texts beyond the
+  // page are not read: a long one has pages of the file to itself.
   const messagesAfter = connection.prepare<
     [bytesEnd: number, receiptsEnd: number, accountId: number, after: number, limit: number],
     Columns
@@ -132,7 +132,7 @@ function readVerbs(connection: SqliteFile.Database): ReadVerbs {
     return { ...columns, senders: namesOf(columns.senders.split(',')).join() }
   }
 
-  /** Most of a page is from few people. To look for each message's takes a third of the time of the page. */
+  /** Most messages of a page are from few senders. Looking each one up takes a third of the page time. */
   function namesOf(accountIds: string[]): string[] {
     const names = new Map([...new Set(accountIds)].map((id) => [id, nameOf.get(id)]))
     return accountIds.map((id) => names.get(id) as string)

@@ -20,18 +20,18 @@ const WANTING_INDEX =
 /** Values in the order of the columns that the statement names. */
 type ReceiptRow = [number, number, Uint8Array, number, number, number, number, Uint8Array]
 
-/** Receipts, written in the transaction of the acknowledgement that they tell of. */
+/** Appends receipts, in the transaction of the acknowledgement that they report. */
 export class Receipts {
   readonly #recipients: Recipients
   readonly #findWanting: SqliteFile.Statement<Acknowledgement, Wanting>
   readonly #insert: SqliteFile.Statement<ReceiptRow>
-  /** Whether any message wants one. Where none does, an acknowledgement costs nothing more. */
+  /** Whether any message asks for one. Without one, an acknowledgement costs nothing more. */
   #anyWanted: boolean
 
   constructor(connection: SqliteFile.Database, recipients: Recipients) {
     this.#recipients = recipients
     connection.exec(WANTING_INDEX)
-    // By the index, or not at all: a look at each message would cost as much as reading it.
+    // By the index, or not at all: visiting each message would cost as much as reading it.
     this.#findWanting = connection.prepare(
       `SELECT message.id, sender.username AS sender, account.username AS reader
          FROM account
@@ -54,12 +54,12 @@ export class Receipts {
     this.#anyWanted = any.get() !== undefined
   }
 
-  /** A message wants one. */
+  /** Called when a message asks for one. */
   wanted(): void {
     this.#anyWanted = true
   }
 
-  /** Appends the receipts that an acknowledgement brings. Called before the account moves on. */
+  /** Appends the receipts of an acknowledgement. Called before the account's counter is raised. */
   append(acknowledgement: Acknowledgement): AddedReceipt[] {
     if (!this.#anyWanted) return []
     const idsBySender = new Map<string, Buffer[]>()
@@ -79,7 +79,7 @@ export class Receipts {
     return added
   }
 
-  /** Nothing where the account is gone that would get it. */
+  /** Undefined when the account that would get it was deleted. */
   #appendOne(
     to: string,
     from: string,

@@ -1,36 +1,36 @@
 import type SqliteFile from 'better-sqlite3'
 import { READ_OR_SKIPPED, READ_SEQ } from './inboxes.ts'
 
-/** Recipients that are remembered, some 25 MB. */
+/** Recipients cached: some 25 MB. */
 const REMEMBERED_MAX = 100_000
 
-/** What an append must know of its recipient. */
+/** The state of a recipient that an append needs. */
 export interface Recipient {
   id: number
   /** Raised with each append. */
   newest: number
   /**
-   * `newest - read` messages were unread at the most when the inbox was looked at; more may have been read
-   * since. Receipts do not count, so each raises both.
+   * At most `newest - read` messages were unread when the inbox was last read; fewer may be now. Receipts do
+   * not count, so each raises both.
    */
   read: number
-  /** How far the inbox was read then. */
+  /** How far the inbox had been read then. */
   readSeq: number
-  /** Bytes of text that came up to the newest message; raised with each append. */
+  /** Bytes of text received up to the newest message; raised with each append. */
   bytes: number
-  /** `bytes - bytesRead` of them were unread at the most when the inbox was looked at. */
+  /** At most `bytes - bytesRead` of them were unread then. */
   bytesRead: number
-  /** Receipts that came up to the newest entry; raised with each. */
+  /** Receipts received up to the newest entry; raised with each. */
   receipts: number
-  /** `receipts - receiptsRead` of them were unread at the most when the inbox was looked at. */
+  /** At most `receipts - receiptsRead` of them were unread then. */
   receiptsRead: number
-  /** Whether the account blocks anybody; 0 or 1. */
+  /** Whether the account blocks anyone; 0 or 1. */
   blocks: number
-  /** Whether others do not see when it is online; 0 or 1. */
+  /** Whether its presence is hidden; 0 or 1. */
   hidesPresence: number
 }
 
-/** The recipients of messages, in memory: to look for each of them took a fifth of the time of a commit. */
+/** A cache of recipients: looking each one up took a fifth of the commit time. */
 export class Recipients {
   readonly #remembered = new Map<string, Recipient>()
   readonly #find: SqliteFile.Statement<[username: string], Recipient>
@@ -40,8 +40,8 @@ export class Recipients {
   >
 
   constructor(connection: SqliteFile.Database) {
-    // Where the unread text begins, and which of it is receipts, takes one more look, which is made when so
-    // much has come that it matters.
+    // Where the unread text begins, and how many receipts are in it, needs another query, which is made only
+    // when the counters come near a limit.
     this.#find = connection.prepare(
       `SELECT account.id, max(newest_seq, coalesce(last.seq, 0)) AS newest,
               ${READ_OR_SKIPPED} AS read, ${READ_SEQ} AS readSeq,
@@ -75,7 +75,7 @@ export class Recipients {
     return recipient
   }
 
-  /** For when it matters how much was read since. */
+  /** Reads the counters again, for when it matters how much was read since. */
   refresh(recipient: Recipient): void {
     const found = this.#findRead.get(recipient.id)
     if (!found) return
@@ -85,12 +85,12 @@ export class Recipients {
     recipient.read = found.read + recipient.receipts - recipient.receiptsRead
   }
 
-  /** For when what was raised is not in the store, or an account is gone. */
+  /** Empties the cache: raised counters are not in the store, or an account was deleted. */
   forget(): void {
     this.#remembered.clear()
   }
 
-  /** For when an account blocks somebody or no longer does, or hides its presence or shows it. */
+  /** Called when blocks or the presence setting of an account change. */
   forgetOne(username: string): void {
     this.#remembered.delete(username)
   }

@@ -3,7 +3,8 @@ import { nextNumberAt, SKIP_MIN } from '../restores.ts'
 import { NEWEST_SEQ } from './inboxes.ts'
 
 /**
- * Moves every inbox on when the file is a copy that a backup has made. The mark goes in the same transaction.
+ * Raises the numbers of every inbox when the file is a copy made by a backup. Removes the mark in the same
+ * transaction.
  *
  * @returns how many inboxes were moved on; undefined when the file has no mark
  */
@@ -13,7 +14,7 @@ export function moveOnIfMarked(file: SqliteFile.Database): number | undefined {
 }
 
 /**
- * Skips so many numbers in every inbox that none that was given out before can come again.
+ * Skips enough numbers in every inbox that none given out before is used again.
  *
  * @returns how many inboxes were moved on
  */

@@ -1,23 +1,23 @@
 /**
- * Result codes of what passes: locked, full, not readable or writable now, out of memory
+ * Result codes of transient failures: locked, full, not readable or writable now, out of memory
  * (sqlite.org/rescode.html).
  */
 const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
 
-/** What was read is not what SQLite wrote. */
+/** SQLite read something that it did not write. */
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB)/
 
 interface Wrapped {
   cause?: { originalCode?: string }
 }
 
-/** Whether what SQLite could not do may succeed a little later. */
+/** Whether a failure of SQLite is transient. */
 export const isPassing = (error: unknown): boolean => PASSING.test(resultCode(error))
 
 /** Whether the file turned out to be damaged. */
 export const isDamage = (error: unknown): boolean => DAMAGE.test(resultCode(error))
 
-/** Does what may as well be done later; leaves it when it cannot be done now, on a full disk for example. */
+/** Runs something that may as well be done later, and ignores transient failures, such as a full disk. */
 export function ifPossible<T>(run: () => T): T | undefined {
   try {
     return run()

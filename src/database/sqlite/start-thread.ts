@@ -47,7 +47,7 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     failed = true
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
-    // Before it is open, the start fails with the same error.
+    // Before the file is open, the start fails with the same error.
     if (opened && !closing) onLoss(error)
   }
 

@@ -1,7 +1,7 @@
 /**
- * A database thread. There are two: the one writer, so that no transaction ever meets another, and a reader
- * beside it, so that no read holds up a commit. Calls arrive as messages and run strictly one after the
- * other; no sync of the disk holds up the thread that serves HTTP.
+ * A database thread. There are two: the one writer, so that no transaction ever meets another, and a reader,
+ * so that no read delays a commit. Calls arrive as messages and run strictly one after the other; no sync of
+ * the disk delays the HTTP thread.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Database, DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
@@ -10,7 +10,7 @@ import { isDamage, isPassing } from './result-codes.ts'
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
 
-/** One of the two ends of the store. */
+/** The side of the store that a thread serves. */
 interface End {
   verbs: Partial<Record<keyof Database, unknown>>
   before: () => void
@@ -25,7 +25,7 @@ async function openEnd({ role, path, limits }: ThreadData): Promise<End> {
 }
 
 async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
-  /** Where one page is damaged others may be, so the store is not ready again until the file is mended. */
+  /** Where one page is damaged others may be, so the store stays not ready until the file is repaired. */
   let damage: string | undefined
   const end = await attempt(
     OPENING,

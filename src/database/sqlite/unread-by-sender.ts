@@ -1,7 +1,7 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Recipient } from './recipients.ts'
 
-/** Messages that are remembered, at 16 bytes each. */
+/** Messages cached, at 16 bytes each. */
 const REMEMBERED_MAX = 2_000_000
 
 /** Its messages in order, and how many there are of each sender. */
@@ -12,13 +12,13 @@ interface Inbox {
 }
 
 /**
- * The unread messages of each sender, in memory, of inboxes that are crowded: one with fewer unread messages
- * than a sender may have there need not be counted. An inbox is read once, and from then on its messages are
- * counted as they come and as they are acknowledged, so that a sender at the limit costs no more than others.
- * An index would cost each message a page more to write.
+ * Counts unread messages by sender, for crowded inboxes: one with fewer unread messages than the limit of one
+ * sender need not be counted. An inbox is read once, and then counted as messages are appended and
+ * acknowledged, so that a sender at the limit costs no more than others. An index would cost one more page
+ * per message.
  */
 export class UnreadBySender {
-  /** By recipient. The one that was counted last comes last. */
+  /** By recipient, the one counted last at the end. */
   readonly #inboxes = new Map<number, Inbox>()
   #remembered = 0
   readonly #rememberedMax: number
@@ -27,7 +27,7 @@ export class UnreadBySender {
     { senderId: number; seq: number }
   >
 
-  /** @param rememberedMax when more messages come, the inbox goes whose last count is the longest ago */
+  /** @param rememberedMax above it, the inbox that was counted the longest ago is evicted */
   constructor(connection: SqliteFile.Database, rememberedMax = REMEMBERED_MAX) {
     this.#rememberedMax = rememberedMax
     this.#readUnread = connection.prepare(
@@ -36,7 +36,7 @@ export class UnreadBySender {
     )
   }
 
-  /** How many unread messages of this sender the inbox had when it was last looked at. */
+  /** How many unread messages of this sender the inbox has. */
   count({ id, readSeq }: Recipient, senderId: number): number {
     const known = this.#inboxes.get(id)
     const inbox = known ?? { seqs: [], senderIds: [], bySender: new Map() }
@@ -47,7 +47,7 @@ export class UnreadBySender {
     return inbox.bySender.get(senderId) ?? 0
   }
 
-  /** Its newest message is of this sender. */
+  /** Adds the newest message, of this sender. */
   added({ id, newest, readSeq }: Recipient, senderId: number): void {
     const inbox = this.#inboxes.get(id)
     if (!inbox) return
@@ -55,7 +55,7 @@ export class UnreadBySender {
     this.#add(inbox, senderId, newest)
   }
 
-  /** For when what was added is not in the store. */
+  /** Forgets an inbox: what was added is not in the store. */
   forget(): void {
     this.#inboxes.clear()
     this.#remembered = 0

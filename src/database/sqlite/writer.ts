@@ -16,14 +16,14 @@ import type { ReadVerbs } from './reader.ts'
 import { Recipients } from './recipients.ts'
 import { moveOnIfMarked } from './restores.ts'
 
-/** What only the one writer may do. */
+/** The verbs of the writer. */
 export type WriteVerbs = Omit<Database, keyof ReadVerbs> & Pick<Database, 'ping'>
 
 export interface Writer {
   verbs: WriteVerbs
   /** Called before each verb. */
   before: () => void
-  /** Called when a verb has settled. */
+  /** Called after each verb has settled. */
   after: () => void
   /** How many inboxes were moved on, because the file is a restored backup. */
   restored: number | undefined
@@ -47,7 +47,7 @@ export async function openWriter(path: string, limits: StoreLimits): Promise<Wri
   const prisma = new PrismaClient({ adapter })
   const recipients = new Recipients(statements)
   const checkpoints = checkpointsBeside(statements, path)
-  // It changes nothing, and is written all the same: the proof that writing works.
+  // Changes nothing, but is written all the same: proves that writing works.
   const writeSomething = statements.prepare('UPDATE store SET id = 1')
   writeSomething.run()
   const accounts = accountVerbs(prisma)

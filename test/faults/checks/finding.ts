@@ -17,8 +17,8 @@ export interface Finding {
 }
 
 /**
- * The safety re-read of src/nodes/second-look.ts, and what a node may need besides: to connect again (3 s at
- * the most between two tries), to read, and to be given the processor by its neighbours.
+ * The interval of src/nodes/reconciler.ts, and what a node may need besides: to connect again (3 s at the
+ * most between two tries), to read, and to be given the processor by its neighbours.
  */
 export const REREAD_MS_MAX = 15_000 + 5_000
 

@@ -39,12 +39,12 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
       report(ORDER, `a page skips: ${page.messages.map(({ seq }) => seq).join(' ')}`)
     if (page.messages.length > 0 && page.cursor !== page.messages.at(-1)?.seq)
       report(ORDER, `the cursor ${page.cursor} is not that of the last message`)
-    if (page.gap) report(ORDER, 'a gap was told, and nothing was purged')
+    if (page.gap) report(ORDER, 'there was a gap, and nothing was purged')
     for (const { seq, id } of page.messages) {
       if (messages[seq - 1]?.id !== id) report(SAME, `it was given ${id} as ${seq}, which is another one`)
     }
 
-    // Who logged in has what came with it, and who shows a cursor has what is before it.
+    // A login has delivered what came with it, and a cursor acknowledges what is before it.
     mine.begin(asked.kind === 'login' ? page.cursor : (after ?? 0))
     mine.add(page)
     everybody.add(page)

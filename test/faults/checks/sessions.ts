@@ -90,7 +90,7 @@ function judgeAfterlife(history: History, exchange: Exchange, endMs: number, fin
   findings.longestMs = Math.max(findings.longestMs, livedMs)
   if (unbroken) findings.longestUnbrokenMs = Math.max(findings.longestUnbrokenMs, livedMs)
   if (livedMs <= (unbroken ? AFTERLIFE_UNBROKEN_MS_MAX : AFTERLIFE_MS_MAX)) return
-  const what = `${session} had ended ${Math.round(livedMs)} ms before a ${asked.kind} that was told ${told.status}`
+  const what = `${session} had ended ${Math.round(livedMs)} ms before a ${asked.kind} that got ${told.status}`
   const promise = unbroken ? `${DEAD}, ${DEAD_AT_ONCE}` : DEAD
   findings.violations.push({ promise, atMs: beganMs, account, node, what })
 }
@@ -101,7 +101,7 @@ function judgeRelease(history: History, exchange: Exchange, endMs: number, findi
   const lastedMs = endedMs - Math.max(endMs, undisturbedSinceMs(history.disturbances, node, endedMs))
   findings.longestPollMs = Math.max(findings.longestPollMs, lastedMs)
   if (lastedMs <= REREAD_MS_MAX) return
-  const what = `${session} had a poll ${Math.round(lastedMs)} ms after its end, which was told ${told.status}`
+  const what = `${session} had a poll ${Math.round(lastedMs)} ms after its end, which got ${told.status}`
   findings.violations.push({ promise: RELEASED, atMs: endedMs, account, node, what })
 }
 

@@ -6,7 +6,7 @@ const KEY = 'an idempotency key gives one message'
 const NUMBERED = 'an inbox is numbered without a gap'
 const ORDER = 'messages stand in the order of their commits'
 
-/** Holds what the database has at the end against what the senders were told. */
+/** Compares the database at the end with the responses that senders got. */
 export const checkStored: Check = (history) => {
   const sends = history.exchanges.filter(isSend)
   const accepted = sends.filter(({ told }) => told.status === 201)

@@ -6,7 +6,7 @@ const NOW = 'a read that does not wait sees everything that was accepted before'
 
 /**
  * How long polls were kept waiting for a message that was there, which is since the sender of it, or of a
- * later one, was told so. Only what a node was up and had its database for counts.
+ * later one, was answered so. Only times in which a node was up and had its database count.
  */
 export const checkWaits: Check = (history) => {
   const violations: Violation[] = []
@@ -26,7 +26,7 @@ export const checkWaits: Check = (history) => {
     const waitedMs = endedMs - sinceMs
     longestMs = Math.max(longestMs, waitedMs)
     if (waitedMs <= REREAD_MS_MAX) continue
-    const what = `a poll waited ${Math.round(waitedMs)} ms for ${wanted}, and was told ${told.status}`
+    const what = `a poll waited ${Math.round(waitedMs)} ms for ${wanted}, and got ${told.status}`
     violations.push({ promise: WAIT, atMs: endedMs, account, node, what })
   }
   return { violations, figures: { 'longest wait for a message that was there, ms': longestMs } }

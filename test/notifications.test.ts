@@ -1,9 +1,16 @@
-/** Whether a node hears the others, and what it does when it does not: the heartbeat and the second look. */
+/**
+ * How a node notices that notifications are lost, and what it does then: the heartbeat and the reconciler.
+ */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
-import { ALIVE_MS, type Hearing, type Looked, type Parked } from '../src/database/shared-database.ts'
+import {
+  ALIVE_MS,
+  type NotificationHandlers,
+  type Parked,
+  type ParkedStatus,
+} from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import type { WaitEnd } from '../src/inbox/waiter.ts'
 import { Waiters } from '../src/inbox/waiters.ts'
@@ -22,98 +29,98 @@ const SILENT_MS = 10_000
 const LOOK_MS = 2_500
 
 describe('the heartbeat', { concurrency: true }, () => {
-  it('hears from its first probe on, when what was missed is made up for', async (t) => {
+  it('is subscribed from its first probe on, once it has read what it missed', async (t) => {
     const { heartbeat, events } = beating(t)
-    assert.equal(heartbeat.hears, false)
+    assert.equal(heartbeat.subscribed, false)
 
-    const heard = heartbeat.heard()
-    assert.equal(heartbeat.hears, false, 'Not before it is made up for.')
+    const heard = heartbeat.noteProbe()
+    assert.equal(heartbeat.subscribed, false, 'Not before it has read what it missed.')
     events.made()
     await heard
 
-    assert.equal(heartbeat.hears, true)
-    await heartbeat.heard()
+    assert.equal(heartbeat.subscribed, true)
+    await heartbeat.noteProbe()
     assert.equal(events.hearings, 1)
   })
 
-  it('does not count what began before a loss', async (t) => {
+  it('ignores a recovery that began before the last loss', async (t) => {
     const { heartbeat, events } = beating(t)
-    const first = heartbeat.heard()
+    const first = heartbeat.noteProbe()
     const madeUpForFirst = events.made
-    heartbeat.lost()
-    const second = heartbeat.heard()
+    heartbeat.markLost()
+    const second = heartbeat.noteProbe()
     madeUpForFirst()
     await first
 
-    assert.equal(heartbeat.hears, false)
+    assert.equal(heartbeat.subscribed, false)
     events.made()
     await second
-    assert.equal(heartbeat.hears, true)
+    assert.equal(heartbeat.subscribed, true)
     assert.equal(events.hearings, 2)
   })
 
-  it('tries again with the next probe when it could not be made up for', async (t) => {
+  it('recovers with the next probe when reading what it missed has failed', async (t) => {
     const { heartbeat, events } = beating(t)
-    const first = heartbeat.heard()
+    const first = heartbeat.noteProbe()
     events.failed()
     await first
-    assert.equal(heartbeat.hears, false)
+    assert.equal(heartbeat.subscribed, false)
 
-    const second = heartbeat.heard()
+    const second = heartbeat.noteProbe()
     events.made()
     await second
 
-    assert.equal(heartbeat.hears, true)
+    assert.equal(heartbeat.subscribed, true)
   })
 
-  it('tells with every beat that it is deaf, and whether the database takes probes all the same', async (t) => {
+  it('reports with every beat that notifications are lost, and whether the database accepts probes', async (t) => {
     const [silent, away] = [beating(t), beating(t)]
     away.database.onBeat = () => {
       throw new DatabaseUnavailable('It is away.')
     }
-    for (const { heartbeat } of [silent, away]) heartbeat.lost()
+    for (const { heartbeat } of [silent, away]) heartbeat.markLost()
 
-    await eventually('the third beat', () => silent.events.deaf.length === 4, 3 * BEAT_MS)
+    await eventually('the third beat', () => silent.events.lost.length === 4, 3 * BEAT_MS)
 
     // At once, and with a first beat before which nothing had been written.
-    assert.deepEqual(silent.events.deaf, [false, false, true, true])
-    assert.ok(!away.events.deaf.includes(true))
+    assert.deepEqual(silent.events.lost, [false, false, true, true])
+    assert.ok(!away.events.lost.includes(true))
   })
 
-  it('does not believe for long that it hears while the database hangs', async (t) => {
+  it('notices soon that notifications are lost while the database hangs', async (t) => {
     const { heartbeat, events, database } = beating(t)
     database.onBeat = () => {
       setImmediate(() => {
-        void heartbeat.heard()
+        void heartbeat.noteProbe()
         events.made()
       })
     }
     await heartbeat.beat()
-    await eventually('it hears itself', () => heartbeat.hears)
+    await eventually('its probe comes back', () => heartbeat.subscribed)
 
     database.onBeat = () =>
       new Promise<void>((resolve) => {
         database.release = resolve
       })
 
-    await eventually('it is told that it is deaf', () => events.deaf.length > 0, SILENT_MS)
-    assert.equal(heartbeat.hears, false)
+    await eventually('it reports that notifications are lost', () => events.lost.length > 0, SILENT_MS)
+    assert.equal(heartbeat.subscribed, false)
   })
 
-  it('gives up a connection that brings no probes, and not one that brings them', async (t) => {
+  it('replaces a connection that brings no probes, and keeps one that does', async (t) => {
     const [silent, answering] = [beating(t), beating(t)]
     answering.database.onBeat = () => {
-      void answering.heartbeat.heard()
+      void answering.heartbeat.noteProbe()
       answering.events.made()
     }
 
     await eventually('it is given up', () => silent.events.silences > 0, SILENT_MS)
 
     assert.equal(answering.events.silences, 0)
-    assert.equal(answering.heartbeat.hears, true)
+    assert.equal(answering.heartbeat.subscribed, true)
   })
 
-  it('blames no connection while the database is away', async (t) => {
+  it('keeps the connection while the database is unavailable', async (t) => {
     const [away, silent] = [beating(t), beating(t)]
     away.database.onBeat = () => {
       throw new DatabaseUnavailable('It is away.')
@@ -125,37 +132,37 @@ describe('the heartbeat', { concurrency: true }, () => {
   })
 })
 
-describe('a node that hears nothing', { concurrency: true }, () => {
-  it('says so once, and looks after those who wait within about 2 s', async (t) => {
+describe('a node that gets no notifications', { concurrency: true }, () => {
+  it('logs it once, and checks parked polls within about 2 s', async (t) => {
     const node = startNode(t)
-    node.hearing().onConnected()
+    node.handlers().onConnected()
     const parked = node.park('ada')
     node.newest = 1
 
     const waited = await within(LOOK_MS, parked)
 
     assert.equal(waited.kind, 'look')
-    await eventually('it is said', () => node.said.length > 0, BEAT_MS)
+    await eventually('it is logged', () => node.said.length > 0, BEAT_MS)
     await eventually('two more beats', () => node.beats > 3, 3 * BEAT_MS)
     assert.equal(node.said.length, 1)
     assert.match(node.said[0] ?? '', /^warn Notifications do not arrive.*PgBouncer/)
-    node.hearing().onProbe()
-    await eventually('it hears', () => node.said.length === 2)
+    node.handlers().onProbe()
+    await eventually('notifications arrive', () => node.said.length === 2)
     assert.equal(node.said[1], 'info Notifications arrive again.')
   })
 
   it('asks for another connection', async (t) => {
     const node = startNode(t)
-    node.hearing().onConnected()
+    node.handlers().onConnected()
 
     await eventually('it has asked', () => node.reconnects > 0, SILENT_MS)
   })
 
-  it('looks soon when it has just become so', async (t) => {
+  it('checks soon after notifications were lost', async (t) => {
     const node = startNode(t)
-    node.hearing().onConnected()
-    node.hearing().onProbe()
-    await eventually('it hears', () => node.lease.holds)
+    node.handlers().onConnected()
+    node.handlers().onProbe()
+    await eventually('notifications arrive', () => node.lease.holds)
     // The round that was begun before it heard is the last one that is short.
     const looks = node.looks
     const waiting = node.park('bob')
@@ -163,13 +170,13 @@ describe('a node that hears nothing', { concurrency: true }, () => {
     const parked = node.park('ada')
     node.newest = 1
 
-    node.hearing().onDisconnected()
+    node.handlers().onDisconnected()
 
     assert.equal((await within(LOOK_MS, parked)).kind, 'look')
     assert.equal((await within(LOOK_MS, waiting)).kind, 'look')
   })
 
-  it('finds out whose session is over', async (t) => {
+  it('finds sessions that have ended', async (t) => {
     const node = startNode(t)
     const parked = node.park('ada')
     node.alive = false
@@ -178,7 +185,7 @@ describe('a node that hears nothing', { concurrency: true }, () => {
     assert.deepEqual(node.forgotten, ['session of ada'])
   })
 
-  it('goes on when the look fails', async (t) => {
+  it('continues after a check has failed', async (t) => {
     const node = startNode(t)
     node.failLooks = 1
     const parked = node.park('ada')
@@ -188,11 +195,11 @@ describe('a node that hears nothing', { concurrency: true }, () => {
   })
 })
 
-describe('a node that hears, and whose beats cannot be written', { concurrency: true }, () => {
-  it('believes what it remembers for no longer than the others take it for alive, and again afterwards', async (t) => {
+describe('a node that gets notifications, and whose beats cannot be written', { concurrency: true }, () => {
+  it('trusts its caches only while it counts as alive, and again afterwards', async (t) => {
     const node = startNode(t)
-    node.hearing().onConnected()
-    node.hearing().onProbe()
+    node.handlers().onConnected()
+    node.handlers().onProbe()
     await eventually('it believes', () => node.lease.holds)
     const believedMs = performance.now()
 
@@ -205,12 +212,12 @@ describe('a node that hears, and whose beats cannot be written', { concurrency: 
   })
 })
 
-describe('a commit whose end is not known', () => {
-  it('is a reason for doubt once a batch, and a message that is not taken is none', async () => {
+describe('a commit whose outcome is unknown', () => {
+  it('makes the node check parked polls once per batch; a refused message does not', async () => {
     const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })
     let doubts = 0
     const others = {
-      doubt: () => {
+      suspectMissed: () => {
         doubts += 1
       },
     }
@@ -253,7 +260,7 @@ function beating(t: TestContext) {
     release: () => {},
   }
   const events = {
-    deaf: [] as boolean[],
+    lost: [] as boolean[],
     silences: 0,
     hearings: 0,
     made: () => {},
@@ -266,13 +273,13 @@ function beating(t: TestContext) {
       },
     },
     {
-      onDeaf: (puzzling) => {
-        events.deaf.push(puzzling)
+      onNotificationsLost: ({ databaseUp }) => {
+        events.lost.push(databaseUp)
       },
-      onSilence: () => {
+      onConnectionDead: () => {
         events.silences += 1
       },
-      onHearing: () => {
+      onNotificationsRestored: () => {
         events.hearings += 1
         return new Promise((resolve, reject) => {
           events.made = resolve
@@ -290,7 +297,7 @@ function beating(t: TestContext) {
 
 /** A node on a database that tells it nothing but what the test has it tell. */
 function startNode(t: TestContext) {
-  let hearing: Hearing | undefined
+  let handlers: NotificationHandlers | undefined
   const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })
   const node = {
     newest: 0,
@@ -303,7 +310,7 @@ function startNode(t: TestContext) {
     said: [] as string[],
     forgotten: [] as string[],
     pulse: () => Promise.resolve(),
-    hearing: () => hearing as Hearing,
+    handlers: () => handlers as NotificationHandlers,
     park: (username: string) => {
       const poller = { id: `session of ${username}`, username, ended: false }
       waiters.enter(poller)
@@ -323,9 +330,9 @@ function startNode(t: TestContext) {
       node.beats += 1
     },
     leave: async () => {},
-    appear: async () => {},
-    disappear: async () => {},
-    lookAt: async (sessions: Parked[]): Promise<Looked[]> => {
+    addPresence: async () => {},
+    removePresence: async () => {},
+    checkParked: async (sessions: Parked[]): Promise<ParkedStatus[]> => {
       if (node.failLooks > 0) {
         node.failLooks -= 1
         throw new DatabaseUnavailable('It is away.')
@@ -334,7 +341,7 @@ function startNode(t: TestContext) {
       return sessions.map(() => ({ alive: node.alive, newestSeq: node.newest }))
     },
     listen: (given) => {
-      hearing = given
+      handlers = given
       return {
         pulse: () => node.pulse(),
         reconnect: () => {

@@ -1,8 +1,8 @@
 import type { AddedReceipt, Append, AppendOutcome } from '../database/database.ts'
-import type { Riders } from './held-back.ts'
+import type { Deferred } from './deferred-writes.ts'
 import type { WaitingAppend } from './repeats.ts'
 
-/** Somebody who waits. */
+/** A caller that waits. */
 export interface Flush {
   resolve: () => void
   reject: (error: unknown) => void
@@ -15,20 +15,20 @@ export interface Committed {
 
 export type WrittenAppend = WaitingAppend & Committed
 
-/** Gets the appends of a commit in order, and the receipts that stand before them. */
+/** Called with the appends of a commit in order, and the receipts that precede them. */
 export type OnCommit = (committed: Committed[], receipts: AddedReceipt[]) => void
 
-/** What goes to the database together. */
-export interface Going {
-  riders: Riders
+/** A commit that has been submitted, and the callers that wait for it. */
+export interface OpenCommit {
+  deferred: Deferred
   appends: WaitingAppend[]
-  /** Those whose key is also that of another one in the batch, which came first. */
+  /** Appends with the same key as an earlier one of the batch. */
   repeats: WaitingAppend[]
-  /** Those who wait for it and for all before it. */
+  /** Callers that wait for it and for all earlier ones. */
   flushes: Flush[]
-  /** Those who wait for an acknowledgement that it carries. */
+  /** Callers that wait for one of its acknowledgements. */
   acknowledged: Flush[]
-  /** Whether an inbox that is full may have room after what is deferred still. */
+  /** Whether writes that are still deferred may make room in a full inbox. */
   mayFindRoom: boolean
 }
 

@@ -1,0 +1,92 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { SharedDatabase } from '../database/shared-database.ts'
+import type { Poller } from '../inbox/waiter.ts'
+import type { Waiters } from '../inbox/waiters.ts'
+
+/**
+ * How long a parked poll may miss a message whose hint was lost: while notifications arrive, and while not.
+ */
+const EVERY_MS = 15_000
+const EVERY_MS_UNSUBSCRIBED = 700
+
+/** Polls per statement, about. */
+const POLLS_MAX = 500
+
+/**
+ * Checks parked polls against the store at intervals: a hint may be lost, and the store is the truth. Polls
+ * are checked in batches that are spread over the interval.
+ */
+export class Reconciler {
+  readonly #database: Pick<SharedDatabase, 'checkParked'>
+  readonly #waiters: Pick<Waiters, 'parked' | 'tell'>
+  readonly #subscribed: () => boolean
+  readonly #onEnded: (poller: Poller) => void
+  #stopping = false
+  readonly #stopped: Promise<void>
+  /** Ends the pause before the next check. */
+  #pausing = new AbortController()
+  #everyMs = EVERY_MS
+
+  /** @param onEnded called for sessions that have ended */
+  constructor(
+    database: Pick<SharedDatabase, 'checkParked'>,
+    waiters: Pick<Waiters, 'parked' | 'tell'>,
+    subscribed: () => boolean,
+    onEnded: (poller: Poller) => void,
+  ) {
+    this.#database = database
+    this.#waiters = waiters
+    this.#subscribed = subscribed
+    this.#onEnded = onEnded
+    this.#stopped = this.#runPeriodically()
+  }
+
+  /** @throws DatabaseUnavailable */
+  async runNow(): Promise<void> {
+    const polls = this.#waiters.parked()
+    for (let at = 0; at < polls.length; at += POLLS_MAX) await this.#check(polls.slice(at, at + POLLS_MAX))
+  }
+
+  /** Notifications no longer arrive: shortens a pause that relied on them. */
+  runSoon(): void {
+    if (this.#everyMs > EVERY_MS_UNSUBSCRIBED) this.#pausing.abort()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#pausing.abort()
+    await this.#stopped
+  }
+
+  async #runPeriodically() {
+    while (!this.#stopping) {
+      this.#pausing = new AbortController()
+      const { signal } = this.#pausing
+      this.#everyMs = this.#subscribed() ? EVERY_MS : EVERY_MS_UNSUBSCRIBED
+      const batches = Math.ceil(this.#waiters.parked().length / POLLS_MAX) || 1
+      // Nodes that started together do not check together.
+      const pauseMs = (this.#everyMs * (0.75 + Math.random() / 4)) / batches
+      for (let batch = 0; batch < batches; batch += 1) {
+        await pause(pauseMs, undefined, { signal, ref: false }).catch(() => {})
+        if (signal.aborted) break
+        // The polls parked by now. The id decides the batch, so each poll is checked once per round.
+        const polls = this.#waiters.parked().filter(({ id }) => numberOf(id) % batches === batch)
+        // A store that is unavailable is asked again in the next round.
+        await this.#check(polls).catch(() => {})
+      }
+    }
+  }
+
+  async #check(polls: Poller[]) {
+    if (polls.length === 0) return
+    const statuses = await this.#database.checkParked(polls.map(({ id, username }) => ({ id, username })))
+    for (const [at, { alive, newestSeq }] of statuses.entries()) {
+      const poller = polls[at] as Poller
+      if (alive) this.#waiters.tell(poller.username, newestSeq)
+      else this.#onEnded(poller)
+    }
+  }
+}
+
+/** A number from an id, which is random. */
+const numberOf = (id: string) => id.charCodeAt(0) * 64 + id.charCodeAt(1)
