@@ -42,16 +42,18 @@ export interface ReceivedHint {
 
 /**
  * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or the end
- * of the connection in its place; or a body that comes byte by byte, or does not end.
+ * of the connection in its place; or another protocol; or a body that comes byte by byte, or does not end.
  */
 export type Reply =
   | { status: number; headers?: Record<string, string>; body?: string }
   | 'hang'
   | 'close'
+  | 'upgrade'
   | 'trickle'
   | 'flood'
 
 const TRICKLE_EVERY_MS = 10
+const UPGRADE = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n'
 const FLOOD = Buffer.alloc(65_536)
 
 export class PushService {
@@ -97,14 +99,21 @@ export class PushService {
     return new PushService(server)
   }
 
-  /** A new subscription, as the browser gives it to its page. */
-  subscribe(): Subscription {
+  /**
+   * A new subscription, as the browser gives it to its page.
+   *
+   * @param path that of an older one, which it replaces
+   */
+  subscribe(path = this.#newPath()): Subscription {
     const receiver = newReceiver()
-    this.#subscriptions += 1
-    const path = `/push/${this.#subscriptions}?up=1`
     this.#receivers.set(path, receiver)
     const { p256dh, auth } = receiver
     return { endpoint: this.origin + path, expirationTime: null, keys: { p256dh, auth } }
+  }
+
+  #newPath() {
+    this.#subscriptions += 1
+    return `/push/${this.#subscriptions}?up=1`
   }
 
   /** The next answers, one per request. */
@@ -156,6 +165,7 @@ export class PushService {
   #answer(response: ServerResponse, reply: Reply) {
     if (reply === 'hang') return
     if (reply === 'close') response.destroy()
+    else if (reply === 'upgrade') response.socket?.write(UPGRADE)
     else if (reply === 'trickle') {
       response.writeHead(201)
       const drip = setInterval(() => response.write('.'), TRICKLE_EVERY_MS)
