@@ -534,6 +534,16 @@ describe('services take turns', () => {
     assert.deepEqual(startAll(turns), Array(12).fill('well'))
   })
 
+  it('those that answer late do, too, until they have answered in time for a while', () => {
+    const late = serviceAt('late', 10)
+    for (const _ of range(1, 3)) late.noteTook(9_000)
+    assert.equal(late.isProven, false)
+    late.noteTook(100)
+    assert.equal(late.isProven, false)
+    for (const _ of range(1, 10)) late.noteTook(100)
+    assert.equal(late.isProven, true)
+  })
+
   it('and there are 64 requests at most', () => {
     const turns = new Turns()
     for (const at of range(1, 10)) addTo(turns, serviceAt(`${at}`, 10), 50)

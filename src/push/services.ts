@@ -184,7 +184,10 @@ export class Services implements PushServices {
       if (!(await this.#isDue(hint))) return this.#finish(hint, { kind: 'failed' })
       hint.tries += 1
       hint.isAskedAgain = false
-      const result = this.#outcomes.act(hint, await attempt(this.#wayOut, this.#vapid, hint))
+      const startedMs = performance.now()
+      const outcome = await attempt(this.#wayOut, this.#vapid, hint)
+      service.noteTook(performance.now() - startedMs)
+      const result = this.#outcomes.act(hint, outcome)
       if (result.kind === 'sent' && hint.isAskedAgain) this.#sendOnceMore(hint)
       else if (result.kind === 'again' && !this.#closed) this.#makeReadyIn(result.waitMs, hint)
       else this.#finish(hint, result.kind === 'again' ? { kind: 'failed' } : result)
