@@ -1,12 +1,14 @@
 /** Where hints may go: to push services on the public internet, and nowhere inward. */
 import assert from 'node:assert/strict'
+import type { LookupAddress } from 'node:dns'
 import { describe, it, type TestContext } from 'node:test'
 import { checkEndpoint, EndpointRefused } from '../src/push/endpoint.ts'
-import { AddressRefused, type Resolve } from '../src/push/lookup.ts'
+import { AddressRefused, checkedLookup, type Resolve } from '../src/push/lookup.ts'
 import { isPublicAddress } from '../src/push/public-addresses.ts'
 import { WayOut } from '../src/push/request.ts'
 import { atTheEnd } from './support/endings.ts'
 import { CA, PushService } from './support/push-service.ts'
+import { range } from './support/range.ts'
 
 const TOKEN = 'c2VjcmV0'
 
@@ -108,7 +110,7 @@ describe('with PUSH_ALLOW_PRIVATE an endpoint at home is allowed', () => {
       assert.equal(checkEndpoint(endpoint, true).href, endpoint)
     })
 
-  for (const endpoint of ['http://127.0.0.1/x', 'https://u:p@ntfy.local/x', ''])
+  for (const endpoint of ['http://127.0.0.1/x', 'https://u:p@ntfy.local/x', 'https://ntfy.local/x#2', ''])
     it(`but not ${endpoint || 'an empty one'}`, () => {
       assert.throws(() => checkEndpoint(endpoint, true), EndpointRefused)
     })
@@ -170,6 +172,24 @@ describe('a name is judged by where the connection goes', () => {
       AddressRefused,
     )
     assert.deepEqual([service.connections, service.faults], [0, []])
+  })
+
+  it('of many addresses a few are tried, of both families: a third host is not hammered', async () => {
+    const all = range(1, 200).flatMap((at) => [`93.184.216.${at}`, `2606:4700::${at}`])
+    const found = await new Promise<LookupAddress[]>((done, fail) => {
+      const lookup = checkedLookup(async () => all, false)
+      lookup('push.example', { all: true }, (error, addresses) =>
+        error ? fail(error) : done(addresses as LookupAddress[]),
+      )
+    })
+
+    assert.deepEqual(
+      found.map(({ address, family }) => [address, family]),
+      [
+        ...range(1, 4).map((at) => [`93.184.216.${at}`, 4]),
+        ...range(1, 4).map((at) => [`2606:4700::${at}`, 6]),
+      ],
+    )
   })
 
   it('one look-up per connection decides, and the connection goes to what it found', async (t) => {

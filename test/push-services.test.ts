@@ -202,6 +202,45 @@ describe('a push service gets a hint', () => {
     )
   })
 
+  it('with the keys that the subscription has then, where one waits already', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { backOffMs: 300 })
+    const target = targetAt(service)
+    service.replyWith({ status: 503 })
+
+    const first = services.send(target, 1)
+    await service.got(1)
+    const { pathname, search } = new URL(target.endpoint)
+    const second = services.send({ ...target, ...service.subscribe(pathname + search).keys }, 2)
+
+    assert.deepEqual(new Set((await Promise.all([first, second])).map(({ kind }) => kind)), new Set(['sent']))
+    assert.deepEqual(
+      service.received.map(({ hint }) => hint.newest),
+      [1, 2],
+    )
+  })
+
+  it('once more for a message that comes while one is under way, which may have been read by then', async (t) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { totalMs: 300 })
+    const target = targetAt(service)
+    service.replyWith('trickle')
+
+    const first = services.send(target, 1)
+    await service.got(1)
+    const later = [services.send(target, 2), services.send(target, 3)]
+
+    assert.deepEqual(
+      (await Promise.all([first, ...later])).map(({ kind }) => kind),
+      ['sent', 'sent', 'sent'],
+    )
+    assert.deepEqual(
+      service.received.map(({ hint }) => hint.newest),
+      [1, 3],
+    )
+    assert.equal(services.results.sent, 2)
+  })
+
   it('again after a connection that it closed meanwhile, at once', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { backOffMs: 60_000 })
@@ -289,6 +328,13 @@ describe('an answer of a push service', () => {
     assert.equal(service.received.length, 2)
   })
 
+  it('101, another protocol: it is tried again, and then sent', { timeout: 20_000 }, async (t) => {
+    const { result, service } = await send(t, ['upgrade'])
+
+    assert.equal(result.kind, 'sent')
+    assert.equal(service.received.length, 2)
+  })
+
   it('201 with a body that trickles: it is sent, and the connection is cut after the total time', async (t) => {
     const { result, service } = await send(t, ['trickle'], { totalMs: 200 })
 
@@ -370,6 +416,31 @@ describe('an answer of a push service', () => {
     }
 
     assert.deepEqual(kinds, ['refused', 'refused', 'gone'])
+  })
+})
+
+describe('one subscription keeps no hint from others of its service', () => {
+  const sendAll = async (t: TestContext, reply: Reply) => {
+    const service = await PushService.start(t)
+    const { services, targetAt } = openServices(t, { backOffMs: 1 })
+    const good = targetAt(service)
+    await services.send(good, 1)
+    service.reply = reply
+    const kinds = new Set<string>()
+    for (const bad of range(1, 6).map(() => targetAt(service))) kinds.add((await services.send(bad, 2)).kind)
+    service.reply = { status: 201 }
+
+    assert.equal((await services.send(good, 3)).kind, 'sent')
+    return [...kinds]
+  }
+
+  it('by endpoints that the service refuses, and has never taken a hint for', async (t) => {
+    assert.deepEqual(await sendAll(t, { status: 403 }), ['refused'])
+  })
+
+  it('by endpoints that redirect, or take less than a hint', { timeout: 20_000 }, async (t) => {
+    assert.deepEqual(await sendAll(t, { status: 301, headers: { Location: '/' } }), ['failed'])
+    assert.deepEqual(await sendAll(t, { status: 413 }), ['failed'])
   })
 })
 
@@ -461,6 +532,16 @@ describe('services take turns', () => {
 
     assert.equal(unproven.length, 24)
     assert.deepEqual(startAll(turns), Array(12).fill('well'))
+  })
+
+  it('those that answer late do, too, until they have answered in time for a while', () => {
+    const late = serviceAt('late', 10)
+    for (const _ of range(1, 3)) late.noteTook(9_000)
+    assert.equal(late.isProven, false)
+    late.noteTook(100)
+    assert.equal(late.isProven, false)
+    for (const _ of range(1, 10)) late.noteTook(100)
+    assert.equal(late.isProven, true)
   })
 
   it('and there are 64 requests at most', () => {

@@ -462,6 +462,21 @@ describe('of several nodes', () => {
   })
 })
 
+test('a claim that a killed node has made when its clock was wrong holds nobody up', async () => {
+  const { server, room } = await single()
+  const ada = await room.sleeper()
+  await withSql(server.database, ({ run }) =>
+    run(
+      "UPDATE push_subscription SET hinted_seq = 1, hinted_until = ?, claim = 'of another' WHERE endpoint = ?",
+      new Date(Date.now() + 10 * 3_600_000),
+      ada.subscription.endpoint,
+    ),
+  )
+  await room.sender.send(ada.person, 'Hello')
+
+  assert.deepEqual(await ada.got(1), [1])
+})
+
 test('after a restart nobody is hinted again, and nobody who has unread messages is by itself', async (t) => {
   const { room } = await single()
   const first = await startServer(t, PUSH, undefined, {}, PUSH_WAY)

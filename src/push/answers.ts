@@ -18,6 +18,8 @@ export type Verdict =
   | { kind: 'rejected' }
   /** Another try would not help. */
   | { kind: 'failed' }
+  /** Its name leads inward. */
+  | { kind: 'inward' }
 
 /** ntfy: nobody has subscribed yet. The service itself is well. */
 const INSUFFICIENT_STORAGE = 507

@@ -36,7 +36,7 @@ export async function attempt(
   } catch (error) {
     const reason = reasonOf(error)
     return error instanceof AddressRefused
-      ? { kind: 'failed', reason }
+      ? { kind: 'inward', reason }
       : { kind: 'unavailable', waitMs: undefined, reason }
   }
 }

@@ -21,6 +21,8 @@ export function checkEndpoint(endpoint: string, allowPrivate: boolean): URL {
   const url = new URL(endpoint)
   if (url.protocol !== 'https:') throw new EndpointRefused('Its scheme is not https.')
   if (url.username || url.password) throw new EndpointRefused('It has a user or a password in it.')
+  // It is no part of a request: with it one subscription at a service could be many here.
+  if (endpoint.includes('#')) throw new EndpointRefused('It has a fragment.')
   if (allowPrivate) return url
   if (!PORTS.includes(url.port)) throw new EndpointRefused('Its port is not 443 or 8443.')
   const host = url.hostname.replaceAll(/[[\]]/g, '')

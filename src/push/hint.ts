@@ -4,17 +4,19 @@ import type { VapidKey } from './vapid.ts'
 
 /** A hint that is on its way. Its times are in ms of `performance.now()`. */
 export interface Hint {
-  readonly target: PushTarget
+  target: PushTarget
   readonly url: URL
-  readonly key: VapidKey
+  key: VapidKey
   readonly service: Service
   newest: number
   keep: KeepHint | undefined
-  readonly bornMs: number
+  bornMs: number
   tries: number
   /** While it waits for another try. */
   timer: NodeJS.Timeout | undefined
   isUnderWay: boolean
+  /** Whether it was asked for again while it is under way. */
+  isAskedAgain: boolean
   readonly result: Promise<PushResult>
   readonly resolve: (result: PushResult) => void
 }
@@ -25,5 +27,14 @@ export function newHint(given: Pick<Hint, 'target' | 'url' | 'key' | 'service' |
     resolve = resolved
   })
   const bornMs = performance.now()
-  return { ...given, bornMs, tries: 0, timer: undefined, isUnderWay: false, result, resolve }
+  return {
+    ...given,
+    bornMs,
+    tries: 0,
+    timer: undefined,
+    isUnderWay: false,
+    isAskedAgain: false,
+    result,
+    resolve,
+  }
 }

@@ -45,6 +45,9 @@ const LEASE_MS = 30_000
 const MARK_MS_MAX = 24 * 3_600_000
 const WRONG_MS = MARK_MS_MAX + 3_600_000
 
+/** The same of a claim, which holds for less than a minute. */
+const WRONG_CLAIM_MS = 300_000
+
 /** Hints of one account: each has the server send to a host of its client's choice. */
 const HINTS_OF_ACCOUNT = { burst: 100, everyMs: 5_000 }
 
@@ -181,7 +184,8 @@ export class Hints {
     if (acknowledgedSeq >= seq) return false
 
     const markMs = hintedUntilMs - this.#clock()
-    if (markMs > 0 && markMs < WRONG_MS && acknowledgedSeq < hintedSeq) {
+    const wrongMs = claim === undefined ? WRONG_MS : WRONG_CLAIM_MS
+    if (markMs > 0 && markMs < wrongMs && acknowledgedSeq < hintedSeq) {
       // The node whose claim it is may have been killed, and this one cut off from its database.
       if (claim !== undefined) this.#gathered.plan(username, seq, markMs)
       return false

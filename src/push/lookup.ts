@@ -45,6 +45,9 @@ async function askNameServers(name: string): Promise<string[]> {
   return addresses
 }
 
+/** Addresses of each family that are tried: whoever owns a name may have it lead to thousands of others. */
+const ADDRESSES_MAX = 4
+
 /**
  * Resolves a name for a connection, which goes to what was checked: no second look-up can lead elsewhere.
  *
@@ -57,7 +60,8 @@ export const checkedLookup =
       // One bad address is enough: a name of an honest push service has none.
       if (!allowPrivate && !addresses.every(isPublicAddress))
         throw new AddressRefused(`${name} does not lead to public addresses only.`)
-      return addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
+      const found = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
+      return [4, 6].flatMap((of) => found.filter(({ family }) => family === of).slice(0, ADDRESSES_MAX))
     })
     found.then(
       (addresses) => {

@@ -38,7 +38,7 @@ export class Outcomes {
     const { service, target } = hint
     switch (outcome.kind) {
       case 'sent':
-        this.#standings.forget(target.id)
+        this.#standings.taken(target.id)
         if (service.noteAccepted()) this.#notices.over(service.origin, `push: ${service.origin} is back`)
         return { kind: 'sent', ttlS: outcome.ttlS }
       case 'gone':
@@ -54,22 +54,33 @@ export class Outcomes {
       case 'unauthorized':
         return this.#refused(hint, outcome.reason)
       case 'rejected':
-        service.noteAnswered()
-        this.#notices.warn(
-          `a hint at ${service.origin}`,
-          `push: ${service.origin} makes nothing of a hint: ${outcome.reason}`,
-        )
+        this.#notUnderstood(hint, outcome.reason)
         return { kind: this.#standings.strike(target.id) ? 'gone' : 'failed' }
       case 'failed':
+        this.#notUnderstood(hint, outcome.reason)
+        return { kind: 'failed' }
+      case 'inward':
         this.#noteFailed(hint, outcome.reason)
         return { kind: 'failed' }
     }
   }
 
+  /** That is the fault of this one request: others may have chosen its endpoint badly, or on purpose. */
+  #notUnderstood({ service }: Hint, reason: string) {
+    service.noteAnswered()
+    this.#notices.warn(
+      `a hint at ${service.origin}`,
+      `push: ${service.origin} makes nothing of a hint: ${reason}`,
+    )
+  }
+
   #refused(hint: Hint, reason: string): Next {
     const { service, target, key } = hint
     this.#vapid.forget(service.origin, key)
-    if (service.noteRefused(performance.now()))
+    // Else anybody could have hints of others refused, with endpoints that are none.
+    const isOurFault = service.accepted === 0 || this.#standings.wasTaken(target.id)
+    if (!isOurFault) service.noteAnswered()
+    else if (service.noteRefused(performance.now()))
       this.#notices.warn(
         `keys at ${service.origin}`,
         `push: ${service.origin} refuses this server (${reason}): check PUSH_SUBJECT, VAPID_KEYS and the clock`,

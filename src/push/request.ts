@@ -91,7 +91,9 @@ export class WayOut {
 
   #exchange(outgoing: ClientRequest, body: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      outgoing.on('error', reject)
+      // Without an error where the service changes to another protocol (101).
+      const unanswered = () => reject(new Error('The connection has ended without an answer.'))
+      outgoing.on('error', reject).on('close', unanswered)
       this.#watchConnection(outgoing)
       outgoing.on('response', (incoming) => {
         const { statusCode: status = 0, headers } = incoming
@@ -99,7 +101,7 @@ export class WayOut {
         let bytes = 0
         // However the body ends, the status counts.
         const done = () => resolve({ status, headers, body: Buffer.concat(parts).toString() })
-        outgoing.on('error', done).off('error', reject)
+        outgoing.on('error', done).off('error', reject).off('close', unanswered)
         incoming.on('error', done)
         incoming.on('close', done)
         incoming.on('data', (part: Buffer) => {

@@ -8,6 +8,10 @@ const SLOTS_MAX = 12
 const FAILURES_MAX = 5
 const REFUSALS_MAX = 3
 
+/** A service that takes longer on the average is late, with this share of the newest answer. */
+const LATE_MS = 2_000
+const NEWEST_SHARE = 0.25
+
 /** How often the time doubles for which the circuit stays open. */
 const DOUBLINGS_MAX = 4
 
@@ -28,6 +32,7 @@ export class Service {
   #failures = 0
   #refusals = 0
   #openUntilMs = 0
+  #averageMs = 0
 
   /**
    * @param openMs how long its circuit stays open at first
@@ -39,9 +44,12 @@ export class Service {
     this.#refusedMs = refusedMs
   }
 
-  /** Whether its newest answer, of those that say something of the service itself, was a good one. */
+  /**
+   * Whether its newest answer, of those that say something of the service itself, was a good one, and its
+   * answers come in time: one that takes each hint after a while would hold many slots.
+   */
   get isProven(): boolean {
-    return this.accepted > 0 && this.#failures === 0 && this.#refusals === 0
+    return this.accepted > 0 && this.#failures === 0 && this.#refusals === 0 && this.#averageMs < LATE_MS
   }
 
   /** When its circuit closes, for one hint at first. */
@@ -57,6 +65,11 @@ export class Service {
   /** Whether this server is known to be refused at the moment. */
   isRefusing(nowMs: number): boolean {
     return this.#refusals >= REFUSALS_MAX && nowMs < this.#openUntilMs
+  }
+
+  /** So long a try has taken. */
+  noteTook(ms: number): void {
+    this.#averageMs += (ms - this.#averageMs) * NEWEST_SHARE
   }
 
   /** @returns whether its circuit closes with this */

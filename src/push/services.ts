@@ -80,7 +80,8 @@ export class Services implements PushServices {
   send(target: PushTarget, newest: number, keep?: KeepHint): Promise<PushResult> {
     const waiting = this.#hints.get(target.id)
     if (waiting) {
-      Object.assign(waiting, { newest, keep })
+      const key = this.#vapid.byId(target.keyId) ?? waiting.key
+      Object.assign(waiting, { target, key, newest, keep, isAskedAgain: waiting.isUnderWay })
       return waiting.result
     }
     const accepted = this.#accept(target)
@@ -182,8 +183,13 @@ export class Services implements PushServices {
     try {
       if (!(await this.#isDue(hint))) return this.#finish(hint, { kind: 'failed' })
       hint.tries += 1
-      const result = this.#outcomes.act(hint, await attempt(this.#wayOut, this.#vapid, hint))
-      if (result.kind === 'again' && !this.#closed) this.#makeReadyIn(result.waitMs, hint)
+      hint.isAskedAgain = false
+      const startedMs = performance.now()
+      const outcome = await attempt(this.#wayOut, this.#vapid, hint)
+      service.noteTook(performance.now() - startedMs)
+      const result = this.#outcomes.act(hint, outcome)
+      if (result.kind === 'sent' && hint.isAskedAgain) this.#sendOnceMore(hint)
+      else if (result.kind === 'again' && !this.#closed) this.#makeReadyIn(result.waitMs, hint)
       else this.#finish(hint, result.kind === 'again' ? { kind: 'failed' } : result)
     } finally {
       hint.isUnderWay = false
@@ -191,6 +197,13 @@ export class Services implements PushServices {
     }
     if (service.isRefusing(performance.now()))
       for (const waiting of this.#turns.drop(service)) this.#finish(waiting, { kind: 'refused' })
+  }
+
+  #sendOnceMore(hint: Hint) {
+    if (this.#closed) return this.#finish(hint, { kind: 'failed' })
+    this.results.sent += 1
+    Object.assign(hint, { bornMs: performance.now(), tries: 0 })
+    this.#turns.add(hint)
   }
 
   /** Whether a hint is not stale; of one that has waited, `keep` knows. */

@@ -15,9 +15,10 @@ interface Standing {
   notBeforeMs: number
 }
 
-/** What is known of subscriptions since the last hint that was taken. */
+/** What is known of subscriptions, most of it since the last hint that was taken. */
 export class Standings {
   readonly #byTarget = new LRUCache<string, Standing>(REMEMBERED)
+  readonly #taken = new LRUCache<string, true>(REMEMBERED)
 
   /** When a hint may go to it, in ms of `performance.now()`. */
   notBeforeMs(targetId: string): number {
@@ -51,7 +52,19 @@ export class Standings {
     return this.strike(targetId)
   }
 
+  /** A hint was taken. */
+  taken(targetId: string): void {
+    this.#taken.set(targetId, true)
+    this.#byTarget.delete(targetId)
+  }
+
+  /** Whether a hint was ever taken, as far as that is remembered. */
+  wasTaken(targetId: string): boolean {
+    return this.#taken.has(targetId)
+  }
+
   forget(targetId: string): void {
+    this.#taken.delete(targetId)
     this.#byTarget.delete(targetId)
   }
 

@@ -32,7 +32,8 @@ export type KeepHint = (forMs: number) => Promise<boolean>
 export interface PushServices {
   /**
    * Resolves when the hint is sent, given up, or dropped for want of room; never rejects. That may take an
-   * hour. One that waits already for the same target goes out once, with what was given last.
+   * hour. One that waits already for the same target goes out once, with what was given last. One that is
+   * under way is followed by another one: its receiver may have read before it asks again.
    *
    * @param newest the number of the newest message
    * @param keep without it a hint is due until it is given up

@@ -35,6 +35,9 @@ export interface ReceivedHint {
   /** Bytes of the body, which is encrypted. */
   size: number
   headers: IncomingHttpHeaders
+  /** When it came, in ms of `performance.now()`, and what was answered. */
+  atMs: number
+  reply: Reply | undefined
   /** The key that has signed for it, and what it says. */
   key: string
   claims: VapidClaims
@@ -42,16 +45,18 @@ export interface ReceivedHint {
 
 /**
  * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or the end
- * of the connection in its place; or a body that comes byte by byte, or does not end.
+ * of the connection in its place; or another protocol; or a body that comes byte by byte, or does not end.
  */
 export type Reply =
   | { status: number; headers?: Record<string, string>; body?: string }
   | 'hang'
   | 'close'
+  | 'upgrade'
   | 'trickle'
   | 'flood'
 
 const TRICKLE_EVERY_MS = 10
+const UPGRADE = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n'
 const FLOOD = Buffer.alloc(65_536)
 
 export class PushService {
@@ -74,6 +79,8 @@ export class PushService {
   reply: Reply = { status: 201, headers: { TTL: '86400' } }
   readonly #server: Server
   readonly #receivers = new Map<string, Receiver>()
+  /** Paths whose keys have changed: a hint with the older ones may be on its way. */
+  readonly #replaced = new Set<string>()
   #subscriptions = 0
 
   private constructor(server: Server) {
@@ -97,19 +104,32 @@ export class PushService {
     return new PushService(server)
   }
 
-  /** A new subscription, as the browser gives it to its page. */
-  subscribe(): Subscription {
+  /**
+   * A new subscription, as the browser gives it to its page.
+   *
+   * @param path that of an older one, which it replaces
+   */
+  subscribe(path = this.#newPath()): Subscription {
     const receiver = newReceiver()
-    this.#subscriptions += 1
-    const path = `/push/${this.#subscriptions}?up=1`
+    if (this.#receivers.has(path)) this.#replaced.add(path)
     this.#receivers.set(path, receiver)
     const { p256dh, auth } = receiver
     return { endpoint: this.origin + path, expirationTime: null, keys: { p256dh, auth } }
   }
 
+  #newPath() {
+    this.#subscriptions += 1
+    return `/push/${this.#subscriptions}?up=1`
+  }
+
   /** The next answers, one per request. */
   replyWith(...replies: Reply[]): void {
     this.#replies.push(...replies)
+  }
+
+  /** From now on it answers as `reply` says. */
+  endReplies(): void {
+    this.#replies.length = 0
   }
 
   /** Resolves with all that it got when there are so many, or more. */
@@ -127,9 +147,13 @@ export class PushService {
     // Of a client that has gone meanwhile nothing comes.
     const parts = await request.toArray().catch(() => undefined)
     if (!parts) return
+    const known = this.received.length
     const fault = this.#receive(request, Buffer.concat(parts))
     if (fault) this.faults.push(`${request.method} ${request.url}: ${fault.body}`)
-    this.#answer(response, fault ?? this.#replies.shift() ?? this.reply)
+    const reply = fault ?? this.#replies.shift() ?? this.reply
+    const hint = this.received[known]
+    if (hint) hint.reply = reply
+    this.#answer(response, reply)
     this.#server.emit('hint')
   }
 
@@ -147,15 +171,24 @@ export class PushService {
     if (!/^\d+$/.test(String(headers['ttl']))) return { status: 400, body: 'no TTL' }
     if (!/^[A-Za-z]{1,32}$/.test(String(headers['topic']))) return { status: 400, body: 'no Topic' }
     if (headers['content-encoding'] !== 'aes128gcm') return { status: 400, body: 'no Content-Encoding' }
-    const text = decrypt(body, receiver)
+    let text: string
+    try {
+      text = decrypt(body, receiver)
+    } catch (error) {
+      // A push service cannot tell.
+      if (!this.#replaced.has(url)) throw error
+      return undefined
+    }
     const endpoint = this.origin + url
-    this.received.push({ endpoint, text, hint: JSON.parse(text), size: body.length, headers, key, claims })
+    const of = { endpoint, text, size: body.length, headers, key, claims }
+    this.received.push({ ...of, hint: JSON.parse(text), atMs: performance.now(), reply: undefined })
     return undefined
   }
 
   #answer(response: ServerResponse, reply: Reply) {
     if (reply === 'hang') return
     if (reply === 'close') response.destroy()
+    else if (reply === 'upgrade') response.socket?.write(UPGRADE)
     else if (reply === 'trickle') {
       response.writeHead(201)
       const drip = setInterval(() => response.write('.'), TRICKLE_EVERY_MS)
