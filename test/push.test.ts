@@ -147,7 +147,7 @@ describe('a message wakes who is absent', () => {
   })
 })
 
-describe('who is online is not woken', () => {
+describe('a session that is online is not woken', () => {
   it('when it acknowledges what it gets', async () => {
     const { room } = await multi()
     const ada = await room.sleeper()

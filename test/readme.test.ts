@@ -211,7 +211,7 @@ test('the runbook explains every line of the log, and no other', () => {
     )
 
   const library = root('node_modules/close-with-grace/index.js')
-  for (const text of ['killed by timeout', 'second $', ', exiting']) assert.ok(library.includes(text), text)
+  assert.ok(library.includes('killed by timeout'))
 })
 
 /** What differs each time is an ellipsis. */
