@@ -1,13 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { attempt } from './attempt.ts'
+import { attempt } from './answers.ts'
 import { checkEndpoint, EndpointRefused } from './endpoint.ts'
-import { type Hint, newHint } from './hint.ts'
+import { type Hint, type KeepHint, newHint, type PushResult, type PushTarget } from './hint.ts'
 import { Notices, type PushLog } from './notices.ts'
 import { Outcomes } from './outcomes.ts'
 import { WayOut, type WayOutSettings } from './request.ts'
 import { Service } from './service.ts'
-import { Standings } from './standings.ts'
-import type { KeepHint, PushResult, PushServices, PushTarget } from './target.ts'
 import { type Turn, Turns } from './turns.ts'
 import type { Vapid } from './vapid.ts'
 
@@ -48,7 +46,7 @@ export interface ServicesSettings extends Pick<WayOutSettings, 'allowPrivate' | 
  * that does not answer delays only its own. A circuit per service spares one that is down: what is sent to it
  * meanwhile waits, for an hour at most.
  */
-export class Services implements PushServices {
+export class Services {
   /** How many hints have ended how, for the metrics. */
   readonly results = { sent: 0, gone: 0, failed: 0, refused: 0, dropped: 0 }
   readonly #vapid: Vapid
@@ -56,7 +54,6 @@ export class Services implements PushServices {
   readonly #times: typeof TIMES
   readonly #wayOut: WayOut
   readonly #notices: Notices
-  readonly #standings = new Standings()
   readonly #outcomes: Outcomes
   readonly #turns = new Turns()
   /** By origin, the longest unused first. */
@@ -74,9 +71,16 @@ export class Services implements PushServices {
     this.#times = { ...TIMES, ...times }
     this.#wayOut = new WayOut({ ...way, ...this.#times, allowPrivate })
     this.#notices = new Notices(log)
-    this.#outcomes = new Outcomes(vapid, this.#standings, this.#notices, this.#times)
+    this.#outcomes = new Outcomes(vapid, this.#notices, this.#times)
   }
 
+  /**
+   * Resolves when the hint is sent, given up, or dropped for want of room; never rejects. That may take an
+   * hour. One that waits already for the same target goes out once, with what was given last.
+   *
+   * @param newest the number of the newest message
+   * @param keep without it a hint is due until it is given up
+   */
   send(target: PushTarget, newest: number, keep?: KeepHint): Promise<PushResult> {
     const waiting = this.#hints.get(target.id)
     if (waiting) {
@@ -91,12 +95,13 @@ export class Services implements PushServices {
     const hint = newHint({ target, newest, keep, ...accepted })
     this.#hints.set(target.id, hint)
     hint.service.held += 1
-    const waitMs = this.#standings.notBeforeMs(target.id) - hint.bornMs
+    const waitMs = this.#outcomes.notBeforeMs(target.id) - hint.bornMs
     if (waitMs > 0) this.#makeReadyIn(waitMs, hint)
     else this.#makeReady(hint)
     return hint.result
   }
 
+  /** Ends what is under way; what was not sent is `failed`. */
   async close(): Promise<void> {
     this.#closed = true
     for (const hint of [...this.#hints.values()]) if (!hint.isUnderWay) this.#finish(hint, { kind: 'failed' })
@@ -120,7 +125,7 @@ export class Services implements PushServices {
     }
     const url = this.#allowed(endpoint)
     const nowMs = performance.now()
-    if (!url || this.#standings.notBeforeMs(id) > nowMs + this.#times.lifeMs) return 'failed'
+    if (!url || this.#outcomes.notBeforeMs(id) > nowMs + this.#times.lifeMs) return 'failed'
     const service = this.#serviceAt(url.origin)
     if (service.isRefusing(nowMs)) return 'refused'
     if (this.#hints.size >= HINTS_MAX || service.held >= HINTS_PER_SERVICE_MAX) return 'dropped'
