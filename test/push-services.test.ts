@@ -248,7 +248,7 @@ describe('an answer of a push service', () => {
     assert.equal(services.results.failed, 1)
   })
 
-  it('429 with Retry-After: it waits as long, for this subscription only', async (t) => {
+  it('429 with Retry-After: it waits as long', async (t) => {
     const { result, service, ms } = await send(t, [{ status: 429, headers: { 'Retry-After': '1' } }])
 
     assert.equal(result.kind, 'sent')
