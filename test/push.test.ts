@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { readVapidKeys } from '../src/config/push.ts'
+import { Vapid } from '../src/push/vapid.ts'
 import { newName, type Person, passwordOf, range } from './support/client.ts'
 import { itOnPostgres } from './support/databases.ts'
 import { endOfSuite } from './support/endings.ts'
@@ -29,7 +31,10 @@ async function open(env: Env = {}, database?: string): Promise<{ server: Started
   return { server, room: await Dormitory.at(server, await service) }
 }
 
-const single = shared(() => open({ PRESENCE_GRACE: '200ms' }))
+/** With an older key, which subscriptions may have been made with. */
+const KEYS = `${PUSH['VAPID_KEYS']},q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94`
+
+const single = shared(() => open({ PRESENCE_GRACE: '200ms', VAPID_KEYS: KEYS }))
 /** Where who has vanished counts as online for longer than there is time to acknowledge. */
 const multi = shared(() => open({ PRESENCE_GRACE: '30s', SESSION_POLICY: 'multi' }))
 
@@ -59,7 +64,7 @@ function attend(person: Person) {
   }
 }
 
-describe('a message wakes who is absent', () => {
+describe('a message wakes an absent recipient', () => {
   it('by one hint, which says nothing but its number, and comes within 100 ms', async () => {
     const { room } = await single()
     const times: number[] = []
@@ -149,7 +154,7 @@ describe('a message wakes who is absent', () => {
   })
 })
 
-describe('who is online is not woken', () => {
+describe('a session that is online is not woken', () => {
   it('when it acknowledges what it gets', async () => {
     const { room } = await multi()
     const ada = await room.sleeper()
@@ -331,6 +336,30 @@ describe('a push subscription', () => {
     assert.equal(both.flatMap(({ subscriptions }) => subscriptions).length, 1)
   })
 
+  it('that is registered again keeps its key, and gets the current one when the server has lost that', async () => {
+    const { server, room } = await single()
+    const [current, old] = readVapidKeys(KEYS) ?? []
+    assert.ok(current && old)
+    const madeWith = async (sleeper: Sleeper, id: string) => {
+      await withSql(server.database, ({ run }) =>
+        run('UPDATE push_subscription SET key_id = ? WHERE endpoint = ?', id, sleeper.subscription.endpoint),
+      )
+      await room.sender.send(sleeper.person, 'one')
+      await room.decided()
+      await sleeper.person.acknowledge(1)
+      await sleeper.person.subscribe(sleeper.subscription)
+      await room.sender.send(sleeper.person, 'two')
+      await eventually('it is hinted', () => sleeper.newest.includes(2))
+      return sleeper.hints.map(({ hint, key }) => [hint.newest, key])
+    }
+    const oldId = new Vapid([old], 'mailto:a@example.org').current.id
+    assert.deepEqual(await madeWith(await room.sleeper(), oldId), [
+      [1, old.publicKey],
+      [2, old.publicKey],
+    ])
+    assert.deepEqual(await madeWith(await room.sleeper(), 'lost'), [[2, current.publicKey]])
+  })
+
   it('ends when its service does not know it, and stays when that fails', async () => {
     const { server, room } = await single()
     const [gone, failing] = [await room.sleeper(), await room.sleeper()]
@@ -384,7 +413,7 @@ describe('of several nodes', () => {
     await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
   })
 
-  itOnPostgres('none wakes who polls another one, and each does when that is frozen', async (t) => {
+  itOnPostgres('none wakes a session that polls another one, and each does when that is frozen', async (t) => {
     const [one, other] = await nodes()
     const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
     const stop = attend(at(other.server, awake.person))
