@@ -413,7 +413,7 @@ describe('of several nodes', () => {
     await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
   })
 
-  itOnPostgres('none wakes a session that polls another one, and each does when that is frozen', async (t) => {
+  itOnPostgres('none wakes a session that polls another one, and each does when it is frozen', async (t) => {
     const [one, other] = await nodes()
     const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
     const stop = attend(at(other.server, awake.person))
