@@ -6,6 +6,7 @@ import { readVapidKeys } from '../src/config/push.ts'
 import { judge } from '../src/push/answers.ts'
 import { newHint, type PushTarget } from '../src/push/hint.ts'
 import { encryptHint, hintOf } from '../src/push/message.ts'
+import { Notices } from '../src/push/notices.ts'
 import { Service } from '../src/push/service.ts'
 import { Services, type ServicesTimes } from '../src/push/services.ts'
 import { Turns } from '../src/push/turns.ts'
@@ -577,4 +578,18 @@ it('a log is not filled by services that anybody can name', async (t) => {
 
   await Promise.all(sends)
   assert.ok(told.length <= 20, `${told.length} lines`)
+})
+
+it('nor by one that comes and goes', () => {
+  const lines: string[] = []
+  const say = (message: string) => lines.push(message)
+  const notices = new Notices({ warn: say, info: say })
+
+  for (const _ of range(1, 10)) {
+    for (const __ of range(1, 2)) notices.warn('a', 'a fails')
+    for (const __ of range(1, 2)) notices.over('a', 'a is back')
+  }
+  notices.warn('b', 'b fails')
+
+  assert.deepEqual(lines, [...range(1, 3).flatMap(() => ['a fails', 'a is back']), 'b fails'])
 })

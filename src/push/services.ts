@@ -62,7 +62,7 @@ export class Services {
   readonly #hints = new Map<string, Hint>()
   readonly #underWay = new Set<Promise<void>>()
   /** For the first circuit that closes. */
-  #closing: NodeJS.Timeout | undefined
+  #circuitTimer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor({ vapid, log, times, allowPrivate, ...way }: ServicesSettings) {
@@ -174,11 +174,11 @@ export class Services {
       })
       this.#underWay.add(done)
     }
-    clearTimeout(this.#closing)
+    clearTimeout(this.#circuitTimer)
     const waitMs = this.#turns.closesInMs(performance.now())
     // A timer may be early by a part of a millisecond.
     if (waitMs !== undefined)
-      this.#closing = setTimeout(() => this.#startAll(), Math.ceil(waitMs) + 1).unref()
+      this.#circuitTimer = setTimeout(() => this.#startAll(), Math.ceil(waitMs) + 1).unref()
   }
 
   async #take({ hint, end }: Turn) {
