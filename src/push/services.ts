@@ -6,6 +6,7 @@ import { Notices, type PushLog } from './notices.ts'
 import { Outcomes } from './outcomes.ts'
 import { WayOut, type WayOutSettings } from './request.ts'
 import { Service } from './service.ts'
+import { Standings } from './standings.ts'
 import { type Turn, Turns } from './turns.ts'
 import type { Vapid } from './vapid.ts'
 
@@ -54,6 +55,7 @@ export class Services {
   readonly #times: typeof TIMES
   readonly #wayOut: WayOut
   readonly #notices: Notices
+  readonly #standings = new Standings()
   readonly #outcomes: Outcomes
   readonly #turns = new Turns()
   /** By origin, the longest unused first. */
@@ -71,7 +73,7 @@ export class Services {
     this.#times = { ...TIMES, ...times }
     this.#wayOut = new WayOut({ ...way, ...this.#times, allowPrivate })
     this.#notices = new Notices(log)
-    this.#outcomes = new Outcomes(vapid, this.#notices, this.#times)
+    this.#outcomes = new Outcomes(vapid, this.#standings, this.#notices, this.#times)
   }
 
   /**
@@ -95,7 +97,7 @@ export class Services {
     const hint = newHint({ target, newest, keep, ...accepted })
     this.#hints.set(target.id, hint)
     hint.service.held += 1
-    const waitMs = this.#outcomes.notBeforeMs(target.id) - hint.bornMs
+    const waitMs = this.#standings.notBeforeMs(target.id) - hint.bornMs
     if (waitMs > 0) this.#makeReadyIn(waitMs, hint)
     else this.#makeReady(hint)
     return hint.result
@@ -125,7 +127,7 @@ export class Services {
     }
     const url = this.#allowed(endpoint)
     const nowMs = performance.now()
-    if (!url || this.#outcomes.notBeforeMs(id) > nowMs + this.#times.lifeMs) return 'failed'
+    if (!url || this.#standings.notBeforeMs(id) > nowMs + this.#times.lifeMs) return 'failed'
     const service = this.#serviceAt(url.origin)
     if (service.isRefusing(nowMs)) return 'refused'
     if (this.#hints.size >= HINTS_MAX || service.held >= HINTS_PER_SERVICE_MAX) return 'dropped'
