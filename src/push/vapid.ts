@@ -18,8 +18,8 @@ const SIGNED_MAX = 1_000
 const SIGN_AGAIN_MS = 6 * 3_600_000
 
 /**
- * The keys of this server: a subscription holds for the one that it was made with. Signs for push services, once
- * for many requests to one, because signing takes four times as long as encrypting.
+ * The keys of this server: a subscription holds for the one that it was made with. Signs for push services,
+ * once for many requests to one, because signing takes four times as long as encrypting.
  */
 export class Vapid {
   /** The key for new subscriptions. */
