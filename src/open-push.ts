@@ -2,7 +2,7 @@ import type { Config } from './config.ts'
 import type { HintsTimes } from './push/hints.ts'
 import type { PushLog } from './push/notices.ts'
 import type { Services, ServicesSettings } from './push/services.ts'
-import type { VapidKeys } from './push/vapid.ts'
+import type { Vapid } from './push/vapid.ts'
 import { readKeyPairs, vapidFile } from './secrets.ts'
 
 /** For tests: how push services are reached. */
@@ -19,7 +19,7 @@ export async function openPush(
   env: Readonly<Record<string, string | undefined>>,
   log: PushLog,
   { hintTimes, ...way }: PushWay = {},
-): Promise<{ keys: VapidKeys; services: Services; hintTimes: HintsTimes | undefined } | undefined> {
+): Promise<{ keys: Vapid; services: Services; hintTimes: HintsTimes | undefined } | undefined> {
   if (push === 'off' || pushSubject === false) return undefined
   const pairs = readKeyPairs(env, vapidFile(databaseUrl), (message) => log.warn(message))
   const [{ Vapid }, { Services }] = await Promise.all([

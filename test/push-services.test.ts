@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { describe, it, type TestContext } from 'node:test'
 import { readVapidKeys } from '../src/config/push.ts'
 import { judge } from '../src/push/answers.ts'
-import { newHint } from '../src/push/hint.ts'
+import { newHint, type PushTarget } from '../src/push/hint.ts'
 import { encryptHint, hintOf } from '../src/push/message.ts'
+import { Notices } from '../src/push/notices.ts'
 import { Service } from '../src/push/service.ts'
 import { Services, type ServicesTimes } from '../src/push/services.ts'
-import type { PushTarget } from '../src/push/target.ts'
 import { Turns } from '../src/push/turns.ts'
 import { Vapid } from '../src/push/vapid.ts'
 import { atTheEnd } from './support/endings.ts'
@@ -288,7 +288,7 @@ describe('an answer of a push service', () => {
     assert.equal(services.results.failed, 1)
   })
 
-  it('429 with Retry-After: it waits as long, for this subscription only', async (t) => {
+  it('429 with Retry-After: it waits as long', async (t) => {
     const { result, service, ms } = await send(t, [{ status: 429, headers: { 'Retry-After': '1' } }])
 
     assert.equal(result.kind, 'sent')
@@ -659,4 +659,18 @@ it('a log is not filled by services that anybody can name', async (t) => {
 
   await Promise.all(sends)
   assert.ok(told.length <= 20, `${told.length} lines`)
+})
+
+it('nor by one that comes and goes', () => {
+  const lines: string[] = []
+  const say = (message: string) => lines.push(message)
+  const notices = new Notices({ warn: say, info: say })
+
+  for (const _ of range(1, 10)) {
+    for (const __ of range(1, 2)) notices.warn('a', 'a fails')
+    for (const __ of range(1, 2)) notices.over('a', 'a is back')
+  }
+  notices.warn('b', 'b fails')
+
+  assert.deepEqual(lines, [...range(1, 3).flatMap(() => ['a fails', 'a is back']), 'b fails'])
 })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext, test } from 'node:test'
+import { describe, it } from 'node:test'
+import { readVapidKeys } from '../src/config/push.ts'
+import { Vapid } from '../src/push/vapid.ts'
 import { newName, type Person, passwordOf, range } from './support/client.ts'
-import { itOnPostgres, newDatabase } from './support/databases.ts'
+import { itOnPostgres } from './support/databases.ts'
 import { endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { at } from './support/nodes.ts'
@@ -14,22 +16,27 @@ import { withSql } from './support/sql.ts'
 const ending = endOfSuite()
 const service = PushService.start(ending)
 
-/** A server for many tests, with people who sleep. */
-function share(env: Env): () => Promise<{ server: StartedServer; room: Dormitory }> {
-  let shared: Promise<{ server: StartedServer; room: Dormitory }> | undefined
-  const open = async () => {
-    const server = await startServer(ending, { ...PUSH, ...env }, undefined, {}, PUSH_WAY)
-    return { server, room: await Dormitory.at(server, await service) }
-  }
+/** For many tests: opened when the first one asks for it. */
+function shared<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined
   return () => {
-    shared ??= open()
-    return shared
+    opened ??= open()
+    return opened
   }
 }
 
-const single = share({ PRESENCE_GRACE: '200ms' })
+/** A server with people who sleep. */
+async function open(env: Env = {}, database?: string): Promise<{ server: StartedServer; room: Dormitory }> {
+  const server = await startServer(ending, { ...PUSH, ...env }, database, {}, PUSH_WAY)
+  return { server, room: await Dormitory.at(server, await service) }
+}
+
+/** With an older key, which subscriptions may have been made with. */
+const KEYS = `${PUSH['VAPID_KEYS']},q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94`
+
+const single = shared(() => open({ PRESENCE_GRACE: '200ms', VAPID_KEYS: KEYS }))
 /** Where who has vanished counts as online for longer than there is time to acknowledge. */
-const multi = share({ PRESENCE_GRACE: '30s', SESSION_POLICY: 'multi' })
+const multi = shared(() => open({ PRESENCE_GRACE: '30s', SESSION_POLICY: 'multi' }))
 
 /** How many subscriptions the store has of an account. */
 const storedOf = ({ database }: StartedServer, { username }: Person) =>
@@ -57,26 +64,30 @@ function attend(person: Person) {
   }
 }
 
-describe('a message wakes who is absent', () => {
+describe('a message wakes an absent recipient', () => {
   it('by one hint, which says nothing but its number, and comes within 100 ms', async () => {
     const { room } = await single()
-    const times: number[] = []
-    for (const _ of range(1, 5)) {
+    const hint = async () => {
       const ada = await room.sleeper()
       const sentMs = performance.now()
       await room.sender.send(ada.person, 'Good morning')
       assert.deepEqual(await ada.got(1), [1])
-      times.push(performance.now() - sentMs)
+      const ms = performance.now() - sentMs
       assert.deepEqual(ada.hints[0]?.hint, { type: 'message', newest: 1 })
+      return ms
     }
-    // A busy machine makes some of them late.
-    assert.ok(Math.min(...times) < 100, `${times} ms`)
+    // A busy machine makes most of them late, and never all.
+    await eventually('one comes within 100 ms', async () => (await hint()) < 100)
   })
 
   it('and a thousand messages wake once', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
-    await Promise.all(range(1, 1_000).map((number) => room.sender.send(ada.person, `message ${number}`)))
+    // From few connections: a busy machine resets some of a thousand that are made at once.
+    const sendMany = async () => {
+      for (const number of range(1, 20)) await room.sender.send(ada.person, `message ${number}`)
+    }
+    await Promise.all(range(1, 50).map(sendMany))
     await room.decided()
 
     assert.equal(ada.hints.length, 1)
@@ -222,52 +233,6 @@ describe('a subscription ends with its session', () => {
       await room.decided()
       assert.deepEqual(ada.newest, [])
     })
-
-  it('and not when its token expires, nor when what has expired is purged', async (t) => {
-    const { room } = await single()
-    const server = await startServer(t, PUSH, undefined, {}, PUSH_WAY)
-    const own = await Dormitory.at(server, room.service)
-    const [ada, bob] = [await own.sleeper(), await own.client.join('bob')]
-    await server.stop()
-    await withSql(server.database, ({ run }) =>
-      run('UPDATE session SET expires_at = ?', new Date(Date.now() - 10 * 86_400_000)),
-    )
-    const again = await startServer(t, PUSH, server.database, {}, PUSH_WAY)
-    await eventually('the session of bob is purged', () =>
-      withSql(server.database, async ({ run }) => {
-        const rows = await run(
-          'SELECT session.id FROM session JOIN account ON account.id = account_id WHERE username = ?',
-          bob.username,
-        )
-        return rows.length === 0
-      }),
-    )
-    const later = await Dormitory.at(again, room.service)
-    await later.sender.send(ada.person, 'Hello')
-
-    assert.deepEqual(await ada.got(1), [1])
-  })
-
-  it('or when neither it nor its session was used for 60 days', async (t) => {
-    const { room } = await single()
-    const server = await startServer(t, PUSH, undefined, {}, PUSH_WAY)
-    const own = await Dormitory.at(server, room.service)
-    const [ada, grace] = [await own.sleeper(), await own.sleeper()]
-    await server.stop()
-    const longAgo = new Date(Date.now() - 61 * 86_400_000)
-    await withSql(server.database, async ({ run }) => {
-      await run('UPDATE push_subscription SET used_at = ?', longAgo)
-      await run(
-        'UPDATE session SET last_seen_at = ? WHERE account_id = (SELECT id FROM account WHERE username = ?)',
-        new Date(),
-        grace.person.username,
-      )
-    })
-    const again = await startServer(t, PUSH, server.database, {}, PUSH_WAY)
-
-    await eventually('it has ended', async () => (await storedOf(again, ada.person)) === 0)
-    assert.equal(await storedOf(again, grace.person), 1)
-  })
 })
 
 describe('a push subscription', () => {
@@ -375,6 +340,30 @@ describe('a push subscription', () => {
     assert.equal(both.flatMap(({ subscriptions }) => subscriptions).length, 1)
   })
 
+  it('that is registered again keeps its key, and gets the current one when the server has lost that', async () => {
+    const { server, room } = await single()
+    const [current, old] = readVapidKeys(KEYS) ?? []
+    assert.ok(current && old)
+    const madeWith = async (sleeper: Sleeper, id: string) => {
+      await withSql(server.database, ({ run }) =>
+        run('UPDATE push_subscription SET key_id = ? WHERE endpoint = ?', id, sleeper.subscription.endpoint),
+      )
+      await room.sender.send(sleeper.person, 'one')
+      await room.decided()
+      await sleeper.person.acknowledge(1)
+      await sleeper.person.subscribe(sleeper.subscription)
+      await room.sender.send(sleeper.person, 'two')
+      await eventually('it is hinted', () => sleeper.newest.includes(2))
+      return sleeper.hints.map(({ hint, key }) => [hint.newest, key])
+    }
+    const oldId = new Vapid([old], 'mailto:a@example.org').current.id
+    assert.deepEqual(await madeWith(await room.sleeper(), oldId), [
+      [1, old.publicKey],
+      [2, old.publicKey],
+    ])
+    assert.deepEqual(await madeWith(await room.sleeper(), 'lost'), [[2, current.publicKey]])
+  })
+
   it('ends when its service does not know it, and stays when that fails', async () => {
     const { server, room } = await single()
     const [gone, failing] = [await room.sleeper(), await room.sleeper()]
@@ -401,45 +390,46 @@ describe('a push subscription', () => {
 })
 
 describe('of several nodes', () => {
-  const nodes = async (t: TestContext) => {
-    const database = await newDatabase(t)
-    const start = () => startServer(t, PUSH, database, {}, PUSH_WAY)
-    const servers = [await start(), await start()] as const
-    const rooms = await Promise.all(servers.map(async (node) => Dormitory.at(node, await service)))
-    return { servers, rooms: rooms as [Dormitory, Dormitory] }
-  }
+  const nodes = shared(async () => {
+    const one = await open()
+    return [one, await open({}, one.server.database)] as const
+  })
 
-  itOnPostgres('one sends a hint, when messages come through both at once', async (t) => {
-    const { rooms } = await nodes(t)
-    const sleepers = await Promise.all(range(1, 20).map(() => rooms[0].sleeper()))
+  itOnPostgres('one sends a hint, when messages come through both at once', async () => {
+    const [one, other] = await nodes()
+    const sleepers = await Promise.all(range(1, 20).map(() => one.room.sleeper()))
     await Promise.all(
-      rooms.flatMap(({ sender }) => sleepers.map(({ person }) => sender.send(person, 'Hello'))),
+      [one, other].flatMap(({ room: { sender } }) =>
+        sleepers.map(({ person }) => sender.send(person, 'Hello')),
+      ),
     )
-    for (const room of rooms) await room.decided()
+    for (const { room } of [one, other]) await room.decided()
     assert.deepEqual(
       sleepers.map(({ hints }) => hints.length),
       sleepers.map(() => 1),
     )
 
     // And one takes the mark back, when it is read through.
-    await Promise.all(sleepers.map(({ person }) => at(rooms[1].client, person).poll({ wait: 0, away: true })))
-    await Promise.all(sleepers.map(({ person }) => rooms[0].sender.send(person, 'Once more')))
+    await Promise.all(
+      sleepers.map(({ person }) => at(other.room.client, person).poll({ wait: 0, away: true })),
+    )
+    await Promise.all(sleepers.map(({ person }) => one.room.sender.send(person, 'Once more')))
     await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
   })
 
-  itOnPostgres('none wakes who polls another one, and each does when that is frozen', async (t) => {
-    const { servers, rooms } = await nodes(t)
-    const [awake, frozen] = [await rooms[0].sleeper(), await rooms[0].sleeper()]
-    const stop = attend(at(servers[1], awake.person))
-    await park(t, at(servers[1], frozen.person), 'wait=55')
+  itOnPostgres('none wakes a session that polls another one, and each does when it is frozen', async (t) => {
+    const [one, other] = await nodes()
+    const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
+    const stop = attend(at(other.server, awake.person))
+    await park(t, at(other.server, frozen.person), 'wait=55')
     for (const { person } of [awake, frozen])
-      await eventually('it is online', async () => (await rooms[0].sender.user(person)).body.online)
+      await eventually('it is online', async () => (await one.room.sender.user(person)).body.online)
     const sentMs = performance.now()
-    for (const { person } of [frozen, awake]) await rooms[0].sender.send(person, 'Hello')
+    for (const { person } of [frozen, awake]) await one.room.sender.send(person, 'Hello')
 
     assert.deepEqual(await frozen.got(1), [1])
     assert.ok(performance.now() - sentMs >= PUSH_WAY.hintTimes.acknowledgeMs, 'it had its time')
-    await rooms[0].decidedLate()
+    await one.room.decidedLate()
     await stop()
     assert.deepEqual(awake.newest, [])
   })
@@ -460,59 +450,97 @@ describe('of several nodes', () => {
     assert.deepEqual(await ada.got(1), [1])
     assert.ok(Date.now() >= claimedUntil.getTime() - 1, 'not before the claim has run out')
   })
+
+  it('a claim that a killed node has made when its clock was wrong holds nobody up', async () => {
+    const { server, room } = await single()
+    const ada = await room.sleeper()
+    await withSql(server.database, ({ run }) =>
+      run(
+        "UPDATE push_subscription SET hinted_seq = 1, hinted_until = ?, claim = 'of another' WHERE endpoint = ?",
+        new Date(Date.now() + 10 * 3_600_000),
+        ada.subscription.endpoint,
+      ),
+    )
+    await room.sender.send(ada.person, 'Hello')
+
+    assert.deepEqual(await ada.got(1), [1])
+  })
 })
 
-test('a claim that a killed node has made when its clock was wrong holds nobody up', async () => {
-  const { server, room } = await single()
-  const ada = await room.sleeper()
-  await withSql(server.database, ({ run }) =>
-    run(
-      "UPDATE push_subscription SET hinted_seq = 1, hinted_until = ?, claim = 'of another' WHERE endpoint = ?",
-      new Date(Date.now() + 10 * 3_600_000),
-      ada.subscription.endpoint,
-    ),
-  )
-  await room.sender.send(ada.person, 'Hello')
+describe('after a restart', () => {
+  const restarted = shared(async () => {
+    const { server: first, room: before } = await open()
+    const [expired, unused, read, hinted, unread] = await Promise.all(range(1, 5).map(() => before.sleeper()))
+    assert.ok(expired && unused && read && hinted && unread)
+    const without = await before.client.join(newName('bob'))
+    for (const each of [hinted, unread]) {
+      await before.sender.send(each.person, 'one')
+      await each.got(1)
+    }
+    await unread.read()
+    await before.decided()
+    await first.stop()
 
-  assert.deepEqual(await ada.got(1), [1])
-})
+    const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000)
+    await withSql(first.database, async ({ run }) => {
+      const OF = 'account_id = (SELECT id FROM account WHERE username = ?)'
+      for (const { username } of [expired.person, without])
+        await run(`UPDATE session SET expires_at = ? WHERE ${OF}`, daysAgo(10), username)
+      for (const { person } of [unused, read])
+        await run(`UPDATE push_subscription SET used_at = ? WHERE ${OF}`, daysAgo(61), person.username)
+      await run(`UPDATE session SET last_seen_at = ? WHERE ${OF}`, new Date(), read.person.username)
+    })
+    const { server, room } = await open({}, first.database)
+    return { server, room, expired, without, unused, read, hinted, unread }
+  })
 
-test('after a restart nobody is hinted again, and nobody who has unread messages is by itself', async (t) => {
-  const { room } = await single()
-  const first = await startServer(t, PUSH, undefined, {}, PUSH_WAY)
-  const before = await Dormitory.at(first, room.service)
-  const [hinted, unread] = [await before.sleeper(), await before.sleeper()]
-  await before.sender.send(hinted.person, 'one')
-  await hinted.got(1)
-  await before.sender.send(unread.person, 'one')
-  await unread.got(1)
-  await unread.read()
-  await before.decided()
-  await first.stop()
+  it('nobody is hinted again, and nobody who has unread messages is by itself', async () => {
+    const { room, hinted, unread } = await restarted()
+    await room.decided()
+    await room.sender.send(hinted.person, 'two')
+    await room.decided()
+    assert.deepEqual([hinted.newest, unread.newest], [[1], [1]])
 
-  const server = await startServer(t, PUSH, first.database, {}, PUSH_WAY)
-  const after = await Dormitory.at(server, room.service)
-  await after.decided()
-  await after.sender.send(hinted.person, 'two')
-  await after.decided()
-  assert.deepEqual([hinted.newest, unread.newest], [[1], [1]])
+    await room.sender.send(unread.person, 'two')
+    assert.deepEqual(await unread.got(2), [1, 2])
+  })
 
-  await after.sender.send(unread.person, 'two')
-  assert.deepEqual(await unread.got(2), [1, 2])
-})
+  it('a phone whose token has expired is woken, also when what has expired is purged', async () => {
+    const { server, room, expired, without } = await restarted()
+    await eventually('the session without a subscription is purged', () =>
+      withSql(server.database, async ({ run }) => {
+        const rows = await run(
+          'SELECT session.id FROM session JOIN account ON account.id = account_id WHERE username = ?',
+          without.username,
+        )
+        return rows.length === 0
+      }),
+    )
+    await room.sender.send(expired.person, 'Hello')
 
-test('where push is off nobody is woken, and subscriptions can be ended', async (t) => {
-  const { room } = await single()
-  const on = await startServer(t, PUSH, undefined, {}, PUSH_WAY)
-  const before = await Dormitory.at(on, room.service)
-  const ada = await before.sleeper()
-  assert.equal((await ada.person.request('GET', '/v1/push')).body.enabled, true)
-  await on.stop()
+    assert.deepEqual(await expired.got(1), [1])
+  })
 
-  const off = await startServer(t, {}, on.database)
-  const person = at(off, ada.person)
-  assert.deepEqual((await person.request('GET', '/v1/push')).body, { enabled: false })
-  assert.equal((await person.subscribe(room.service.subscribe())).body.code, 'push_disabled')
-  const [{ id }] = (await person.subscriptions()).body.subscriptions
-  assert.equal((await person.unsubscribe(id)).status, 204)
+  it('a subscription has ended when neither it nor its session was used for 60 days', async () => {
+    const { server, unused, read } = await restarted()
+    await eventually('it has ended', async () => (await storedOf(server, unused.person)) === 0)
+
+    assert.equal(await storedOf(server, read.person), 1)
+  })
+
+  it('with push off nobody is woken, and subscriptions can be ended', async (t) => {
+    const { server, room, read } = await restarted()
+    await server.stop()
+
+    const off = await startServer(t, {}, server.database)
+    const person = at(off, read.person)
+    assert.deepEqual((await person.request('GET', '/v1/push')).body, { enabled: false })
+    assert.equal((await person.subscribe(room.service.subscribe())).body.code, 'push_disabled')
+    await at(off, room.sender).send(person, 'Hello')
+    const [{ id }] = (await person.subscriptions()).body.subscriptions
+    assert.equal((await person.unsubscribe(id)).status, 204)
+    // Its end would send what is due.
+    await off.stop()
+    assert.deepEqual(read.newest, [])
+  })
 })

@@ -50,8 +50,8 @@ export interface ListedSubscription {
 export interface NewPushSubscription extends ListedSubscription, ClientKeys {
   accountId: number
   sessionId: string
-  /** The key of this server that it was made with. */
-  keyId: string
+  /** The keys of this server. It was made with the first, or it is an old one and known with another. */
+  keyIds: readonly [string, ...string[]]
 }
 
 /** `session_gone`: the session has ended meanwhile. */

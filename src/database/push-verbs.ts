@@ -39,7 +39,7 @@ const NO_MARK = { hintedSeq: null, hintedUntil: null, claim: null }
 
 async function register(
   tx: Prisma.TransactionClient,
-  { accountId, sessionId, createdAtMs, ...keys }: NewPushSubscription,
+  { accountId, sessionId, createdAtMs, keyIds, ...keys }: NewPushSubscription,
 ): Promise<SubscriptionOutcome> {
   // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
   const where = { id: accountId, deletedAt: null, disabledAt: null }
@@ -61,14 +61,15 @@ async function register(
           accountId,
           sessionId,
           usedAt: now,
-          // The key of this server that it was made with is the one of then.
-          ...(!isSame && { ...keysOf(keys), keyId: keys.keyId, createdAt: now }),
+          // For another key a browser gives another endpoint, and a distributor may give the same again.
+          keyId: isSame && keyIds.includes(known.keyId) ? known.keyId : keyIds[0],
+          ...(!isSame && { ...keysOf(keys), createdAt: now }),
           // Its session of before was hinted, or its browser with other keys.
           ...((!isSame || known.sessionId !== sessionId) && NO_MARK),
         },
       })
     : await tx.pushSubscription.create({
-        data: { ...keys, accountId, sessionId, createdAt: now, usedAt: now },
+        data: { ...keys, keyId: keyIds[0], accountId, sessionId, createdAt: now, usedAt: now },
       })
   return { id, endpoint, createdAtMs: createdAt.getTime() }
 }

@@ -1,6 +1,27 @@
+import type { ClaimedHint } from '../database/database.ts'
 import type { Service } from './service.ts'
-import type { KeepHint, PushResult, PushTarget } from './target.ts'
 import type { VapidKey } from './vapid.ts'
+
+/** A subscription to send a hint to, as its browser or distributor gave it. */
+export type PushTarget = Omit<ClaimedHint, 'seq'>
+
+export type PushResult =
+  /** The push service took it, and keeps it for this long. */
+  | { kind: 'sent'; ttlS: number }
+  /** The subscription has ended, or never was one: delete it. */
+  | { kind: 'gone' }
+  /** Given up, stale, or no room: the next message tries again. */
+  | { kind: 'failed' }
+  /** The push service refuses this server (key, subject, clock): the subscription stays. */
+  | { kind: 'refused' }
+
+/**
+ * Asked before every try that does not come at once.
+ *
+ * @param forMs how long that try takes at most: nobody else should send the hint meanwhile
+ * @returns false when the hint is no longer due: its session has read, or another node has taken it over
+ */
+export type KeepHint = (forMs: number) => Promise<boolean>
 
 /** A hint that is on its way. Its times are in ms of `performance.now()`. */
 export interface Hint {

@@ -24,7 +24,7 @@ import { type ClaimedHint, type Database, DatabaseUnavailable, type Sleeper } fr
 import type { Waiters } from '../inbox/waiters.ts'
 import { TokenBuckets } from '../limits/token-buckets.ts'
 import { Gathered, type Wanted } from './gathered.ts'
-import type { PushServices } from './target.ts'
+import type { Services } from './services.ts'
 
 /** Names that one statement looks for: a few ms of work. */
 const NAMES_MAX = 500
@@ -76,7 +76,7 @@ export interface HintsTimes {
 
 export class Hints {
   readonly #database: HintsDatabase
-  readonly #services: PushServices
+  readonly #services: Services
   readonly #live: LiveSessions
   readonly #clock: Clock
   readonly #onFault: (error: unknown) => void
@@ -94,7 +94,7 @@ export class Hints {
 
   constructor(
     database: HintsDatabase,
-    services: PushServices,
+    services: Services,
     live: LiveSessions,
     clock: Clock,
     { onFault, rateLimits, times }: HintsSettings,

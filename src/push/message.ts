@@ -1,7 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import webPush from 'web-push'
-import { TTL_S } from './answers.ts'
-import type { PushTarget } from './target.ts'
+import type { PushTarget } from './hint.ts'
+
+/** How long a push service is to keep a hint for a device that is off, in seconds. */
+export const TTL_S = 86_400
 
 /** Characters of every hint: those of the longest number fit. */
 const HINT_LENGTH = 48

@@ -5,29 +5,45 @@ export interface PushLog {
   info: (message: string) => void
 }
 
-/** Anybody can name a service that fails: neither one nor many fill the log. */
+/** Anybody can name a service that fails, or comes and goes: neither one nor many fill the log. */
 const NOTICES_MAX = 20
+const TIMES_MAX = 3
 const EVERY_MS = 3_600_000
 
-/** Warnings for the operator: one an hour about the same, and few in all. */
+interface Notice {
+  times: number
+  isOver: boolean
+}
+
+/** Warnings for the operator: about few things, and few times an hour about the same. */
 export class Notices {
   readonly #log: PushLog
-  readonly #told = new LRUCache<string, true>({ max: NOTICES_MAX, ttl: EVERY_MS })
+  readonly #notices = new LRUCache<string, Notice>({ max: NOTICES_MAX, ttl: EVERY_MS })
 
   constructor(log: PushLog) {
     this.#log = log
   }
 
-  /** @param about what the message is about: told once an hour */
+  /** @param about of two warnings about the same the second one says nothing new, until the first is over */
   warn(about: string, message: string): void {
-    this.#told.purgeStale()
-    if (this.#told.has(about) || this.#told.size >= NOTICES_MAX) return
-    this.#told.set(about, true)
+    this.#notices.purgeStale()
+    const known = this.#notices.get(about)
+    if (known) {
+      if (!known.isOver || known.times >= TIMES_MAX) return
+      known.times += 1
+      known.isOver = false
+    } else {
+      if (this.#notices.size >= NOTICES_MAX) return
+      this.#notices.set(about, { times: 1, isOver: false })
+    }
     this.#log.warn(message)
   }
 
-  /** @param about of a warning, which may be logged again from now on; without a warning nothing is logged */
+  /** What was warned of is over. Says nothing where there was no warning. */
   over(about: string, message: string): void {
-    if (this.#told.delete(about)) this.#log.info(message)
+    const known = this.#notices.get(about)
+    if (!known || known.isOver) return
+    known.isOver = true
+    this.#log.info(message)
   }
 }

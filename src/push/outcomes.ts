@@ -1,9 +1,8 @@
-import type { Outcome } from './attempt.ts'
-import type { Hint } from './hint.ts'
+import type { Outcome } from './answers.ts'
+import type { Hint, PushResult } from './hint.ts'
 import type { Notices } from './notices.ts'
 import { withJitter } from './service.ts'
 import type { Standings } from './standings.ts'
-import type { PushResult } from './target.ts'
 import type { Vapid } from './vapid.ts'
 
 const TRIES_MAX = 5

@@ -1,13 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { attempt } from './attempt.ts'
+import { attempt } from './answers.ts'
 import { checkEndpoint, EndpointRefused } from './endpoint.ts'
-import { type Hint, newHint } from './hint.ts'
+import { type Hint, type KeepHint, newHint, type PushResult, type PushTarget } from './hint.ts'
 import { Notices, type PushLog } from './notices.ts'
 import { Outcomes } from './outcomes.ts'
 import { WayOut, type WayOutSettings } from './request.ts'
 import { Service } from './service.ts'
 import { Standings } from './standings.ts'
-import type { KeepHint, PushResult, PushServices, PushTarget } from './target.ts'
 import { type Turn, Turns } from './turns.ts'
 import type { Vapid } from './vapid.ts'
 
@@ -48,7 +47,7 @@ export interface ServicesSettings extends Pick<WayOutSettings, 'allowPrivate' | 
  * that does not answer delays only its own. A circuit per service spares one that is down: what is sent to it
  * meanwhile waits, for an hour at most.
  */
-export class Services implements PushServices {
+export class Services {
   /** How many hints have ended how, for the metrics. */
   readonly results = { sent: 0, gone: 0, failed: 0, refused: 0, dropped: 0 }
   readonly #vapid: Vapid
@@ -65,7 +64,7 @@ export class Services implements PushServices {
   readonly #hints = new Map<string, Hint>()
   readonly #underWay = new Set<Promise<void>>()
   /** For the first circuit that closes. */
-  #closing: NodeJS.Timeout | undefined
+  #circuitTimer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor({ vapid, log, times, allowPrivate, ...way }: ServicesSettings) {
@@ -77,6 +76,14 @@ export class Services implements PushServices {
     this.#outcomes = new Outcomes(vapid, this.#standings, this.#notices, this.#times)
   }
 
+  /**
+   * Resolves when the hint is sent, given up, or dropped for want of room; never rejects. That may take an
+   * hour. One that waits already for the same target goes out once, with what was given last. One that is
+   * under way is followed by another one: its receiver may have read before it asks again.
+   *
+   * @param newest the number of the newest message
+   * @param keep without it a hint is due until it is given up
+   */
   send(target: PushTarget, newest: number, keep?: KeepHint): Promise<PushResult> {
     const waiting = this.#hints.get(target.id)
     if (waiting) {
@@ -98,6 +105,7 @@ export class Services implements PushServices {
     return hint.result
   }
 
+  /** Ends what is under way; what was not sent is `failed`. */
   async close(): Promise<void> {
     this.#closed = true
     for (const hint of [...this.#hints.values()]) if (!hint.isUnderWay) this.#finish(hint, { kind: 'failed' })
@@ -170,11 +178,11 @@ export class Services implements PushServices {
       })
       this.#underWay.add(done)
     }
-    clearTimeout(this.#closing)
+    clearTimeout(this.#circuitTimer)
     const waitMs = this.#turns.closesInMs(performance.now())
     // A timer may be early by a part of a millisecond.
     if (waitMs !== undefined)
-      this.#closing = setTimeout(() => this.#startAll(), Math.ceil(waitMs) + 1).unref()
+      this.#circuitTimer = setTimeout(() => this.#startAll(), Math.ceil(waitMs) + 1).unref()
   }
 
   async #take({ hint, end }: Turn) {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { ClientKeys, Database, ListedSubscription } from '../database/database.ts'
 import { Problem, sessionEnded } from '../problems.ts'
 import { checkEndpoint, EndpointRefused } from './endpoint.ts'
-import type { VapidKeys } from './vapid.ts'
+import type { Vapid } from './vapid.ts'
 
 /** Of an endpoint as it is written out: it is the key of an index. */
 const ENDPOINT_LENGTH_MAX = 2_048
@@ -16,7 +16,7 @@ type SubscriptionDatabase = Pick<
 /** The push subscriptions of an account, as their owner sees, makes and ends them. */
 export class Subscriptions {
   readonly #database: SubscriptionDatabase
-  readonly #keys: VapidKeys | undefined
+  readonly #keys: Vapid | undefined
   readonly #allowPrivate: boolean
   readonly #clock: Clock
 
@@ -24,12 +24,7 @@ export class Subscriptions {
    * @param keys undefined where nobody is woken
    * @param allowPrivate whether endpoints may be in private networks
    */
-  constructor(
-    database: SubscriptionDatabase,
-    keys: VapidKeys | undefined,
-    allowPrivate: boolean,
-    clock: Clock,
-  ) {
+  constructor(database: SubscriptionDatabase, keys: Vapid | undefined, allowPrivate: boolean, clock: Clock) {
     this.#database = database
     this.#keys = keys
     this.#allowPrivate = allowPrivate
@@ -54,7 +49,7 @@ export class Subscriptions {
       id: randomUUID(),
       accountId: session.accountId,
       sessionId: session.id,
-      keyId: this.#keys.current.id,
+      keyIds: this.#keys.ids,
       createdAtMs: this.#clock(),
     })
     if (outcome === 'session_gone') throw sessionEnded()

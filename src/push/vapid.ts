@@ -9,14 +9,6 @@ export interface VapidKey extends KeyPair {
   id: string
 }
 
-/** The keys of this server. A subscription holds for the one that it was made with. */
-export interface VapidKeys {
-  /** The one for new subscriptions. */
-  readonly current: VapidKey
-  /** Undefined when this server has it no longer. */
-  byId: (id: string) => VapidKey | undefined
-}
-
 /** Characters of a fingerprint: enough to tell a few keys apart. */
 const ID_LENGTH = 16
 
@@ -25,8 +17,12 @@ const SIGNED_MAX = 1_000
 /** The library signs for 12 hours, so that a clock that is late by half a day does not matter. */
 const SIGN_AGAIN_MS = 6 * 3_600_000
 
-/** Signs for push services, once for many requests to one: signing takes four times as long as encrypting. */
-export class Vapid implements VapidKeys {
+/**
+ * The keys of this server: a subscription holds for the one that it was made with. Signs for push services,
+ * once for many requests to one, because signing takes four times as long as encrypting.
+ */
+export class Vapid {
+  /** The key for new subscriptions. */
   readonly current: VapidKey
   readonly #keys: ReadonlyMap<string, VapidKey>
   readonly #subject: string
@@ -40,6 +36,12 @@ export class Vapid implements VapidKeys {
     this.#subject = subject
   }
 
+  /** The current one first. */
+  get ids(): [string, ...string[]] {
+    return [this.current.id, ...this.#keys.keys()]
+  }
+
+  /** @returns undefined when this server has that key no longer */
   byId(id: string): VapidKey | undefined {
     return this.#keys.get(id)
   }
