@@ -45,7 +45,7 @@ async function askNameServers(name: string): Promise<string[]> {
   return addresses
 }
 
-/** Addresses of each family that are tried: whoever owns a name may have it lead to thousands of others. */
+/** Addresses of each family that are tried: the owner of a name may have it lead to thousands of others. */
 const ADDRESSES_MAX = 4
 
 /**
