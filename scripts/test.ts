@@ -185,7 +185,10 @@ async function run(
     '--test',
     `--test-concurrency=${GROUPS_AT_ONCE[database]}`,
     ...reporters,
-    ...(await Promise.all(groupsOf(testFiles).map((group, i) => compileGroup(`${database}-${i}`, group)))),
+    // Node runs them in the order of their names.
+    ...(await Promise.all(
+      groupsOf(testFiles).map((group, i) => compileGroup(`${database}-${String(i).padStart(2, '0')}`, group)),
+    )),
   ]
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...variables },
