@@ -11,13 +11,14 @@ const CLIENT = 'client/src/index.ts'
 
 /**
  * Compiles what the tests are made of to build/, those sources that have changed. To do that in each process
- * of a test takes the processor as long as to load the server. What they import of src is in dist already.
+ * of a test takes the processor as long as to load the server. What they import of src is in dist already,
+ * and the files of tests themselves go into groups.
  */
 export async function compileTests(): Promise<void> {
   const names = FOLDERS.map(async (folder) =>
     (await readdir(folder, { recursive: true })).map((name) => join(folder, name)),
   )
-  const sources = (await Promise.all(names)).flat().filter((name) => /(?<!\.d)\.ts$/.test(name))
+  const sources = (await Promise.all(names)).flat().filter((name) => /(?<!\.d|\.test)\.ts$/.test(name))
   const compilerMs = await changedAtMs('scripts/compile-tests.ts')
   await Promise.all(
     sources.map(async (source) => {
@@ -71,7 +72,7 @@ const testsAlone = (folder: string): Plugin => ({
   },
 })
 
-/** Where a source is when it is compiled: test/nodes.test.ts in build/test/nodes.test.mjs. */
+/** Where a source is when it is compiled: test/support/sql.ts in build/test/support/sql.mjs. */
 const compiledOf = (source: string): string =>
   source.startsWith('src/')
     ? source.replace(/^src(.*)\.ts$/, 'dist$1.js')
