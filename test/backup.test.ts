@@ -18,13 +18,14 @@ import {
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { backUp } from '../src/database/sqlite/backup.ts'
 import { openStatements } from '../src/database/sqlite/connection.ts'
-import { moveOn } from '../src/database/sqlite/restores.ts'
+import { backUp } from '../src/database/sqlite/file/backup.ts'
+import { skipNumbers } from '../src/database/sqlite/restores.ts'
 import { spawnRestante } from './support/backups.ts'
 import { adaAndBob, Client, type Message, range } from './support/client.ts'
 import { restante, runRestante } from './support/command.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
+import { PROGRAM } from './support/program.ts'
 import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
@@ -242,7 +243,7 @@ describe('restante backup', () => {
       'ulimit -S -f 300; exec "$@"',
       'bash',
       process.execPath,
-      'dist/bundle/main.js',
+      PROGRAM,
       'backup',
       copy,
     ]
@@ -322,7 +323,7 @@ describe('a restored file', () => {
     t.mock.timers.enable({ apis: ['Date'] })
     const restoreAt = (time: string) => {
       t.mock.timers.setTime(Date.parse(time))
-      assert.equal(moveOn(file), 2)
+      assert.equal(skipNumbers(file), 2)
       return newest()
     }
 

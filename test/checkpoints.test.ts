@@ -139,13 +139,13 @@ function open(t: TestContext) {
     /** A commit of a page or two, and its sync. */
     count: async () => {
       connection.exec('INSERT INTO number DEFAULT VALUES')
-      checkpoints.look()
+      checkpoints.startIfDue()
       await turn()
     },
     write: async (pages: number) => {
       for (let written = 0; written < pages; written += PAGES_A_COMMIT) {
         fill()
-        checkpoints.look()
+        checkpoints.startIfDue()
         await turn()
       }
     },

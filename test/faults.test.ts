@@ -12,6 +12,7 @@ import type { Answer } from './support/contract-check.ts'
 import { fileOf, newDatabase } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
+import { PROGRAM } from './support/program.ts'
 import { type RunningServer, spawnServer, startServer } from './support/servers.ts'
 
 // Each waits for the lock, as long as the server does.
@@ -123,12 +124,7 @@ describe('when the disk is full', () => {
   const FILE_KIB_MAX = 1_024
   /** Of the write-ahead log: a page with its header (sqlite.org/fileformat2.html#walformat). */
   const FRAME_BYTES = 4_120
-  const limited = [
-    'bash',
-    '-c',
-    `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" dist/bundle/main.js`,
-    process.execPath,
-  ]
+  const limited = ['bash', '-c', `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" "$1"`, process.execPath, PROGRAM]
 
   it('every write is refused with 503, nothing accepted is lost, and it recovers when there is room', async (t) => {
     const database = await newDatabase(t)

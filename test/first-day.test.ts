@@ -1,11 +1,11 @@
 /** The commands of the first day in docs/operating.md, typed into a shell, say what is shown there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { Client, type Person, passwordOf } from './support/client.ts'
 import { onPostgres, scratchFolder } from './support/databases.ts'
 import { type Day, inviteIn, walkThroughFirstDay } from './support/first-day.ts'
 import { type ParkedPoll, park } from './support/parked.ts'
+import { PROGRAM } from './support/program.ts'
 import {
   missingCommands,
   pathWithPrograms,
@@ -14,7 +14,7 @@ import {
 } from './support/stand-ins/stand-ins.ts'
 
 /** In the place of npm and npx, which take the processor longer than what they start. */
-const PROGRAM = `exec '${process.execPath}' '${fileURLToPath(new URL('../dist/bundle/main.js', import.meta.url))}'`
+const RESTANTE = `exec '${process.execPath}' '${PROGRAM}'`
 
 test('a new operator can do what the first day of the runbook shows, with the same answers', async (t) => {
   let bob: Person
@@ -26,8 +26,8 @@ test('a new operator can do what the first day of the runbook shows, with the sa
     t,
     scratchFolder(t),
     pathWithPrograms(t, {
-      npm: PROGRAM,
-      npx: `shift; ${PROGRAM} "$@"`,
+      npm: RESTANTE,
+      npx: `shift; ${RESTANTE} "$@"`,
       ...Object.fromEntries(missingCommands().map((command) => [command, standIn(command)])),
       ...(onPostgres && postgresStandIns()),
     }),

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
 import { load } from 'js-yaml'
-import { backUp } from '../src/database/sqlite/backup.ts'
+import { backUp } from '../src/database/sqlite/file/backup.ts'
 import { Histogram } from '../src/histogram.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
 import { InboxCounts } from '../src/inbox/inbox-counts.ts'
@@ -16,6 +16,7 @@ import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { noPromtool, promtool, type Scraped, scraped } from './support/metrics.ts'
 import { park } from './support/parked.ts'
+import { PROGRAM } from './support/program.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 import { type StartedServer, shareServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 
@@ -335,10 +336,7 @@ describe('OPS_PORT', () => {
   })
 
   it('has them in the bundle, too, which is what npm installs', async (t) => {
-    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [
-      process.execPath,
-      'dist/bundle/main.js',
-    ])
+    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [process.execPath, PROGRAM])
     const { msg } = await server.logged('metrics at ')
 
     const answer = await fetch(msg.slice('metrics at '.length))

@@ -1,9 +1,9 @@
-/** Nodes purge the database that they share all at once, in small portions, and while messages come in. */
+/** Nodes purge the database that they share all at once, in small batches, and while messages come in. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Append } from '../src/database/database.ts'
 import { openPostgres } from '../src/database/postgres/open.ts'
-import type { PurgePortion } from '../src/database/purge-portion.ts'
+import type { PurgeBatch } from '../src/database/purge-batch.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
 import { messageId } from '../src/message-id.ts'
 import { stillClock } from './support/clocks.ts'
@@ -32,16 +32,16 @@ after(async () => {
   await cluster.stop()
 })
 
-test('a portion takes a part of a long inbox, and the next goes on there', async () => {
+test('a batch takes a part of a long inbox, and the next goes on there', async () => {
   const [store] = stores as [SharedDatabase]
   const account = await join('long', 250)
   await acknowledge(account, 240)
 
-  const purged = await store.purge(portion({ fromAccountId: account.id - 1 }))
+  const purged = await store.purge(batch({ fromAccountId: account.id - 1 }))
 
   assert.deepEqual(purged, { next: account.id - 1, messages: 100 })
   assert.deepEqual(await inboxOf(account.id), { purged: 100, newest: 250, seqs: range(101, 250) })
-  await walk(store, {})
+  await pass(store, {})
   assert.deepEqual(await inboxOf(account.id), { purged: 240, newest: 250, seqs: range(241, 250) })
 })
 
@@ -58,10 +58,10 @@ test('three nodes that purge at once, while two senders write, leave what must s
         accounts.flatMap(({ username }) => [username, username]),
       )
   })
-  const purging = [first, second, third].map((store) => walk(store, {}))
+  const purging = [first, second, third].map((store) => pass(store, {}))
   await Promise.all([...sending, ...purging])
   // What one of them had locked the others passed by.
-  await walk(third, {})
+  await pass(third, {})
 
   for (const { id } of accounts)
     assert.deepEqual(await inboxOf(id), { purged: 100, newest: 190, seqs: range(101, 190) })
@@ -79,13 +79,13 @@ test('messages that come while their inbox expires are not counted as gone', asy
   ).finally(() => {
     sending = false
   })
-  while (sending) await walk(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
+  while (sending) await pass(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
   await sent
 
   const { purged, newest, seqs } = await inboxOf(id)
   assert.equal(newest, 240)
   assert.deepEqual(seqs, range(purged + 1, 240))
-  await walk(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
+  await pass(third, { unacknowledgedBeforeMs: Date.now() - DAY_MS })
   assert.deepEqual(await inboxOf(id), { purged: 240, newest: 240, seqs: [] })
 })
 
@@ -103,12 +103,12 @@ test('a node is forgotten when it has looked dead for a minute, and none that li
   // As a living node looks, too, before its first word after a step.
   for (const id of ['killed', 'living']) await setAlive(id, -3_600_000)
   await setAlive('killed before the clock went back', 3_600_000)
-  await walk(store, {})
+  await pass(store, {})
   await setAlive('living', 8_000)
   await setAlive('stepped', -3_600_000)
 
   clock.tick(60_000)
-  await walk(store, {})
+  await pass(store, {})
 
   const left = await withSql(url, ({ run }) =>
     run("SELECT id FROM node WHERE id ~ '^(killed|living|stepped)' ORDER BY id"),
@@ -158,7 +158,7 @@ async function acknowledge({ id }: Joined, seq: number) {
   await stores[0]?.commit({ acknowledgements, lastSeen: [], appends: [] })
 }
 
-const portion = (more: Partial<PurgePortion>): PurgePortion => ({
+const batch = (more: Partial<PurgeBatch>): PurgeBatch => ({
   fromAccountId: 0,
   acknowledgedBeforeMs: Date.now() - DAY_MS,
   unacknowledgedBeforeMs: Number.NEGATIVE_INFINITY,
@@ -171,9 +171,9 @@ const portion = (more: Partial<PurgePortion>): PurgePortion => ({
   ...more,
 })
 
-async function walk(store: SharedDatabase, more: Partial<PurgePortion>) {
+async function pass(store: SharedDatabase, more: Partial<PurgeBatch>) {
   for (let from: number | undefined = 0; from !== undefined; )
-    from = (await store.purge(portion({ ...more, fromAccountId: from }))).next
+    from = (await store.purge(batch({ ...more, fromAccountId: from }))).next
 }
 
 async function inboxOf(id: number) {

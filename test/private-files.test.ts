@@ -15,12 +15,13 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { holdDatabase } from '../src/database/sqlite/hold.ts'
+import { lockDatabase } from '../src/database/sqlite/file/lock.ts'
 import { UnsafeFile } from '../src/private-files.ts'
 import { readKeyPairs, readSecrets } from '../src/secrets.ts'
 import { spawnRestante } from './support/backups.ts'
 import { Client } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
+import { PROGRAM } from './support/program.ts'
 import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
 
 const SECRET = 'a secret that is long enough to be one'
@@ -39,7 +40,7 @@ function openFolder(t: TestContext) {
 describe('what the server makes', () => {
   it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
     const { folder, database } = openFolder(t)
-    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, 'dist/bundle/main.js']
+    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, PROGRAM]
     const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
     const server = await spawnServer(t, push, database, command)
     await new Client(server).register('ada')
@@ -92,7 +93,7 @@ describe('a file prepared by another user is refused, and not touched', () => {
       const [place, target] = [file + suffix, join(folder, 'target')]
       const begin = () => {
         const path = file + suffix.replace('.draft', '')
-        if (suffix === '.lock') holdDatabase(file).release()
+        if (suffix === '.lock') lockDatabase(file).release()
         else (suffix.startsWith('.vapid') ? readKeyPairs : readSecrets)({}, path, () => {})
       }
       const assertRefused = (what: RegExp) =>

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
-import { stringify as bytesToUuid, parse as uuidToBytes, v7 as uuidv7 } from 'uuid'
 import { ClockHistory } from '../src/clock.ts'
+import { bytesToUuid, uuidToBytes } from '../src/database/uuid.ts'
 import { startRetention } from '../src/inbox/retention.ts'
+import { messageId } from '../src/message-id.ts'
 import { addAccounts } from './support/accounts.ts'
 import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import { wallClock } from './support/clocks.ts'
@@ -123,7 +124,7 @@ describe('an unread message', () => {
       await sql.run('UPDATE message SET wants_receipt = true')
     })
     const ids = (await withSql(database, ({ run }) => run('SELECT id FROM message ORDER BY seq'))).map(
-      (row) => bytesToUuid(row['id'] as Uint8Array),
+      (row) => bytesToUuid(row['id'] as Buffer),
     )
     const env = { MESSAGE_TTL: '2h' }
     const server = await startServer(t, env, database)
@@ -357,7 +358,7 @@ async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promi
 async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
   const id = await idOf(sql, to)
   const rows = agesHours.map((hours, i) => [
-    ...[id, i + 1, uuidToBytes(uuidv7()), id, `message ${i + 1}`, hoursAgo(hours), 0],
+    ...[id, i + 1, uuidToBytes(messageId(Date.now())), id, `message ${i + 1}`, hoursAgo(hours), 0],
   ])
   await insert(sql, 'message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)', rows)
   const counters = [agesHours.length, acknowledgedSeq]
@@ -367,7 +368,7 @@ async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowl
 async function insertKeys(sql: Sql, from: string, count: number, ageHours: number) {
   const id = await idOf(sql, from)
   const rows = range(1, count).map((i) => {
-    const bytes = uuidToBytes(uuidv7())
+    const bytes = uuidToBytes(messageId(Date.now()))
     return [id, `${ageHours} hours ${i}`, bytes, bytes, hoursAgo(ageHours), false]
   })
   await insert(sql, 'idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)', rows)

@@ -12,8 +12,8 @@ import {
   type Owner,
   RECEIPT_MESSAGES_MAX,
 } from '../src/database/database.ts'
-import { commitVerb as postgresCommit } from '../src/database/postgres/commit-verb.ts'
-import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit-verb.ts'
+import { commitVerb as postgresCommit } from '../src/database/postgres/commit.ts'
+import { commitVerb as sqliteCommit } from '../src/database/sqlite/commit.ts'
 import { type Recipient, Recipients } from '../src/database/sqlite/recipients.ts'
 import { UnreadBySender } from '../src/database/sqlite/unread-by-sender.ts'
 import { range } from './support/client.ts'

@@ -24,6 +24,7 @@ import SqliteFile from 'better-sqlite3'
 import { Client, range } from './support/client.ts'
 import { fileOf, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
+import { PROGRAM } from './support/program.ts'
 import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
@@ -121,7 +122,7 @@ describe('a start is refused, and the file stays as it was', () => {
     chmodSync(file, 0o444)
     // Without the capability that lets root write whatever it wants.
     const asRoot = ['setpriv', '--bounding-set=-dac_override', '--']
-    const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, 'dist/bundle/main.js']
+    const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, PROGRAM]
 
     const program = spawnProgram(t, {}, database, command)
 
@@ -209,7 +210,7 @@ describe('a database thread that ends by itself', () => {
   const command = (where: string) => [
     process.execPath,
     `--import=${new URL(`support/ending-thread.mjs?${where}`, import.meta.url).href}`,
-    'dist/bundle/main.js',
+    PROGRAM,
   ]
 
   for (const role of ['writer', 'reader'])

@@ -8,9 +8,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LINES_MAX = 250
 const COLUMNS_MAX = 110
 
-/** What runs: the command, which may start the server, and the threads of its database. */
+/** What runs: the command, which may start the server, and a thread of its database. */
 const PROCESSES = ['main.ts', 'start.ts']
-const ENTRIES = ['main.ts', 'database/sqlite/thread.ts', 'database/sqlite/checkpoint-thread.ts']
+const ENTRIES = ['main.ts', 'database/sqlite/thread.ts']
 
 /**
  * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of
@@ -63,7 +63,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'generated/prisma/client.ts',
       'generated/prisma-postgres/client.ts',
     ],
-    packages: /^((type )?(@prisma\/[\w/-]+|better-sqlite3|pg)|uuid)$/,
+    packages: /^(type )?(@prisma\/[\w/-]+|better-sqlite3|pg)$/,
   },
   http: {
     may: [

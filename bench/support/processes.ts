@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { PROGRAM } from '../../test/support/program.ts'
 import { type Program, spawnProgram } from '../../test/support/servers.ts'
 import { JWT_SECRET } from './people.ts'
 
@@ -27,7 +28,7 @@ export function killAll(): void {
  * @param flags options of Node
  */
 export const startServer = (database: string, flags: string[] = []) =>
-  start([...flags, 'dist/bundle/main.js'], database.startsWith('postgresql:') ? database : `file:${database}`)
+  start([...flags, PROGRAM], database.startsWith('postgresql:') ? database : `file:${database}`)
 
 /** @param name a file of floors/ */
 export const startFloor = (name: 'bare-fastify' | 'broker' | 'parked' | 'canned', flags: string[] = []) =>

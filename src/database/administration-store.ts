@@ -1,6 +1,6 @@
-import type { InboxCounters } from './own-account.ts'
+import type { InboxCounters } from './own-account-store.ts'
 
-/** What the operator's commands ask of a store, and the look-up of an invite. */
+/** The verbs of a store for the operator's commands, and the look-up of invites. */
 export interface AdministrationStore {
   /** Accounts after that id, in the order of creation, without deleted ones. */
   listAccounts(afterId: number, limit: number, nowMs: number): Promise<ListedAccount[]>

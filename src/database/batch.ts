@@ -1,7 +1,7 @@
 /** Messages per receipt; more make several receipts. */
 export const RECEIPT_MESSAGES_MAX = 500
 
-/** Bytes of each in a page: an id of 36 characters, two quotes and a comma. */
+/** Bytes per message of a receipt in a page: an id of 36 characters, two quotes and a comma. */
 export const RECEIPT_ID_BYTES = 39
 
 /** An entry of an inbox: a message, or a receipt. */
@@ -45,9 +45,9 @@ export type AppendOutcome =
   /** The recipient has blocked the sender. */
   | { kind: 'blocked' }
   | { kind: 'inbox_full' }
-  /** The inbox has as many unread messages of this sender as it takes. */
+  /** The inbox holds its maximum of unread messages of this sender. */
   | { kind: 'too_many_unread' }
-  /** The message asks for a receipt, and the sender's own inbox has as many unread receipts as it takes. */
+  /** The message asks for a receipt, and the sender's own inbox holds its maximum of unread receipts. */
   | { kind: 'too_many_receipts' }
 
 /**
@@ -56,7 +56,7 @@ export type AppendOutcome =
  */
 export type CommitOutcome = AppendOutcome | { kind: 'undecided' }
 
-/** What a commit has done. */
+/** The result of a commit. */
 export interface CommitResult {
   /** One for each append, in order. */
   outcomes: CommitOutcome[]

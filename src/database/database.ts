@@ -1,7 +1,7 @@
 import type { AdministrationStore } from './administration-store.ts'
 import type { Batch, CommitResult, StoredMessage } from './batch.ts'
-import type { OwnAccountStore } from './own-account.ts'
-import type { Purged, PurgePortion } from './purge-portion.ts'
+import type { OwnAccountStore } from './own-account-store.ts'
+import type { PurgeBatch, Purged } from './purge-batch.ts'
 import type { PushStore } from './push-store.ts'
 import type { TokenStore } from './token-store.ts'
 
@@ -13,7 +13,7 @@ export type {
   BlockOutcome,
   InboxCounters,
   ListedSession,
-} from './own-account.ts'
+} from './own-account-store.ts'
 export type * from './push-store.ts'
 export type { ApplicationToken, NewApplicationToken, OwnedToken, TokenOutcome } from './token-store.ts'
 
@@ -76,8 +76,8 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
   /** A message and its state; undefined when the store does not have it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
-  /** Removes one small portion of what may go. */
-  purge(portion: PurgePortion): Promise<Purged>
+  /** Removes one small batch of what may go. */
+  purge(batch: PurgeBatch): Promise<Purged>
   /** Resolves when the store answers. */
   ping(): Promise<void>
   /** Finishes what is under way and releases everything. */
@@ -162,7 +162,10 @@ export interface OwnedSession extends Session {
  */
 export type ReadFrom = number | { sessionId: string; atLeast: number } | 'acknowledged'
 
-/** How much a read gives: it ends with the message that reaches one of these, and gives one at least. */
+/**
+ * The size of a page: it ends with the message that reaches one of these limits, and has at least one
+ * message.
+ */
 export interface PageSize {
   messages: number
   /** Of the texts, in UTF-8. */
@@ -170,14 +173,14 @@ export interface PageSize {
 }
 
 export interface Page {
-  /** What was read behind. */
+  /** The number that the page was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */
   messages: StoredMessage[]
   newestSeq: number
   /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined
-  /** Whether the session that was asked for has a mark to take back. */
+  /** Whether the session that was asked for was hinted, so that its mark must be cleared. */
   wasHinted?: boolean
 }
 
@@ -192,10 +195,15 @@ export interface MessageRecord {
 
 /** The configuration that a store needs. */
 export interface StoreLimits {
-  /** Unacknowledged messages an inbox takes. With as many unread receipts its owner may ask for no more. */
+  /**
+   * How many unacknowledged messages an inbox holds. With as many unread receipts its owner may ask for no
+   * more.
+   */
   inboxLimit: number
-  /** Bytes of unacknowledged text an inbox takes, in UTF-8; an empty one takes a message of any size. */
+  /**
+   * How many bytes of unacknowledged text an inbox holds, in UTF-8; an empty one takes a message of any size.
+   */
   inboxBytes: number
-  /** Unacknowledged messages of one sender an inbox takes. */
+  /** How many unacknowledged messages of one sender an inbox holds. */
   senderLimit: number
 }

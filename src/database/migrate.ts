@@ -79,9 +79,9 @@ async function listMigrations(provider: string): Promise<MigrationList> {
 }
 
 /**
- * Reads the history that the database has, upgrades it where it is from before 0.1, and says whether the
- * engine would find nothing to do. The engine asks the same question of the same table, but to load it takes
- * ten times as long as to open the database. Anything unclear, such as a failed migration, is left to it.
+ * Reads the history of the database, and upgrades a database from before 0.1. Returns whether the engine has
+ * nothing to do: it reads the same table, but loading it takes ten times as long as opening the database.
+ * Anything unclear, such as a failed migration, is left to the engine.
  *
  * @throws DatabaseUnusable when the database has migrations that this version does not know
  */
@@ -144,7 +144,7 @@ async function readHistory(
   }
 }
 
-/** Lends an engine, and closes the connections it opened. */
+/** Runs `use` with an engine, and closes the connections that the engine opened. */
 async function withEngine<T>(
   factory: SqlMigrationAwareDriverAdapterFactory,
   use: (engine: SchemaEngine) => Promise<T>,

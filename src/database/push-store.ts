@@ -1,4 +1,4 @@
-/** What the domain asks of a store of push subscriptions. */
+/** The verbs of a store for push subscriptions, and for the hints sent to them. */
 export interface PushStore {
   /**
    * Adds a subscription to a session, moves one there whose endpoint and keys are the same, or replaces one
@@ -9,27 +9,28 @@ export interface PushStore {
   listPushSubscriptions(accountId: number): Promise<ListedSubscription[]>
   /** Ends a subscription of that account; false when there is none of that id. */
   deletePushSubscription(accountId: number, id: string): Promise<boolean>
-  /** Ends a subscription that its push service does not know any more. */
+  /** Ends a subscription that its push service no longer knows. */
   forgetPushSubscription(id: string): Promise<void>
 
   /** The subscriptions of the accounts of these names. */
   findSleepers(usernames: string[]): Promise<Sleeper[]>
   /**
-   * Marks subscriptions that are as they were found, so that of several nodes one sends.
+   * Marks the subscriptions that have not changed since they were found, so that only one of several nodes
+   * sends.
    *
-   * @param claim whose attempt it is
+   * @param claim names the attempt
    * @param untilMs until when no other node may try
    */
   claimHints(hints: DueHint[], claim: string, untilMs: number): Promise<ClaimedHint[]>
   /**
-   * Has the mark of a claim last until then. Without a claim to keep, the hint was sent.
+   * Extends the mark of a claim. Without a claim to keep, the hint was sent.
    *
    * @returns false when the claim is over, because the session has read, or its subscription has ended
    */
   extendHint(hint: ClaimedMark, untilMs: number, keptClaim: string | undefined): Promise<boolean>
-  /** Takes the mark of a claim back, because no hint was sent. */
+  /** Clears the mark of a claim, because no hint was sent. */
   dropHint(hint: ClaimedMark): Promise<void>
-  /** Takes the marks of a session back that has read, and notes that it was used. */
+  /** Clears the marks of a session that has read, and notes that it was used. */
   takeHintsBack(sessionId: string, nowMs: number): Promise<void>
 }
 
@@ -50,7 +51,7 @@ export interface ListedSubscription {
 export interface NewPushSubscription extends ListedSubscription, ClientKeys {
   accountId: number
   sessionId: string
-  /** The keys of this server. It was made with the first, or it is an old one and known with another. */
+  /** The keys of this server: a new subscription was made with the first, an old one with any of them. */
   keyIds: readonly [string, ...string[]]
 }
 
@@ -75,11 +76,11 @@ export interface Sleeper {
   /** Undefined when it was not hinted since its session has read. */
   hintedSeq: number | undefined
   hintedUntilMs: number | undefined
-  /** Whose attempt is under way. */
+  /** The attempt that is under way. */
   claim: string | undefined
 }
 
-/** What is to be claimed, and the mark that it was found with. */
+/** A hint to claim, and the mark that its subscription was found with. */
 export interface DueHint {
   id: string
   seq: number

@@ -1,6 +1,6 @@
 /**
  * A store that was restored, or a standby that took over, lacks the newest messages and would give their
- * numbers out again. So every inbox goes on at a number that no other copy of the store can have given out:
+ * numbers out again. So every inbox continues at a number that no other copy of the store can have given out:
  * the microseconds since 1970. An inbox never gets a million messages per second, so its numbers stay behind
  * the clock, and the same backup can be restored twice. If the clock is wrong, the inbox skips more numbers
  * than any inbox gets between a backup and its restore.
@@ -21,6 +21,6 @@ export interface DatabaseLog {
   warn: (message: string) => void
 }
 
-/** @param moved how many inboxes were moved on */
-export const restoredLine = (cause: string, moved: number): string =>
-  `${cause}: ${moved} inboxes go on at higher numbers, and their clients get a gap with the reason "restored".`
+/** @param inboxes how many skip numbers */
+export const restoredLine = (cause: string, inboxes: number): string =>
+  `${cause}: ${inboxes} inboxes go on at higher numbers, and their clients get a gap with the reason "restored".`

@@ -112,7 +112,7 @@ async function inPostgres(url: string): Promise<string[] | undefined> {
 
 /** A running server holds the file, as it should. */
 async function inSqlite({ running }: Report, url: string): Promise<string[] | undefined> {
-  const { inspectSqlite, pendingInSqlite } = await import('../database/sqlite/inspect.ts')
+  const { inspectSqlite, pendingInSqlite } = await import('../database/sqlite/file/inspect.ts')
   return running === undefined ? inspectSqlite(databaseFile(url)) : pendingInSqlite(databaseFile(url))
 }
 

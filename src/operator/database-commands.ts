@@ -43,7 +43,7 @@ async function backUp(context: Context, file: string) {
     throw new ConfigurationError([
       'DATABASE_URL names a PostgreSQL database: back it up with pg_dump (docs/operating.md, "Backup and restore").',
     ])
-  const { backUp } = await import('../database/sqlite/backup.ts')
+  const { backUp } = await import('../database/sqlite/file/backup.ts')
   const path = databaseFile(databaseUrl)
   const bytes = backUp(path, file)
   context.print(`Copied ${path} to ${file}, ${bytes} bytes.`)
@@ -54,14 +54,14 @@ async function backUp(context: Context, file: string) {
 }
 
 async function onPostgres(url: string): Promise<number> {
-  const { moveOnDatabase } = await import('../database/postgres/restored.ts')
-  return moveOnDatabase(url)
+  const { skipNumbersIn } = await import('../database/postgres/after-restore.ts')
+  return skipNumbersIn(url)
 }
 
 async function onSqlite(url: string): Promise<number> {
-  const { useAlone } = await import('../database/sqlite/alone.ts')
-  const { moveOn } = await import('../database/sqlite/restores.ts')
-  return useAlone(databaseFile(url), moveOn)
+  const { useExclusively } = await import('../database/sqlite/file/exclusive.ts')
+  const { skipNumbers } = await import('../database/sqlite/restores.ts')
+  return useExclusively(databaseFile(url), skipNumbers)
 }
 
 /** With the settings that the nodes will have, so that what they would refuse is refused here. */
@@ -69,7 +69,7 @@ async function move(context: Context, file: string) {
   const { databaseUrl } = context.load().config
   if (!isPostgres(databaseUrl))
     throw new ConfigurationError(['DATABASE_URL: Expected the PostgreSQL database to move to.'])
-  const { moveToPostgres } = await import('../database/move.ts')
+  const { moveToPostgres } = await import('../database/move-to-postgres.ts')
   const moved = await moveToPostgres(file, databaseUrl)
   const counts = Object.entries(moved).map(([table, rows]) => `${table} ${rows}`)
   context.print(`Moved ${file}, rows of each table: ${counts.join(', ')}.`)

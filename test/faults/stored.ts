@@ -1,6 +1,5 @@
 import pg from 'pg'
-import { stringify as bytesToUuid } from 'uuid'
-import { bytesToUuids } from '../../src/database/uuid.ts'
+import { bytesToUuid, bytesToUuids } from '../../src/database/uuid.ts'
 import type { StoredInbox } from './history.ts'
 
 interface AccountRow {

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
 import { copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isPostgres } from './built.ts'
 import { commandEnv, runRestante } from './command.ts'
 import { fileOf, newDatabase, scratchFolder } from './databases.ts'
 import type { Ending } from './endings.ts'
+import { PROGRAM } from './program.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
 import { tablesOf } from './stored.ts'
 
@@ -34,8 +34,6 @@ export async function copyWithoutMark(t: Ending, database: string): Promise<Rest
     return restored
   }
 }
-
-const PROGRAM = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url))
 
 /** A program that should end, and serves, fails the test. */
 const PATIENCE_MS = 60_000

@@ -40,7 +40,7 @@ export async function newDatabase(t: Ending): Promise<string> {
 /** Loaded only where it is needed: it takes longer than most tests. */
 async function migrateFile(path: string) {
   const { migrate } = await import('../../src/database/migrate.ts')
-  const { SqliteAdapter } = await import('../../src/database/sqlite/adapter.ts')
+  const { SqliteAdapter } = await import('../../src/database/sqlite/prisma-adapter.ts')
   await migrate(new SqliteAdapter(path))
 }
 

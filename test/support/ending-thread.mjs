@@ -10,7 +10,7 @@ signals.unref()
 
 if (isMainThread) process.on('SIGWINCH', () => signals.postMessage('end'))
 else {
-  const role = typeof workerData === 'string' ? 'checkpoints' : workerData.role
+  const { role } = workerData
   if (wanted === `at-start-${role}`) process.exit(7)
   if (wanted === role) signals.onmessage = () => process.exit(7)
 }

@@ -17,6 +17,7 @@ import {
 } from './built.ts'
 import { newDatabase } from './databases.ts'
 import { atTheEnd, type Ending, endOfSuite } from './endings.ts'
+import { PROGRAM } from './program.ts'
 
 export type Env = Record<string, string>
 
@@ -143,7 +144,7 @@ export function spawnProgram(
   t: Ending,
   env: Env,
   database: string,
-  command: string[] = [process.execPath, 'dist/bundle/main.js'],
+  command: string[] = [process.execPath, PROGRAM],
 ): Program {
   const [executable = '', ...args] = command
   const child = spawn(executable, args, {

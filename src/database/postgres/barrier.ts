@@ -3,7 +3,7 @@ import type { Database } from '../database.ts'
 import { NOW } from './fragments.ts'
 
 /**
- * By then a node that did not reply has lost its lease, and reads sessions from the store:
+ * After this time, a node that did not reply has lost its lease, and reads sessions from the store:
  * src/nodes/lease.ts.
  */
 const PASS_MS_MAX = 1_000
@@ -62,8 +62,8 @@ export class Barrier {
           }
           waiting.onPassed()
         },
-        // The sessions are over in the store. It does not answer now, so neither does it to other nodes: they
-        // know after a second.
+        // The sessions have ended in the store, which does not answer now. The other nodes cannot renew their
+        // leases either, and read sessions from the store after a second.
         () => {},
       )
     })
@@ -77,7 +77,7 @@ export class Barrier {
   }
 }
 
-/** The verbs that end sessions and tokens, which are dead at every node when these have resolved. */
+/** The verbs that end sessions and tokens: when they have resolved, these are dead at every node. */
 export function endEverywhere(verbs: Endings, barrier: Barrier): Endings {
   const known = async (ended: string[] | undefined) => {
     if (ended && ended.length > 0) await barrier.pass()

@@ -1,3 +1,4 @@
+/** Fragments of SQL that several statements share. */
 import { ALIVE_MS } from '../shared-database.ts'
 
 /** Instants are kept as Prisma writes them: in UTC, without a zone. */
@@ -10,7 +11,7 @@ export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
 export const ALIVE = `interval '${ALIVE_MS} milliseconds'`
 
 /**
- * Whether a node is another one and alive. No node promises to be alive for longer: one that seems to has
+ * Whether a node is another one and alive. No living node has a later `alive_until` than that: such a node
  * died before the database's clock was set back.
  */
 export const isOther = (nodeId: string) => `

@@ -43,7 +43,7 @@ export class Listener {
 
   /** Resolves when it listens. From then on it reconnects by itself. */
   async open(): Promise<void> {
-    this.#ended = this.#listenAgainAndAgain(await this.#connect())
+    this.#ended = this.#keepListening(await this.#connect())
   }
 
   /** Sets the handlers that notifications go to from now on. */
@@ -58,7 +58,7 @@ export class Listener {
    */
   async pulse(): Promise<void> {
     if (!this.#client) throw new DatabaseUnavailable('There is no connection for notifications.')
-    // An option that the types leave out.
+    // An option that the types of pg leave out.
     const query: pg.QueryConfig & { query_timeout: number } = { text: 'SELECT', query_timeout: PULSE_MS_MAX }
     await this.#client.query(query)
   }
@@ -75,7 +75,7 @@ export class Listener {
     await this.#ended
   }
 
-  async #listenAgainAndAgain(first: Connection): Promise<void> {
+  async #keepListening(first: Connection): Promise<void> {
     const { signal } = this.#closing
     let connection: Connection | undefined = first
     for (let backOffMs = BACK_OFF_MS_MIN; ; ) {

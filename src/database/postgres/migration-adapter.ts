@@ -5,30 +5,29 @@ import pg from 'pg'
 /** The type "char" of PostgreSQL's own catalogue. */
 const CATALOGUE_CHAR = 18
 
-/** The schema engine's way to a database: Prisma's adapter, mended in two places. */
+/** Prisma's adapter for the schema engine, corrected in two places. */
 export class MigrationAdapter extends PrismaPg {
   override async connect() {
-    return mended(await super.connect())
+    return corrected(await super.connect())
   }
 
   override async connectToShadowDb() {
-    return mended(await super.connectToShadowDb())
+    return corrected(await super.connectToShadowDb())
   }
 }
 
 type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
 
-function mended(adapter: Adapter): Adapter {
+function corrected(adapter: Adapter): Adapter {
   const pool = adapter.underlyingDriver()
   const query = pool.query.bind(pool) as (config: unknown) => Promise<pg.QueryResult>
 
-  // As it is, a script is cut at every semicolon, those inside of functions too. In one go it is one
-  // transaction.
+  // The adapter cuts a script at every semicolon, also inside functions. Sent at once, it is one transaction.
   adapter.executeScript = async (script) => {
     await query(script)
   }
 
-  // As it is, reading the catalogue fails at a type that the adapter does not know
+  // Reading the catalogue fails at a type that the adapter does not know
   // (github.com/prisma/orm/issues/27403).
   const characterColumns = new WeakMap<unknown[], number[]>()
   const queryCatalogue = async (config: unknown) => {

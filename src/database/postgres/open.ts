@@ -1,26 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type pg from 'pg'
-import type { PrismaClient as SqlitePrismaClient } from '../../generated/prisma/client.ts'
 import { PrismaClient } from '../../generated/prisma-postgres/client.ts'
-import { accountVerbs } from '../account-verbs.ts'
-import { administrationVerbs } from '../administration-verbs.ts'
+import { accountWrites } from '../account-writes.ts'
+import { administrationWrites } from '../administration-writes.ts'
+import { commonReads } from '../common-reads.ts'
 import { DatabaseUnavailable, type StoreLimits } from '../database.ts'
-import { pushVerbs } from '../push-verbs.ts'
+import { hintMarks } from '../hint-marks.ts'
+import type { PrismaDatabase } from '../prisma.ts'
+import { pushSubscriptionWrites } from '../push-subscription-writes.ts'
 import type { DatabaseLog } from '../restores.ts'
 import type { NotificationHandlers, SharedDatabase } from '../shared-database.ts'
-import { tokenVerbs } from '../token-verbs.ts'
-import { administrationReads } from './administration-reads.ts'
+import { tokenWrites } from '../token-writes.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
-import { commitVerb } from './commit-verb.ts'
+import { commitVerb } from './commit.ts'
 import { openPool } from './connection.ts'
-import { asDatabaseError } from './errors.ts'
+import { toDatabaseError } from './errors.ts'
 import { Listener } from './listener.ts'
-import { nodeVerbs } from './node-verbs.ts'
+import { nodeVerbs } from './nodes.ts'
 import { prepareDatabase, unusable } from './prepare.ts'
-import { purgeVerb } from './purge-verb.ts'
-import { pushStatements } from './push-statements.ts'
-import { readVerbs } from './read-verbs.ts'
+import { purgeVerb } from './purge.ts'
+import { pushHints } from './push-hints.ts'
+import { dialectFor, queriesOn } from './queries.ts'
+import { inboxReads } from './read-inbox.ts'
 import { restoreCheck } from './restores.ts'
 
 /** Calls that may wait for a connection; one more is refused, so that they cannot fill the memory. */
@@ -55,24 +57,26 @@ export async function openPostgres(
     throw unusable(url, error)
   }
 
-  const adapter = new PrismaPg(pool, { schema })
-  // Generated from the same models as the one that the verbs are written for.
-  const prisma = new PrismaClient({ adapter }) as unknown as SqlitePrismaClient
-  const accounts = {
-    ...accountVerbs(prisma),
-    ...administrationVerbs(prisma),
-    ...tokenVerbs(prisma),
-    ...pushVerbs(prisma),
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema }) })
+  // TypeScript cannot compare the generic methods of two generated clients.
+  const models = prisma as unknown as PrismaDatabase
+  const [query, dialect] = [queriesOn(pool), dialectFor(nodeId)]
+  const writes = {
+    ...accountWrites(models),
+    ...administrationWrites(models),
+    ...tokenWrites(models),
+    ...pushSubscriptionWrites(models),
   }
   return {
     clock,
     ...guarded(pool, {
-      ...accounts,
-      ...endEverywhere(accounts, barrier),
+      ...writes,
+      ...endEverywhere(writes, barrier),
       ...commitVerb(pool, nodeId, channel, limits),
-      ...readVerbs(pool, nodeId),
-      ...pushStatements(pool, nodeId),
-      ...administrationReads(pool),
+      ...inboxReads(pool),
+      ...commonReads(query, dialect),
+      ...hintMarks(query, dialect),
+      ...pushHints(pool, nodeId),
       ...purgeVerb(pool),
       ...verbs,
     }),
@@ -91,18 +95,16 @@ export async function openPostgres(
 type Verb = (...args: never[]) => Promise<unknown>
 
 /** Turns transient failures of every verb into DatabaseUnavailable. */
-function guarded<V extends { [Name in keyof V]: Verb }>(pool: pg.Pool, verbs: V): V {
-  const guard =
-    (verb: (...args: unknown[]) => Promise<unknown>) =>
-    async (...args: unknown[]) => {
+function guarded<Verbs extends Record<keyof Verbs, Verb>>(pool: pg.Pool, verbs: Verbs): Verbs {
+  const guard = <V extends Verb>(verb: V) =>
+    (async (...args) => {
       if (pool.waitingCount >= WAITING_MAX) throw new DatabaseUnavailable('The database has too much to do.')
       try {
         return await verb(...args)
       } catch (error) {
-        throw asDatabaseError(error)
+        throw toDatabaseError(error)
       }
-    }
-  return Object.fromEntries(
-    Object.entries<Verb>(verbs).map(([name, verb]) => [name, guard(verb as Parameters<typeof guard>[0])]),
-  ) as unknown as V
+    }) as V
+  for (const name of Object.keys(verbs) as (keyof Verbs)[]) verbs[name] = guard(verbs[name])
+  return verbs
 }

@@ -1,4 +1,4 @@
-/** What is looked at, and made, before a PostgreSQL database is used. */
+/** Checks a PostgreSQL database, and migrates it, before it is used. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
@@ -8,11 +8,11 @@ import { CHANNEL_OF_SCHEMA } from './channel.ts'
 import { configureForMigration, connectionOptions, ignoreErrors, type Place } from './connection.ts'
 import { MigrationAdapter } from './migration-adapter.ts'
 
-/** Of our own choosing: nodes that start at once migrate one after the other. */
+/** Any number: nodes that start at once migrate one after the other. */
 const MIGRATION_LOCK = 7_305_114_877
 
 /** Notifications take milliseconds. */
-const HEARING_MS_MAX = 5_000
+const ARRIVAL_MS_MAX = 5_000
 
 const NOT_UTF8 = (encoding: string) =>
   `Its encoding is ${encoding}, and messages need UTF8. Make one with ` +
@@ -27,21 +27,21 @@ const TWICE = (schemas: string[]) =>
 /** Prisma puts the name in quotes, and leaves those that are in it. */
 const QUOTED = (schema: string) => `Its schema ${schema} has a double quote in its name. Name another one.`
 
-const DEAF =
+const NO_NOTIFICATIONS =
   'Notifications do not arrive over its connections. Behind PgBouncer use pool_mode = session: LISTEN does not ' +
   'work in transaction mode.'
 
 /**
- * Finds the tables of a database, and migrates them when needed, also while other nodes start: the second one
- * finds nothing to do. What must not be used is refused before anything is changed in it.
+ * Finds the tables of a database, and migrates them when needed, also while other nodes start: the second
+ * node finds nothing to do. A database that must not be used is refused before anything is changed in it.
  *
  * @throws DatabaseUnusable when it cannot be reached or used
  */
 export async function prepareDatabase(url: string): Promise<Place> {
   try {
     return await withClient(url, async (holder) => {
-      const schema = await examine(holder, url)
-      await withClient(url, (sender) => refuseDeaf(holder, sender))
+      const schema = await chooseSchema(holder, url)
+      await withClient(url, (sender) => requireNotifications(holder, sender))
 
       await configureForMigration(holder, schema)
       await holder.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK])
@@ -65,8 +65,8 @@ export async function prepareDatabase(url: string): Promise<Place> {
 export async function findMigrations(url: string): Promise<string[] | undefined> {
   try {
     return await withClient(url, async (client) => {
-      const schema = await examine(client, url)
-      await withClient(url, (sender) => refuseDeaf(client, sender))
+      const schema = await chooseSchema(client, url)
+      await withClient(url, (sender) => requireNotifications(client, sender))
       const history = `${pg.escapeIdentifier(schema)}._prisma_migrations`
       const { rows: known } = await client.query('SELECT to_regclass($1) AS history', [history])
       if (known[0].history === null) return undefined
@@ -89,7 +89,7 @@ export function unusable(url: string, error: unknown): DatabaseUnusable {
   return new DatabaseUnusable(message, { cause: error })
 }
 
-/** Lends a connection that is used for this alone. */
+/** Runs `use` with a connection of its own, without time limits for queries. */
 async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const { query_timeout: _, ...options } = connectionOptions(url)
   const client = new pg.Client(options)
@@ -109,10 +109,10 @@ const OURS = `
            WHERE schemaname = name AND tablename IN ('account', 'message', 'idempotency_key')) = 3`
 
 /**
- * Resolves with the schema that `?schema=` names; or else with the one of the search path that has the
- * tables, because one that was made since may stand before it; or else with the first.
+ * Resolves with the schema that `?schema=` names; otherwise with the one of the search path that has the
+ * tables, because a newer schema may precede it; otherwise with the first.
  */
-async function examine(client: pg.Client, url: string): Promise<string> {
+async function chooseSchema(client: pg.Client, url: string): Promise<string> {
   const { rows } = await client.query<{ encoding: string; first: string | null; ours: string[] | null }>(
     `SELECT current_setting('server_encoding') AS encoding, current_schema() AS first, (${OURS}) AS ours`,
   )
@@ -126,7 +126,7 @@ async function examine(client: pg.Client, url: string): Promise<string> {
   return wanted
 }
 
-/** Where it exists, its owner need not be allowed to make another one. */
+/** Not CREATE SCHEMA IF NOT EXISTS, which needs the privilege to create schemas even where it exists. */
 async function createMissing(client: pg.Client, schema: string) {
   const { rows } = await client.query<{ missing: boolean }>(
     'SELECT to_regnamespace(quote_ident($1)) IS NULL AS missing',
@@ -136,17 +136,17 @@ async function createMissing(client: pg.Client, schema: string) {
 }
 
 /**
- * A pool that gives a connection to another client after each transaction, as PgBouncer does in transaction
- * mode, breaks LISTEN, and everything else that a connection is set to.
+ * Refuses a pool that gives a connection to another client after each transaction, as PgBouncer does in
+ * transaction mode: it breaks LISTEN, and all settings of connections.
  */
-async function refuseDeaf(listener: pg.Client, sender: pg.Client) {
-  const heard = new Promise<'heard'>((resolve) => listener.once('notification', () => resolve('heard')))
+async function requireNotifications(listener: pg.Client, sender: pg.Client) {
+  const arrived = new Promise<'arrived'>((resolve) => listener.once('notification', () => resolve('arrived')))
   const late = new AbortController()
   const channel = `restante_start_${randomBytes(9).toString('hex')}`
   await listener.query(`LISTEN ${channel}`)
   await sender.query('SELECT pg_notify($1, $2)', [channel, ''])
-  const end = await Promise.race([heard, pause(HEARING_MS_MAX, 'late', { signal: late.signal })])
-  if (end === 'late') throw new DatabaseUnusable(DEAF)
+  const end = await Promise.race([arrived, pause(ARRIVAL_MS_MAX, 'late', { signal: late.signal })])
+  if (end === 'late') throw new DatabaseUnusable(NO_NOTIFICATIONS)
   late.abort()
   await listener.query(`UNLISTEN ${channel}`)
 }

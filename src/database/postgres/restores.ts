@@ -26,7 +26,7 @@ interface Comparison {
 const NOTE = 'UPDATE store SET system_identifier = $1, timeline = $2 WHERE id = 1'
 
 /** As in sqlite/restores.ts. A clock that cannot be right gives 0. */
-const MOVE_ON = `
+const SKIP_NUMBERS = `
 WITH clock AS (
   SELECT CASE WHEN number < 2 ^ 52 THEN number ELSE 0 END AS next
     FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS number) AS _
@@ -44,8 +44,8 @@ skipped AS (
 )
 UPDATE account SET newest_seq = to_seq FROM skipped WHERE id = account_id`
 
-/** Of a million inboxes that takes half a minute. */
-const MOVE_ON_MS_MAX = 3_600_000
+/** A million inboxes take half a minute. */
+const SKIP_MS_MAX = 3_600_000
 
 /** No privilege for these functions, or a server that has none: SQLSTATE of a hosted one. */
 const UNDETECTABLE = new Set(['42501', '0A000', '42883'])
@@ -54,17 +54,19 @@ const UNDETECTED =
   'The database does not say which server it is, so restores and failovers are not detected. ' +
   'Run "restante restored" after one, before the nodes start.'
 
-/** Sees to it that a new connection is used only when no number of another server can come again. */
+/**
+ * Called for a new connection before its first use, so that no number of another server is given out again.
+ */
 export type RestoreCheck = (client: pg.ClientBase) => Promise<void>
 
-/** A check for the connections of one node, which says in its log what it found. */
+/** A check for the connections of one node. It logs the result. */
 export function restoreCheck(log: DatabaseLog): RestoreCheck {
   let warned = false
   return async (client) => {
     try {
-      const moved = await moveOnIfRestored(client)
-      if (moved !== undefined)
-        log.warn(restoredLine('The database was restored, or another server has taken over', moved))
+      const inboxes = await skipNumbersIfRestored(client)
+      if (inboxes !== undefined)
+        log.warn(restoredLine('The database was restored, or another server has taken over', inboxes))
     } catch (error) {
       if (!UNDETECTABLE.has(codeOf(error))) throw error
       if (!warned) log.warn(UNDETECTED)
@@ -74,46 +76,46 @@ export function restoreCheck(log: DatabaseLog): RestoreCheck {
 }
 
 /**
- * Moves every inbox on when the connection leads to another server than the one that is noted in the
- * database, and notes the new one. Of several nodes one does it, and the others wait.
+ * Skips numbers in every inbox when the connection leads to another server than the one noted in the
+ * database, and notes the new one. One of several nodes does it, and the others wait.
  *
- * @returns how many inboxes were moved on; undefined when it is the same server, or the first
+ * @returns how many inboxes skip numbers; undefined when it is the same server, or the first
  */
-async function moveOnIfRestored(client: pg.ClientBase): Promise<number | undefined> {
+async function skipNumbersIfRestored(client: pg.ClientBase): Promise<number | undefined> {
   if ((await compare(client, '')).same) return undefined
   return inTransaction(client, async () => {
     const { same, known, identifier, timeline } = await compare(client, 'FOR UPDATE OF store')
     if (same) return undefined
     await client.query(NOTE, [identifier, timeline])
-    return known ? moveOn(client) : undefined
+    return known ? skipNumbers(client) : undefined
   })
 }
 
 /**
- * Moves every inbox on, whatever the server is: after a restore that nothing else can notice. Nodes may run
+ * Skips numbers in every inbox, whatever the server is: after a restore that leaves no trace. Nodes may run
  * meanwhile.
  *
- * @returns how many inboxes were moved on
+ * @returns how many inboxes skip numbers
  */
-export async function moveOnAnyway(client: pg.ClientBase): Promise<number> {
-  const moved = await moveOnIfRestored(client).catch((error) => {
+export async function skipNumbersAnyway(client: pg.ClientBase): Promise<number> {
+  const inboxes = await skipNumbersIfRestored(client).catch((error) => {
     if (UNDETECTABLE.has(codeOf(error))) return undefined
     throw error
   })
-  return moved ?? inTransaction(client, () => moveOn(client))
+  return inboxes ?? inTransaction(client, () => skipNumbers(client))
 }
 
-async function moveOn(client: pg.ClientBase): Promise<number> {
+async function skipNumbers(client: pg.ClientBase): Promise<number> {
   await client.query('SET LOCAL statement_timeout = 0')
-  // Commits lock rows one by one, and would meet this statement in a circle.
-  await client.query(patient('LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE'))
-  return (await client.query(patient(MOVE_ON))).rowCount ?? 0
+  // Commits lock rows one by one: together with this statement they could deadlock.
+  await client.query(withLongTimeout('LOCK TABLE account IN SHARE ROW EXCLUSIVE MODE'))
+  return (await client.query(withLongTimeout(SKIP_NUMBERS))).rowCount ?? 0
 }
 
-/** Of an interface that its types leave out. */
-const patient = (text: string): pg.QueryConfig & { query_timeout: number } => ({
+/** An option that the types of pg leave out. */
+const withLongTimeout = (text: string): pg.QueryConfig & { query_timeout: number } => ({
   text,
-  query_timeout: MOVE_ON_MS_MAX,
+  query_timeout: SKIP_MS_MAX,
 })
 
 async function compare(client: pg.ClientBase, lock: string): Promise<Comparison> {

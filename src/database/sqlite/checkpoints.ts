@@ -8,11 +8,10 @@
  * written back between two commits. A log that starts over stays short and is cheaper to sync: overwriting
  * does not change the file size, which saves a third of the sync time on ext4.
  */
-import { once } from 'node:events'
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type SqliteFile from 'better-sqlite3'
-import { ifPossible } from './result-codes.ts'
+import { openStatements } from './connection.ts'
+import { ifPossible } from './errors.ts'
+import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /** Pages that are worth a checkpoint: SQLite's own measure. */
 const PAGES_WORTH = 1_000
@@ -25,18 +24,20 @@ interface LogState {
   checkpointed: number
 }
 
-/** The messages to the thread. */
-export type Order = 'checkpoint' | 'close'
+interface CheckpointVerbs {
+  writeBack(): Promise<void>
+  close(): Promise<void>
+}
 
 /** With so much not written back, background work does not add to it. */
 const LONG_PAGES = 4_000
 
 export interface Checkpoints {
   /** Starts a checkpoint when there is enough to write back. */
-  look: () => void
+  startIfDue: () => void
   /** Whether the log is so long that it should be written back before background work adds to it. */
   isLogLong: () => boolean
-  close: () => Promise<void>
+  close: () => Promise<unknown>
 }
 
 /**
@@ -47,37 +48,27 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
   /** NOOP writes nothing, and returns how many pages the log has and how many of them were written back. */
   const logState = connection.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)')
   const readLog = () => ifPossible(() => logState.get()) ?? { log: 0, checkpointed: 0 }
-  let thread: Worker | undefined
+  let thread: Promise<DatabaseThread<CheckpointVerbs>> | undefined
   let underWay = false
-  let closing = false
 
-  function look() {
+  function startIfDue() {
     if (underWay) return
     const { log, checkpointed } = readLog()
     if (log - checkpointed < PAGES_WORTH) return
     underWay = true
-    // Started when needed: it takes some megabytes.
-    thread ??= startThread()
-    thread.postMessage('checkpoint' satisfies Order)
+    void checkpoint()
   }
 
-  function startThread(): Worker {
-    // The same file runs built (.js) and as a source (.ts).
-    const file = new URL(`./checkpoint-thread${extname(import.meta.url)}`, import.meta.url)
-    const started = new Worker(file, { workerData: path })
-    started.on('message', () => {
-      underWay = false
-      const { log, checkpointed } = readLog()
-      if (log - checkpointed < PAGES_WORTH || log >= LOG_PAGES_MAX) writeBack(connection)
-    })
-    // Without it the log would grow without end, so the database thread ends with it.
-    started.on('error', (error) => {
+  /** When it fails, the log would grow without end, so the writer thread ends with it. */
+  async function checkpoint() {
+    // Started when needed: it takes some megabytes.
+    thread ??= startThread({ role: 'checkpoints', path }, (error) => {
       throw error
     })
-    started.on('exit', (code) => {
-      if (!closing) throw new Error(`The checkpoint thread ended by itself, with ${code}.`)
-    })
-    return started
+    await (await thread).verbs.writeBack()
+    underWay = false
+    const { log, checkpointed } = readLog()
+    if (log - checkpointed < PAGES_WORTH || log >= LOG_PAGES_MAX) writeBack(connection)
   }
 
   function isLogLong() {
@@ -85,14 +76,19 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
     return log - checkpointed >= LONG_PAGES
   }
 
-  async function close() {
-    closing = true
-    if (!thread) return
-    thread.postMessage('close' satisfies Order)
-    await once(thread, 'exit')
-  }
+  const close = async () => (await thread)?.verbs.close()
 
-  return { look, isLogLong, close }
+  return { startIfDue, isLogLong, close }
+}
+
+/** Opens the connection of the checkpoint thread. */
+export function openCheckpoints(path: string) {
+  const connection = openStatements(path)
+  const verbs: CheckpointVerbs = {
+    writeBack: async () => writeBack(connection),
+    close: async () => void connection.close(),
+  }
+  return { verbs }
 }
 
 /**

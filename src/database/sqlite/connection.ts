@@ -35,3 +35,7 @@ export function openStatements(path: string): SqliteFile.Database {
   connection.pragma(`cache_size = -${CACHE_KIB}`)
   return connection
 }
+
+/** The names of its tables. */
+export const tablesOf = (file: SqliteFile.Database): string[] =>
+  file.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()

@@ -1,9 +1,21 @@
+/**
+ * The SQLite store. SQLite takes one writer at a time, and a sync blocks the thread that waits for it, so the
+ * store has threads of its own: the writer commits, the reader reads pages from snapshots beside it, and a
+ * third makes checkpoints. No transaction ever meets another, no read delays a commit, and no sync delays
+ * HTTP.
+ *
+ * A commit writes one row per message and leaves the sender's and the recipient's account alone: numbers and
+ * sizes of an inbox are those of its last row (inbox-expressions.ts), and the writer caches them
+ * (recipients.ts).
+ */
 import { realpathSync } from 'node:fs'
 import { isOpenToOthers } from '../../private-files.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { type DatabaseLog, restoredLine } from '../restores.ts'
-import { type PackedPage, unpack } from './packed-page.ts'
-import { type DatabaseThread, startThread } from './start-thread.ts'
+import { unpack } from './packed-page.ts'
+import type { ReadVerbs } from './reader.ts'
+import { startThread } from './start-thread.ts'
+import type { WriteVerbs } from './writer.ts'
 
 /**
  * Opens the SQLite database with a writer thread and a reader thread.
@@ -20,58 +32,16 @@ export async function openSqlite(
   onLoss: (error: Error) => void,
 ): Promise<Database> {
   // The reader opens what the writer has made.
-  const writer = await startThread({ role: 'writer', path, limits }, onLoss)
-  if (writer.restored !== undefined)
-    log.warn(restoredLine('The database was restored from a backup', writer.restored))
+  const { verbs: writer, restored } = await startThread<WriteVerbs>({ role: 'writer', path, limits }, onLoss)
+  if (restored !== undefined) log.warn(restoredLine('The database was restored from a backup', restored))
   warnOfOthers(path, log)
-  const reader = await startThread({ role: 'reader', path, limits }, onLoss)
-  const [write, read] = [verbOf(writer), verbOf(reader)]
+  const { verbs: reader } = await startThread<ReadVerbs>({ role: 'reader', path }, onLoss)
   return {
-    createAccount: write('createAccount'),
-    changePassword: write('changePassword'),
-    deleteAccount: write('deleteAccount'),
-    openSession: write('openSession'),
-    extendSession: write('extendSession'),
-    endSession: write('endSession'),
-    createToken: write('createToken'),
-    revokeToken: write('revokeToken'),
-    noteTokenUse: write('noteTokenUse'),
-    createPushSubscription: write('createPushSubscription'),
-    deletePushSubscription: write('deletePushSubscription'),
-    forgetPushSubscription: write('forgetPushSubscription'),
-    claimHints: write('claimHints'),
-    extendHint: write('extendHint'),
-    dropHint: write('dropHint'),
-    takeHintsBack: write('takeHintsBack'),
-    block: write('block'),
-    unblock: write('unblock'),
-    updateAccount: write('updateAccount'),
-    disableAccount: write('disableAccount'),
-    enableAccount: write('enableAccount'),
-    createInvite: write('createInvite'),
-    revokeInvite: write('revokeInvite'),
-    commit: write('commit'),
-    purge: write('purge'),
-    readInbox: async (...args) => unpack((await reader.call('readInbox', args)) as PackedPage),
-    newestSeq: read('newestSeq'),
-    findAccount: read('findAccount'),
-    findSession: read('findSession'),
-    lastLoginFrom: read('lastLoginFrom'),
-    findMessage: read('findMessage'),
-    listTokens: read('listTokens'),
-    findToken: read('findToken'),
-    listPushSubscriptions: read('listPushSubscriptions'),
-    findSleepers: read('findSleepers'),
-    isBlocked: read('isBlocked'),
-    listBlocks: read('listBlocks'),
-    countInbox: read('countInbox'),
-    listSessions: read('listSessions'),
-    listAccounts: read('listAccounts'),
-    findListedAccount: read('findListedAccount'),
-    isInviteValid: read('isInviteValid'),
-    listInvites: read('listInvites'),
+    ...reader,
+    ...writer,
+    readInbox: async (...args) => unpack(await reader.readInbox(...args)),
     ping: async () => {
-      await Promise.all([write('ping')(), read('ping')()])
+      await Promise.all([writer.ping(), reader.ping()])
     },
     close: async () => {
       // The writer last: the last to close the file writes the log back.
@@ -80,11 +50,6 @@ export async function openSqlite(
     },
   }
 }
-
-const verbOf =
-  (thread: DatabaseThread) =>
-  <Verb extends keyof Database>(verb: Verb) =>
-    ((...args: unknown[]) => thread.call(verb, args)) as Database[Verb]
 
 /** For files of older versions, or restored ones. The log and its index have the mode of the database. */
 function warnOfOthers(path: string, log: DatabaseLog) {

@@ -1,8 +1,8 @@
 import type SqliteFile from 'better-sqlite3'
-import { READ_OR_SKIPPED, READ_SEQ } from './inboxes.ts'
+import { READ_OR_SKIPPED, READ_SEQ } from './inbox-expressions.ts'
 
 /** Recipients cached: some 25 MB. */
-const REMEMBERED_MAX = 100_000
+const CACHED_MAX = 100_000
 
 /** The state of a recipient that an append needs. */
 export interface Recipient {
@@ -32,7 +32,7 @@ export interface Recipient {
 
 /** A cache of recipients: looking each one up took a fifth of the commit time. */
 export class Recipients {
-  readonly #remembered = new Map<string, Recipient>()
+  readonly #cached = new Map<string, Recipient>()
   readonly #find: SqliteFile.Statement<[username: string], Recipient>
   readonly #findRead: SqliteFile.Statement<
     [accountId: number],
@@ -66,16 +66,16 @@ export class Recipients {
   }
 
   find(username: string): Recipient | undefined {
-    const known = this.#remembered.get(username)
+    const known = this.#cached.get(username)
     if (known) return known
     const recipient = this.#find.get(username)
     if (!recipient) return undefined
-    if (this.#remembered.size === REMEMBERED_MAX) this.#remembered.clear()
-    this.#remembered.set(username, recipient)
+    if (this.#cached.size === CACHED_MAX) this.#cached.clear()
+    this.#cached.set(username, recipient)
     return recipient
   }
 
-  /** Reads the counters again, for when it matters how much was read since. */
+  /** Reads the counters again, when an append comes near a limit. */
   refresh(recipient: Recipient): void {
     const found = this.#findRead.get(recipient.id)
     if (!found) return
@@ -86,12 +86,12 @@ export class Recipients {
   }
 
   /** Empties the cache: raised counters are not in the store, or an account was deleted. */
-  forget(): void {
-    this.#remembered.clear()
+  clear(): void {
+    this.#cached.clear()
   }
 
-  /** Called when blocks or the presence setting of an account change. */
-  forgetOne(username: string): void {
-    this.#remembered.delete(username)
+  /** Called when the blocks or the presence setting of an account have changed. */
+  evict(username: string): void {
+    this.#cached.delete(username)
   }
 }

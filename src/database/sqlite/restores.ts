@@ -1,24 +1,24 @@
 import type SqliteFile from 'better-sqlite3'
 import { nextNumberAt, SKIP_MIN } from '../restores.ts'
-import { NEWEST_SEQ } from './inboxes.ts'
+import { NEWEST_SEQ } from './inbox-expressions.ts'
 
 /**
- * Raises the numbers of every inbox when the file is a copy made by a backup. Removes the mark in the same
+ * Skips numbers in every inbox when the file is a copy made by a backup. Removes the mark in the same
  * transaction.
  *
- * @returns how many inboxes were moved on; undefined when the file has no mark
+ * @returns how many inboxes skip numbers; undefined when the file has no mark
  */
-export function moveOnIfMarked(file: SqliteFile.Database): number | undefined {
+export function skipNumbersIfBackup(file: SqliteFile.Database): number | undefined {
   const isMarked = file.prepare<[], number>('SELECT is_backup FROM store WHERE id = 1').pluck().get() === 1
-  return isMarked ? moveOn(file) : undefined
+  return isMarked ? skipNumbers(file) : undefined
 }
 
 /**
  * Skips enough numbers in every inbox that none given out before is used again.
  *
- * @returns how many inboxes were moved on
+ * @returns how many inboxes skip numbers
  */
-export function moveOn(file: SqliteFile.Database): number {
+export function skipNumbers(file: SqliteFile.Database): number {
   const skip = file.prepare<{ next: number; min: number }>(
     `INSERT INTO restored_range (account_id, from_seq, to_seq)
      SELECT id, newest + 1, iif(newest < @next, @next, newest + @min)

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
-import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
+import { DatabaseUnavailable } from '../database.ts'
+import { cannotOpen } from './errors.ts'
+import { type Call, OPENING, type Opened, type Reply, type ThreadData, toError } from './thread-messages.ts'
 
 /**
  * Calls under way or waiting for a thread; one more is refused, so that a stalled disk cannot fill the
@@ -10,21 +11,24 @@ import { type Call, type Failure, OPENING, type Reply, type ThreadData } from '.
  */
 const CALLS_MAX = 20_000
 
-export interface DatabaseThread {
-  /** How many inboxes were moved on, because the file is a restored backup. */
+export interface DatabaseThread<Verbs> {
+  /** They reject with DatabaseUnavailable when too many calls wait, or the store cannot serve now. */
+  verbs: Verbs
+  /** How many inboxes skip numbers, because the file is a restored backup. */
   restored: number | undefined
-  /** @throws DatabaseUnavailable when too many calls wait already, or the store cannot serve now */
-  call: (verb: Call['verb'], args: unknown[]) => Promise<unknown>
-  close: () => Promise<void>
 }
 
 /**
  * Starts a database thread. Resolves when it has opened the file.
  *
+ * @template Verbs those of its role
  * @param onLoss called when it dies
  * @throws DatabaseInUse, DatabaseUnusable when it cannot open the file
  */
-export async function startThread(data: ThreadData, onLoss: (error: Error) => void): Promise<DatabaseThread> {
+export async function startThread<Verbs>(
+  data: ThreadData,
+  onLoss: (error: Error) => void,
+): Promise<DatabaseThread<Verbs>> {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   // The same file runs built (.js) and as a source (.ts).
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
@@ -35,7 +39,7 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
   worker.on('message', ({ id, value, failure }: Reply) => {
     const call = waiting.get(id)
     waiting.delete(id)
-    if (failure) call?.reject(asError(failure))
+    if (failure) call?.reject(toError(failure))
     else call?.resolve(value)
   })
   worker.on('error', fail)
@@ -56,7 +60,7 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     new Promise<unknown>((resolve, reject) => {
       waiting.set(id, { resolve, reject })
     })
-  async function call(verb: Call['verb'], args: unknown[]) {
+  async function call(verb: string, args: unknown[]) {
     if (failed) throw new DatabaseUnavailable('The database thread is gone.')
     if (waiting.size >= CALLS_MAX) throw new DatabaseUnavailable('The database has too much to do.')
     lastId += 1
@@ -64,32 +68,20 @@ export async function startThread(data: ThreadData, onLoss: (error: Error) => vo
     return reply(lastId)
   }
 
-  let restored: number | undefined
+  let opening: Opened
   try {
-    restored = (await reply(OPENING)) as number | undefined
+    opening = (await reply(OPENING)) as Opened
     opened = true
   } catch (error) {
-    if (error instanceof DatabaseInUse) throw error
-    const message = `The database ${data.path} cannot be opened: ${(error as Error).message}`
-    throw new DatabaseUnusable(message, { cause: error })
+    throw cannotOpen(data.path, error)
   }
-  return {
-    restored,
-    call,
-    close: async () => {
-      closing = true
-      const exited = once(worker, 'exit')
-      await call('close', [])
-      await exited
-    },
+  const { verbs, restored } = opening
+  const calls = verbs.map((verb) => [verb, (...args: unknown[]) => call(verb, args)])
+  const close = async () => {
+    closing = true
+    const exited = once(worker, 'exit')
+    await call('close', [])
+    await exited
   }
-}
-
-function asError({ kind, message, stack }: Failure): Error {
-  if (kind === 'in use') return new DatabaseInUse(message)
-  if (kind === 'unusable') return new DatabaseUnusable(message)
-  if (kind === 'unavailable') return new DatabaseUnavailable(message)
-  const error = new Error(message)
-  if (stack) error.stack = stack
-  return error
+  return { verbs: { ...Object.fromEntries(calls), close }, restored }
 }

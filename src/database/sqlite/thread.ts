@@ -1,39 +1,42 @@
 /**
- * A database thread. There are two: the one writer, so that no transaction ever meets another, and a reader,
- * so that no read delays a commit. Calls arrive as messages and run strictly one after the other; no sync of
- * the disk delays the HTTP thread.
+ * A database thread: the writer, the reader, or the one that makes checkpoints. Calls arrive as messages and
+ * run strictly one after the other.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Database, DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
-import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
-import { isDamage, isPassing } from './result-codes.ts'
+import { DatabaseUnavailable } from '../database.ts'
+import { isDamage, isPassing } from './errors.ts'
+import { type Call, OPENING, type Opened, type Reply, type ThreadData, toFailure } from './thread-messages.ts'
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
 
-/** The side of the store that a thread serves. */
-interface End {
-  verbs: Partial<Record<keyof Database, unknown>>
-  before: () => void
-  after: () => void
+/** The part of the store that a thread serves. */
+interface Part {
+  verbs: object
+  /** Called before each verb. */
+  before?: () => void
+  /** Called after each verb has settled. */
+  after?: () => void
   restored?: number | undefined
 }
 
-async function openEnd({ role, path, limits }: ThreadData): Promise<End> {
+async function openPart(data: ThreadData): Promise<Part> {
   // Each loads only what it needs.
-  if (role === 'writer') return (await import('./writer.ts')).openWriter(path, limits)
-  return (await import('./reader.ts')).openReader(path)
+  if (data.role === 'writer') return (await import('./writer.ts')).openWriter(data.path, data.limits)
+  if (data.role === 'reader') return (await import('./reader.ts')).openReader(data.path)
+  return (await import('./checkpoints.ts')).openCheckpoints(data.path)
 }
 
 async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
-  /** Where one page is damaged others may be, so the store stays not ready until the file is repaired. */
+  /** Once a page is found damaged others may be, so the store stays not ready until the file is repaired. */
   let damage: string | undefined
-  const end = await attempt(
+  const part = await attempt(
     OPENING,
-    () => openEnd(data),
-    ({ restored }) => restored,
+    () => openPart(data),
+    ({ verbs, restored }): Opened => ({ verbs: Object.keys(verbs), restored }),
   )
-  if (!end) return
-  const { verbs, before, after } = end
+  if (!part) return
+  const { before, after } = part
+  const verbs = part.verbs as Record<string, (...args: unknown[]) => Promise<unknown>>
 
   const calls: Call[] = []
   let running = false
@@ -48,11 +51,11 @@ async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
       const { id, verb, args } = call
       await attempt(id, async () => {
         if (verb === 'ping' && damage) throw new DatabaseUnavailable(`The file is damaged: ${damage}`)
-        if (verb !== 'close') before()
-        return (verbs[verb] as (...args: unknown[]) => Promise<unknown>)(...args)
+        if (verb !== 'close') before?.()
+        return verbs[verb]?.(...args)
       })
       if (verb === 'close') port.close()
-      else after()
+      else after?.()
     }
     running = false
   }
@@ -72,19 +75,8 @@ async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
       return value
     } catch (error) {
       if (isDamage(error)) damage = (error as Error).message
-      reply({ id, failure: asFailure(error) })
+      reply({ id, failure: toFailure(error, isPassing) })
       return undefined
     }
   }
-}
-
-function asFailure(error: unknown): Failure {
-  const { message, stack } = error instanceof Error ? error : new Error(String(error))
-  return { kind: kindOf(error), message, stack }
-}
-
-function kindOf(error: unknown): Failure['kind'] {
-  if (error instanceof DatabaseInUse) return 'in use'
-  if (error instanceof DatabaseUnusable) return 'unusable'
-  return error instanceof DatabaseUnavailable || isPassing(error) ? 'unavailable' : 'fault'
 }

@@ -2,7 +2,7 @@ import type SqliteFile from 'better-sqlite3'
 import type { Recipient } from './recipients.ts'
 
 /** Messages cached, at 16 bytes each. */
-const REMEMBERED_MAX = 2_000_000
+const CACHED_MAX = 2_000_000
 
 /** Its messages in order, and how many there are of each sender. */
 interface Inbox {
@@ -20,16 +20,16 @@ interface Inbox {
 export class UnreadBySender {
   /** By recipient, the one counted last at the end. */
   readonly #inboxes = new Map<number, Inbox>()
-  #remembered = 0
-  readonly #rememberedMax: number
+  #cached = 0
+  readonly #cachedMax: number
   readonly #readUnread: SqliteFile.Statement<
     [recipientId: number, readSeq: number],
     { senderId: number; seq: number }
   >
 
-  /** @param rememberedMax above it, the inbox that was counted the longest ago is evicted */
-  constructor(connection: SqliteFile.Database, rememberedMax = REMEMBERED_MAX) {
-    this.#rememberedMax = rememberedMax
+  /** @param cachedMax above it, the inbox that was counted the longest ago is evicted */
+  constructor(connection: SqliteFile.Database, cachedMax = CACHED_MAX) {
+    this.#cachedMax = cachedMax
     this.#readUnread = connection.prepare(
       `SELECT sender_id AS senderId, seq FROM message
         WHERE recipient_id = ? AND seq > ? AND receipt_for IS NULL ORDER BY seq`,
@@ -55,21 +55,21 @@ export class UnreadBySender {
     this.#add(inbox, senderId, newest)
   }
 
-  /** Forgets an inbox: what was added is not in the store. */
-  forget(): void {
+  /** Empties the cache: messages that were added are not in the store. */
+  clear(): void {
     this.#inboxes.clear()
-    this.#remembered = 0
+    this.#cached = 0
   }
 
   #add({ seqs, senderIds, bySender }: Inbox, senderId: number, seq: number) {
     seqs.push(seq)
     senderIds.push(senderId)
     bySender.set(senderId, (bySender.get(senderId) ?? 0) + 1)
-    this.#remembered += 1
+    this.#cached += 1
     for (const [id, oldest] of this.#inboxes) {
-      if (this.#remembered <= this.#rememberedMax || this.#inboxes.size === 1) break
+      if (this.#cached <= this.#cachedMax || this.#inboxes.size === 1) break
       this.#inboxes.delete(id)
-      this.#remembered -= oldest.seqs.length
+      this.#cached -= oldest.seqs.length
     }
   }
 
@@ -78,7 +78,7 @@ export class UnreadBySender {
     const read = firstUnread === -1 ? seqs.length : firstUnread
     if (read === 0) return
     seqs.splice(0, read)
-    this.#remembered -= read
+    this.#cached -= read
     for (const senderId of senderIds.splice(0, read)) {
       const left = (bySender.get(senderId) ?? 0) - 1
       if (left > 0) bySender.set(senderId, left)

@@ -1,23 +1,22 @@
 import { PrismaClient } from '../../generated/prisma/client.ts'
-import { accountVerbs } from '../account-verbs.ts'
-import { administrationVerbs } from '../administration-verbs.ts'
+import { accountWrites } from '../account-writes.ts'
+import { administrationWrites } from '../administration-writes.ts'
 import type { Database, StoreLimits } from '../database.ts'
-import { migrate } from '../migrate.ts'
-import { pushVerbs } from '../push-verbs.ts'
-import { tokenVerbs } from '../token-verbs.ts'
-import { SqliteAdapter } from './adapter.ts'
+import { hintMarks } from '../hint-marks.ts'
+import { pushSubscriptionWrites } from '../push-subscription-writes.ts'
+import { tokenWrites } from '../token-writes.ts'
 import { checkpointsBeside } from './checkpoints.ts'
-import { commitVerb } from './commit-verb.ts'
-import { openStatements } from './connection.ts'
-import { holdDatabase } from './hold.ts'
-import { purgeVerb } from './purge-verb.ts'
-import { claimVerbs } from './push-statements.ts'
+import { commitVerb } from './commit.ts'
+import { openExclusively } from './file/exclusive.ts'
+import { purgeVerb } from './purge.ts'
+import { hintClaims } from './push-hints.ts'
+import { DIALECT, queriesOn } from './queries.ts'
 import type { ReadVerbs } from './reader.ts'
 import { Recipients } from './recipients.ts'
-import { moveOnIfMarked } from './restores.ts'
+import { skipNumbersIfBackup } from './restores.ts'
 
 /** The verbs of the writer. */
-export type WriteVerbs = Omit<Database, keyof ReadVerbs> & Pick<Database, 'ping'>
+export type WriteVerbs = Omit<Database, keyof ReadVerbs> & Pick<Database, 'ping' | 'close'>
 
 export interface Writer {
   verbs: WriteVerbs
@@ -25,7 +24,7 @@ export interface Writer {
   before: () => void
   /** Called after each verb has settled. */
   after: () => void
-  /** How many inboxes were moved on, because the file is a restored backup. */
+  /** How many inboxes skip numbers, because the file is a restored backup. */
   restored: number | undefined
 }
 
@@ -38,42 +37,38 @@ export interface Writer {
  * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it must not be served
  */
 export async function openWriter(path: string, limits: StoreLimits): Promise<Writer> {
-  const hold = holdDatabase(path)
-  const adapter = new SqliteAdapter(path)
-  await migrate(adapter)
-
-  const statements = openStatements(path)
-  const restored = moveOnIfMarked(statements)
+  const { statements, adapter, check, close } = await openExclusively(path)
+  const restored = skipNumbersIfBackup(statements)
   const prisma = new PrismaClient({ adapter })
   const recipients = new Recipients(statements)
   const checkpoints = checkpointsBeside(statements, path)
-  // Changes nothing, but is written all the same: proves that writing works.
+  // Writes a row that stays the same: proves that writing works.
   const writeSomething = statements.prepare('UPDATE store SET id = 1')
   writeSomething.run()
-  const accounts = accountVerbs(prisma)
+  const accounts = accountWrites(prisma)
   const verbs: WriteVerbs = {
     ...accounts,
-    ...tokenVerbs(prisma),
-    ...pushVerbs(prisma),
-    ...claimVerbs(statements),
-    ...administrationVerbs(prisma),
+    ...tokenWrites(prisma),
+    ...pushSubscriptionWrites(prisma),
+    ...hintMarks(queriesOn(statements), DIALECT),
+    ...hintClaims(statements),
+    ...administrationWrites(prisma),
     deleteAccount: (account, deletedAtMs) =>
-      accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.forget()),
+      accounts.deleteAccount(account, deletedAtMs).finally(() => recipients.clear()),
     block: (owner, blocked, createdAtMs) =>
-      accounts.block(owner, blocked, createdAtMs).finally(() => recipients.forgetOne(owner.username)),
+      accounts.block(owner, blocked, createdAtMs).finally(() => recipients.evict(owner.username)),
     updateAccount: (owner, changes) =>
-      accounts.updateAccount(owner, changes).finally(() => recipients.forgetOne(owner.username)),
+      accounts.updateAccount(owner, changes).finally(() => recipients.evict(owner.username)),
     unblock: (owner, blocked) =>
-      accounts.unblock(owner, blocked).finally(() => recipients.forgetOne(owner.username)),
+      accounts.unblock(owner, blocked).finally(() => recipients.evict(owner.username)),
     ...commitVerb(statements, recipients, limits),
     ...purgeVerb(statements, checkpoints.isLogLong),
     ping: async () => void writeSomething.run(),
     close: async () => {
       await checkpoints.close()
       await prisma.$disconnect()
-      statements.close()
-      hold.release()
+      close()
     },
   }
-  return { verbs, before: hold.check, after: checkpoints.look, restored }
+  return { verbs, before: check, after: checkpoints.startIfDue, restored }
 }

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, lstatSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { makePrivateFile } from '../../private-files.ts'
-import { syncToDisk } from '../../sync.ts'
-import { noteBackup } from '../backup-note.ts'
-import { DatabaseUnusable } from '../database.ts'
-import { isInWalMode } from './files.ts'
+import { makePrivateFile } from '../../../private-files.ts'
+import { syncToDisk } from '../../../sync.ts'
+import { DatabaseUnusable } from '../../database.ts'
+import { tablesOf } from '../connection.ts'
+import { noteBackup } from './backup-note.ts'
+import { isInWalMode } from './wal-mode.ts'
 
 /**
  * Copies a database that a server may be using, and marks the copy: a server that opens it first raises the
@@ -54,7 +55,7 @@ export function backUp(path: string, file: string): number {
   return statSync(file).size
 }
 
-/** What is made beside a database, and may not be there yet. */
+/** Files beside a database. They may not exist yet. */
 const BESIDE = ['-wal', '-shm', '-journal', '.lock', '.jwt-secret', '.last-backup']
 
 /** Refuses to replace anything but an older backup: above all a database, under any of its names. */
@@ -89,7 +90,7 @@ function isBackup(file: string): boolean {
 function copy(path: string, draft: string) {
   const connection = new SqliteFile(path, { readonly: true })
   try {
-    const tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+    const tables = tablesOf(connection)
     if (!tables.includes('_prisma_migrations'))
       throw new DatabaseUnusable(`${path} is no database of Restante.`)
     if (!tables.includes('store'))

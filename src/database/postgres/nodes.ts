@@ -9,7 +9,7 @@ WITH alive AS (
 )
 SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms, pg_notify($2, 'probe ' || $1)`
 
-/** Waits for a session that is just being ended, and then ignores it. */
+/** Waits for a session that is being ended, and then ignores it. */
 const ADD_PRESENCE = `
 INSERT INTO presence (session_id, node_id)
 SELECT id, $2 FROM session WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE

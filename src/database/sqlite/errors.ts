@@ -1,3 +1,5 @@
+import { DatabaseInUse, DatabaseUnusable } from '../database.ts'
+
 /**
  * Result codes of transient failures: locked, full, not readable or writable now, out of memory
  * (sqlite.org/rescode.html).
@@ -38,4 +40,11 @@ function resultCode(error: unknown): string {
     meta,
   } = error as Wrapped & { code?: string; meta?: { driverAdapterError?: Wrapped } }
   return (meta?.driverAdapterError?.cause ?? cause)?.originalCode ?? code
+}
+
+/** The error of a start that fails. A database that is in use stays that. */
+export function cannotOpen(path: string, error: unknown): Error {
+  if (error instanceof DatabaseInUse) return error
+  const message = `The database ${path} cannot be opened: ${(error as Error).message}`
+  return new DatabaseUnusable(message, { cause: error })
 }

@@ -47,7 +47,7 @@ interface ReceiptRow extends CommonRow {
 type Row = OutcomeRow | ReceiptRow
 
 /** Expired keys that are not purged yet would conflict with new ones. */
-const FORGET_EXPIRED_KEYS = `
+const DELETE_EXPIRED_KEYS = `
 DELETE FROM idempotency_key AS stored
  USING json_to_recordset($1) AS sent ("senderId" int, key text)
  WHERE stored.sender_id = sent."senderId" AND stored.key = sent.key
@@ -64,7 +64,7 @@ SELECT FROM account
    FOR NO KEY UPDATE`
 
 /** Locked rows are skipped: the session is ending, or in use and will be recorded again. */
-const SEE_SESSIONS = `
+const NOTE_SESSIONS_SEEN = `
 UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
   FROM json_to_recordset($1) AS _ ("sessionId" text, "atMs" bigint, "nowMs" bigint)
  WHERE id = "sessionId"
@@ -75,7 +75,7 @@ UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
         OR last_seen_at > ${timestampOf('"nowMs"')})`
 
 /** A concurrent write of the same idempotency key, a deadlock, or a serialization failure. */
-const WORTH_ANOTHER_TRY = new Set(['23505', '40P01', '40001'])
+const RETRYABLE = new Set(['23505', '40P01', '40001'])
 const TRIES_MAX = 5
 
 /**
@@ -93,10 +93,10 @@ export function commitVerb(
   async function commit(batch: Batch): Promise<CommitResult> {
     const expiries = batch.appends.map(({ idempotency }) => idempotency?.expiredBeforeMs ?? 0)
     const expiredBeforeMs = Math.max(0, ...expiries)
-    const sent = JSON.stringify(batch.appends.map(asSent))
+    const sent = JSON.stringify(batch.appends.map(toSent))
     const ofAccounts = batch.lastSeen.filter(({ sessionId }) => sessionId === undefined)
     const ofSessions = batch.lastSeen.filter(({ sessionId }) => sessionId !== undefined)
-    if (ofSessions.length > 0) await pool.query(SEE_SESSIONS, [JSON.stringify(ofSessions)])
+    if (ofSessions.length > 0) await pool.query(NOTE_SESSIONS_SEEN, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),
       JSON.stringify(ofAccounts),
@@ -113,13 +113,13 @@ export function commitVerb(
       try {
         const rows = tries === 1 ? await run(pool, values) : await runLocked(values)
         // Receipts are written with the acknowledgements, even when no message was.
-        receipts.push(...rows.filter(isReceipt).map(asReceipt))
+        receipts.push(...rows.filter(isReceipt).map(toReceipt))
         // Never stale with the locks.
-        if (!rows[0]?.stale) return { outcomes: rows.filter(isOutcome).map(asOutcome), receipts }
+        if (!rows[0]?.stale) return { outcomes: rows.filter(isOutcome).map(toOutcome), receipts }
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined
-        if (!code || !WORTH_ANOTHER_TRY.has(code) || tries === TRIES_MAX) throw error
-        await pool.query(FORGET_EXPIRED_KEYS, [sent, expiredBeforeMs])
+        if (!code || !RETRYABLE.has(code) || tries === TRIES_MAX) throw error
+        await pool.query(DELETE_EXPIRED_KEYS, [sent, expiredBeforeMs])
       }
     }
   }
@@ -129,7 +129,7 @@ export function commitVerb(
     return rows
   }
 
-  /** Here the statement sees everything that was committed before it got the locks. */
+  /** With the locks first, the statement sees everything that was committed before it got them. */
   async function runLocked(values: unknown[]): Promise<Row[]> {
     const client = await pool.connect()
     let fault: Error | undefined
@@ -153,7 +153,7 @@ export function commitVerb(
   return { commit }
 }
 
-const asSent = (
+const toSent = (
   { senderId, to, id, body, sentAtMs, live, wantsReceipt, idempotency }: Append,
   n: number,
 ) => ({
@@ -174,7 +174,7 @@ const asSent = (
 const isReceipt = (row: Row) => row.is_receipt
 const isOutcome = (row: Row) => !row.is_receipt
 
-const asReceipt = (row: ReceiptRow): AddedReceipt => ({
+const toReceipt = (row: ReceiptRow): AddedReceipt => ({
   to: row.owner,
   entry: {
     seq: row.seq,
@@ -186,7 +186,7 @@ const asReceipt = (row: ReceiptRow): AddedReceipt => ({
   },
 })
 
-function asOutcome(row: OutcomeRow): CommitOutcome {
+function toOutcome(row: OutcomeRow): CommitOutcome {
   if (row.known) {
     if (!row.same) return { kind: 'idempotency_key_reused' }
     const id = bytesToUuid(row.message_id)

@@ -1,10 +1,11 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { DatabaseInUse, DatabaseUnusable } from '../database.ts'
-import { pendingMigrations } from '../migrate.ts'
-import { requireBinary } from './binary.ts'
-import { checkWithoutHold } from './hold.ts'
+import { pendingMigrations } from '../../migrate.ts'
+import { tablesOf } from '../connection.ts'
+import { cannotOpen } from '../errors.ts'
+import { checkWithoutLock } from './lock.ts'
+import { requireBinary } from './native-binary.ts'
 
 /**
  * Inspects a SQLite file as a start would, without writing.
@@ -16,12 +17,10 @@ export async function inspectSqlite(path: string): Promise<string[] | undefined>
   try {
     requireBinary()
     if (!existsSync(path)) return void accessSync(nearestFolder(path), constants.W_OK)
-    checkWithoutHold(path)
+    checkWithoutLock(path)
     return await pendingInSqlite(path)
   } catch (error) {
-    if (error instanceof DatabaseInUse) throw error
-    const message = `The database ${path} cannot be opened: ${(error as Error).message}`
-    throw new DatabaseUnusable(message, { cause: error })
+    throw cannotOpen(path, error)
   }
 }
 
@@ -33,8 +32,7 @@ export async function inspectSqlite(path: string): Promise<string[] | undefined>
 export async function pendingInSqlite(path: string): Promise<string[] | undefined> {
   const file = new SqliteFile(path, { readonly: true })
   try {
-    const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
-    if (!tables.includes('_prisma_migrations')) return undefined
+    if (!tablesOf(file).includes('_prisma_migrations')) return undefined
     const finished = file
       .prepare<[], string>(
         'SELECT migration_name FROM _prisma_migrations WHERE rolled_back_at IS NULL AND finished_at IS NOT NULL',
@@ -47,7 +45,7 @@ export async function pendingInSqlite(path: string): Promise<string[] | undefine
   }
 }
 
-/** The nearest folder that exists: a start would make the others in it. */
+/** The nearest folder that exists: a start would make the missing ones in it. */
 function nearestFolder(path: string): string {
   let folder = dirname(resolve(path))
   while (!existsSync(folder)) folder = dirname(folder)

@@ -1,21 +1,22 @@
 import pg from 'pg'
 import { configureConnection, connectionOptions } from './connection.ts'
 import { prepareDatabase, unusable } from './prepare.ts'
-import { moveOnAnyway } from './restores.ts'
+import { skipNumbersAnyway } from './restores.ts'
 
 /**
- * Moves every inbox of a PostgreSQL database on, migrated when needed.
+ * Skips numbers in every inbox of a PostgreSQL database, which is migrated when needed: the command
+ * `restante restored`.
  *
- * @returns how many inboxes were moved on
+ * @returns how many inboxes skip numbers
  * @throws DatabaseUnusable
  */
-export async function moveOnDatabase(url: string): Promise<number> {
+export async function skipNumbersIn(url: string): Promise<number> {
   const { schema } = await prepareDatabase(url)
   const client = new pg.Client(connectionOptions(url))
   try {
     await client.connect()
     await configureConnection(client, schema)
-    return await moveOnAnyway(client)
+    return await skipNumbersAnyway(client)
   } catch (error) {
     throw unusable(url, error)
   } finally {

@@ -4,11 +4,11 @@ import { DatabaseUnusable } from './database.ts'
 import { configureForMigration } from './postgres/connection.ts'
 import { timestampOf } from './postgres/fragments.ts'
 import { prepareDatabase, unusable } from './postgres/prepare.ts'
-import { useAlone } from './sqlite/alone.ts'
-import { NEWEST_SEQ, RECEIPTS, TEXT_BYTES } from './sqlite/inboxes.ts'
-import { moveOnIfMarked } from './sqlite/restores.ts'
+import { useExclusively } from './sqlite/file/exclusive.ts'
+import { NEWEST_SEQ, RECEIPTS, TEXT_BYTES } from './sqlite/inbox-expressions.ts'
+import { skipNumbersIfBackup } from './sqlite/restores.ts'
 
-/** In the order of their foreign keys. Nodes and presence are transient, and begin anew. */
+/** In the order of their foreign keys. Nodes and presence are transient, and are not copied. */
 const TABLES = [
   'account',
   'session',
@@ -24,13 +24,13 @@ const TABLES = [
 ] as const
 
 /** Columns that PostgreSQL stores and SQLite computes. */
-const FOUND: Record<string, string> = {
+const COMPUTED: Record<string, string> = {
   newest_seq: NEWEST_SEQ,
   text_bytes: TEXT_BYTES,
   receipts: RECEIPTS,
 }
 
-/** How many of each were moved. */
+/** How many rows of each table were copied. */
 export type Moved = Record<(typeof TABLES)[number], number>
 
 /** Rows per statement: 2 MB when all messages have the default maximum length. */
@@ -45,8 +45,8 @@ const ROWS_AT_ONCE = 100
  * @throws DatabaseInUse, DatabaseUnusable
  */
 export async function moveToPostgres(path: string, url: string): Promise<Moved> {
-  return useAlone(path, (file) => {
-    moveOnIfMarked(file)
+  return useExclusively(path, (file) => {
+    skipNumbersIfBackup(file)
     return copyAll(file, url)
   })
 }
@@ -91,13 +91,13 @@ async function copyTable(file: SqliteFile.Database, target: pg.Client, table: st
     copied += rows.length
     rows = []
   }
-  const values = columns.map(({ name }) => FOUND[name] ?? name)
+  const values = columns.map(({ name }) => COMPUTED[name] ?? name)
   for (const row of file.prepare(`SELECT ${values.join()} FROM ${table}`).raw().iterate()) {
     rows.push(row as unknown[])
     if (rows.length === ROWS_AT_ONCE) await write()
   }
   await write()
-  if (columns.some(({ name, type }) => name === 'id' && /^int/.test(type))) await countOn(target, table)
+  if (columns.some(({ name, type }) => name === 'id' && /^int/.test(type))) await continueIds(target, table)
   return copied
 }
 
@@ -128,8 +128,8 @@ function insertOf(table: string, columns: Column[]): string {
   return `INSERT INTO ${table} (${names}) SELECT ${values} FROM unnest(${arrays}) AS sent (${names})`
 }
 
-/** New rows get numbers behind those that were moved. */
-async function countOn(target: pg.Client, table: string) {
+/** New rows get ids behind those of the copied rows. */
+async function continueIds(target: pg.Client, table: string) {
   await target.query(
     `SELECT setval(pg_get_serial_sequence($1, 'id'), max(id)) FROM ${table} HAVING max(id) > 0`,
     [table],

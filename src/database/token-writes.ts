@@ -1,13 +1,13 @@
-import type { Prisma, PrismaClient } from '../generated/prisma/client.ts'
 import type { Database, NewApplicationToken, TokenOutcome } from './database.ts'
+import type { Models, PrismaDatabase } from './prisma.ts'
 
 /** Application tokens that one account may have. */
 const TOKENS_MAX = 100
 
-type TokenVerbs = Pick<Database, 'createToken' | 'revokeToken' | 'noteTokenUse'>
+type TokenWrites = Pick<Database, 'createToken' | 'revokeToken' | 'noteTokenUse'>
 
-/** Verbs that change application tokens. Looking them up belongs to the read verbs. */
-export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
+/** The verbs that change application tokens, with Prisma. */
+export function tokenWrites(prisma: PrismaDatabase): TokenWrites {
   return {
     createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
       return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
@@ -37,7 +37,7 @@ export function tokenVerbs(prisma: PrismaClient): TokenVerbs {
 }
 
 /** Expired tokens stay for their owner to see, and are removed when room is needed. */
-async function hasRoom(tx: Prisma.TransactionClient, accountId: number, now: Date): Promise<boolean> {
+async function hasRoom(tx: Models, accountId: number, now: Date): Promise<boolean> {
   const where = { accountId }
   const count = await tx.applicationToken.count({ where })
   if (count < TOKENS_MAX) return true
@@ -46,7 +46,7 @@ async function hasRoom(tx: Prisma.TransactionClient, accountId: number, now: Dat
 }
 
 /** Ends all tokens of an account inside a transaction, and returns their ids. */
-export async function endTokens(tx: Prisma.TransactionClient, accountId: number): Promise<string[]> {
+export async function endTokens(tx: Models, accountId: number): Promise<string[]> {
   const where = { accountId }
   const ended = await tx.applicationToken.findMany({ where, select: { id: true } })
   await tx.applicationToken.deleteMany({ where })

@@ -11,7 +11,7 @@ import type {
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
-import { NEWEST_SEQ } from './inboxes.ts'
+import { NEWEST_SEQ } from './inbox-expressions.ts'
 import { Receipts } from './receipts.ts'
 import type { Recipient, Recipients } from './recipients.ts'
 import { UnreadBySender } from './unread-by-sender.ts'
@@ -23,7 +23,7 @@ interface StoredKey {
   live: number
 }
 
-/** Values in the order of the columns that a statement names. */
+/** The values of a row, in the order in which a statement names its columns. */
 type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
 type MessageRow = [number, number, Uint8Array, number, number, number, number, number, string]
 
@@ -45,11 +45,11 @@ export function commitVerb(
     `UPDATE account SET acknowledged_seq = min(@seq, ${NEWEST_SEQ})
       WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
-  const see = connection.prepare<LastSeen>(
+  const noteAccountSeen = connection.prepare<LastSeen>(
     `UPDATE account SET last_seen_at = @atMs
       WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
-  const seeSession = connection.prepare<LastSeen>(
+  const noteSessionSeen = connection.prepare<LastSeen>(
     `UPDATE session SET last_seen_at = @atMs
       WHERE id = @sessionId AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
@@ -78,7 +78,7 @@ export function commitVerb(
       added.push(...receipts.append(acknowledgement))
       acknowledgeAccount.run(acknowledgement)
     }
-    for (const seen of batch.lastSeen) (seen.sessionId ? seeSession : see).run(seen)
+    for (const seen of batch.lastSeen) (seen.sessionId ? noteSessionSeen : noteAccountSeen).run(seen)
     return { outcomes: batch.appends.map(appendOne), receipts: added }
   })
 
@@ -147,8 +147,8 @@ export function commitVerb(
         // (sqlite.org/isolation.html).
         return commitAll.immediate(batch)
       } catch (error) {
-        recipients.forget()
-        unreadBySender.forget()
+        recipients.clear()
+        unreadBySender.clear()
         throw error
       }
     },

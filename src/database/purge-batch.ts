@@ -1,20 +1,20 @@
-/** What one portion of a purge has done. */
+/** What one batch of a purge has done. */
 export interface Purged {
-  /** Where to go on; undefined at the end. */
+  /** Where the next batch begins; undefined after the last. */
   next: number | undefined
   /** Entries of inboxes that were removed. */
   messages: number
 }
 
-/** What one portion of a purge may remove. Instants are milliseconds since 1970. */
-export interface PurgePortion {
-  /** Where the last portion ended; 0 to begin. */
+/** What one batch of a purge may remove. Instants are milliseconds since 1970. */
+export interface PurgeBatch {
+  /** Where the last batch ended; 0 for the first. */
   fromAccountId: number
   /** Messages sent before this may go when every living session has acknowledged them. */
   acknowledgedBeforeMs: number
   /** Messages sent before this may go, acknowledged or not; -Infinity when they never may. */
   unacknowledgedBeforeMs: number
-  /** But none sent before this, unless acknowledged: their date is not to be believed. */
+  /** Messages sent before this stay unless acknowledged: their date cannot be right. */
   unacknowledgedFromMs: number
   /** Idempotency keys dated up to this may go, and those dated after that. */
   keysBeforeMs: number

@@ -10,13 +10,15 @@ import {
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
-import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../private-files.ts'
-import { syncToDisk } from '../../sync.ts'
-import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
-import { requireBinary } from './binary.ts'
-import { isInWalMode } from './files.ts'
+import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../../private-files.ts'
+import { syncToDisk } from '../../../sync.ts'
+import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../../database.ts'
+import { tablesOf } from '../connection.ts'
+import { requireBinary } from './native-binary.ts'
+import { isInWalMode } from './wal-mode.ts'
 
-export interface Hold {
+/** The lock of this process on a database. */
+export interface FileLock {
   /** @throws DatabaseUnavailable when the path now leads to another file, or to none */
   check: () => void
   release: () => void
@@ -31,7 +33,7 @@ export interface Hold {
  * @throws DatabaseUnusable when it has several names, or is not ours, or SQLite is not there
  * @throws UnsafeFile when somebody else may have prepared the lock
  */
-export function holdDatabase(path: string): Hold {
+export function lockDatabase(path: string): FileLock {
   requireBinary()
   makeFile(path)
   // Beside the real file, so that a symbolic link leads to the same lock.
@@ -46,28 +48,28 @@ export function holdDatabase(path: string): Hold {
     // It is from an earlier start or a concurrent one: only the attempt to lock shows which.
     closeToOthers(lock)
   }
-  const hold = new SqliteFile(lock, { timeout: 0 })
+  const locked = new SqliteFile(lock, { timeout: 0 })
   try {
     // Nothing is written, so no rollback file is needed.
-    hold.pragma('journal_mode = MEMORY')
-    hold.exec('BEGIN EXCLUSIVE')
+    locked.pragma('journal_mode = MEMORY')
+    locked.exec('BEGIN EXCLUSIVE')
     refuseForeignLog(path, real)
     refuseForeign(real)
   } catch (error) {
-    hold.close()
+    locked.close()
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
     throw inUse(path)
   }
-  const held = [real, lock].map((file) => ({ file, identity: identityOf(file) }))
+  const opened = [real, lock].map((file) => ({ file, identity: identityOf(file) }))
   return {
     check: () => {
       // Writes to an unlinked file are lost with the process. Without the lock file, a second process may
       // have started.
-      const lost = held.find(({ file, identity }) => identityOf(file) !== identity)
+      const lost = opened.find(({ file, identity }) => identityOf(file) !== identity)
       if (lost)
         throw new DatabaseUnavailable(`${lost.file} was removed or replaced while the server had it open.`)
     },
-    release: () => hold.close(),
+    release: () => locked.close(),
   }
 }
 
@@ -82,19 +84,19 @@ function identityOf(file: string): string {
  *
  * @throws DatabaseInUse, DatabaseUnusable, and what SQLite throws
  */
-export function checkWithoutHold(path: string): void {
+export function checkWithoutLock(path: string): void {
   const real = realpathSync(path)
   refuseSecondName(path, real)
   const lock = `${real}.lock`
   checkPrivateFile(lock)
-  if (existsSync(lock)) refuseHeld(path, lock)
+  if (existsSync(lock)) refuseLocked(path, lock)
   refuseForeignLog(path, real)
   refuseForeign(real)
   accessSync(real, constants.W_OK)
   accessSync(dirname(real), constants.W_OK)
 }
 
-function refuseHeld(path: string, lock: string) {
+function refuseLocked(path: string, lock: string) {
   const file = new SqliteFile(lock, { timeout: 0, readonly: true })
   try {
     file.prepare('SELECT 1 FROM sqlite_master').all()
@@ -144,7 +146,7 @@ function refuseForeign(path: string) {
   // Writable: SQLite may have to roll back what a killed process began.
   const file = new SqliteFile(path, { readonly: !existsSync(`${path}-journal`) })
   try {
-    const tables = file.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
+    const tables = tablesOf(file)
     if (tables.length === 0 || tables.includes('_prisma_migrations')) return
     throw new Error('it is a database of another program.')
   } finally {

@@ -1,14 +1,14 @@
-import type { PrismaClient } from '../generated/prisma/client.ts'
-import { endSessions } from './account-verbs.ts'
+import { endSessions } from './account-writes.ts'
 import type { Database, NewInvite } from './database.ts'
+import type { PrismaDatabase } from './prisma.ts'
 
-type AdministrationVerbs = Pick<
+type AdministrationWrites = Pick<
   Database,
   'disableAccount' | 'enableAccount' | 'createInvite' | 'revokeInvite'
 >
 
-/** What an operator changes. */
-export function administrationVerbs(prisma: PrismaClient): AdministrationVerbs {
+/** The verbs by which an operator changes accounts and invites, with Prisma. */
+export function administrationWrites(prisma: PrismaDatabase): AdministrationWrites {
   return {
     disableAccount(accountId: number, disabledAtMs: number): Promise<string[] | undefined> {
       return prisma.$transaction(async (tx) => {

@@ -1,4 +1,4 @@
-import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
+import { Prisma } from '../generated/prisma/client.ts'
 import type {
   AccountChanges,
   BlockOutcome,
@@ -10,12 +10,13 @@ import type {
   RegistrationOutcome,
   Session,
 } from './database.ts'
-import { endTokens } from './token-verbs.ts'
+import type { Models, PrismaDatabase } from './prisma.ts'
+import { endTokens } from './token-writes.ts'
 
 /** Accounts that one account may block. */
 const BLOCKS_MAX = 1_000
 
-type AccountVerbs = Pick<
+type AccountWrites = Pick<
   Database,
   | 'createAccount'
   | 'changePassword'
@@ -28,11 +29,11 @@ type AccountVerbs = Pick<
   | 'updateAccount'
 >
 
-/** Known addresses per account. Above it the one with the oldest login is forgotten. */
+/** Known addresses per account. Above it, the one with the oldest login is removed. */
 const KNOWN_ADDRESSES_MAX = 20
 
-/** Verbs that change accounts and sessions, with Prisma's client: none is on the path of a message. */
-export function accountVerbs(prisma: PrismaClient): AccountVerbs {
+/** The verbs that change accounts and sessions, with Prisma: none is on the path of a message. */
+export function accountWrites(prisma: PrismaDatabase): AccountWrites {
   return {
     async createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome> {
       try {
@@ -151,10 +152,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
 }
 
 /** @throws PrismaClientKnownRequestError P2002 when the name is taken */
-async function addAccount(
-  prisma: PrismaClient | Prisma.TransactionClient,
-  { createdAtMs, ...account }: NewAccount,
-): Promise<void> {
+async function addAccount(prisma: Models, { createdAtMs, ...account }: NewAccount): Promise<void> {
   const { floorSeq } = await prisma.store.findUniqueOrThrow({ where: { id: 1 } })
   const counters = { newestSeq: floorSeq, acknowledgedSeq: floorSeq }
   const skipped = floorSeq > 0 && { restoredRanges: { create: { fromSeq: 1, toSeq: floorSeq } } }
@@ -166,7 +164,7 @@ async function addAccount(
  * Counts one more use of a valid invite. Of two concurrent ones for the last use, the second waits and finds
  * none.
  */
-async function takeUse(tx: Prisma.TransactionClient, hash: Uint8Array, nowMs: number): Promise<boolean> {
+async function takeUse(tx: Models, hash: Uint8Array, nowMs: number): Promise<boolean> {
   const { count } = await tx.invite.updateMany({
     where: {
       hash: Uint8Array.from(hash),
@@ -179,19 +177,17 @@ async function takeUse(tx: Prisma.TransactionClient, hash: Uint8Array, nowMs: nu
 }
 
 /**
- * Ends sessions inside a transaction and returns their ids, so that tokens are forgotten and polls answered.
+ * Ends sessions inside a transaction and returns their ids: their tokens are dropped, and their polls
+ * answered.
  */
-export async function endSessions(
-  tx: Prisma.TransactionClient,
-  where: Prisma.SessionWhereInput,
-): Promise<string[]> {
+export async function endSessions(tx: Models, where: Prisma.SessionWhereInput): Promise<string[]> {
   const ended = await tx.session.findMany({ where, select: { id: true } })
   await tx.session.deleteMany({ where })
   return ended.map(({ id }) => id)
 }
 
 async function rememberAddress(
-  tx: Prisma.TransactionClient,
+  tx: Models,
   accountId: number,
   { address: hash, lastLoginAtMs }: KnownAddress,
 ) {

@@ -1,25 +1,26 @@
-import { Prisma, type PrismaClient } from '../generated/prisma/client.ts'
+import { Prisma } from '../generated/prisma/client.ts'
 import type { ClientKeys, Database, NewPushSubscription, SubscriptionOutcome } from './database.ts'
+import type { Models, PrismaDatabase } from './prisma.ts'
 
 /** Push subscriptions that one account may have. */
 const SUBSCRIPTIONS_MAX = 10
 
 /** Another account registers the same endpoint at the same moment, or the session ends. */
-const WORTH_ANOTHER_TRY = ['P2002', 'P2003', 'P2025', 'P2034']
+const RETRYABLE = ['P2002', 'P2003', 'P2025', 'P2034']
 
-type PushVerbs = Pick<
+type PushSubscriptionWrites = Pick<
   Database,
   'createPushSubscription' | 'deletePushSubscription' | 'forgetPushSubscription'
 >
 
-/** What changes push subscriptions for their owners. They are looked up, and claimed, by statements. */
-export function pushVerbs(prisma: PrismaClient): PushVerbs {
+/** The verbs by which owners change push subscriptions, with Prisma. */
+export function pushSubscriptionWrites(prisma: PrismaDatabase): PushSubscriptionWrites {
   return {
     async createPushSubscription(subscription: NewPushSubscription): Promise<SubscriptionOutcome> {
       try {
         return await prisma.$transaction((tx) => register(tx, subscription))
       } catch (error) {
-        if (!isWorthAnotherTry(error)) throw error
+        if (!isRetryable(error)) throw error
         return prisma.$transaction((tx) => register(tx, subscription))
       }
     },
@@ -38,10 +39,10 @@ export function pushVerbs(prisma: PrismaClient): PushVerbs {
 const NO_MARK = { hintedSeq: null, hintedUntil: null, claim: null }
 
 async function register(
-  tx: Prisma.TransactionClient,
+  tx: Models,
   { accountId, sessionId, createdAtMs, keyIds, ...keys }: NewPushSubscription,
 ): Promise<SubscriptionOutcome> {
-  // Written, though nothing changes: of two requests at two nodes the second waits here for the first.
+  // An update without a change locks the row: of concurrent requests on two nodes the second waits here.
   const where = { id: accountId, deletedAt: null, disabledAt: null }
   const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
   if (count === 0) return 'session_gone'
@@ -64,7 +65,7 @@ async function register(
           // For another key a browser gives another endpoint, and a distributor may give the same again.
           keyId: isSame && keyIds.includes(known.keyId) ? known.keyId : keyIds[0],
           ...(!isSame && { ...keysOf(keys), createdAt: now }),
-          // Its session of before was hinted, or its browser with other keys.
+          // The hint went to its former session, or to a browser with other keys.
           ...((!isSame || known.sessionId !== sessionId) && NO_MARK),
         },
       })
@@ -76,5 +77,5 @@ async function register(
 
 const keysOf = ({ endpoint, p256dh, auth }: ClientKeys) => ({ endpoint, p256dh, auth })
 
-const isWorthAnotherTry = (error: unknown) =>
-  error instanceof Prisma.PrismaClientKnownRequestError && WORTH_ANOTHER_TRY.includes(error.code)
+const isRetryable = (error: unknown) =>
+  error instanceof Prisma.PrismaClientKnownRequestError && RETRYABLE.includes(error.code)

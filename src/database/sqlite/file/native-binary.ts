@@ -1,10 +1,10 @@
 import SqliteFile from 'better-sqlite3'
-import { DatabaseUnusable } from '../database.ts'
+import { DatabaseUnusable } from '../../database.ts'
 
 /**
- * better-sqlite3 loads its binary with the first database that it opens, and where there is none it names
- * thirteen places. It is missing where npm could not run the script of the package, and does not fit after
- * Node was replaced.
+ * better-sqlite3 loads its binary with the first database that it opens, and without one its error lists
+ * thirteen paths. The binary is missing where npm could not run the script of the package, and does not fit
+ * after Node was replaced.
  *
  * @throws DatabaseUnusable when this Node cannot load it
  */

@@ -1,7 +1,7 @@
 import type SqliteFile from 'better-sqlite3'
 import type { Database } from '../database.ts'
-import type { Purged, PurgePortion } from '../purge-portion.ts'
-import { NEWEST_SEQ } from './inboxes.ts'
+import type { PurgeBatch, Purged } from '../purge-batch.ts'
+import { NEWEST_SEQ } from './inbox-expressions.ts'
 
 /** Accounts that one batch visits, and rows that it removes: a few milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
@@ -91,23 +91,23 @@ export function purgeVerb(
         AND NOT EXISTS (SELECT 1 FROM push_subscription WHERE session_id = session.id)`,
   )
 
-  const purge = connection.transaction((portion: PurgePortion): Purged => {
-    const { fromAccountId: from, sessionsBeforeMs, subscriptionsBeforeMs, nowMs } = portion
+  const purge = connection.transaction((batch: PurgeBatch): Purged => {
+    const { fromAccountId: from, sessionsBeforeMs, subscriptionsBeforeMs, nowMs } = batch
     const dated = [
-      ...deleteOld.map((rows) => rows.run(portion.keysBeforeMs)),
-      ...deleteWrong.map((rows) => rows.run(portion.keysAfterMs)),
+      ...deleteOld.map((rows) => rows.run(batch.keysBeforeMs)),
+      ...deleteWrong.map((rows) => rows.run(batch.keysAfterMs)),
     ]
     if (dated.some(({ changes }) => changes === ROWS_MAX)) return { next: from, messages: 0 }
 
     const to = from + ACCOUNTS_MAX
     deleteUnusedSubscriptions.run({ from, to, subscriptionsBeforeMs })
     deleteExpiredSessions.run({ from, to, sessionsBeforeMs })
-    const anyBeforeMs = Math.max(portion.unacknowledgedBeforeMs, 0)
+    const anyBeforeMs = Math.max(batch.unacknowledgedBeforeMs, 0)
     let room = ROWS_MAX
     for (const account of accountsToPurge.all({ from, to, anyBeforeMs, nowMs })) {
       const { accountId, purged } = account
       const rows = messagesBehind.all(accountId, purged, room)
-      const kept = rows.findIndex(({ seq, sentAtMs }) => mustStay(account, portion, seq, sentAtMs))
+      const kept = rows.findIndex(({ seq, sentAtMs }) => mustStay(account, batch, seq, sentAtMs))
       const count = kept === -1 ? rows.length : kept
       const upTo = rows[count - 1]?.seq
       if (upTo === undefined) continue
@@ -123,13 +123,13 @@ export function purgeVerb(
 
   return {
     // The next pass finds the rest.
-    purge: async (portion) => (isLogLong() ? { next: undefined, messages: 0 } : purge.immediate(portion)),
+    purge: async (batch) => (isLogLong() ? { next: undefined, messages: 0 } : purge.immediate(batch)),
   }
 }
 
 /** Removes only what precedes the first message that stays, so that the missing numbers are one range. */
-function mustStay(account: Purgeable, portion: PurgePortion, seq: number, sentAtMs: number): boolean {
-  const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
+function mustStay(account: Purgeable, batch: PurgeBatch, seq: number, sentAtMs: number): boolean {
+  const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = batch
   if (account.deleted) return false
   if (sentAtMs >= unacknowledgedFromMs && sentAtMs < unacknowledgedBeforeMs) return false
   return seq > account.acknowledged || sentAtMs >= acknowledgedBeforeMs

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, realpathSync, renameSync, rmSync, type Stats, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { makePrivateFile } from '../private-files.ts'
+import { makePrivateFile } from '../../../private-files.ts'
 
 /** Beside the database, named after its real path: the two processes may use different paths. */
 const noteOf = (path: string) => `${realpathSync(path)}.last-backup`

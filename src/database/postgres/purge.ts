@@ -1,10 +1,10 @@
 import type pg from 'pg'
 import { monotonicMs } from '../../clock.ts'
 import type { Database } from '../database.ts'
-import type { PurgePortion } from '../purge-portion.ts'
+import type { PurgeBatch } from '../purge-batch.ts'
 import { NOW, timestampOf } from './fragments.ts'
 
-/** What one portion looks at and removes at the most: some milliseconds of work. */
+/** The most that one batch visits and removes: some milliseconds of work. */
 const ACCOUNTS_MAX = 1_000
 const INBOXES_MAX = 50
 const MESSAGES_PER_INBOX_MAX = 100
@@ -13,15 +13,15 @@ const DATED_MAX = 1_000
 /** A node that was killed leaves its row, and the database's clock may have been set since. */
 const DEAD = `alive_until NOT BETWEEN ${NOW} - interval '10 minutes' AND ${NOW} + interval '10 minutes'`
 
-/** How long a node looks dead before it is forgotten: one that is alive has said so by then. */
+/** How long a node looks dead before its row is removed: a living node has beaten by then. */
 const DEAD_MS = 60_000
 
-/** Forgets those that looked dead before and do so now. Gives all that look dead. */
-const FORGET_DEAD_NODES = `
-WITH forgotten AS (DELETE FROM node WHERE ${DEAD} AND id = ANY ($1::text[]))
+/** Removes the nodes that looked dead before and still do. Returns all that look dead. */
+const REMOVE_DEAD_NODES = `
+WITH removed AS (DELETE FROM node WHERE ${DEAD} AND id = ANY ($1::text[]))
 SELECT id FROM node WHERE ${DEAD}`
 
-/** By the index on the date, from its end: rows to keep in between are not gone through. */
+/** By the index on the date, from its end: rows to keep are not visited. */
 const purgeDated = (table: string, key: string, date: string, which: '<=' | '>') => `
 DELETE FROM ${table}
  WHERE (${key}) IN (
@@ -53,11 +53,11 @@ DELETE FROM session
                  FOR UPDATE SKIP LOCKED)`
 
 /**
- * Several nodes may purge at once: an account that another one has locked is passed by until the next walk.
+ * Several nodes may purge at once: an account that another one has locked waits for the next pass.
  *
- * As on SQLite, only what stands before the first message to keep may go, so that what is gone is one range.
- * The counters of `mine` may be newer than the messages that this statement sees, and one that it does not
- * see must not be counted as gone: `seen` is where it ends.
+ * As on SQLite, only what precedes the first message that stays may go, so that the missing numbers are one
+ * range. The counters of `mine` may be newer than the messages that this statement sees, and a message that
+ * it does not see must not count as purged: `seen` is the last one that it sees.
  */
 const PURGE_INBOXES = `
 WITH
@@ -117,20 +117,20 @@ interface PurgedRow {
   messages: number
 }
 
-/** Removes what may go, one small portion a call. */
+/** Removes what may go, one small batch per call. */
 export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
   let seemedDead: { sinceMs: number; ids: string[] } = { sinceMs: Number.NEGATIVE_INFINITY, ids: [] }
 
-  async function forgetDeadNodes() {
+  async function removeDeadNodes() {
     const nowMs = monotonicMs()
     if (nowMs - seemedDead.sinceMs < DEAD_MS) return
-    const { rows } = await pool.query<{ id: string }>(FORGET_DEAD_NODES, [seemedDead.ids])
+    const { rows } = await pool.query<{ id: string }>(REMOVE_DEAD_NODES, [seemedDead.ids])
     seemedDead = { sinceMs: nowMs, ids: rows.map(({ id }) => id) }
   }
 
   return {
-    async purge(portion: PurgePortion) {
-      const { fromAccountId: from, keysBeforeMs, keysAfterMs, sessionsBeforeMs, nowMs } = portion
+    async purge(batch: PurgeBatch) {
+      const { fromAccountId: from, keysBeforeMs, keysAfterMs, sessionsBeforeMs, nowMs } = batch
       for (const statement of PURGE_OLD)
         if ((await pool.query(statement, [keysBeforeMs])).rowCount === DATED_MAX)
           return { next: from, messages: 0 }
@@ -139,9 +139,9 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
           return { next: from, messages: 0 }
 
       const to = from + ACCOUNTS_MAX
-      await pool.query(PURGE_SUBSCRIPTIONS, [from, to, portion.subscriptionsBeforeMs])
+      await pool.query(PURGE_SUBSCRIPTIONS, [from, to, batch.subscriptionsBeforeMs])
       await pool.query(PURGE_SESSIONS, [from, to, sessionsBeforeMs])
-      const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = portion
+      const { acknowledgedBeforeMs, unacknowledgedBeforeMs, unacknowledgedFromMs } = batch
       // Nothing is older than the clocks, and the statement takes no infinity.
       const befores = [acknowledgedBeforeMs, unacknowledgedBeforeMs].map((ms) => Math.max(ms, 0))
       const values = [from, to, ...befores, nowMs, unacknowledgedFromMs]
@@ -151,7 +151,7 @@ export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
       if (unfinished) return { next: unfinished.id - 1, messages }
       if (rows.length === INBOXES_MAX) return { next: rows.at(-1)?.id, messages }
 
-      await forgetDeadNodes()
+      await removeDeadNodes()
       const last = await pool.query<{ id: number | null }>('SELECT max(id) AS id FROM account')
       return { next: to < (last.rows[0]?.id ?? 0) ? to : undefined, messages }
     },
