@@ -24,10 +24,10 @@ const TYPES = {
   ico: 'image/x-icon',
   txt: 'text/plain; charset=utf-8',
 }
-/** What shrinks. */
+/** Compressed ahead. */
 const TEXT = ['html', 'js', 'css', 'webmanifest', 'svg']
 
-/** The best, which takes seconds for a megabyte, only for what is smaller. */
+/** The best compression takes seconds for a megabyte, so it is for smaller files. */
 const QUALITY_MAX_BYTES = 300_000
 
 const compress = {
@@ -40,7 +40,7 @@ const compress = {
 
 /** @typedef {{ path: string, content: Buffer, hashed?: boolean }} WebFile `path` is relative to dist/web */
 
-/** @returns {Promise<string[]>} the files that it is made from */
+/** @returns {Promise<string[]>} its sources */
 export async function buildWeb() {
   const { files: pageFiles, inputs } = await page()
   const files = [...pageFiles, ...(await reference())]
@@ -51,7 +51,7 @@ export async function buildWeb() {
 }
 
 /**
- * The page: one script, one style sheet, and what a browser wants around them.
+ * The page: one script, one style sheet, and the files that browsers ask for.
  *
  * @returns {Promise<{ files: WebFile[], inputs: string[] }>}
  */
@@ -84,7 +84,8 @@ async function page() {
 }
 
 /**
- * The service worker. It has the names of what it keeps, and a version that changes with their content.
+ * The service worker. It has the names of the files that it keeps, and a version that changes with their
+ * content.
  *
  * @param {WebFile[]} shell
  * @returns {Promise<WebFile>}
@@ -102,7 +103,7 @@ async function worker(shell) {
 }
 
 /**
- * The API reference: Swagger UI in a page of ours. It is at /docs too, from where its links go below /docs/.
+ * The API reference: Swagger UI in a page of ours. It is served at /docs too, with links to below /docs/.
  *
  * @returns {Promise<WebFile[]>}
  */
@@ -134,22 +135,22 @@ const bundle = (options) =>
     target: TARGET,
     tsconfig: 'web/tsconfig.json',
     outdir: OUT,
-    write: false,
-    metafile: true,
     legalComments: 'none',
     logLevel: 'silent',
     ...options,
+    metafile: true,
+    write: false,
   })
 
 /**
- * Writes a file, and beside it what it is when compressed. Returns its line in the list.
+ * Writes a file, and beside it the compressed forms. Returns its entry of the list.
  *
  * @param {WebFile} file
  */
 async function write({ path, content, hashed = false }) {
   const ending = path.slice(path.lastIndexOf('.') + 1)
   const type = TYPES[/** @type {keyof typeof TYPES} */ (ending)]
-  if (!type) throw new Error(`web/${path} has a type that nothing here knows.`)
+  if (!type) throw new Error(`web/${path} has a type that TYPES does not list.`)
   await mkdir(dirname(join(OUT, path)), { recursive: true })
   await writeFile(join(OUT, path), content)
   const encodings = TEXT.includes(ending) ? Object.entries(compress) : []

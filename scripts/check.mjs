@@ -1,7 +1,4 @@
-/**
- * Everything that can be said of the code without running it. Silent but for one line, unless something is
- * wrong.
- */
+/** All checks of the code that do not run it. Prints one line, or the failures. */
 import { main, run } from './run.mjs'
 
 const CHECKS = [

@@ -1,5 +1,5 @@
 /**
- * Runs a command on another Node than this one, in a copy of the checkout whose packages are built for it:
+ * Runs a command on another Node, in a copy of the checkout whose packages are built for it:
  *
  *   node scripts/on-node.mjs 24 npm run test:sqlite
  *
@@ -12,11 +12,13 @@ import { basename, delimiter, join } from 'node:path'
 
 const VERSIONS = { 22: '22.23.3', 24: '24.9.0', 26: '26.12.1' }
 
-/** What is not copied: what is built for this Node or made anew, and what is not part of the checkout. */
+/**
+ * Not copied: files that are built for this Node or generated, and files that are not part of the checkout.
+ */
 const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
-const [wanted, ...command] = process.argv.slice(2)
-const version = VERSIONS[wanted]
+const [wanted = '', ...command] = process.argv.slice(2)
+const version = Object.entries(VERSIONS).find(([major]) => major === wanted)?.[1]
 if (!version || command.length === 0) {
   console.error(`Usage: node scripts/on-node.mjs ${Object.keys(VERSIONS).join('|')} COMMAND`)
   process.exit(1)
@@ -38,10 +40,15 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Returns the exit code; before the other Node is installed the command runs on this one. */
-function run([executable, ...args], cwd = '.') {
-  const PATH = join(nodedir, 'bin') + delimiter + process.env.PATH
-  // Compiled with these headers, and not looked for outside of the registry.
+/**
+ * Before the other Node is installed, the command runs on this one.
+ *
+ * @param {string[]} command
+ * @returns its exit code
+ */
+function run([executable = '', ...args], cwd = '.') {
+  const PATH = join(nodedir, 'bin') + delimiter + process.env['PATH']
+  // Compiled with these headers: binaries from outside of the registry are not used.
   const build = { npm_config_nodedir: nodedir, npm_config_build_from_source: 'true' }
   const env = { ...process.env, PATH, ...build }
   const { status, error } = spawnSync(executable, args, { cwd, env, stdio: 'inherit' })

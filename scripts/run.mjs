@@ -1,3 +1,4 @@
+/** How the other scripts begin: in the root of the checkout, with its tools, and with errors in one line. */
 import { exec } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -15,13 +16,13 @@ const QUIET = {
 }
 
 /**
- * Runs a tool of node_modules and keeps what it prints to itself, unless it fails.
+ * Runs a tool of node_modules. Its output is shown only when it fails.
  *
  * @param {string} command
  * @param {Record<string, string>} [env]
  */
 export function run(command, env) {
-  const PATH = join(root, 'node_modules', '.bin') + delimiter + process.env.PATH
+  const PATH = join(root, 'node_modules', '.bin') + delimiter + process.env['PATH']
   return new Promise((resolve, reject) => {
     exec(command, { env: { ...process.env, ...QUIET, ...env, PATH } }, (error, stdout, stderr) => {
       if (!error) return resolve(undefined)
@@ -31,8 +32,8 @@ export function run(command, env) {
 }
 
 /**
- * Whether an output is missing or older than one of its inputs. A folder counts with all that is in it, and
- * with itself, so that a removed file is noticed.
+ * Whether an output is missing or older than one of its inputs. A folder counts with everything in it, and
+ * with its own date, so that a removed file is noticed.
  *
  * @param {string} output
  * @param {string[]} inputs
@@ -42,7 +43,10 @@ export function isStale(output, inputs) {
   return !built || inputs.some((input) => newestMs(input) > built.mtimeMs)
 }
 
-/** @param {string} path */
+/**
+ * @param {string} path
+ * @returns {number}
+ */
 function newestMs(path) {
   const stat = statSync(path)
   if (!stat.isDirectory()) return stat.mtimeMs
@@ -53,7 +57,7 @@ function newestMs(path) {
 const GENERATED = [join('src', 'generated'), join('client', 'src', 'generated')]
 
 /**
- * Runs a script's work; a failure is printed without the stack of the script.
+ * Runs the work of a script. A failure is printed without a stack.
  *
  * @param {() => Promise<void>} work
  */
