@@ -1,5 +1,5 @@
 /**
- * Builds dist/bundle, which is what runs in production: dist, and every package that is JavaScript, in a few
+ * Builds dist/bundle, which runs in production: dist, and every package that is JavaScript, in a few
  * files. The native packages, which are the `dependencies` of package.json, stay outside.
  */
 import { chmod, copyFile, readdir, readFile, rename, writeFile } from 'node:fs/promises'
@@ -41,7 +41,7 @@ export async function buildBundle(webInputs) {
     join(PART, 'THIRD-PARTY.txt'),
     await notices([...Object.keys(metafile.inputs), ...webInputs]),
   )
-  // For npx in the checkout; npm does it for what it installs.
+  // For npx in the checkout; npm does it on installation.
   await chmod(join(PART, 'main.js'), 0o755)
   await rename(PART, OUT)
 }

@@ -81,7 +81,7 @@ const compiledApart = (folderOf: (source: string) => string): Plugin => ({
       const target = relative(folderOf(relative('.', importer)), compiledOf(source))
       return { path: target.replace(/^(?!\.)/, './'), external: true }
     })
-    // What a file looks for beside itself is beside its source.
+    // Files that a test looks for beside itself lie beside its source.
     onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
       contents: (await readFile(path, 'utf8')).replaceAll(
         'import.meta.url',

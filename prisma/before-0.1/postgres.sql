@@ -1,4 +1,4 @@
--- Leads a database of the last version before 0.1 to the tables of the first migration.
+-- Upgrades a database of the last version before 0.1 to the tables of the first migration.
 CREATE TABLE "new_message" (
     "recipient_id" INTEGER NOT NULL,
     "seq" BIGINT NOT NULL,

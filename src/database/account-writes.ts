@@ -10,7 +10,7 @@ import type {
   RegistrationOutcome,
   Session,
 } from './database.ts'
-import type { Models, PrismaDatabase } from './prisma.ts'
+import { lockAccount, type Models, type PrismaDatabase } from './prisma.ts'
 import { endTokens } from './token-writes.ts'
 
 /** Accounts that one account may block. */
@@ -118,8 +118,7 @@ export function accountWrites(prisma: PrismaDatabase): AccountWrites {
 
     block({ accountId }: Owner, username: string, createdAtMs: number): Promise<BlockOutcome> {
       return prisma.$transaction(async (tx) => {
-        // An update without a change locks the row: of concurrent blocks on two nodes the second waits here.
-        await tx.account.updateMany({ where: { id: accountId, deletedAt: null }, data: { deletedAt: null } })
+        await lockAccount(tx, { id: accountId })
         const blocked = await tx.account.findUnique({ where: { username, deletedAt: null } })
         if (!blocked) return 'user_not_found'
         const key = { accountId, blockedId: blocked.id }

@@ -79,7 +79,7 @@ export interface Acknowledgement {
 }
 
 /**
- * What one transaction writes, in this order: what was acknowledged makes room for what is appended. The
+ * Everything that one transaction writes, in this order: acknowledgements make room for messages. The
  * receipts are appended with the acknowledgement: exactly once, when the account's acknowledged `seq` passes
  * the message.
  */

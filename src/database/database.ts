@@ -52,7 +52,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
     sessionsMax: number,
     openedFrom?: KnownAddress,
   ): Promise<string[] | undefined>
-  /** When somebody of that name logged in from one of these addresses; undefined when they are not known. */
+  /** The last login with that name from one of these addresses, in ms; undefined without one. */
   lastLoginFrom(username: string, addresses: Uint8Array[]): Promise<number | undefined>
   /** The session of that id with its owner, unless it was ended. */
   findSession(sessionId: string): Promise<OwnedSession | undefined>
@@ -76,7 +76,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
   /** A message and its state; undefined when the store does not have it (any more). */
   findMessage(messageId: string): Promise<MessageRecord | undefined>
 
-  /** Removes one small batch of what may go. */
+  /** Purges one small batch. */
   purge(batch: PurgeBatch): Promise<Purged>
   /** Resolves when the store answers. */
   ping(): Promise<void>
@@ -135,7 +135,7 @@ export interface Owner {
 export interface Session {
   id: string
   accountId: number
-  /** What its owner calls it. */
+  /** The owner's name for it. */
   label?: string | undefined
   createdAtMs: number
   expiresAtMs: number
@@ -157,8 +157,9 @@ export interface OwnedSession extends Session {
 }
 
 /**
- * Where a read begins: behind this number; behind what a session has acknowledged, or further on when more is
- * on its way to the store; or behind what the account has acknowledged.
+ * The start of a read: behind this number; behind the `seq` that a session has acknowledged, or `atLeast` if
+ * that is higher, because its acknowledgement is on its way to the store; or behind the account's
+ * acknowledged `seq`.
  */
 export type ReadFrom = number | { sessionId: string; atLeast: number } | 'acknowledged'
 

@@ -1,4 +1,4 @@
-/** What the SQL of the two databases says differently, for the statements that both of them share. */
+/** The differences in SQL between the two databases, for the statements that they share. */
 export interface Dialect {
   /** An instant of a row, as ms since 1970. */
   msOf: (column: string) => string

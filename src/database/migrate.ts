@@ -200,7 +200,7 @@ async function withEngine<T>(
  */
 const BEGIN_SQLITE = 'PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE'
 
-/** The engine's WebAssembly can be started once a thread; a second start fails. */
+/** The engine's WebAssembly can be started once per thread; a second start fails. */
 let engineClass: Promise<typeof SchemaEngine> | undefined
 
 async function loadEngine(): Promise<typeof SchemaEngine> {

@@ -1,6 +1,6 @@
 import type { Owner } from './database.ts'
 
-/** What an owner may change; undefined members stay as they are. */
+/** The changes that an owner may make; undefined members stay as they are. */
 export interface AccountChanges {
   displayName: string | undefined
   hidesPresence: boolean | undefined
@@ -33,7 +33,7 @@ export interface Block {
 
 export type BlockOutcome = 'blocked' | 'user_not_found' | 'too_many_blocks'
 
-/** The verbs for what an owner sees and changes of an account. */
+/** The verbs of a store for the owner of an account. */
 export interface OwnAccountStore {
   /** Changes an account at every node; false when it was deleted. */
   updateAccount(owner: Owner, changes: AccountChanges): Promise<boolean>

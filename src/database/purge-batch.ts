@@ -1,4 +1,4 @@
-/** What one batch of a purge has done. */
+/** The result of one batch of a purge. */
 export interface Purged {
   /** Where the next batch begins; undefined after the last. */
   next: number | undefined
@@ -6,7 +6,7 @@ export interface Purged {
   messages: number
 }
 
-/** What one batch of a purge may remove. Instants are milliseconds since 1970. */
+/** The rows that one batch of a purge may remove. Instants are milliseconds since 1970. */
 export interface PurgeBatch {
   /** Where the last batch ended; 0 for the first. */
   fromAccountId: number

@@ -34,7 +34,7 @@ export interface PushStore {
   takeHintsBack(sessionId: string, nowMs: number): Promise<void>
 }
 
-/** What a push service and a browser, or a distributor, gave a client. */
+/** The endpoint of a client at its push service, and its keys, from a browser or a distributor. */
 export interface ClientKeys {
   endpoint: string
   /** In base64url without padding. */
@@ -62,7 +62,7 @@ export type SubscriptionOutcome =
   | 'too_many_subscriptions'
   | 'session_gone'
 
-/** A subscription that may be due, and what its session has of the inbox. */
+/** A subscription that may be due, and how much of the inbox its session has read. */
 export interface Sleeper {
   id: string
   accountId: number

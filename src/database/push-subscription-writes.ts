@@ -1,6 +1,6 @@
 import { Prisma } from '../generated/prisma/client.ts'
 import type { ClientKeys, Database, NewPushSubscription, SubscriptionOutcome } from './database.ts'
-import type { Models, PrismaDatabase } from './prisma.ts'
+import { lockAccount, type Models, type PrismaDatabase } from './prisma.ts'
 
 /** Push subscriptions that one account may have. */
 const SUBSCRIPTIONS_MAX = 10
@@ -42,10 +42,7 @@ async function register(
   tx: Models,
   { accountId, sessionId, createdAtMs, keyIds, ...keys }: NewPushSubscription,
 ): Promise<SubscriptionOutcome> {
-  // An update without a change locks the row: of concurrent requests on two nodes the second waits here.
-  const where = { id: accountId, deletedAt: null, disabledAt: null }
-  const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
-  if (count === 0) return 'session_gone'
+  if (!(await lockAccount(tx, { id: accountId, disabledAt: null }))) return 'session_gone'
   if ((await tx.session.count({ where: { id: sessionId, accountId } })) === 0) return 'session_gone'
   const known = await tx.pushSubscription.findUnique({ where: { endpoint: keys.endpoint } })
   const isSame = known !== null && known.p256dh === keys.p256dh && known.auth === keys.auth

@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 /** How long a node counts as alive after its last beat: three beats may be lost. */
 export const ALIVE_MS = 8_000
 
-/** What nodes need of a shared database, beyond the verbs of a store. */
+/** A database that several nodes share: the verbs of a store, and those between nodes. */
 export interface SharedDatabase extends Database {
   /** The database's time: the same for all nodes, whatever their own clocks show. */
   clock: Clock
@@ -49,7 +49,7 @@ export interface ParkedStatus {
   newestSeq: number
 }
 
-/** What a node does on notifications. */
+/** The handlers of a node for notifications. */
 export interface NotificationHandlers {
   /** Another node has appended to the inbox of that account. */
   onAdded: (username: string, newestSeq: number) => void

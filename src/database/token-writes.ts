@@ -1,5 +1,5 @@
 import type { Database, NewApplicationToken, TokenOutcome } from './database.ts'
-import type { Models, PrismaDatabase } from './prisma.ts'
+import { lockAccount, type Models, type PrismaDatabase } from './prisma.ts'
 
 /** Application tokens that one account may have. */
 const TOKENS_MAX = 100
@@ -11,11 +11,7 @@ export function tokenWrites(prisma: PrismaDatabase): TokenWrites {
   return {
     createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
       return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
-        // An update without a change locks the row: of concurrent requests on two nodes the second waits
-        // here.
-        const where = { id: accountId, deletedAt: null, disabledAt: null }
-        const { count } = await tx.account.updateMany({ where, data: { deletedAt: null } })
-        if (count === 0) return 'account_gone'
+        if (!(await lockAccount(tx, { id: accountId, disabledAt: null }))) return 'account_gone'
         const createdAt = new Date(createdAtMs)
         if (!(await hasRoom(tx, accountId, createdAt))) return 'too_many_tokens'
         const expiresAt = expiresAtMs === undefined ? null : new Date(expiresAtMs)

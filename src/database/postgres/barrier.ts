@@ -20,7 +20,7 @@ interface Waiting {
   onPassed: () => void
 }
 
-/** Waits until all other nodes have handled what was committed, or cannot be reached. */
+/** Waits until all other nodes have handled all earlier commits, or cannot be reached. */
 export class Barrier {
   readonly #pool: pg.Pool
   readonly #channel: string

@@ -117,7 +117,7 @@ interface PurgedRow {
   messages: number
 }
 
-/** Removes what may go, one small batch per call. */
+/** Purges one small batch per call. */
 export function purgeVerb(pool: pg.Pool): Pick<Database, 'purge'> {
   let seemedDead: { sinceMs: number; ids: string[] } = { sinceMs: Number.NEGATIVE_INFINITY, ids: [] }
 

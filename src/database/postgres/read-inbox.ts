@@ -3,7 +3,7 @@ import { type Database, type PageSize, RECEIPT_ID_BYTES, type ReadFrom } from '.
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
 import { msOf } from './fragments.ts'
 
-/** What the ids of a receipt take in a page. */
+/** The size of a receipt's ids in a page. */
 const RECEIPT_BYTES = `coalesce(octet_length(receipt_for) / 16 * ${RECEIPT_ID_BYTES}, 0)`
 
 /**

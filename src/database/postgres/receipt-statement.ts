@@ -1,8 +1,8 @@
 import { RECEIPT_MESSAGES_MAX } from '../database.ts'
 
 /**
- * The messages that are acknowledged by what `$1` has, and whose senders want receipts: by the counters that
- * the statement began with, so these may be some more than are acknowledged by it.
+ * The messages that `$1` acknowledges and whose senders want receipts, by the counters at the start of the
+ * statement: some of them may turn out to be acknowledged already.
  */
 export const WANTING = `
 SELECT account.id AS reader_id, username AS reader, at_ms, message.seq, message.id, sender_id

@@ -16,13 +16,13 @@ interface Purgeable {
   deleted: number
 }
 
-/** What every living session has acknowledged; without one, what the account has. */
+/** The `seq` that every living session has acknowledged; without sessions, that of the account. */
 const ACKNOWLEDGED_BY_ALL = `coalesce(
   (SELECT min(session.acknowledged_seq) FROM session WHERE account_id = account.id AND expires_at > @nowMs),
   acknowledged_seq)`
 
 /**
- * Removes what may go, one small batch per call, each a transaction of its own.
+ * Purges one small batch per call, each in a transaction of its own.
  *
  * @param isLogLong whether the write-ahead log should be written back before more is added to it
  */

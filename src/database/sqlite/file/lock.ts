@@ -31,7 +31,7 @@ export interface FileLock {
  * @param path where the database is; an empty file is made when there is none
  * @throws DatabaseInUse when another process has it
  * @throws DatabaseUnusable when it has several names, or is not ours, or SQLite is not there
- * @throws UnsafeFile when somebody else may have prepared the lock
+ * @throws UnsafeFile when another user may have made the lock
  */
 export function lockDatabase(path: string): FileLock {
   requireBinary()
