@@ -16,24 +16,11 @@ import { endTokens } from './token-writes.ts'
 /** Accounts that one account may block. */
 const BLOCKS_MAX = 1_000
 
-type AccountWrites = Pick<
-  Database,
-  | 'createAccount'
-  | 'changePassword'
-  | 'deleteAccount'
-  | 'openSession'
-  | 'extendSession'
-  | 'endSession'
-  | 'block'
-  | 'unblock'
-  | 'updateAccount'
->
-
 /** Known addresses per account. Above it, the one with the oldest login is removed. */
 const KNOWN_ADDRESSES_MAX = 20
 
 /** The verbs that change accounts and sessions, with Prisma: none is on the path of a message. */
-export function accountWrites(prisma: PrismaDatabase): AccountWrites {
+export function accountWrites(prisma: PrismaDatabase) {
   return {
     async createAccount(account: NewAccount, inviteHash?: Uint8Array): Promise<RegistrationOutcome> {
       try {
@@ -147,7 +134,7 @@ export function accountWrites(prisma: PrismaDatabase): AccountWrites {
       await prisma.block.deleteMany({ where: { accountId, blockedId: blocked.id } })
       return true
     },
-  }
+  } satisfies Partial<Database>
 }
 
 /** @throws PrismaClientKnownRequestError P2002 when the name is taken */

@@ -2,13 +2,8 @@ import { endSessions } from './account-writes.ts'
 import type { Database, NewInvite } from './database.ts'
 import type { PrismaDatabase } from './prisma.ts'
 
-type AdministrationWrites = Pick<
-  Database,
-  'disableAccount' | 'enableAccount' | 'createInvite' | 'revokeInvite'
->
-
 /** The verbs by which an operator changes accounts and invites, with Prisma. */
-export function administrationWrites(prisma: PrismaDatabase): AdministrationWrites {
+export function administrationWrites(prisma: PrismaDatabase) {
   return {
     disableAccount(accountId: number, disabledAtMs: number): Promise<string[] | undefined> {
       return prisma.$transaction(async (tx) => {
@@ -41,5 +36,5 @@ export function administrationWrites(prisma: PrismaDatabase): AdministrationWrit
       const { count } = await prisma.invite.deleteMany({ where: { id } })
       return count === 1
     },
-  }
+  } satisfies Partial<Database>
 }

@@ -8,13 +8,8 @@ const SUBSCRIPTIONS_MAX = 10
 /** Another account registers the same endpoint at the same moment, or the session ends. */
 const RETRYABLE = ['P2002', 'P2003', 'P2025', 'P2034']
 
-type PushSubscriptionWrites = Pick<
-  Database,
-  'createPushSubscription' | 'deletePushSubscription' | 'forgetPushSubscription'
->
-
 /** The verbs by which owners change push subscriptions, with Prisma. */
-export function pushSubscriptionWrites(prisma: PrismaDatabase): PushSubscriptionWrites {
+export function pushSubscriptionWrites(prisma: PrismaDatabase) {
   return {
     async createPushSubscription(subscription: NewPushSubscription): Promise<SubscriptionOutcome> {
       try {
@@ -33,7 +28,7 @@ export function pushSubscriptionWrites(prisma: PrismaDatabase): PushSubscription
     async forgetPushSubscription(id: string): Promise<void> {
       await prisma.pushSubscription.deleteMany({ where: { id } })
     },
-  }
+  } satisfies Partial<Database>
 }
 
 const NO_MARK = { hintedSeq: null, hintedUntil: null, claim: null }

@@ -4,10 +4,8 @@ import { lockAccount, type Models, type PrismaDatabase } from './prisma.ts'
 /** Application tokens that one account may have. */
 const TOKENS_MAX = 100
 
-type TokenWrites = Pick<Database, 'createToken' | 'revokeToken' | 'noteTokenUse'>
-
 /** The verbs that change application tokens, with Prisma. */
-export function tokenWrites(prisma: PrismaDatabase): TokenWrites {
+export function tokenWrites(prisma: PrismaDatabase) {
   return {
     createToken({ accountId, createdAtMs, expiresAtMs, hash, ...token }: NewApplicationToken) {
       return prisma.$transaction(async (tx): Promise<TokenOutcome> => {
@@ -29,7 +27,7 @@ export function tokenWrites(prisma: PrismaDatabase): TokenWrites {
     async noteTokenUse(id: string, atMs: number): Promise<void> {
       await prisma.applicationToken.updateMany({ where: { id }, data: { lastUsedAt: new Date(atMs) } })
     },
-  }
+  } satisfies Partial<Database>
 }
 
 /** Expired tokens stay for their owner to see, and are removed when room is needed. */

@@ -39,13 +39,8 @@ SELECT session.id IS NOT NULL AS alive, newest_seq AS "newestSeq"
   LEFT JOIN LATERAL (SELECT id FROM session WHERE id = parked.session_id LIMIT 1) AS session ON true
  ORDER BY n`
 
-type NodeVerbs = Pick<
-  SharedDatabase,
-  'clock' | 'beat' | 'leave' | 'addPresence' | 'removePresence' | 'isOnline' | 'countOnline' | 'checkParked'
->
-
 /** The verbs for nodes that share this database. */
-export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeVerbs {
+export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string) {
   /** The database's time when the monotonic clock of this process was 0, from the first beat on. */
   let originMs = performance.timeOrigin
   return {
@@ -79,5 +74,5 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string): NodeV
       const values = [sessions.map(({ id }) => id), sessions.map(({ username }) => username)]
       return (await pool.query<ParkedStatus>({ name: 'check_parked', text: CHECK_PARKED, values })).rows
     },
-  }
+  } satisfies Partial<SharedDatabase>
 }
