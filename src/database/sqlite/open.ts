@@ -4,8 +4,8 @@
  * third makes checkpoints. No transaction ever meets another, no read delays a commit, and no sync delays
  * HTTP.
  *
- * A commit writes one row per message and leaves the sender's and the recipient's account alone: numbers and
- * sizes of an inbox are those of its last row (inbox-expressions.ts), and the writer caches them
+ * A message costs one row: the accounts of its sender and its recipient stay as they are, because the numbers
+ * and sizes of an inbox are those of its last row (inbox-expressions.ts). The writer caches them
  * (recipients.ts).
  */
 import { realpathSync } from 'node:fs'
