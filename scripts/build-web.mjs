@@ -24,10 +24,10 @@ const TYPES = {
   ico: 'image/x-icon',
   txt: 'text/plain; charset=utf-8',
 }
-/** Compressed ahead. */
+/** What shrinks. */
 const TEXT = ['html', 'js', 'css', 'webmanifest', 'svg']
 
-/** The best compression takes seconds for a megabyte, so it is for smaller files. */
+/** The best, which takes seconds for a megabyte, only for what is smaller. */
 const QUALITY_MAX_BYTES = 300_000
 
 const compress = {
@@ -40,7 +40,7 @@ const compress = {
 
 /** @typedef {{ path: string, content: Buffer, hashed?: boolean }} WebFile `path` is relative to dist/web */
 
-/** @returns {Promise<string[]>} its sources */
+/** @returns {Promise<string[]>} the files that it is made from */
 export async function buildWeb() {
   const { files: pageFiles, inputs } = await page()
   const files = [...pageFiles, ...(await reference())]
@@ -51,7 +51,7 @@ export async function buildWeb() {
 }
 
 /**
- * The page: one script, one style sheet, and the files that browsers ask for.
+ * The page: one script, one style sheet, and what a browser wants around them.
  *
  * @returns {Promise<{ files: WebFile[], inputs: string[] }>}
  */
@@ -84,8 +84,7 @@ async function page() {
 }
 
 /**
- * The service worker. It has the names of the files that it keeps, and a version that changes with their
- * content.
+ * The service worker. It has the names of what it keeps, and a version that changes with their content.
  *
  * @param {WebFile[]} shell
  * @returns {Promise<WebFile>}
@@ -103,7 +102,7 @@ async function worker(shell) {
 }
 
 /**
- * The API reference: Swagger UI in a page of ours. It is served at /docs too, with links to below /docs/.
+ * The API reference: Swagger UI in a page of ours. It is at /docs too, from where its links go below /docs/.
  *
  * @returns {Promise<WebFile[]>}
  */
@@ -138,19 +137,19 @@ const bundle = (options) =>
     legalComments: 'none',
     logLevel: 'silent',
     ...options,
-    metafile: true,
     write: false,
+    metafile: true,
   })
 
 /**
- * Writes a file, and beside it the compressed forms. Returns its entry of the list.
+ * Writes a file, and beside it what it is when compressed. Returns its line in the list.
  *
  * @param {WebFile} file
  */
 async function write({ path, content, hashed = false }) {
   const ending = path.slice(path.lastIndexOf('.') + 1)
   const type = TYPES[/** @type {keyof typeof TYPES} */ (ending)]
-  if (!type) throw new Error(`web/${path} has a type that TYPES does not list.`)
+  if (!type) throw new Error(`web/${path} has a type that nothing here knows.`)
   await mkdir(dirname(join(OUT, path)), { recursive: true })
   await writeFile(join(OUT, path), content)
   const encodings = TEXT.includes(ending) ? Object.entries(compress) : []

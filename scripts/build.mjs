@@ -37,19 +37,20 @@ await main(async () => {
   // It is silent for some seconds, on a slow machine for a minute.
   console.error('Building Restante. This is needed once per version.')
   await run('node scripts/generate.mjs --if-stale')
-  // Files that were renamed or removed in src must go.
+  // What was renamed or removed in src must not live on.
   await rm('dist', { recursive: true, force: true })
   const webInputs = await buildWeb()
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
   await copySchemaEngine()
-  // Last: the age of dist/bundle/main.js shows whether everything is built.
+  // Last, because dist/bundle/main.js says that all is built.
   await buildBundle(webInputs)
   lock.close()
 })
 
 /**
- * Waits until no other process builds here. A lock of SQLite is released with its process, however that ends.
+ * Waits until no other process builds here. A lock of SQLite is free at once when its process ends, however
+ * that ends.
  */
 function holdAlone() {
   const lock = new SqliteFile('node_modules/.restante-build.lock', { timeout: 0 })
@@ -65,8 +66,8 @@ function holdAlone() {
 }
 
 /**
- * Prisma ships its runtime twice. Its package gives Node the one in CommonJS, which takes three times as long
- * to load as the module: a tenth of a second of every start.
+ * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three
+ * times as long to load as the module: a tenth of a second of every start.
  *
  * @param {string} folder
  */

@@ -1,16 +1,16 @@
 /**
- * Puts the files that run in production into a new folder, for this platform and this Node:
+ * Puts what runs in production into a new folder, for the platform and the Node of this one:
  *
  *   npm run bundle -- /app
  *
- * They are those that `npm pack` ships, and the parts of the native packages that they need to run.
+ * It has what `npm pack` ships, and of the native packages what they need to run.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { main, run } from './run.mjs'
 
-/** Without their sources, and without the packages that install them. */
+/** Not their sources, and not the packages that install them. */
 const NATIVE = {
   'better-sqlite3': ['package.json', 'LICENSE', 'lib', 'build/Release/better_sqlite3.node'],
   bindings: ['package.json', 'LICENSE.md', 'bindings.js'],
@@ -18,7 +18,7 @@ const NATIVE = {
   '@node-rs/argon2': ['package.json', 'LICENSE', 'index.js'],
 }
 
-// Relative to the folder of the command: run.mjs has left it.
+// Relative to the folder that the command was given in: run.mjs has left it.
 const target = process.argv[2] && resolve(process.env['INIT_CWD'] ?? '.', process.argv[2])
 
 await main(async () => {
@@ -39,7 +39,7 @@ function packed() {
 
 function native() {
   const ours = Object.entries(NATIVE).flatMap(([name, files]) => files.map((file) => join(name, file)))
-  // npm has installed the package for this platform.
+  // npm has installed the one for this platform.
   const argon2 = readdirSync('node_modules/@node-rs').filter((name) => name.startsWith('argon2-'))
   return [...ours, ...argon2.map((name) => join('@node-rs', name))].map((path) => join('node_modules', path))
 }

@@ -1,4 +1,7 @@
-/** All checks of the code that do not run it. Prints one line, or the failures. */
+/**
+ * Everything that can be said of the code without running it. Silent but for one line, unless something is
+ * wrong.
+ */
 import { main, run } from './run.mjs'
 
 const CHECKS = [

@@ -1,6 +1,6 @@
 /**
- * Writes the generated files: prisma/schema.postgres.prisma, and src/generated with the types of openapi.yaml
- * and Prisma's clients. With --if-stale only when they are out of date.
+ * Writes what is derived: prisma/schema.postgres.prisma, and src/generated with the types of openapi.yaml and
+ * Prisma's clients. With --if-stale only when they are out of date.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isStale, main, run } from './run.mjs'
@@ -17,7 +17,7 @@ await main(async () => {
   const [contract] = await Promise.all([contractTypes(), ...clients])
   await mkdir('client/src/generated', { recursive: true })
   await writeFile('client/src/generated/openapi.d.ts', contract)
-  // Last: its age shows whether everything here is up to date.
+  // Last, because its age tells whether everything here is up to date.
   await writeFile(types, contract)
 })
 
@@ -34,8 +34,8 @@ async function deriveSchema() {
 }
 
 /**
- * Generating needs no engine, but Prisma's command line looks for its binary, and would download it. Any
- * executable will do.
+ * Generating needs no engine, but the command line looks for its binary and would download it: any executable
+ * will do.
  *
  * @param {string} schema
  */

@@ -1,4 +1,4 @@
-/** Writes the next migrations, which lead from the present ones to prisma/schema.prisma. */
+/** Writes the next migrations: what leads from the migrations so far to prisma/schema.prisma. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils'

@@ -1,5 +1,5 @@
 /**
- * Runs a command on another Node, in a copy of the checkout whose packages are built for it:
+ * Runs a command on another Node than this one, in a copy of the checkout whose packages are built for it:
  *
  *   node scripts/on-node.mjs 24 npm run test:sqlite
  *
@@ -12,9 +12,7 @@ import { basename, delimiter, join } from 'node:path'
 
 const VERSIONS = { 22: '22.23.3', 24: '24.9.0', 26: '26.12.1' }
 
-/**
- * Not copied: files that are built for this Node or generated, and files that are not part of the checkout.
- */
+/** What is not copied: what is built for this Node or made anew, and what is not part of the checkout. */
 const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
 const [wanted = '', ...command] = process.argv.slice(2)
@@ -41,14 +39,13 @@ try {
 }
 
 /**
- * Before the other Node is installed, the command runs on this one.
+ * Returns the exit code; before the other Node is installed the command runs on this one.
  *
  * @param {string[]} command
- * @returns its exit code
  */
 function run([executable = '', ...args], cwd = '.') {
   const PATH = join(nodedir, 'bin') + delimiter + process.env['PATH']
-  // Compiled with these headers: binaries from outside of the registry are not used.
+  // Compiled with these headers, and not looked for outside of the registry.
   const build = { npm_config_nodedir: nodedir, npm_config_build_from_source: 'true' }
   const env = { ...process.env, PATH, ...build }
   const { status, error } = spawnSync(executable, args, { cwd, env, stdio: 'inherit' })

@@ -1,4 +1,3 @@
-/** How the other scripts begin: in the root of the checkout, with its tools, and with errors in one line. */
 import { exec } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -16,7 +15,7 @@ const QUIET = {
 }
 
 /**
- * Runs a tool of node_modules. Its output is shown only when it fails.
+ * Runs a tool of node_modules and keeps what it prints to itself, unless it fails.
  *
  * @param {string} command
  * @param {Record<string, string>} [env]
@@ -32,8 +31,8 @@ export function run(command, env) {
 }
 
 /**
- * Whether an output is missing or older than one of its inputs. A folder counts with everything in it, and
- * with its own date, so that a removed file is noticed.
+ * Whether an output is missing or older than one of its inputs. A folder counts with all that is in it, and
+ * with itself, so that a removed file is noticed.
  *
  * @param {string} output
  * @param {string[]} inputs
@@ -57,7 +56,7 @@ function newestMs(path) {
 const GENERATED = [join('src', 'generated'), join('client', 'src', 'generated')]
 
 /**
- * Runs the work of a script. A failure is printed without a stack.
+ * Runs a script's work; a failure is printed without the stack of the script.
  *
  * @param {() => Promise<void>} work
  */

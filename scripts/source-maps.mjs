@@ -1,6 +1,6 @@
 /**
- * Failures name the lines of the sources, in the main thread only: with `--enable-source-maps` each thread of
- * a server reads the maps of the packages that it loads, which takes as long as everything else.
+ * Has failures tell the lines of the sources, in the main thread alone: with `--enable-source-maps` each
+ * thread that a server starts reads the maps of the packages that it loads, which takes as long as the rest.
  */
 import { isMainThread } from 'node:worker_threads'
 

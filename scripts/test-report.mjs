@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 
 /**
- * A reporter for `node --test` that writes a line of JSON per failed test, and per file with its time:
- * test.ts prints them after the thousands of lines of both suites. Not TypeScript, because Node loads it as
- * it is.
+ * A reporter for `node --test` that writes a line of JSON per failed test, and per file with its time.
+ * `test.ts` prints them after the thousands of lines of both suites. Not TypeScript, because Node loads it
+ * before tsx.
  *
  * @param {AsyncIterable<import('node:test/reporters').TestEvent>} events
  */
@@ -14,7 +14,7 @@ export default async function* testReport(events) {
       yield line({ file: data.name, seconds: Number((data.details.duration_ms / 1_000).toFixed(1)) })
     if (type !== 'test:fail') continue
     const error = /** @type {Error & { failureType?: string }} */ (data.details.error)
-    // Failed because of a test within it, which is reported by itself.
+    // Failed only because of a nested test, which is reported itself.
     if (error.failureType === 'subtestsFailed') continue
     yield line({ failure: `${data.name}\n${inspect(error.cause ?? error)}\n\n` })
   }

@@ -1,6 +1,6 @@
 /**
  * Runs the tests on both databases at once, or on one: `npm run test:postgres -- test/long-poll.test.ts`.
- * Every file runs on both, except those listed here.
+ * What the service promises holds on both, so every file runs on both, but for those that are listed here.
  *
  * The tests that take minutes are in test/long: `npm run test:long`, or some of them by name:
  * `npm run test:long -- crash`.
@@ -18,20 +18,20 @@ import { type Cluster, startCluster } from '../test/support/postgres.ts'
 import { compileGroup, compileTests } from './compile-tests.ts'
 
 /**
- * More than there are cores, because a test waits much of its time. Fewer files run on PostgreSQL, so with
+ * More in all than there are cores, because a test waits much of its time. Fewer run on PostgreSQL, so with
  * these shares both databases end at about the same time.
  */
 const GROUPS_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
 
-/** Files per process, one after the other: loading the server takes longer than most files. */
+/** Files that run in one process, one after the other: to load the server takes longer than most of them. */
 const GROUP_FILES = 6
 
-/** The longest files: each runs alone, and they begin first, in this order. */
+/** Files that take so long that they run alone, and begin first; the longest before the others. */
 const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
 
-/** The files that run once, with the first database, and why. */
+/** What runs once, with the first database, and why. */
 const ONCE: Record<string, string> = {
   'account-limits': 'has no database',
   addresses: 'is about what a process keeps in memory',
@@ -126,7 +126,7 @@ const failed = results.filter(({ code }) => code !== 0)
 for (const { database, failures } of failed) console.log(`\n== what failed on ${database} ==\n\n${failures}`)
 await cluster.stop()
 rmSync(scratch, { recursive: true })
-// Explicitly: the package that starts PostgreSQL would end the process with 0, whatever exitCode says.
+// Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
 process.exit(failed.length > 0 ? 1 : 0)
 
 function filesOf(suite: string, names: string[]): string[] {
@@ -157,7 +157,7 @@ async function runOnPostgres(output: 'inherit' | 'pipe') {
   return run('PostgreSQL', onBoth, { TEST_POSTGRES: template, ...env }, output)
 }
 
-/** A copy of the files of a new server, for the tests that start servers of their own. */
+/** What a new server has, for the files that start one of their own. */
 async function copyFiles(server: Cluster): Promise<string> {
   await server.halt()
   const copy = join(scratch, 'cluster')
@@ -194,32 +194,32 @@ async function run(
     env: { ...process.env, ...variables },
     stdio: ['ignore', output, 'inherit'],
   })
-  const printed = child.stdout ? text(child.stdout) : ''
+  const said = child.stdout ? text(child.stdout) : ''
   const [code] = (await once(child, 'close')) as [number | null]
   const seconds = Math.round((performance.now() - started) / 1_000)
   if (output === 'pipe') await onSqlite
-  console.log(await printed)
+  console.log(await said)
   console.log(
     `== ${testFiles.length} files on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`,
   )
-  const lines = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
-  const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
+  const told = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
+  const times = told.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
   return {
     database,
     code,
     times,
-    failures: lines.map((line) => ('failure' in line ? line.failure : '')).join(''),
+    failures: told.map((line) => ('failure' in line ? line.failure : '')).join(''),
   }
 }
 
-/** Which files share a process. Files of test/long share nothing. */
+/** Which files share a process. Those of test/long share nothing. */
 function groupsOf(testFiles: string[]): string[][] {
   const place = (file: string) => LONG.indexOf(nameOf(file))
   const isAlone = (file: string) => file.startsWith('test/long/') || place(file) >= 0
   const alone = testFiles.filter(isAlone).sort((a, b) => place(a) - place(b))
   const others = testFiles.filter((file) => !isAlone(file))
   const count = Math.ceil(others.length / GROUP_FILES)
-  // In turn: files with similar names take about as long, and so spread over the groups.
+  // In turn, so that no group has all of those with like names, which are about as long.
   const shared = Array.from({ length: count }, (_, i) => others.filter((_file, n) => n % count === i))
   return [...alone.map((file) => [file]), ...shared]
 }

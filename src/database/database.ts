@@ -174,7 +174,7 @@ export interface PageSize {
 }
 
 export interface Page {
-  /** The number that the page was read behind. */
+  /** What was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */
   messages: StoredMessage[]

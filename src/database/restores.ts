@@ -21,6 +21,6 @@ export interface DatabaseLog {
   warn: (message: string) => void
 }
 
-/** @param inboxes how many skip numbers */
-export const restoredLine = (cause: string, inboxes: number): string =>
-  `${cause}: ${inboxes} inboxes go on at higher numbers, and their clients get a gap with the reason "restored".`
+/** @param moved how many inboxes were moved on */
+export const restoredLine = (cause: string, moved: number): string =>
+  `${cause}: ${moved} inboxes go on at higher numbers, and their clients get a gap with the reason "restored".`
