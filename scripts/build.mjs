@@ -5,6 +5,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { load } from 'js-yaml'
 import { buildBundle, copySchemaEngine } from './build-bundle.mjs'
 import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
@@ -43,6 +44,7 @@ await main(async () => {
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
   await copySchemaEngine()
+  await writeFile('dist/openapi.json', JSON.stringify(load(await readFile('openapi.yaml', 'utf8'))))
   // Last, because dist/bundle/main.js says that all is built.
   await buildBundle(webInputs)
   lock.close()

@@ -24,7 +24,7 @@ import { compileGroup, compileTests } from './compile-tests.ts'
 const GROUPS_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
 
 /** Files that run in one process, one after the other: to load the server takes longer than most of them. */
-const GROUP_FILES = 6
+const GROUP_FILES = 14
 
 /** Files that take so long that they run alone, and begin first; the longest before the others. */
 const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
@@ -92,6 +92,7 @@ const ONCE: Record<string, string> = {
   'web-links': 'has no database',
   'web-page': 'is about HTTP, or the web page',
   'web-page-chat': 'is about the web page',
+  'web-page-reference': 'is about the web page',
   'web-pictures': 'is about the web page',
   'web-push': 'is about the web page',
   'web-speed': 'is about the web page',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { type ChatOptions, startChat } from './support/chats.ts'
+import { startChat } from './support/chats.ts'
 import { adaAndBob, Client, range } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
@@ -54,10 +54,6 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
 
   it('opens the accounts of two people and lets them talk', async (t) => {
     await talk(t, (await server()).url, 'grace', 'alan')
-  })
-
-  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
-    await talk(t, (await server()).url, 'mary', 'tim', { standIns: ['curl', 'jq'] })
   })
 
   it('shows at its start what arrived meanwhile, receipts too, and nothing twice', async (t) => {
@@ -319,8 +315,8 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
 const bodiesOf = (messages: { body: string }[]) => messages.map(({ body }) => body)
 
 /** Two people greet each other and leave. The options are those of the first. */
-async function talk(t: TestContext, url: string, one: string, other: string, options: ChatOptions = {}) {
-  const first = await startChat(t, url, one, other, options)
+async function talk(t: TestContext, url: string, one: string, other: string) {
+  const first = await startChat(t, url, one, other)
   const second = await startChat(t, url, other, one)
   first.type('hello')
   await second.shown('hello')

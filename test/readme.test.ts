@@ -12,7 +12,7 @@ import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { startServer } from './support/servers.ts'
-import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+import { pathWithCurl } from './support/stand-ins/stand-ins.ts'
 
 const root = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
 const README = root('README.md')
@@ -34,11 +34,11 @@ const masked = (line: string) =>
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
 
 /** A shell that commands are typed into. */
-function shell(t: TestContext, standIns: string[]) {
+function shell(t: TestContext) {
   // A group of its own, so that what it has in the background ends with it.
   const child = spawn('bash', [], {
     cwd: scratchFolder(t),
-    env: { PATH: pathWith(t, standIns) },
+    env: { PATH: pathWithCurl(t) },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   })
@@ -60,17 +60,11 @@ function shell(t: TestContext, standIns: string[]) {
   }
 }
 
-test('the walk through README gives the answers it shows, and the loop the messages', (t) =>
-  walkThrough(t, missingCommands()))
-
-test('it does so too with our stand-ins for curl and jq, made for machines without them', (t) =>
-  walkThrough(t, ['curl', 'jq']))
-
-async function walkThrough(t: TestContext, standIns: string[]) {
+test('the walk through README gives the answers it shows, and the loop the messages', async (t) => {
   const { url } = await startServer(t)
   const here = (text: string) => text.replaceAll('http://127.0.0.1:3000', url)
   const walk = here(block('With curl', 'console')).split('\n').filter(Boolean)
-  const { lines, type } = shell(t, standIns)
+  const { lines, type } = shell(t)
   const client = new Client({ url })
   const witness = await client.join('witness')
   const online = async () => (await witness.user('ada')).body.online as boolean
@@ -93,7 +87,7 @@ async function walkThrough(t: TestContext, standIns: string[]) {
 
   for (const command of block('A notifier', 'sh').split('\n').filter(Boolean)) await type(command)
   await shows('grace: Backup failed')
-}
+})
 
 test('the loop of the manual is that of examples/receive.sh, and has nothing that zsh does not take', () => {
   const shown = block('In a shell', 'sh', MANUAL)

@@ -10,7 +10,7 @@ import { eventually } from './support/eventually.ts'
 import { startLossyWay } from './support/lossy-way.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
-import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+import { pathWithCurl } from './support/stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../examples/receive.sh', import.meta.url))
 
@@ -23,14 +23,8 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
         t.diagnostic(`Not tried: this machine has no ${shell}.`)
         return
       }
-      await receiveUntilLogout(t, (await server()).url, {
-        shell: shell === 'busybox' ? ['busybox', 'sh'] : [shell],
-      })
+      await receiveUntilLogout(t, (await server()).url, shell === 'busybox' ? ['busybox', 'sh'] : [shell])
     })
-
-  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
-    await receiveUntilLogout(t, (await server()).url, { standIns: ['curl', 'jq'] })
-  })
 
   it('prints each message once when the server is killed, restarted, and out of reach meanwhile', async (t) => {
     const before = await spawnServer(t)
@@ -75,7 +69,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
   })
 })
 
-async function receiveUntilLogout(t: TestContext, url: string, options: Options) {
+async function receiveUntilLogout(t: TestContext, url: string, shell: string[]) {
   const client = new Client({ url })
   const [ada, bob] = [newName('ada'), await client.join(newName('bob'))]
   const before = await client.join(ada)
@@ -86,7 +80,7 @@ async function receiveUntilLogout(t: TestContext, url: string, options: Options)
     'red \u001b[31m, bell \u0007, C1 \u009b1m, over\rwritten, two\nlines',
   )
   // An address is often given with a slash at its end.
-  const receiver = startReceiver(t, `${url}/`, ada, options)
+  const receiver = startReceiver(t, `${url}/`, ada, shell)
   await receiver.shown(`* ${bob.username} has received 1 of your messages`)
   await receiver.shown(`${bob.username}: red  [31m, bell  , C1  1m, over written, two lines`)
   await eventually('it is acknowledged', async () => (await bob.status(first.id)).body.state === 'delivered')
@@ -100,20 +94,10 @@ async function receiveUntilLogout(t: TestContext, url: string, options: Options)
   assert.equal((await client.request('POST', '/v1/logout', { token: body.token })).status, 204)
 }
 
-interface Options {
-  shell?: string[]
-  standIns?: string[]
-}
-
 /** Starts the script in a process group of its own, as a terminal does. */
-function startReceiver(
-  t: TestContext,
-  url: string,
-  me: string,
-  { shell = ['sh'], standIns = missingCommands() }: Options = {},
-) {
+function startReceiver(t: TestContext, url: string, me: string, shell = ['sh']) {
   const [command = '', ...args] = [...shell, SCRIPT, me]
-  const env = { PATH: pathWith(t, standIns), RESTANTE_URL: url, RESTANTE_PASSWORD: passwordOf(me) }
+  const env = { PATH: pathWithCurl(t), RESTANTE_URL: url, RESTANTE_PASSWORD: passwordOf(me) }
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'close').then(([code]) => code as number)
   const signal = (name: NodeJS.Signals) => {

@@ -127,9 +127,9 @@ describe('a stop', () => {
     atTheEnd(t, () => spawnSync('kill', ['-9', String(pid)]))
 
     server.process.kill('SIGTERM')
-    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
-    assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    await server.logged('stopped')
     assert.equal(await server.exited, 0)
+    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
   })
 
   it('is one stop when a signal comes twice at once, as Ctrl+C does through npm', async (t) => {

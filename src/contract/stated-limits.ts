@@ -58,11 +58,13 @@ export const statedNames = [...defaults.keys()]
  * (`RETENTION`)" or "(24 hours, `RETENTION`)"; a value as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
  */
 export function withOwnLimits(text: string, config: Config): string {
-  const prose = statedBy(config).reduce(
+  const changed = statedBy(config).filter(([name, value]) => value !== defaults.get(name))
+  const prose = changed.reduce(
     (result, [name, value]) =>
       result.replaceAll(statement(name), (_, __, between) => `${value}${between}\`${name}\``),
     text,
   )
+  if (!changed.some(([name]) => name === 'MESSAGE_LENGTH_MAX')) return prose
   return prose.replaceAll(
     /\d+(\D* # MESSAGE_LENGTH_MAX)$/gm,
     (_, after) => `${config.messageLengthMax}${after}`,

@@ -24,7 +24,7 @@ const MB = 1e6
 const SHIPPED = [
   /^dist\/bundle\/([\w.-]+\.js|THIRD-PARTY\.txt)$/,
   /^dist\/web\//,
-  /^dist\/schema-engine\.wasm$/,
+  /^dist\/(openapi\.json|schema-engine\.wasm)$/,
   /^prisma\/migrations\/(sqlite|postgres)\/(\d+_\w+\/migration\.sql|migration_lock\.toml)$/,
   /^prisma\/before-0\.1\/\w+\.sql$/,
   /^docs\/\w+\.md$/,

@@ -19,6 +19,9 @@ export const { Passwords } = (await load(
 const { readContract } = (await load(
   'contract/document.js',
 )) as typeof import('../../src/contract/document.ts')
+const { statedNames } = (await load(
+  'contract/stated-limits.js',
+)) as typeof import('../../src/contract/stated-limits.ts')
 export const { Connections } = (await load(
   'http/connections.js',
 )) as typeof import('../../src/http/connections.ts')
@@ -37,9 +40,9 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
 
 const contracts = new Map<string, Contract>()
 
-/** The contract as a server states it that has these settings, read once. */
+/** The contract as a server states it that has these settings, read once for those that it states. */
 export function contractWith(env: Record<string, string> = {}): Contract {
-  const key = JSON.stringify(env)
+  const key = JSON.stringify(statedNames.map((name) => env[name]))
   const contract = contracts.get(key) ?? readContract(readConfig(env))
   contracts.set(key, contract)
   return contract

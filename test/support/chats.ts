@@ -3,20 +3,18 @@ import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { passwordOf } from './client.ts'
-import { missingCommands, pathWith } from './stand-ins/stand-ins.ts'
+import { pathWithCurl } from './stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../examples/chat.sh', import.meta.url))
 
 /** How long something awaited may take; a chat starts dozens of processes before its first word. */
 const PATIENCE_MS = 120_000
 
-export interface ChatOptions {
+interface ChatOptions {
   takeover?: boolean
   /** Without it, no account is opened. */
   register?: boolean
   password?: string
-  /** Commands that are replaced by our own; by default those that this machine does not have. */
-  standIns?: string[]
 }
 
 /** A run of examples/chat.sh, with pipes in the place of a terminal. */
@@ -41,19 +39,14 @@ export async function startChat(
   url: string,
   me: string,
   friend: string,
-  {
-    takeover = false,
-    register = true,
-    password = passwordOf(me),
-    standIns = missingCommands(),
-  }: ChatOptions = {},
+  { takeover = false, register = true, password = passwordOf(me) }: ChatOptions = {},
 ): Promise<Chat> {
   const child = spawn(
     SCRIPT,
     [...(register ? ['--register'] : []), ...(takeover ? ['--takeover'] : []), me, friend],
     {
       env: {
-        PATH: pathWith(t, standIns),
+        PATH: pathWithCurl(t),
         RESTANTE_URL: url,
         RESTANTE_PASSWORD: password,
       },

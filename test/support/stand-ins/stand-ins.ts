@@ -30,9 +30,9 @@ export function postgresStandIns(): Record<string, string> {
   )
 }
 
-/** A PATH on which these commands are our own. */
-export const pathWith = (t: TestContext, standIns: string[]): string =>
-  pathWithPrograms(t, Object.fromEntries(standIns.map((command) => [command, standIn(command)])))
+/** A PATH on which curl and jq are, our own where this machine has none. */
+export const pathWithCurl = (t: TestContext): string =>
+  pathWithPrograms(t, Object.fromEntries(missingCommands().map((command) => [command, standIn(command)])))
 
 /** A PATH on which these programs come first, each with what a shell does in its place. */
 export function pathWithPrograms(t: TestContext, programs: Record<string, string>): string {

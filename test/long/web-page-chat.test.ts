@@ -1,12 +1,12 @@
 /** The web page as people use it: two browsers, a real server. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { NO_BROWSER, shareBrowser } from './support/browser.ts'
-import { Client, newName } from './support/client.ts'
-import { eventually } from './support/eventually.ts'
-import { freePort } from './support/postgres.ts'
-import { shareServer, spawnServer } from './support/servers.ts'
-import { visit } from './support/web-page.ts'
+import { NO_BROWSER, shareBrowser } from '../support/browser.ts'
+import { Client, newName } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/postgres.ts'
+import { shareServer, spawnServer } from '../support/servers.ts'
+import { visit } from '../support/web-page.ts'
 
 const HTML = `<img src="x" onerror="document.title = 'taken'"><script>document.title = 'taken'</script><b>bold</b>`
 const RIGHT_TO_LEFT = 'שלום, Ada!'
