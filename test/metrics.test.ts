@@ -294,7 +294,7 @@ describe('an alert', () => {
       groups: { rules: Record<string, string & Record<string, string>>[] }[]
     }
     const sections = read('docs/operating.md').split(/^### /m)
-    const WHAT = ['Means', 'Hurts', 'Look', 'Cure', 'Confirm']
+    const WHAT = ['Means', 'Affects', 'Check', 'Fix', 'Confirm']
 
     for (const rule of groups.flatMap(({ rules }) => rules)) {
       assert.match(rule['labels']?.['severity'] ?? '', /^(critical|warning)$/)

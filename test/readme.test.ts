@@ -272,7 +272,7 @@ test('bench/README shows the last results, and README the same figures', () => {
   const exchange = rowOf('roundtrip', 'send to answered poll, one pair, p50')
   const memory = rowOf('parked', 'memory of a parked poll, 10 000 parked')
   for (const figure of [
-    `store ${hundreds(sends.ours)} durable messages a second`,
+    `store ${hundreds(sends.ours)} durable messages per second`,
     `${sends.ratio.toFixed(2)} times`,
     `${exchange.ours.toFixed(2)} ms after`,
     `takes ${Math.round(memory.ours)} kB`,
@@ -292,8 +292,8 @@ test('docs/scaling.md has the figures of the last results', () => {
   const between = (part: string) => rowOf('nodes', `send to answered poll, one pair, two nodes, ${part}`)
 
   for (const figure of [
-    `${hundreds(send.ours)} to ${hundreds(onSqlite)} durable sends a second`,
-    `takes ${poll.toFixed(1)} kB, so 50 000 people who wait (\`CONNECTIONS_MAX\`) are ${Math.round(poll * 5) * 10} MB`,
+    `${hundreds(send.ours)} to ${hundreds(onSqlite)} durable sends per second`,
+    `takes ${poll.toFixed(1)} kB, so 50 000 waiting people (\`CONNECTIONS_MAX\`) take ${Math.round(poll * 5) * 10} MB`,
     `| one node on SQLite | ${hundreds(onSqlite)} |`,
     ...['1 node', '2 nodes', '4 nodes'].map((nodes) => {
       const { ours, note } = nodesRow(nodes)
@@ -331,8 +331,8 @@ test('the runbook has the disk and memory that were measured, and sums them up r
     `| ${tens(sqlite.idempotencyKey)} B | ${tens(postgres.idempotencyKey)} B |`,
     `| the write-ahead log under load | ${megabytes(sqlite.log)} MB | ${tens(postgres.walOfMessage)} B per message`,
     `| ${resident} MB on SQLite, ${Math.ceil(postgres.memory.resident / 10_000_000) * 10} MB for a node`,
-    `| a session that is in use | ${session.toFixed(1)} kB |`,
-    `| a poll that waits, and a descriptor | ${poll.toFixed(1)} kB |`,
+    `| a session in use | ${session.toFixed(1)} kB |`,
+    `| a parked poll, with one descriptor | ${poll.toFixed(1)} kB |`,
     `100 000 messages, ${megabytes(100_000 * (sqlite.message[100] + sqlite.idempotencyKey))} MB on SQLite`,
     `${resident} MB + 10 000 × (${poll.toFixed(1)} + ${session.toFixed(1)}) kB = ${Math.round(resident + 10 * (poll + session))} MB`,
   ])
