@@ -1,4 +1,4 @@
-/** The commands of README.md and docs/clients.md, typed into a shell as they stand, do what is shown. */
+/** The commands of README.md and docs/clients.md, typed into a shell, give the output shown. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ const root = (name: string) => readFileSync(new URL(`../${name}`, import.meta.ur
 const README = root('README.md')
 const MANUAL = root('docs/clients.md')
 
-/** The code of the first block of that language below a heading. */
+/** The first code block of that language below a heading. */
 function block(heading: string, language: string, page = README): string {
   const [, section = ''] = page.split(`# ${heading}\n`)
   const [, code] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? []
@@ -26,16 +26,16 @@ function block(heading: string, language: string, page = README): string {
   return code
 }
 
-/** What is another one every time. */
+/** Replaces values that differ each time. */
 const masked = (line: string) =>
   line
     .replaceAll(/"token":"[^"]+"/g, '"token":"…"')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
 
-/** A shell that commands are typed into. */
+/** A shell for typed commands. */
 function shell(t: TestContext, standIns: string[]) {
-  // A group of its own, so that what it has in the background ends with it.
+  // A process group of its own, so that its background jobs end with it.
   const child = spawn('bash', [], {
     cwd: scratchFolder(t),
     env: { PATH: pathWith(t, standIns) },
@@ -49,7 +49,7 @@ function shell(t: TestContext, standIns: string[]) {
   return {
     lines,
     /**
-     * Types a command; resolves when the shell has read the next one, so that this one is done or in the
+     * Types a command; resolves when the shell has read the next one, so that this one is finished or in the
      * background.
      */
     type: async (command: string) => {
@@ -60,10 +60,10 @@ function shell(t: TestContext, standIns: string[]) {
   }
 }
 
-test('the walk through README gives the answers it shows, and the loop the messages', (t) =>
+test('the commands of README give the answers shown, and the loop the messages', (t) =>
   walkThrough(t, missingCommands()))
 
-test('it does so too with our stand-ins for curl and jq, made for machines without them', (t) =>
+test('they do so, too, with our stand-ins for curl and jq, made for machines without them', (t) =>
   walkThrough(t, ['curl', 'jq']))
 
 async function walkThrough(t: TestContext, standIns: string[]) {
@@ -86,7 +86,7 @@ async function walkThrough(t: TestContext, standIns: string[]) {
   await type(`( ${here(block('In a shell', 'sh', MANUAL))} ) &`)
   await eventually('the loop waits', online)
   await witness.send('ada', 'and so on')
-  // An answer that has no end of line may stand before it.
+  // An answer without an end of line may come before it.
   const shows = (text: string) =>
     eventually(`the loop shows "${text}"`, () => lines.some((line) => line.endsWith(text)))
   await shows('witness: and so on')
@@ -127,7 +127,7 @@ test('README and .env.example name every variable with its default', () => {
   )
 })
 
-test('every file that README and the documents point to is there', () => {
+test('every file that README and the documents link to exists', () => {
   const documents = ['clients', 'decisions', 'durability', 'operating', 'scaling', 'security'].map(
     (name) => `docs/${name}.md`,
   )
@@ -154,7 +154,7 @@ const anchorsOf = (page: string) =>
       .replaceAll(' ', '-'),
   )
 
-test('every heading that a page, an alert or a setting points to is there', () => {
+test('every heading that a page, an alert or a setting links to exists', () => {
   const pages = ['.', 'docs', 'deploy', 'bench']
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((path) => /\.(md|yaml)$/.test(path))
@@ -214,7 +214,7 @@ test('the runbook explains every line of the log, and no other', () => {
   assert.ok(library.includes('killed by timeout'))
 })
 
-/** What differs each time is an ellipsis. */
+/** Replaces variable parts by an ellipsis. */
 const textsIn = (code: string) =>
   [...code.matchAll(/'((?:[^'\\\n]|\\.)*)'|`([^`]*)`/g)].map(([, plain, template = '']) =>
     (plain ?? template).replaceAll(/\$\{[^}]*\}/g, '…'),
@@ -249,7 +249,7 @@ test('the command of the runbook makes every runbook_url absolute', () => {
   for (const url of urls) assert.match(url, /^https:\/\/git\.example\/.*\/docs\/operating\.md#restante\w+$/)
 })
 
-/** Of the last run of the benchmark. */
+/** The results of the last run of the benchmark. */
 const RESULTS = JSON.parse(root('bench/results.json'))
 
 function rowOf(scenario: string, what: string): { ours: number; floor: number; ratio: number; note: string } {
@@ -313,7 +313,7 @@ test('docs/scaling.md has the figures of the last results', () => {
     assert.ok(scaling.includes(figure), figure)
 })
 
-test('the runbook has the disk and memory that were measured, and sums them up rightly', () => {
+test('the runbook has the measured disk and memory, and its sums are right', () => {
   const [, section = ''] = OPERATING.split('\n## How much disk and memory\n')
   const [text = ''] = section.replaceAll(/ +/g, ' ').split('\n## ')
   const { sqlite, postgres } = JSON.parse(root('bench/sizes.json'))
