@@ -1,4 +1,4 @@
-/** restante backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
+/** restante backup copies the database of a running server, and replaces only an older backup. */
 import assert from 'node:assert/strict'
 import {
   chmodSync,
@@ -34,7 +34,7 @@ const textsOf = (file: string) =>
   )
 
 describe('restante backup', () => {
-  it('copies, beside a server, every message that was answered before it began', async (t) => {
+  it('copies, while a server runs, every message that was answered before it began', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const answered: string[] = []
@@ -44,7 +44,7 @@ describe('restante backup', () => {
         const text = `${sender} ${number}`
         assert.equal((await bob.send(ada, text)).status, 201)
         answered.push(text)
-        // The program that copies has the processor too.
+        // The copying program also needs the processor.
         await pause(5)
       }
     })
@@ -62,7 +62,7 @@ describe('restante backup', () => {
     await Promise.all(senders)
     assert.deepEqual(readdirSync(dirname(copy)), ['copy.db'])
 
-    // Nothing of it is in doubt: messages are whole, numbers without gaps.
+    // The copy is consistent: messages are complete, and numbers have no gaps.
     const restored = await startServer(t, {}, `file:${copy}`)
     const adaThere = await new Client(restored).enter(ada.username)
     const messages: Message[] = []
@@ -89,7 +89,7 @@ describe('restante backup', () => {
     await bob.send(ada, 'hello')
     await server.stop()
     const file = fileOf(server.database)
-    // To give files away takes root.
+    // Only root can change the owner of a file.
     if (process.getuid?.() === 0) chownSync(file, 12_345, 12_346)
     const copy = join(scratchFolder(t), 'copy.db')
 
@@ -97,7 +97,7 @@ describe('restante backup', () => {
 
     const [made, original] = [statSync(copy), statSync(file)]
     assert.deepEqual([made.uid, made.gid, made.mode & 0o777], [original.uid, original.gid, 0o600])
-    // SQLite opens a log to read; made by root, it would keep the server out.
+    // SQLite opens a log to read; a log made by root would block the server.
     for (const name of readdirSync(dirname(file)).filter((name) => /-(wal|shm)$/.test(name)))
       assert.equal(statSync(join(dirname(file), name)).uid, original.uid, name)
     assert.equal(stdout, `Copied ${file} to ${copy}, ${made.size} bytes.\n`)
@@ -110,7 +110,7 @@ describe('restante backup', () => {
     assert.match(given.stderr, new RegExp(`the key for push services, in ${file}\\.vapid-keys`))
   })
 
-  it('replaces the backup of before in one step, for its owner alone', async (t) => {
+  it('replaces the former backup in one step, readable only by its owner', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
@@ -128,7 +128,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder), ['copy.db'])
   })
 
-  it('does not follow a symbolic link, be it to a backup or to nothing', async (t) => {
+  it('does not follow a symbolic link, whether to a backup or to nothing', async (t) => {
     const server = await startServer(t)
     const folder = scratchFolder(t)
     const [copy, link, loose] = ['copy.db', 'link.db', 'loose.db'].map((name) => join(folder, name)) as [
@@ -148,7 +148,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db', 'loose.db'])
   })
 
-  it('never replaces anything but a backup, above all no database, under any name', async (t) => {
+  it('replaces only a backup, never a database, under any name', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -181,7 +181,7 @@ describe('restante backup', () => {
       )
       if (before) assert.deepEqual(readFileSync(target), before)
     }
-    // Names that are not taken yet, also by way of another name of the folder.
+    // Unused names, also through another name of the folder.
     const alias = join(folder, 'alias')
     symlinkSync(dirname(file), alias)
     for (const target of [`${file}-journal`, join(alias, 'restante.db-journal')]) {
@@ -226,7 +226,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['other.db', 'text.db'])
   })
 
-  it('leaves nothing behind when the disk is full, and the backup of before as it was', async (t) => {
+  it('leaves nothing behind when the disk is full, and does not change the former backup', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
@@ -235,7 +235,7 @@ describe('restante backup', () => {
     const before = readFileSync(copy)
     await Promise.all(range(1, 30).map(() => bob.send(ada, 'x'.repeat(16_000))))
 
-    // No file may grow above this: it is met as a full disk is.
+    // The maximum size of a file, which has the effect of a full disk.
     const limited = [
       'bash',
       '-c',
@@ -256,7 +256,7 @@ describe('restante backup', () => {
 })
 
 describe('a restored file', () => {
-  it('is refused beside the log of the database that was there before', async (t) => {
+  it('is refused beside the log of the former database', async (t) => {
     const server = await spawnServer(t)
     const { ada, bob } = await adaAndBob(server)
     const file = fileOf(server.database)
@@ -284,7 +284,7 @@ describe('a restored file', () => {
     assert.deepEqual(await textsOf(file), ['kept', 'after'])
   })
 
-  it('keeps its mark until all inboxes are moved on: half of it is nothing', async (t) => {
+  it('keeps its mark until all inboxes are moved on, not only some', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -310,7 +310,7 @@ describe('a restored file', () => {
     assert.deepEqual((await state()).slice(0, 2), [0, 2])
   })
 
-  it('skips numbers also where the clock is wrong', async (t) => {
+  it('skips numbers even if the clock is wrong', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -335,7 +335,7 @@ describe('a restored file', () => {
     assert.ok(Number.isSafeInteger(restoreAt('2100-01-01')))
   })
 
-  it('is one that was moved away from its place, too: the mark is inside', async (t) => {
+  it('is detected even if the copy was moved: the mark is inside', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')

@@ -1,6 +1,6 @@
 /**
- * The command `restante`, with a running server and without one. On PostgreSQL two nodes serve one database:
- * what is done at one holds at the other.
+ * The command `restante`, with and without a running server. On PostgreSQL two nodes serve one database: a
+ * change on one is in force on the other.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -31,15 +31,15 @@ const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string
   bin: { restante: string }
 }
-/** What npm makes the command of. */
+/** The file that npm installs as the command. */
 const PROGRAM = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
 
 const ending = endOfSuite()
 const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
 let one: StartedServer
-/** The other node, where there is one. */
+/** The other node, if there is one. */
 let other: StartedServer
-/** Where the first one hears commands, when it has to be named. */
+/** The socket of the first node, if it must be named. */
 let named: Record<string, string>
 before(async () => {
   named = onPostgres ? { OPS_SOCKET: join(scratchFolder(ending), 'restante.sock') } : {}
@@ -47,7 +47,7 @@ before(async () => {
   other = onPostgres ? await startServer(ending, SECRET, one.database) : one
 })
 
-/** How commands are run: beside a server, or on a database that none is using. */
+/** How commands are run: with a server, or on an unused database. */
 interface Way {
   run: (args: string[], given?: Given) => ReturnType<typeof runRestante>
   refuse: (args: string[], given?: Given) => ReturnType<typeof restante>
@@ -137,7 +137,7 @@ describe('with a running server, the command', () => {
       )
   })
 
-  it('makes, lists and revokes invites, and counts', async () => {
+  it('creates, lists and revokes invites, and shows counts', async () => {
     const earlier = await json(beside, 'stats')
     const url = ['--url', 'https://chat.example/']
     const { stdout, stderr } = await beside.run(['invite', 'create', ...url, '--note', 'for Ada'])
@@ -201,9 +201,9 @@ describe('with a running server, the command', () => {
     assert.equal((await new Client(other).register(newName('ada'), undefined, code)).status, 201)
   })
 
-  // Over the socket of one node; and, on PostgreSQL, as a node that comes and goes.
+  // Through the socket of one node; on PostgreSQL also as a temporary node.
   for (const env of onPostgres ? ['OPS_SOCKET', 'none'] : ['OPS_SOCKET'])
-    it(`ends the polls of a disabled account within a second, at every node, and says why: ${env}`, async (t) => {
+    it(`ends the polls of a disabled account within a second, on every node, with the reason: ${env}`, async (t) => {
       const ada = await new Client(other).join(newName('ada'))
       const poll = await park(t, ada, 'wait=55')
       const given = { env: env === 'none' ? { OPS_SOCKET: 'off' } : {} }
@@ -212,7 +212,7 @@ describe('with a running server, the command', () => {
       const answeredMs = performance.now()
       await said
 
-      // To join as a node takes longer than what is promised here.
+      // Joining as a node takes longer than the promised time.
       assert.ok(performance.now() - answeredMs < AT_ONCE_MS)
       assert.deepEqual([answer.status, answer.body.code], [401, 'session_ended'])
       assert.match(answer.body.detail, /^This account is disabled\./)
@@ -223,7 +223,7 @@ describe('with a running server, the command', () => {
     const ada = await new Client(other).join(newName('ada'))
     await ada.createToken({ name: 'door bell' })
     const poll = await park(t, ada, 'wait=55')
-    // A poll at another node is known here a moment later.
+    // A poll on another node is known here a moment later.
     const show = () => json(beside, 'user', 'show', ada.username)
     await eventually('she is online', async () => (await show()).online)
     const { sessions, tokens } = await show()
@@ -242,7 +242,7 @@ describe('with a running server, the command', () => {
     assert.equal((await new Client(other).get('/v1/me', { token: entered.body.token })).status, 401)
   })
 
-  it('hands over more accounts than fit into one portion, as JSON and as a table', async () => {
+  it('lists more accounts than fit into one batch, as JSON and as a table', async () => {
     await withSql(one.database, ({ run }) =>
       run(
         `INSERT INTO account (username, display_name, password_hash, created_at)
@@ -329,8 +329,8 @@ describe('a password', () => {
 })
 
 describe('without a server, the command', () => {
-  it('does all that it does with one, on the database itself', async () => {
-    // Each takes what a start takes.
+  it('does the same on the database itself', async () => {
+    // Each takes as long as a start.
     const { run, refuse } = alone
     await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })
     assert.match((await refuse(['user', 'add', 'ada'], { input: 'long enough' })).stderr, /ada is taken/)
@@ -358,7 +358,7 @@ describe('without a server, the command', () => {
     assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is nobody by the name of ada\.\n$/)
   })
 
-  it('holds the database as a server does, and is refused where another process has it', async () => {
+  it('locks the database like a server, and is refused when another process has it', async () => {
     const { code, stderr } = await restante(one.database, ['user', 'list'], { env: { OPS_SOCKET: 'off' } })
     if (onPostgres) return assert.equal(code, 0)
     assert.equal(code, 1)
@@ -373,7 +373,7 @@ describe('without a server, the command', () => {
     assert.deepEqual(readdirSync(join(fileOf(database), '..')), [])
   })
 
-  it('prints the link that the settings give, or the code where there is no page', async () => {
+  it('prints a link from the settings, or the code if there is no page', async () => {
     const { stdout } = await alone.run(['invite', 'create'])
     assert.match(stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
     const pageless = await alone.run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
@@ -385,7 +385,7 @@ describe('without a server, the command', () => {
 describe('the socket', () => {
   const startAt = (t: TestContext, path: string) => startServer(t, { ...SECRET, OPS_SOCKET: path })
 
-  it('is there while the server runs, for its user alone, and is replaced where a killed one has left it', async (t) => {
+  it('exists while the server runs, for its user only, and replaces one left by a killed server', async (t) => {
     const path = join(scratchFolder(t), 'a.sock')
     await leaveSocket(path)
     const server = await startAt(t, path)
@@ -398,7 +398,7 @@ describe('the socket', () => {
     assert.throws(() => statSync(path), { code: 'ENOENT' })
   })
 
-  it('is refused in a sentence in a place that another one has, that is too long, or that is none', async (t) => {
+  it('is refused with a message at a path that is in use, too long, or invalid', async (t) => {
     const folder = scratchFolder(t)
     const [text, taken] = [join(folder, 'text'), join(folder, 'taken')]
     writeFileSync(text, 'a letter')
@@ -422,11 +422,11 @@ describe('the socket', () => {
       await refused(join(folder, 'x'.repeat(100))),
       /^OPS_SOCKET: Expected .*of at most 10[37] bytes/,
     )
-    // The database was given back every time.
+    // The database was released every time.
     await (await startAt(t, join(folder, 'a.sock'))).stop()
   })
 
-  it('of a server that ends before its answer, or hangs, has the command say so in a sentence', async (t) => {
+  it('of a server that ends before its answer, or hangs, makes the command say so', async (t) => {
     const path = join(scratchFolder(t), 'a.sock')
     const listener = createServer((socket) => socket.on('error', () => {}))
     listener.listen(path)
@@ -467,7 +467,7 @@ describe('the socket', () => {
   )
 })
 
-/** What a server that was killed leaves. */
+/** A file left by a killed server. */
 async function leaveSocket(path: string) {
   const listener = createServer().listen(path)
   await once(listener, 'listening')
@@ -478,7 +478,7 @@ async function leaveSocket(path: string) {
 }
 
 describe('restante check', () => {
-  it('says what is in force and where from, without secrets, and that a server runs', async () => {
+  it('shows the settings in force and their sources, without secrets, and that a server runs', async () => {
     const env = { TOKEN_TTL: '2d', SESSION_MAX: '1d' }
     const { stdout } = await beside.run(['check'], { env })
     assert.match(stdout, /\nTOKEN_TTL +2d +environment\n/)
@@ -500,7 +500,7 @@ describe('restante check', () => {
     )
   })
 
-  it('ends with 1 and every reason when a start would be refused', async (t) => {
+  it('exits with 1 and every reason when a start would be refused', async (t) => {
     const busy = createServer().listen(0, '127.0.0.1')
     t.after(() => busy.close())
     await once(busy, 'listening')
@@ -531,7 +531,7 @@ describe('restante check', () => {
   })
 
   itOnSqlite('says how to get SQLite where its binary is not there, or does not fit', async (t) => {
-    // As if npm had not been allowed to run scripts.
+    // As if npm had not run scripts.
     const child = spawn(process.execPath, ['--no-addons', PROGRAM, 'check'], {
       env: { DATABASE_URL: noDatabaseYet(t), PORT: '0' },
     })
@@ -579,13 +579,13 @@ describe('the program', () => {
     }
     for (const args of [['version'], ['--version'], ['-V']])
       assert.equal((await beside.run(args)).stdout, `${version}\n`)
-    // Neither a server nor good settings are needed for these.
+    // These need neither a server nor valid settings.
     const given = { env: { PORT: 'http' } }
     assert.equal((await runRestante('file:/nowhere/restante.db', ['version'], given)).stdout, `${version}\n`)
     assert.equal((await runRestante('file:/nowhere/restante.db', ['help'], given)).stdout, help.stdout)
   })
 
-  it('ends with 2 on a wrong use, and names what was perhaps meant', async () => {
+  it('exits with 2 on wrong usage, and suggests what was probably meant', async () => {
     for (const [args, reason] of [
       [['usr'], /^error: unknown command 'usr'\n\(Did you mean user\?\)/],
       [['user'], /^Usage: restante user/],
@@ -602,7 +602,7 @@ describe('the program', () => {
     }
   })
 
-  it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
+  it('is the command that npm installs, and ends quietly when its output is closed', async () => {
     assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
     const child = spawn(PROGRAM, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },

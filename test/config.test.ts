@@ -28,12 +28,12 @@ type Config = ReturnType<typeof readConfig>
 interface Variable {
   key: keyof Config
   initial: unknown
-  /** What may be written, and what it means. */
+  /** Valid values, and their meaning. */
   good: Record<string, unknown>
   bad: string[]
-  /** Of what is bad, what to write instead. */
+  /** For invalid values, what to write instead. */
   advice?: Record<string, string>
-  /** There may be a password in it, which a message does not repeat. */
+  /** It may contain a password, which a message must not repeat. */
   secret?: true
 }
 
@@ -41,7 +41,7 @@ const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as co
 const LONG_SECRET = 'a secret that is long enough to be one'
 const VAPID_KEY = Buffer.alloc(32, 1).toString('base64')
 const SECRETS = { JWT_SECRET: LONG_SECRET, VAPID_KEYS: VAPID_KEY }
-/** Ten years are the most: beyond them a date may be none. */
+/** The maximum is ten years: beyond, a date may be invalid. */
 const NO_DURATIONS = [
   ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity', '7', '15', '00', '7D', '1d2h'],
   ...['3651d', '87601h', '315360001', '999999999d', '100000000d'],
@@ -349,7 +349,7 @@ test('the configuration', async (t) => {
     assert.ok(Object.isFrozen(config))
   })
 
-  await t.test('takes an empty variable as one that is not set', () => {
+  await t.test('treats an empty variable as not set', () => {
     const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, '']))
 
     assert.deepEqual(readConfig(empty), readConfig({}))
@@ -405,7 +405,7 @@ test('push', async (t) => {
     assert.deepEqual(mistakesOf(on), [])
   })
 
-  await t.test('needs VAPID_KEYS where several nodes may share the database', () => {
+  await t.test('needs VAPID_KEYS if several nodes may share the database', () => {
     const shared = { JWT_SECRET: LONG_SECRET, DATABASE_URL: 'postgresql://ada@db/restante' }
 
     assert.deepEqual(mistakesOf(shared), [])
@@ -415,14 +415,14 @@ test('push', async (t) => {
     assert.deepEqual(mistakesOf({ ...shared, ...on, VAPID_KEYS: VAPID_KEY }), [])
   })
 
-  await t.test('takes keys in base64 and base64url, several of them', () => {
+  await t.test('accepts several keys, in base64 and base64url', () => {
     const url = Buffer.alloc(32, 0xfb).toString('base64url')
 
     for (const VAPID_KEYS of [VAPID_KEY, url, `${VAPID_KEY}, ${url}`])
       assert.deepEqual(mistakesOf({ VAPID_KEYS }), [])
   })
 
-  await t.test('says in one sentence that VAPID_KEYS has something else, and does not repeat it', () => {
+  await t.test('says in one sentence that VAPID_KEYS is invalid, and does not repeat its value', () => {
     const NONE = [
       'short',
       `${VAPID_KEY},`,
@@ -440,7 +440,7 @@ test('push', async (t) => {
   })
 })
 
-/** A folder with this `.env`, which nobody else can read. */
+/** A folder with this `.env`, which only its owner can read. */
 function withEnvFile(t: TestContext, content: string | Buffer, mode = 0o600) {
   const folder = scratchFolder(t)
   writeFileSync(join(folder, '.env'), content)
@@ -451,14 +451,14 @@ function withEnvFile(t: TestContext, content: string | Buffer, mode = 0o600) {
 test('.env', async (t) => {
   const read = (content: string | Buffer, env: Env = {}) => readEnvironment(env, withEnvFile(t, content))
 
-  await t.test('need not be there', (t) => {
+  await t.test('need not exist', (t) => {
     const { values, lines, mistakes, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
 
     assert.deepEqual({ ...values, PORT: undefined }, { ...readEnvironment({}, scratchFolder(t)).values })
     assert.deepEqual([values['PORT'], [...lines], mistakes, warnings], ['80', [], [], []])
   })
 
-  await t.test('sets what the environment does not, where an empty variable is none', () => {
+  await t.test('sets variables that the environment does not set, or sets to an empty text', () => {
     const environment = read('PORT=1\nHOST=::\nLOG_LEVEL=warn\nRETENTION=\n', { PORT: '2', HOST: '' })
     const { port, host, logLevel, retentionMs } = configFrom(environment)
 
@@ -486,7 +486,7 @@ test('.env', async (t) => {
     })
   }
 
-  await t.test('takes what is in quotes as it is', () => {
+  await t.test('keeps quoted values unchanged', () => {
     const { values, mistakes } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
 
     assert.deepEqual(mistakes, [])
@@ -511,7 +511,7 @@ test('.env', async (t) => {
     'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is set in line 1, too\.$/],
   }
   for (const [what, [line, says]] of Object.entries(misread)) {
-    await t.test(`is refused with a line ${what}, which is named and not shown`, () => {
+    await t.test(`is refused with a line ${what}, which is named but not shown`, () => {
       const { mistakes, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
 
       const [mistake = '', ...others] = mistakes
@@ -523,7 +523,7 @@ test('.env', async (t) => {
     })
   }
 
-  await t.test('is refused when it is there and cannot be read, with its name', (t) => {
+  await t.test('is refused, with its name, when it exists and cannot be read', (t) => {
     const [folder, link] = [scratchFolder(t), scratchFolder(t)]
     mkdirSync(join(folder, '.env'))
     symlinkSync(join(link, 'nothing'), join(link, '.env'))
@@ -539,7 +539,7 @@ test('.env', async (t) => {
       assert.match(read(content).mistakes.join(), /\/\.env: Expected text in UTF-8\..+UTF-16\.$/)
   })
 
-  await t.test('is refused when anybody may have put it into a folder that all may write to', (t) => {
+  await t.test('is refused when it belongs to another user in a folder that all may write to', (t) => {
     if (process.getuid?.() !== 0) return
     const folder = withEnvFile(t, 'PORT=80\n')
     chownSync(join(folder, '.env'), 1_234, 1_234)
@@ -550,7 +550,7 @@ test('.env', async (t) => {
     assert.match(mistake, /\/\.env belongs to another user, 1234/)
   })
 
-  await t.test('has names that are not ours ignored, with a warning', () => {
+  await t.test('may have unknown names, which are ignored with a warning', () => {
     const { values, warnings } = read('POSTGRES_PASSWORD=$x\nNODE_TLS_REJECT_UNAUTHORIZED=0\nTOKEN_TLL=7d\n')
 
     assert.equal(values['NODE_TLS_REJECT_UNAUTHORIZED'], undefined)
@@ -561,7 +561,7 @@ test('.env', async (t) => {
     ])
   })
 
-  await t.test('that others can read is warned about when it has a secret', (t) => {
+  await t.test('gets a warning when others can read it and it has a secret', (t) => {
     const warningsOf = (content: string, mode: number) =>
       readEnvironment({}, withEnvFile(t, content, mode)).warnings.join('\n')
     const secret = 'JWT_SECRET=hidden\nDATABASE_URL=postgresql://ada:hidden@db/restante\n'
@@ -576,7 +576,7 @@ test('.env', async (t) => {
     assert.equal(warningsOf('DATABASE_URL=postgresql://db/restante\n', 0o644), '')
   })
 
-  await t.test('is where a refusal says that a value is from', () => {
+  await t.test('is named in a refusal as the source of a value', () => {
     const environment = read('PORT=http\n\nJWT_SECRET=hidden\nnothing\n', {
       RETENTION: 'soon',
       TOKEN_TLL: '7d',
@@ -630,7 +630,7 @@ test('every setting is shown with its source, and without secrets', (t) => {
   )
 })
 
-test('a name that is nearly one of ours', async (t) => {
+test('a name that resembles a known one', async (t) => {
   const warningsFor = (env: Env) => readEnvironment(env, scratchFolder(t)).warnings
 
   const slips: Record<string, string> = {
@@ -643,19 +643,19 @@ test('a name that is nearly one of ours', async (t) => {
     LOGLEVEL: 'LOG_LEVEL',
   }
   for (const [slip, known] of Object.entries(slips)) {
-    await t.test(`is warned about: ${slip}`, () => {
+    await t.test(`gets a warning: ${slip}`, () => {
       assert.deepEqual(warningsFor({ [slip]: '1' }), [
         `${slip} is not known, and ignored. Is ${known} meant?`,
       ])
     })
   }
 
-  await t.test('is not where that one is set, too, or it is empty itself', () => {
+  await t.test('gets none when the known one is also set, or when it is empty', () => {
     assert.deepEqual(warningsFor({ TOKEN_TLL: '1d', TOKEN_TTL: '7d' }), [])
     assert.deepEqual(warningsFor({ TOKEN_TLL: '' }), [])
   })
 
-  await t.test('is not where it is short, far, or of others', () => {
+  await t.test('gets none when it is short, dissimilar, or of another program', () => {
     const others = ['HOSTS', 'PORTS', 'HOSTNAME', 'POST', 'TOKEN', 'DATABASE', 'NODE_ENV', 'PATH', 'LOGNAME']
     const kubernetes = [
       'API_PORT',
@@ -681,7 +681,7 @@ function mistakesOf(env: Env): readonly string[] {
   }
 }
 
-/** Runs the server as it is started, to its end; it is expected not to come up. */
+/** Runs a server that must fail to start, to its end. */
 function run(folder: string, env: Env) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js'], {
     env: {
@@ -696,8 +696,8 @@ function run(folder: string, env: Env) {
   return { status, stdout, stderr }
 }
 
-test('a server that is configured wrongly', async (t) => {
-  await t.test('ends at once with nothing but the sentences', (t) => {
+test('a server with wrong settings', async (t) => {
+  await t.test('ends at once and prints only the mistakes', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stdout, stderr } = run(folder, { PORT: 'http', RETENTION: 'forever', TRUST_PROXY: 'yes' })
@@ -710,7 +710,7 @@ test('a server that is configured wrongly', async (t) => {
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
-  await t.test('reports a short secret with the other mistakes, and does not repeat it', (t) => {
+  await t.test('reports a short secret among the other mistakes, and does not repeat it', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
@@ -736,7 +736,7 @@ test('a server that is configured wrongly', async (t) => {
   }
 })
 
-test('the secret of its own', async (t) => {
+test("the server's own secret", async (t) => {
   const folder = join(scratchFolder(t), 'data')
   const file = join(folder, 'restante.db')
   const secretFile = `${file}.jwt-secret`
@@ -745,13 +745,13 @@ test('the secret of its own', async (t) => {
   await first.stop()
   const secret = readFileSync(secretFile, 'utf8')
 
-  await t.test('is made beside the database, for its owner alone', () => {
+  await t.test('is created beside the database, readable only by its owner', () => {
     assert.equal(statSync(secretFile).mode & 0o777, 0o600)
     assert.equal(statSync(folder).mode & 0o077, 0, 'the folder is open to others')
     assert.ok(Buffer.from(secret.trim(), 'base64url').length >= 32)
   })
 
-  await t.test('is kept, so that tokens outlive a restart', async (t) => {
+  await t.test('is kept, so that tokens survive a restart', async (t) => {
     const again = await startServer(t, {}, `file:${file}`)
 
     assert.equal(readFileSync(secretFile, 'utf8'), secret)
@@ -760,13 +760,13 @@ test('the secret of its own', async (t) => {
     await again.stop()
   })
 
-  await t.test('is another one for another database', async (t) => {
+  await t.test('is different for another database', async (t) => {
     const other = await startServer(t)
 
     assert.notEqual(readFileSync(`${fileOf(other.database)}.jwt-secret`, 'utf8'), secret)
   })
 
-  await t.test('is not made where JWT_SECRET is given', async (t) => {
+  await t.test('is not created when JWT_SECRET is set', async (t) => {
     const { database } = await startServer(t, { JWT_SECRET: 'a secret that is long enough to be one' })
 
     assert.ok(!existsSync(`${fileOf(database)}.jwt-secret`))
@@ -784,7 +784,7 @@ test('the secret of its own', async (t) => {
   })
 })
 
-test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t) => {
+test('MESSAGE_LENGTH_MAX limits new messages, not stored ones', async (t) => {
   const first = await startServer(t)
   const ada = await new Client(first).join('ada')
   await ada.send('ada', 'longer than ten')
@@ -802,7 +802,7 @@ test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t
   )
 })
 
-test('settings that are allowed but unlikely get a warning at the start, one sentence each', async (t) => {
+test('allowed but unlikely settings get a warning at the start, one sentence each', async (t) => {
   const warnings = async (env: Env) => {
     const { logs, stop } = await startServer(t, env)
     await stop()
@@ -833,7 +833,7 @@ test('TOKEN_TTL is how long a token lives', async (t) => {
   assert.ok(livesMs > HOUR - 2 * SECOND && livesMs < HOUR + MINUTE, `it lives ${livesMs} ms`)
 })
 
-test('the log has no token, password, body or secret in it, at no level', async (t) => {
+test('the log contains no token, password, body or secret, at any level', async (t) => {
   const secret = 'a secret that must not be shown to anyone'
   const server = await spawnServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
   let errors = ''
@@ -909,7 +909,7 @@ test('pages of other origins', async (t) => {
     assert.equal(response.headers.get('access-control-allow-origin'), null)
   })
 
-  await t.test('may where CORS_ORIGIN names them, without credentials', async (t) => {
+  await t.test('may use it when CORS_ORIGIN names them, without credentials', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example, capacitor://localhost' })
 
     for (const origin of ['https://chat.example', 'capacitor://localhost']) {
@@ -927,7 +927,7 @@ test('pages of other origins', async (t) => {
     assert.notEqual(stranger.headers.get('access-control-allow-origin'), 'https://evil.example')
   })
 
-  await t.test('can read what an answer says in headers, of a refusal too', async (t) => {
+  await t.test('can read the headers of an answer, also of a refusal', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' })
 
     for (const path of ['/healthz', '/v1/inbox', '/v1/nothing']) {
@@ -938,7 +938,7 @@ test('pages of other origins', async (t) => {
     }
   })
 
-  await t.test('can read refusals of what is no readable request', async (t) => {
+  await t.test('can read refusals of unreadable requests', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
     const ask = (line: string, origin: string, header = '') =>
       sendRaw(url, `${line} HTTP/1.1\r\nOrigin: ${origin}\r\n${header}Connection: close\r\n\r\n`)
@@ -954,7 +954,7 @@ test('pages of other origins', async (t) => {
       const { status, headers } = await ask(line, 'https://other.example', header)
       const title = `${line} ${header.slice(0, 40)}: ${status}`
       assert.ok(status >= 400, title)
-      // What a tunnel is asked for with is not kept: no page can ask for one.
+      // The headers of a tunnel request are not kept, because no page can send one.
       const expected = line.startsWith('CONNECT') ? null : 'https://other.example'
       assert.equal(headers.get('access-control-allow-origin'), expected, title)
       assert.match(headers.get('vary') ?? '', /Origin/, title)
@@ -966,7 +966,7 @@ test('pages of other origins', async (t) => {
     }
   })
 
-  await t.test('may all where CORS_ORIGIN is *', async (t) => {
+  await t.test('may all use it when CORS_ORIGIN is *', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: '*' })
 
     assert.equal(
@@ -975,7 +975,7 @@ test('pages of other origins', async (t) => {
     )
   })
 
-  await t.test('change nothing for a request that is no preflight', async (t) => {
+  await t.test('do not change the answer to a request that is no preflight', async (t) => {
     const client = new Client(await startServer(t, { CORS_ORIGIN: 'https://chat.example' }))
 
     const answer = await client.request('OPTIONS', '/v1/messages')
@@ -986,7 +986,7 @@ test('pages of other origins', async (t) => {
   })
 })
 
-/** The methods, the headers of requests and those of answers that the contract has. */
+/** The methods, request headers and response headers of the contract. */
 function contractHeaders() {
   const { operations } = readContract(readConfig({}))
   const responses = operations.flatMap(

@@ -1,6 +1,4 @@
-/**
- * How a node notices that notifications are lost, and what it does then: the heartbeat and the reconciler.
- */
+/** How a node notices lost notifications, and its reaction: the heartbeat and the reconciler. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
@@ -21,11 +19,11 @@ import { Nodes } from '../src/nodes/nodes.ts'
 import { connection } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 
-/** A beat comes every 2 s, and one that has not come back after 5 s is given up with the next. */
+/** A heartbeat every 2 s; one that has not come back after 5 s counts as lost with the next. */
 const BEAT_MS = 2_500
 const SILENT_MS = 10_000
 
-/** Without hints, everybody is looked after every 2 s. */
+/** Without notifications, all parked polls are checked every 2 s. */
 const LOOK_MS = 2_500
 
 describe('the heartbeat', { concurrency: true }, () => {
@@ -82,7 +80,7 @@ describe('the heartbeat', { concurrency: true }, () => {
 
     await eventually('the third beat', () => silent.events.lost.length === 4, 3 * BEAT_MS)
 
-    // At once, and with a first beat before which nothing had been written.
+    // At once, with the first heartbeat.
     assert.deepEqual(silent.events.lost, [false, false, true, true])
     assert.ok(!away.events.lost.includes(true))
   })
@@ -163,7 +161,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     node.handlers().onConnected()
     node.handlers().onProbe()
     await eventually('notifications arrive', () => node.lease.holds)
-    // The round that was begun before it heard is the last one that is short.
+    // The check that began before notifications arrived is the last with the short interval.
     const looks = node.looks
     const waiting = node.park('bob')
     await eventually('that round is over', () => node.looks > looks, LOOK_MS)
@@ -195,7 +193,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
   })
 })
 
-describe('a node that gets notifications, and whose beats cannot be written', { concurrency: true }, () => {
+describe('a node that gets notifications, but cannot write its heartbeats', { concurrency: true }, () => {
   it('trusts its caches only while it counts as alive, and again afterwards', async (t) => {
     const node = startNode(t)
     node.handlers().onConnected()
@@ -256,7 +254,7 @@ describe('a commit whose outcome is unknown', () => {
 function beating(t: TestContext) {
   const database = {
     onBeat: (): unknown => undefined,
-    /** Ends the beat that hangs. */
+    /** Ends the hanging heartbeat. */
     release: () => {},
   }
   const events = {
@@ -295,7 +293,7 @@ function beating(t: TestContext) {
   return { heartbeat, events, database }
 }
 
-/** A node on a database that tells it nothing but what the test has it tell. */
+/** A node on a database that sends only the notifications of the test. */
 function startNode(t: TestContext) {
   let handlers: NotificationHandlers | undefined
   const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })

@@ -1,4 +1,4 @@
-/** What a page of an inbox holds, and that the store gives it as it was sent. */
+/** The contents of a page of an inbox, which the store returns unchanged. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -16,7 +16,7 @@ import { atTheEnd } from './support/endings.ts'
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 
 describe('the store', () => {
-  it('gives each message as it was sent, to the millisecond, with its sender', async (t) => {
+  it('returns each message as it was sent, to the millisecond, with its sender', async (t) => {
     const { write, read } = await openInbox(t)
     const sent = range(0, 999).map((number) => ({
       from: `sender-${number}`,
@@ -69,12 +69,12 @@ describe('a page', () => {
     })
   }
 
-  it('may have 1 MiB to the byte', () => {
+  it('may have exactly 1 MiB', () => {
     const fixed = Buffer.byteLength(pageOf([message(1, '')]).json) - '[]'.length
     const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
     const half = PAGE_BYTES_MAX / 2
 
-    // Around them stand two brackets, between them a comma.
+    // Two brackets around them, and commas between them.
     const full = pageOf([ofLength(1, half), ofLength(2, half - 3)])
     const tooLong = pageOf([ofLength(1, half), ofLength(2, half - 2)])
 
@@ -82,7 +82,7 @@ describe('a page', () => {
     assert.equal(tooLong.lastSeq, 1)
   })
 
-  it('holds one message at least, however long it is', () => {
+  it('holds at least one message, however long', () => {
     const inbox = [message(1, 'long'.repeat(PAGE_BYTES_MAX)), message(2, 'short')]
 
     assert.deepEqual(
@@ -92,14 +92,14 @@ describe('a page', () => {
   })
 })
 
-describe('a number that is missing', () => {
+describe('a missing number', () => {
   const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
     const messages = seqs.map((seq) => message(seq, 'text'))
     const { messages: list, ...rest } = asReading({ after, messages, newestSeq, restoredFrom })
     return { ...rest, seqs: seqsOf(JSON.parse(list.json) as Message[]) }
   }
 
-  it('stands in a gap before the messages', () => {
+  it('is reported in a gap before the messages', () => {
     assert.deepEqual(read(2, [5, 6], 6), {
       seqs: [5, 6],
       cursor: 6,
@@ -143,7 +143,7 @@ const message = (seq: number, body: string): StoredMessage => ({
   id: '01a20779-7500-71c9-b0a4-e83d57f2094b',
 })
 
-/** An inbox with 1 000 people who send to it. */
+/** An inbox with 1 000 senders. */
 async function openInbox(t: TestContext) {
   const path = join(scratchFolder(t), 'pages.db')
   const writer = await openWriter(path, { inboxLimit: 1e6, inboxBytes: 1e9, senderLimit: 1e6 })

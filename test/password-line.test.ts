@@ -1,4 +1,4 @@
-/** The line in front of the password hashes: many logins of a few addresses keep nobody out. */
+/** The queue in front of the password hashes: many logins of a few addresses lock nobody out. */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { describe, it } from 'node:test'
@@ -10,7 +10,7 @@ import { readAddress } from '../src/limits/address.ts'
 import type { Problem } from '../src/problems.ts'
 import { range } from './support/range.ts'
 
-/** As src/accounts/password-line.ts has it. */
+/** The same as in src/accounts/password-line.ts. */
 const LINE_MAX = 128
 
 class FakeClient extends EventEmitter {
@@ -27,7 +27,7 @@ function callerFrom(text: string, trusted = false, client = new FakeClient()): C
   return { client, address, trusted }
 }
 
-/** A line for one core. Its work ends when the test says so. */
+/** A queue for one core, whose work ends when the test says so. */
 function openLine() {
   const line = new PasswordLine(1)
   const begun: string[] = []
@@ -40,7 +40,7 @@ function openLine() {
         return 'done'
       }, caller)
       .catch((error: Problem) => error.code)
-  /** Ends what runs, so that the next one begins. */
+  /** Ends the running work, so that the next one begins. */
   const finishOne = async () => {
     running.shift()?.()
     await setImmediate()
@@ -51,8 +51,8 @@ function openLine() {
   return { enter, begun, finishOne, finishAll }
 }
 
-describe('the line in front of the password hashes', () => {
-  it('runs one hash a core at a time', async () => {
+describe('the queue in front of the password hashes', () => {
+  it('runs one hash per core at a time', async () => {
     const line = new PasswordLine(2)
     const caller = callerFrom('192.0.2.1')
     let running = 0
@@ -69,7 +69,7 @@ describe('the line in front of the password hashes', () => {
     assert.equal(Math.max(...most), 2)
   })
 
-  it('goes on behind work that fails', async () => {
+  it('continues after a failure', async () => {
     const line = new PasswordLine(1)
     const caller = callerFrom('192.0.2.1')
 
@@ -84,7 +84,7 @@ describe('the line in front of the password hashes', () => {
     )
   })
 
-  it('has addresses take turns, however many wait at one', async () => {
+  it('lets addresses take turns, however many wait at one', async () => {
     const { enter, begun, finishAll } = openLine()
     for (const i of range(1, 4)) void enter(`a${i}`, callerFrom('192.0.2.1'))
     for (const i of range(1, 2)) void enter(`b${i}`, callerFrom('192.0.2.2'))
@@ -94,7 +94,7 @@ describe('the line in front of the password hashes', () => {
     assert.deepEqual(begun, ['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4'])
   })
 
-  it('has networks of IPv6 take turns, however many addresses they have', async () => {
+  it('lets IPv6 networks take turns, however many addresses they have', async () => {
     const { enter, begun, finishAll } = openLine()
     for (const i of range(1, 4)) void enter(`a${i}`, callerFrom(`2001:db8:1:${i}::1`))
     void enter('b1', callerFrom('2001:db8:2::1'))
@@ -103,7 +103,7 @@ describe('the line in front of the password hashes', () => {
     assert.deepEqual(begun, ['a1', 'a2', 'b1', 'a3', 'a4'])
   })
 
-  it('has trusted callers and others take turns', async () => {
+  it('lets trusted callers and others take turns', async () => {
     const { enter, begun, finishAll } = openLine()
     for (const i of range(1, 4)) void enter(`a${i}`, callerFrom(`192.0.2.${i}`))
     for (const i of range(5, 6)) void enter(`t${i}`, callerFrom(`192.0.2.${i}`, true))
@@ -112,7 +112,7 @@ describe('the line in front of the password hashes', () => {
     assert.deepEqual(begun, ['a1', 't5', 'a2', 't6', 'a3', 'a4'])
   })
 
-  it('when it is full, the newest of the address with the most makes room', async () => {
+  it('when full, drops the newest entry of the address with the most', async () => {
     const { enter, finishAll } = openLine()
     void enter('running', callerFrom('192.0.2.9'))
     const [few, many] = [range(1, 28), range(1, 100)]
@@ -129,7 +129,7 @@ describe('the line in front of the password hashes', () => {
     assert.deepEqual(rest, Array(LINE_MAX).fill('done'))
   })
 
-  it('is no longer for more addresses than have a place in it', async () => {
+  it('is not lengthened by more addresses than it has places', async () => {
     const { enter, finishAll } = openLine()
     void enter('running', callerFrom('192.0.2.9'))
     const first = range(1, LINE_MAX).map((i) => enter(`${i}`, callerFrom(`198.51.100.${i}`)))
@@ -156,7 +156,7 @@ describe('the line in front of the password hashes', () => {
     assert.equal(await owner, 'done')
   })
 
-  it('is left at once by a client that disconnects, and its place is free', async () => {
+  it('frees the place of a client that disconnects at once', async () => {
     const { enter, begun, finishAll } = openLine()
     void enter('running', callerFrom('192.0.2.9'))
     const clients = range(1, LINE_MAX).map(() => new FakeClient())
@@ -171,7 +171,7 @@ describe('the line in front of the password hashes', () => {
     for (const client of clients) assert.equal(client.listenerCount('close'), 0)
   })
 
-  it('does nothing for a client that has gone before', async () => {
+  it('does nothing for a client that has already disconnected', async () => {
     const { enter, begun } = openLine()
     const gone = new FakeClient()
     gone.leave()
@@ -181,7 +181,7 @@ describe('the line in front of the password hashes', () => {
   })
 })
 
-describe('a password whose client goes while it is checked', () => {
+describe('a password whose client disconnects during the check', () => {
   it('counts when it is wrong, and is refused when it is right', async () => {
     const passwords = new Passwords({ memoryCost: 8, timeCost: 1, parallelism: 1 })
     const known = await passwords.hash('right', callerFrom('192.0.2.1'))
@@ -202,7 +202,7 @@ describe('the hash of a password', () => {
   const [composed, decomposed] = ['Zo\u00eb’s password', 'Zoe\u0308’s password']
   const caller = callerFrom('192.0.2.1')
 
-  it('is that of its composed form, and one of an older version holds for what was typed', async () => {
+  it('is that of its composed form, and an older one is valid for what was typed', async () => {
     const passwords = new Passwords(COST)
     const [ofComposed, ofDecomposed] = [await hash(composed, COST), await hash(decomposed, COST)]
 

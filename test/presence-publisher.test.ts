@@ -1,4 +1,6 @@
-/** Other nodes learn which sessions poll here: once when they begin, once when they have stopped. */
+/**
+ * Publishes to other nodes which sessions poll here: once when they begin, and once when they have stopped.
+ */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { PresencePublisher } from '../src/nodes/presence-publisher.ts'
@@ -7,7 +9,7 @@ import { eventually } from './support/eventually.ts'
 const ada = { id: 'session of ada', username: 'ada', ended: false }
 const bob = { id: 'session of bob', username: 'bob', ended: false }
 
-/** How late a change is published, at most. */
+/** The maximum delay of a publication. */
 const LATE_MS = 2_500
 
 describe('the presence publisher', { concurrency: true }, () => {
@@ -81,7 +83,7 @@ describe('the presence publisher', { concurrency: true }, () => {
     assert.deepEqual(written, [`+ ${ada.id}`, `+ ${ada.id}`])
   })
 
-  it('removes all sessions when the node stops, those not yet published too', async (t) => {
+  it('removes all sessions when the node stops, including unpublished ones', async (t) => {
     const { publisher, written, present, failures } = announce(t)
     publisher.enter(ada)
     publisher.enter(bob)
@@ -108,7 +110,7 @@ describe('the presence publisher', { concurrency: true }, () => {
 
     const { length } = written
     assert.ok(written.indexOf(`- ${ada.id}`) > written.indexOf(`+ ${ada.id}`))
-    // Another round would begin a tenth of a second later.
+    // Another round would start a tenth of a second later.
     const { publisher: later, written: writtenLater } = announce(t)
     later.enter(ada)
     await eventually('another publisher has written meanwhile', () => writtenLater.length === 1)
@@ -116,7 +118,7 @@ describe('the presence publisher', { concurrency: true }, () => {
   })
 })
 
-/** A publisher with a database that records what it gets. */
+/** A publisher with a database that records its calls. */
 function announce(t: TestContext) {
   const written: string[] = []
   const present = new Set([ada.id, bob.id])

@@ -1,4 +1,4 @@
-/** What goes out to push services, and what their answers mean. */
+/** Requests to push services, and the meaning of their answers. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it, type TestContext } from 'node:test'
@@ -28,7 +28,7 @@ function vapidWith(...keys: string[]): Vapid {
 }
 
 describe('a hint', () => {
-  it('is decrypted by its receiver, with node:crypto alone', () => {
+  it('is decrypted by its receiver, with node:crypto only', () => {
     const receiver = newReceiver()
 
     const { body } = encryptHint(receiver, 42)
@@ -36,7 +36,7 @@ describe('a hint', () => {
     assert.deepEqual(JSON.parse(decrypt(body, receiver)), { type: 'message', newest: 42 })
   })
 
-  it('is decrypted by what decrypts the example of RFC 8291, appendix A', () => {
+  it('is decrypted by the code that decrypts the example of RFC 8291, appendix A', () => {
     const body =
       'DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8w' +
       'EqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN'
@@ -80,7 +80,7 @@ describe('a signature', () => {
     assert.ok(hours > 11 && hours < 13, `${hours} h`)
   })
 
-  it('is used again for the same service and key, and made anew when the service has refused it', () => {
+  it('is reused for the same service and key, and made again when the service has refused it', () => {
     const [fresh, old] = [newKey(), newKey()]
     const vapid = vapidWith(fresh, old)
     const first = vapid.authorization('https://a.example', vapid.current)
@@ -158,7 +158,7 @@ function openServices(t: TestContext, times: ServicesTimes = {}, vapid = vapidWi
 }
 
 describe('a push service gets a hint', () => {
-  it('as each service wants it, on a connection that is kept', async (t) => {
+  it('in the form that each service needs, on a persistent connection', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, vapid } = openServices(t)
     const target = targetAt(service)
@@ -182,7 +182,7 @@ describe('a push service gets a hint', () => {
     assert.equal(services.results.sent, 3)
   })
 
-  it('once for a target, with the newest number, where one waits already', async (t) => {
+  it('once per target, with the newest number, if one already waits', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { backOffMs: 300 })
     const target = targetAt(service)
@@ -202,7 +202,7 @@ describe('a push service gets a hint', () => {
     )
   })
 
-  it('with the keys that the subscription has then, where one waits already', async (t) => {
+  it('with the current keys of the subscription, if one already waits', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { backOffMs: 300 })
     const target = targetAt(service)
@@ -220,7 +220,7 @@ describe('a push service gets a hint', () => {
     )
   })
 
-  it('once more for a message that comes while one is under way, which may have been read by then', async (t) => {
+  it('once more for a message that comes while a hint is under way', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { totalMs: 300 })
     const target = targetAt(service)
@@ -241,7 +241,7 @@ describe('a push service gets a hint', () => {
     assert.equal(services.results.sent, 2)
   })
 
-  it('again after a connection that it closed meanwhile, at once', async (t) => {
+  it('again at once, after it has closed the connection', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { backOffMs: 60_000 })
     const target = targetAt(service)
@@ -254,7 +254,7 @@ describe('a push service gets a hint', () => {
 })
 
 describe('an answer of a push service', () => {
-  /** Sends one hint that is answered with these replies, one per try. */
+  /** Sends one hint, which gets these replies, one per attempt. */
   const send = async (t: TestContext, replies: Reply[], times: ServicesTimes = {}) => {
     const service = await PushService.start(t)
     const opened = openServices(t, times)
@@ -273,14 +273,14 @@ describe('an answer of a push service', () => {
     }
   })
 
-  it('500, or the end of the connection: it is tried again, and then sent', async (t) => {
+  it('500, or the end of the connection: the hint is retried, and then sent', async (t) => {
     const { result, service } = await send(t, [{ status: 500 }, 'close', { status: 502 }])
 
     assert.equal(result.kind, 'sent')
     assert.equal(service.received.length, 4)
   })
 
-  it('500 five times: it is given up, and the subscription stays', async (t) => {
+  it('500 five times: the hint is dropped, and the subscription stays', async (t) => {
     const { result, service, services } = await send(t, Array(9).fill({ status: 500 }), { backOffMs: 1 })
 
     assert.deepEqual(result, { kind: 'failed' })
@@ -288,7 +288,7 @@ describe('an answer of a push service', () => {
     assert.equal(services.results.failed, 1)
   })
 
-  it('429 with Retry-After: it waits as long', async (t) => {
+  it('429 with Retry-After: the hint waits as long', async (t) => {
     const { result, service, ms } = await send(t, [{ status: 429, headers: { 'Retry-After': '1' } }])
 
     assert.equal(result.kind, 'sent')
@@ -296,7 +296,7 @@ describe('an answer of a push service', () => {
     assert.ok(ms >= 1_000, `${ms} ms`)
   })
 
-  it('429 for longer than a hint lives: it is given up at once, and so is the next one, without a try', async (t) => {
+  it('429 for longer than a hint lives: this hint is dropped at once, and the next one without an attempt', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t)
     const [throttled, other] = [targetAt(service), targetAt(service)]
@@ -311,7 +311,7 @@ describe('an answer of a push service', () => {
     )
   })
 
-  it('a redirect to this machine: it is not followed, nor tried again', async (t) => {
+  it('a redirect to this machine: it is neither followed nor retried', async (t) => {
     const inside = await PushService.start(t)
     const { endpoint } = inside.subscribe()
     const { result, service } = await send(t, [{ status: 307, headers: { Location: endpoint } }])
@@ -321,21 +321,21 @@ describe('an answer of a push service', () => {
     assert.equal(inside.connections, 0)
   })
 
-  it('none: it is cut off after the total time, and tried again', async (t) => {
+  it('none: the request is cut off after the total time, and retried', async (t) => {
     const { result, service } = await send(t, ['hang'], { totalMs: 200 })
 
     assert.equal(result.kind, 'sent')
     assert.equal(service.received.length, 2)
   })
 
-  it('101, another protocol: it is tried again, and then sent', { timeout: 20_000 }, async (t) => {
+  it('101, another protocol: the hint is retried, and then sent', { timeout: 20_000 }, async (t) => {
     const { result, service } = await send(t, ['upgrade'])
 
     assert.equal(result.kind, 'sent')
     assert.equal(service.received.length, 2)
   })
 
-  it('201 with a body that trickles: it is sent, and the connection is cut after the total time', async (t) => {
+  it('201 with a body that trickles: the hint is sent, and the connection is cut after the total time', async (t) => {
     const { result, service } = await send(t, ['trickle'], { totalMs: 200 })
 
     assert.equal(result.kind, 'sent')
@@ -343,16 +343,16 @@ describe('an answer of a push service', () => {
     await eventually('the connection is cut', () => service.underWay === 0)
   })
 
-  it('201 with a body that does not end: it is sent, and not read', async (t) => {
+  it('201 with a body that does not end: the hint is sent, and the body is not read', async (t) => {
     const { result, service } = await send(t, ['flood'], { totalMs: 3_000 })
 
     assert.equal(result.kind, 'sent')
     await eventually('the connection is cut', () => service.underWay === 0)
-    // What the buffers of both systems take.
+    // The capacity of the buffers of both systems.
     assert.ok(service.poured < 16 * 2 ** 20, `${service.poured} bytes`)
   })
 
-  it('400: the subscription ends with the third in a row, and one success counts as a new start', async (t) => {
+  it('400: the subscription ends with the third in a row; a success resets the count', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t)
     const target = targetAt(service)
@@ -369,7 +369,7 @@ describe('an answer of a push service', () => {
     )
   })
 
-  it('403 for all: it is our fault, so nothing ends, and one warning is logged', async (t) => {
+  it('403 for all: this server is the cause, so nothing ends, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t)
     const targets = range(1, 20).map(() => targetAt(service))
@@ -386,7 +386,7 @@ describe('an answer of a push service', () => {
     assert.match(told[0] ?? '', /refuses this server \(403 .*BadJwtToken.*\): check PUSH_SUBJECT/)
   })
 
-  it('403 for all: after a pause one hint tries whether it is over, and the subscription is still there', async (t) => {
+  it('403 for all: after a pause one hint is tried, and the subscription still exists', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { refusedMs: 1 })
     service.replyWith(...Array(6).fill({ status: 403 }))
@@ -403,7 +403,7 @@ describe('an answer of a push service', () => {
     assert.equal(service.received.length, 7)
   })
 
-  it('403 for one, while others are taken: that subscription ends with the third', async (t) => {
+  it('403 for one, while others are accepted: that subscription ends with the third', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t)
     const [bad, good] = [targetAt(service), targetAt(service)]
@@ -419,7 +419,7 @@ describe('an answer of a push service', () => {
   })
 })
 
-describe('one subscription keeps no hint from others of its service', () => {
+describe('one subscription does not delay others of its service', () => {
   const sendAll = async (t: TestContext, reply: Reply) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { backOffMs: 1 })
@@ -434,18 +434,18 @@ describe('one subscription keeps no hint from others of its service', () => {
     return [...kinds]
   }
 
-  it('by endpoints that the service refuses, and has never taken a hint for', async (t) => {
+  it('by endpoints for which the service has never accepted a hint', async (t) => {
     assert.deepEqual(await sendAll(t, { status: 403 }), ['refused'])
   })
 
-  it('by endpoints that redirect, or take less than a hint', { timeout: 20_000 }, async (t) => {
+  it('by endpoints that redirect, or that refuse the size of a hint', { timeout: 20_000 }, async (t) => {
     assert.deepEqual(await sendAll(t, { status: 301, headers: { Location: '/' } }), ['failed'])
     assert.deepEqual(await sendAll(t, { status: 413 }), ['failed'])
   })
 })
 
 describe('a push service that does not answer', () => {
-  it('delays no other, however much waits for it', async (t) => {
+  it('delays no other, however many hints wait for it', async (t) => {
     const [stalled, well] = [await PushService.start(t), await PushService.start(t)]
     const { services, targetAt } = openServices(t, { totalMs: 60_000 })
     stalled.reply = 'hang'
@@ -461,7 +461,7 @@ describe('a push service that does not answer', () => {
     assert.deepEqual(new Set((await Promise.all(waiting)).map(({ kind }) => kind)), new Set(['failed']))
   })
 
-  it('is spared after five failures, and what waits for it is sent when it is back', async (t) => {
+  it('gets no hints after five failures, and the waiting ones when it is back', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t, { openMs: 300 })
     service.replyWith(...Array(5).fill({ status: 500 }))
@@ -505,7 +505,7 @@ describe('services take turns', () => {
     for (const _ of range(1, accepted)) service.noteAccepted()
     return service
   }
-  /** The origins of those that may start at once. */
+  /** The origins of the hints that may start at once. */
   const startAll = (turns: Turns) => {
     const origins: string[] = []
     for (let turn = turns.next(0); turn; turn = turns.next(0)) origins.push(turn.hint.service.origin)
@@ -521,7 +521,7 @@ describe('services take turns', () => {
     assert.deepEqual(startAll(turns), ['busy', 'a', 'b', 'busy', 'a', ...Array(10).fill('busy')])
   })
 
-  it('those that are unknown or failing leave slots to those that are not', () => {
+  it('unknown or failing services leave slots to the others', () => {
     const turns = new Turns()
     const failing = serviceAt('failing', 10)
     failing.noteFailed(0)
@@ -534,7 +534,7 @@ describe('services take turns', () => {
     assert.deepEqual(startAll(turns), Array(12).fill('well'))
   })
 
-  it('those that answer late do, too, until they have answered in time for a while', () => {
+  it('so do slow services, until they have answered in time for a while', () => {
     const late = serviceAt('late', 10)
     for (const _ of range(1, 3)) late.noteTook(9_000)
     assert.equal(late.isProven, false)
@@ -544,7 +544,7 @@ describe('services take turns', () => {
     assert.equal(late.isProven, true)
   })
 
-  it('and there are 64 requests at most', () => {
+  it('and there are at most 64 requests', () => {
     const turns = new Turns()
     for (const at of range(1, 10)) addTo(turns, serviceAt(`${at}`, 10), 50)
 
@@ -569,7 +569,7 @@ describe('services take turns', () => {
 })
 
 describe('a hint that has waited', () => {
-  it('is sent only if it is still due, and not before that is asked', async (t) => {
+  it('is sent only if it is still due, and not before this is checked', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t)
     service.replyWith({ status: 500 }, { status: 500 })
@@ -585,7 +585,7 @@ describe('a hint that has waited', () => {
     assert.ok(asked.every((forMs) => forMs >= 10_000))
   })
 
-  it('is given up when nobody knows whether it is due', async (t) => {
+  it('is dropped when it is unknown whether it is due', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t)
     service.replyWith({ status: 500 })
@@ -596,7 +596,7 @@ describe('a hint that has waited', () => {
     assert.equal(service.received.length, 1)
   })
 
-  it('is given up when it is older than a hint may be', async (t) => {
+  it('is dropped when it is too old', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t, { lifeMs: 1_000 })
     service.reply = { status: 503, headers: { 'Retry-After': '2' } }
@@ -607,7 +607,7 @@ describe('a hint that has waited', () => {
 })
 
 describe('nothing is sent', () => {
-  it('for a key that is no longer there, and one warning is logged', async (t) => {
+  it('for a key that no longer exists, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt, told } = openServices(t)
     const target = { ...targetAt(service), keyId: 'another' }
@@ -619,7 +619,7 @@ describe('nothing is sent', () => {
     assert.match(told[0] ?? '', /the key another is gone from VAPID_KEYS/)
   })
 
-  it('to keys that are none: such a subscription has ended', async (t) => {
+  it('to invalid keys: such a subscription has ended', async (t) => {
     const service = await PushService.start(t)
     const { services, targetAt } = openServices(t)
     const p256dh = Buffer.alloc(65, 4).toString('base64url')
@@ -637,7 +637,7 @@ describe('nothing is sent', () => {
     assert.equal(service.connections, 0)
   })
 
-  it('inward, when PUSH_ALLOW_PRIVATE was switched off again', async (t) => {
+  it('to private addresses, when PUSH_ALLOW_PRIVATE was switched off again', async (t) => {
     const service = await PushService.start(t)
     const { targetAt, vapid } = openServices(t)
     const log = { warn: () => undefined, info: () => undefined }

@@ -10,7 +10,7 @@ const GRACE_MS = 10_000
 const WAIT_MS = 25_000
 const DAY_MS = 86_400_000
 const TOKEN_EXPIRES_AT_MS = 1_000_000 + DAY_MS
-/** Polls whose wait ends at about the same time are answered together. */
+/** Polls whose waits end at about the same time are answered together. */
 const LATE_MS_MAX = 50
 
 describe('the waiters', () => {
@@ -27,7 +27,7 @@ describe('the waiters', () => {
     const { waiters, poller, park } = openWaiters(t, 7)
     const wait = park(poller(), 7)
 
-    // As if the message before it had been committed by somebody else.
+    // As if another node had committed the message before it.
     waiters.deliver('ada', messages(9, 9))
 
     assert.deepEqual(await settled(wait), { kind: 'look' })
@@ -37,7 +37,7 @@ describe('the waiters', () => {
     const { waiters, poller, park } = openWaiters(t, 7)
     const wait = park(poller(), 7)
 
-    // A batch with an idempotency key twice is committed in two parts.
+    // A batch with a duplicate idempotency key is committed in two parts.
     waiters.deliver('ada', [...messages(10, 10), ...messages(8, 8)])
 
     assert.deepEqual(await settled(wait), { kind: 'look' })
@@ -64,10 +64,10 @@ describe('the waiters', () => {
     assert.equal(await settled(park(ada, 3)), undefined)
   })
 
-  it('notice when parking what was committed since the poll began, even after an older read', async (t) => {
+  it('notice, when they park a poll, commits since it began, even after an older read', async (t) => {
     const { waiters, poller, park } = openWaiters(t)
     const ada = poller()
-    // The message comes while the poll reads; what it read is older.
+    // The message arrives while the poll reads; its page is older.
     waiters.deliver('ada', messages(1, 1))
     waiters.learn('ada', 0)
 
@@ -101,7 +101,7 @@ describe('the waiters', () => {
     waiters.leave(ada, true)
   })
 
-  it('have a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
+  it('let a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
     const { poller, park, stepClock } = openWaiters(t, 0)
     const wait = park(poller(), 0, 5_000)
 
@@ -115,17 +115,17 @@ describe('the waiters', () => {
     assert.deepEqual(await settled(wait), { kind: 'nothing' })
   })
 
-  it('share a timer among polls whose time is over at about the same time', (t) => {
+  it('share a timer among polls that end at about the same time', (t) => {
     const { poller, park } = openWaiters(t, 0)
     const timers = t.mock.method(globalThis, 'setTimeout')
 
     for (const number of range(1, 1_000)) void park(poller(`phone ${number}`, `user ${number}`), 0, 5_000)
 
-    // As many as pieces of 50 ms go by while they come, and one each without this.
+    // One timer per 50 ms of their arrival; without this it would be one per poll.
     assert.ok(timers.mock.callCount() < 100, `${timers.mock.callCount()} timers`)
   })
 
-  it('forget a poll whose client has gone, at once', async (t) => {
+  it('forget a poll at once when its client disconnects', async (t) => {
     const { poller, park } = openWaiters(t, 0)
     const client = connection()
     const wait = park(poller(), 0, WAIT_MS, client)
@@ -135,7 +135,7 @@ describe('the waiters', () => {
     assert.deepEqual(await settled(wait), { kind: 'gone' })
   })
 
-  it('do not park a poll whose client has gone during the read', async (t) => {
+  it('do not park a poll whose client disconnects during the read', async (t) => {
     const { waiters, poller, park } = openWaiters(t, 0)
     const ada = poller()
 
@@ -198,7 +198,7 @@ describe('the waiters', () => {
     assert.deepEqual(await settled(park(ada, 0)), { kind: 'ended', ended: true })
   })
 
-  it('answer all polls at a shutdown, and every later one, but for what is there', async (t) => {
+  it('answer all polls at a shutdown and every later one, with stored messages if there are any', async (t) => {
     const { waiters, poller, park } = openWaiters(t, 1)
     const ada = poller()
     const wait = park(ada, 1)
@@ -212,7 +212,7 @@ describe('the waiters', () => {
 })
 
 describe('presence', () => {
-  it('lasts from the begin of a poll until the grace time after its end', (t) => {
+  it('lasts from the start of a poll until the grace time after its end', (t) => {
     const { waiters, poller } = openWaiters(t)
     assert.equal(waiters.isOnline('ada'), false)
     const ada = poller()
@@ -227,7 +227,7 @@ describe('presence', () => {
     assert.equal(waiters.isOnline('ada'), false)
   })
 
-  it('does not come of a poll that is refused, though its mailbox is kept meanwhile', (t) => {
+  it('does not begin with a refused poll, though its mailbox is kept meanwhile', (t) => {
     const { waiters, offline } = openWaiters(t)
     const ada = { id: 'phone', username: 'ada', ended: false }
     waiters.enter(ada)
@@ -243,7 +243,7 @@ describe('presence', () => {
     assert.deepEqual([waiters.hasMailbox('ada'), offline], [false, []])
   })
 
-  it('does not come of polls that are away, which are woken like any other', async (t) => {
+  it('does not begin with polls with `away`, which are woken like any other', async (t) => {
     const { waiters, offline, poller, park } = openWaiters(t, 0)
     const ada = poller('phone', 'ada', true)
     const wait = park(ada, 0)
@@ -280,7 +280,7 @@ describe('presence', () => {
     assert.equal(waiters.hasMailbox('ada'), true, 'the poll that is away still gets messages')
   })
 
-  it('of each session ends by itself, and is reported with its own date', (t) => {
+  it('of each session ends separately, and is reported with its own date', (t) => {
     const { waiters, offline, sessionsOffline, poller, park } = openWaiters(t, 0)
     const [phone, laptop] = [poller('phone'), poller('laptop')]
     void park(laptop, 0, 10 * GRACE_MS)
@@ -311,7 +311,7 @@ describe('presence', () => {
     assert.equal(waiters.isOnline('ada'), false)
   })
 
-  it('ends with the session, before its polls have left and after', async (t) => {
+  it('ends with the session, before and after its polls have ended', async (t) => {
     const { waiters, poller, park } = openWaiters(t, 0)
     const ada = poller()
     const wait = park(ada, 0)
@@ -329,7 +329,7 @@ describe('presence', () => {
     assert.equal(waiters.isOnline('ada'), false)
   })
 
-  it('goes on within the grace time of one session when another one ends', (t) => {
+  it('continues within the grace time of one session when another one ends', (t) => {
     const { waiters, poller } = openWaiters(t)
     const [phone, laptop] = [poller('phone'), poller('laptop')]
     waiters.leave(laptop, true)
@@ -437,9 +437,10 @@ interface TestPoller {
 }
 
 /**
- * Waiters on clocks that stand still. The wall clock can be set, too.
+ * Waiters with stopped clocks. The wall clock can also be set.
  *
- * @param newestSeq what every poll sees in the store as it begins; undefined when it has not looked yet
+ * @param newestSeq the newest number that every poll reads from the store first; undefined if it has not read
+ * yet
  */
 function openWaiters(t: TestContext, newestSeq?: number) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 })
@@ -473,7 +474,7 @@ function openWaiters(t: TestContext, newestSeq?: number) {
   return { waiters, offline, sessionsOffline, poller, park, stepClock }
 }
 
-/** What a promise has settled with, or undefined when it has not. */
+/** The result of a settled promise, otherwise undefined. */
 const settled = <T>(promise: Promise<T>) =>
   Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
 

@@ -5,22 +5,22 @@ import type { Cluster } from './cluster.ts'
 import type { Asked, Exchange, Told } from './history.ts'
 import type { Recorder } from './recorder.ts'
 
-/** What a client waits at most for an answer, beyond what it asked the server to wait. */
+/** How long a client waits for an answer, in addition to the wait that it asked for. */
 const PATIENCE_MS = 30_000
 
-/** A login that is held by a client. */
+/** A session of a client. */
 export interface Session {
   name: string
   token: string
-  /** What the login gave. */
+  /** The response to the login. */
   cursor: number
 }
 
-/** Makes requests for accounts, each to a node of chance, and has them recorded. */
+/** Makes requests for accounts, each to a random node, and records them. */
 export class Caller {
   readonly #cluster: Cluster
   readonly #recorder: Recorder
-  /** By account: the names of its sessions are the same whenever a run is repeated. */
+  /** Per account, so that its sessions have the same names whenever a run is repeated. */
   readonly #logins = new Map<string, number>()
 
   constructor(cluster: Cluster, recorder: Recorder) {
@@ -48,7 +48,7 @@ export class Caller {
     return { name, token: answer.body.token, cursor: answer.body.cursor }
   }
 
-  /** @param stopping cuts the request off */
+  /** @param stopping aborts the request */
   call(
     account: string,
     { name, token }: Session,

@@ -17,7 +17,7 @@ const LINES_MAX = 60
 export interface Judgement {
   violations: Violation[]
   figures: Record<string, number>
-  /** Each violation with what happened around it. */
+  /** Each violation, with the events around it. */
   stories: string[]
 }
 
@@ -38,9 +38,9 @@ function tell(
   const isNear = ({ fromMs, toMs }: { fromMs: number; toMs: number }) =>
     toMs > atMs - BEFORE_MS && fromMs < atMs + AFTER_MS
   const lines = [
-    ...disturbances.filter(isNear).map(({ what: deed, node: whom = 'all nodes', fromMs, toMs }) => ({
+    ...disturbances.filter(isNear).map(({ what: fault, node: whom = 'all nodes', fromMs, toMs }) => ({
       atMs: fromMs,
-      line: `*** ${deed}: ${whom}, until ${seconds(toMs)}`,
+      line: `*** ${fault}: ${whom}, until ${seconds(toMs)}`,
     })),
     ...exchanges
       .filter((one) => account !== undefined && (one.account === account || isTo(one, account)))

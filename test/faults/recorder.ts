@@ -12,7 +12,7 @@ export class Recorder {
   }
 
   /**
-   * Runs a request and keeps what came of it.
+   * Runs a request and records its outcome.
    *
    * @param nameSession names the session that a login opened
    */
@@ -37,7 +37,7 @@ export class Recorder {
     return exchange
   }
 
-  /** @returns to be called when it is over */
+  /** @returns a function to call when the fault is over */
   disturb(what: string, node: string | undefined, cutsOff: boolean): () => void {
     const disturbance: Disturbance = {
       what,

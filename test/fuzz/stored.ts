@@ -3,7 +3,7 @@ import { isPostgres } from '../support/built.ts'
 import { type Sql, withSql } from '../support/sql.ts'
 import type { Somebody } from './people.ts'
 
-/** What must have no rows, and what those would be. */
+/** Queries that must return no rows, and what such rows would mean. */
 const NEVER: Record<string, string> = {
   'an inbox with numbers that are missing or twice': `
     SELECT account.id FROM account
@@ -16,7 +16,7 @@ const NEVER: Record<string, string> = {
         ON inbox.recipient_id = account.id
      WHERE acknowledged_seq > coalesce(newest, newest_seq) OR newest_seq > coalesce(newest, newest_seq)
         OR purged_seq > acknowledged_seq AND deleted_at IS NULL`,
-  // The inbox of a deleted account goes when there is time, and nobody has read it.
+  // The inbox of a deleted account is purged later, and unread.
   'a message of nobody, or for nobody': `
     SELECT message.id FROM message
       LEFT JOIN account AS sender ON sender.id = sender_id
@@ -57,7 +57,7 @@ const NEVER: Record<string, string> = {
     SELECT id FROM account WHERE (deleted_at IS NULL) <> (password_hash IS NOT NULL)`,
 }
 
-/** Holds the store of a stopped server against itself, and against what its answers said. */
+/** Checks that the store of a stopped server is consistent, and matches its answers. */
 export async function assertConsistent(database: string, people: Somebody[]): Promise<void> {
   await withSql(database, async (sql) => {
     if (!isPostgres(database)) await assertWhole(sql)

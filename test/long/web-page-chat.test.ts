@@ -1,4 +1,4 @@
-/** The web page as people use it: two browsers, a real server. */
+/** The web page with two browsers and a real server. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { NO_BROWSER, shareBrowser } from '../support/browser.ts'
@@ -18,7 +18,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 
-  /** Somebody who has opened the page and created an account there. */
+  /** A person who has opened the page and created an account. */
   async function join(t: TestContext, name: string, url: string) {
     const username = newName(name)
     const { person, tab } = await visit(t, await browser(), url)
@@ -32,7 +32,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     return { ada, grace }
   }
 
-  it('shows a message to the other person at once, and to its sender how far it has come', async (t) => {
+  it('shows a message to the recipient at once, and its state to the sender', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     await ada.tab.send('Good morning')
@@ -52,7 +52,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     )
   })
 
-  it('gives messages at the next login, and then their sender the ticks', async (t) => {
+  it('shows messages at the next login, and then the ticks to their sender', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     const eve = await new Client({ url }).join(newName('eve'))
@@ -75,7 +75,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     await ada.tab.sent('Two', 'Delivered').waitFor()
   })
 
-  it('asks before it ends a session elsewhere, and says there that it has ended', async (t) => {
+  it('asks before it ends a session elsewhere, and shows there that it has ended', async (t) => {
     const { url } = await server()
     const { username, person, tab } = await join(t, 'ada', url)
     // Between two polls she is not online.
@@ -96,7 +96,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     assert.equal(await tab.username.inputValue(), username)
   })
 
-  it('sends what was written without a server once, when the server is back', async (t) => {
+  it('sends messages written without a server once, when the server is back', async (t) => {
     const env = { PORT: String(await freePort()), PRESENCE_GRACE: '0s' }
     const first = await spawnServer(t, env)
     const { ada, grace } = await adaAndGrace(t, first.url)
@@ -121,14 +121,14 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     assert.equal(await ada.tab.sent('Meanwhile', 'Delivered').count(), 1)
   })
 
-  it('asks for messages at once when a send has shown that the server is back', async (t) => {
+  it('polls at once when a send has shown that the server is back', async (t) => {
     const { ada, grace } = await adaAndGrace(t, (await server()).url)
     const { page } = ada.tab
     await ada.tab.send('Ping')
     await grace.tab.openConversation(ada.username)
     await ada.tab.sent('Ping', 'Delivered').waitFor()
 
-    // From now on, no pause of the page ends by itself.
+    // From now on, pauses of the page do not end by themselves.
     await page.evaluate(`{
       const { setTimeout } = globalThis
       globalThis.setTimeout = (act, ms = 0) => setTimeout(act, ms < 500 ? ms : 1e9)
@@ -141,7 +141,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     await ada.tab.says('No connection.').waitFor({ state: 'hidden' })
   })
 
-  it('shows text as text: markup, 16 384 emoji, and what is written from right to left', async (t) => {
+  it('shows text as text: markup, 16 384 emoji, and right-to-left scripts', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     const emoji = '🕊'.repeat(LENGTH_MAX)
@@ -166,7 +166,7 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     }
   })
 
-  it('refuses the messages of a blocked account, keeps them with their sender, and sends them later', async (t) => {
+  it('keeps messages refused by a block with their sender, and sends them later', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     await ada.tab.button('More').click()

@@ -9,7 +9,7 @@ describe('the API reference in a browser', { skip: NO_BROWSER }, () => {
   const server = shareServer()
   const browser = shareBrowser()
 
-  it('tries operations out below a path prefix, with the values that it shows, on a phone', async (t) => {
+  it('tries out operations below a path prefix, with the values shown, on a phone', async (t) => {
     const { url: base } = await startWebProxy(t, (await server()).url, '/chat')
     const { context } = await openBrowser(t, await browser(), { viewport: { width: 390, height: 844 } })
     const page = await context.newPage()
@@ -32,7 +32,7 @@ describe('the API reference in a browser', { skip: NO_BROWSER }, () => {
   })
 })
 
-/** Sends an operation as it is prefilled. Resolves with the status of the answer. */
+/** Sends an operation with its prefilled values. Resolves with the status. */
 async function tryOut(page: Page, id: string): Promise<string> {
   const operation = page.locator(`#operations-${id}`)
   await operation.locator('.opblock-summary-control').click()

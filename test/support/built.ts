@@ -1,6 +1,6 @@
 import type { Contract } from '../../src/contract/document.ts'
 
-/** What is tested is what runs: the server as it was built. Its types are those of the sources. */
+/** Tests use the built server, which is what runs. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
@@ -40,7 +40,7 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
 
 const contracts = new Map<string, Contract>()
 
-/** The contract as a server states it that has these settings, read once for those that it states. */
+/** The contract as stated by a server with these settings; read once per combination of the settings it states. */
 export function contractWith(env: Record<string, string> = {}): Contract {
   const key = JSON.stringify(statedNames.map((name) => env[name]))
   const contract = contracts.get(key) ?? readContract(readConfig(env))

@@ -12,11 +12,11 @@ export interface Notice {
   args: string[]
   env: Record<string, string>
   input?: string
-  /** In front of the others in PATH. */
+  /** The first folder in PATH. */
   folder?: string
 }
 
-/** Runs examples/notify.sh to its end. Resolves with its exit code, and what it said. */
+/** Runs examples/notify.sh to its end. Resolves with its exit code and its output. */
 export async function notify(
   t: TestContext,
   { args, env, input = '', folder }: Notice,

@@ -3,7 +3,7 @@ import type { Check, Violation } from './finding.ts'
 
 const PROMISE = 'only what the contract foresees is answered, and nothing ends by itself'
 
-/** 0 is a connection that broke or a client that did not wait any longer. */
+/** 0 means that the connection broke, or that the client no longer waited. */
 const FORESEEN: Record<Asked['kind'], (number | string)[]> = {
   send: [0, 201, 401, 503],
   poll: [0, 200, 401, 503],

@@ -5,7 +5,7 @@ const ORDER = 'a client receives the messages of its inbox in order, and none is
 const ALL = 'a client receives everything that is in its inbox'
 const SAME = 'a number stands for the same message whenever it is read'
 
-/** Holds what the readers were given against each other, and against what is stored. */
+/** Compares the messages that readers got with each other, and with the stored ones. */
 export const checkReadings: Check = (history) => {
   const readings = byAccount(history.exchanges.filter(({ told }) => told.page))
   const violations = history.stored.flatMap((inbox) => checkInbox(inbox, readings.get(inbox.account) ?? []))
@@ -27,7 +27,7 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
 
     const mine = bySession.get(session) ?? new Received()
     bySession.set(session, mine)
-    // A login reads behind what the account has acknowledged; from there on each session has its own cursor.
+    // A login reads after the account's acknowledged number; from there on each session has its own cursor.
     const known = asked.kind === 'login' ? everybody : mine
     const after = asked.kind === 'poll' ? asked.after : undefined
     const first = page.messages[0]?.seq ?? page.cursor + 1
@@ -44,7 +44,7 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
       if (messages[seq - 1]?.id !== id) report(SAME, `it was given ${id} as ${seq}, which is another one`)
     }
 
-    // A login has delivered what came with it, and a cursor acknowledges what is before it.
+    // A login has delivered its messages, and a cursor acknowledges everything up to it.
     mine.begin(asked.kind === 'login' ? page.cursor : (after ?? 0))
     mine.add(page)
     everybody.add(page)
@@ -56,7 +56,7 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
   return violations
 }
 
-/** What somebody has received: everything up to a number, and some beyond it. */
+/** The numbers that an account has received: all up to a number, and some beyond it. */
 class Received {
   upTo = 0
   readonly #beyond = new Set<number>()
@@ -71,7 +71,10 @@ class Received {
   }
 }
 
-/** From the answer to the sender to the first of the recipient's clients, whatever happened in between. */
+/**
+ * The time from the answer to the sender until the first client of the recipient has the message, in any
+ * case.
+ */
 function longestDelivery({ exchanges }: History): Record<string, number> {
   const acceptedMs = new Map<string, number>()
   const receivedMs = new Map<string, number>()

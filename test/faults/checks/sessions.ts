@@ -2,15 +2,15 @@ import { type Exchange, type History, isUnknown } from '../history.ts'
 import { byAccount, type Check, REREAD_MS_MAX, undisturbedSinceMs, type Violation } from './finding.ts'
 
 /**
- * A node that does not hear the others any more notices it by its heartbeat: a probe every 2 s that has 5 s
- * to come back (src/nodes/heartbeat.ts). The rest is for a busy machine.
+ * A node that gets no notifications notices this by its heartbeat: a probe every 2 s that has 5 s to come
+ * back (src/nodes/heartbeat.ts). The rest is for a busy machine.
  */
 const AFTERLIFE_MS_MAX = 10_000
 
-/** While nothing is broken it takes what a notification takes. */
+/** Without a fault, it takes as long as a notification. */
 const AFTERLIFE_UNBROKEN_MS_MAX = 1_000
 
-/** After so long nothing is left of a disturbance. */
+/** After this time, a fault has no more effects. */
 const RECOVERED_MS = 10_000
 
 const DEAD = `a token is refused everywhere ${AFTERLIFE_MS_MAX} ms after its session was ended`
@@ -18,7 +18,7 @@ const DEAD_AT_ONCE = `and after ${AFTERLIFE_UNBROKEN_MS_MAX} ms where nothing is
 const RELEASED = `a poll of a session that was ended is over within ${REREAD_MS_MAX} ms`
 const ALIVE = 'nobody is thrown out but by a logout or another login'
 
-/** Holds sessions to their ends: none lives on, and none is cut short. */
+/** Checks the ends of sessions: none lives longer, and none ends early. */
 export const checkSessions: Check = (history) => {
   const findings: Findings = {
     violations: [],
@@ -52,14 +52,14 @@ export const checkSessions: Check = (history) => {
   }
 }
 
-/** When each session that surely ended had done so. */
+/** When each session had certainly ended. */
 function endsOf(exchanges: Exchange[]): Map<string, number> {
   const ends = new Map<string, number>()
   const end = (session: string, atMs: number) =>
     ends.set(session, Math.min(atMs, ends.get(session) ?? Number.POSITIVE_INFINITY))
   const logins = exchanges.filter(({ asked, told }) => asked.kind === 'login' && told.status === 200)
   for (const { session = '', endedMs: openedMs } of logins) {
-    // Of two logins at once nobody knows which ended the other.
+    // Of two concurrent logins, it is unknown which ended the other.
     for (const later of logins) if (later.beganMs > openedMs) end(session, later.endedMs)
   }
   for (const { asked, told, session = '', endedMs } of exchanges) {
@@ -77,7 +77,7 @@ interface Findings {
   longestPollMs: number
 }
 
-/** A request that was begun with a token whose session had ended. */
+/** A request that began with the token of an ended session. */
 function judgeAfterlife(history: History, exchange: Exchange, endMs: number, findings: Findings) {
   if (isUnknown(exchange)) return
   const { account, node, session, asked, told, beganMs } = exchange
@@ -105,14 +105,14 @@ function judgeRelease(history: History, exchange: Exchange, endMs: number, findi
   findings.violations.push({ promise: RELEASED, atMs: endedMs, account, node, what })
 }
 
-/** A refusal needs a logout of the session, or another login, that may have been done by then. */
+/** A refusal needs a logout of the session, or another login, that may have happened by then. */
 function cutShort({ account, session, node, endedMs }: Exchange, exchanges: Exchange[]): Violation[] {
   const login = exchanges.find(({ asked, session: opened }) => asked.kind === 'login' && opened === session)
   const openedMs = login?.endedMs ?? 0
   const reason = exchanges.some((other) => {
     if (other === login || other.beganMs > endedMs) return false
     if (other.asked.kind === 'logout') return other.session === session
-    // One that was never answered may be done late.
+    // An unanswered request may be carried out late.
     return other.asked.kind === 'login' && (isUnknown(other) || other.endedMs > (login?.beganMs ?? openedMs))
   })
   if (reason) return []

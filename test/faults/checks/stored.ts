@@ -31,10 +31,10 @@ export const checkStored: Check = (history) => {
   }
 }
 
-/** Receipts are judged in receipts.ts. */
+/** receipts.ts checks receipts. */
 const isMessage = ({ receiptFor }: StoredEntry) => receiptFor === undefined
 
-/** No two messages have the same body, unless they are repetitions of one another. */
+/** No two messages have the same body, unless one repeats the other. */
 function notOnce({ stored }: History, sends: Send[]): Violation[] {
   const violations: Violation[] = []
   const byBody = new Map<string, { to: string; id: string; from: string }>()
@@ -93,7 +93,7 @@ function misnumbered({ stored }: History): Violation[] {
   })
 }
 
-/** One that was accepted before another was asked for stands before it. */
+/** A message that was accepted before another was sent comes before it. */
 function outOfOrder({ stored }: History, sends: Send[]): Violation[] {
   const askedMs = new Map<string, number>()
   const acceptedMs = new Map<string, number>()

@@ -5,8 +5,8 @@ const WAIT = `no poll waits more than ${REREAD_MS_MAX} ms for a message that is 
 const NOW = 'a read that does not wait sees everything that was accepted before'
 
 /**
- * How long polls were kept waiting for a message that was there, which is since the sender of it, or of a
- * later one, was answered so. Only times in which a node was up and had its database count.
+ * How long polls waited for a stored message. A message counts as stored when its sender, or that of a later
+ * one, has the answer. Only times in which a node was up and had its database count.
  */
 export const checkWaits: Check = (history) => {
   const violations: Violation[] = []
@@ -32,14 +32,14 @@ export const checkWaits: Check = (history) => {
   return { violations, figures: { 'longest wait for a message that was there, ms': longestMs } }
 }
 
-/** The number that a poll waited for; undefined where nobody knows, or where its session had ended. */
+/** The number that a poll waited for; undefined if it is unknown, or if the session had ended. */
 function wantedSeq({ asked, told }: Polled): number | undefined {
   if (told.status === 401) return undefined
   if (asked.after !== undefined) return asked.after + 1
   return told.page && (told.page.messages[0]?.seq ?? told.page.cursor + 1)
 }
 
-/** Of each account, since when each of its messages was surely there. */
+/** Per account, when each of its messages was certainly stored. */
 function thereSinceMs({ exchanges, stored }: History): Map<string, number[]> {
   const acceptedMs = new Map<string, number>()
   for (const { told, endedMs } of exchanges) {

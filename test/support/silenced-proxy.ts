@@ -2,26 +2,26 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { atTheEnd, type Ending } from './endings.ts'
 
-/** How the connection over which a node hears the others calls itself. */
+/** The application name of the connection on which a node gets notifications. */
 const LISTENER = 'restante listener'
 
-/** The way of one node to its database, on which what it should hear can be swallowed, without an error. */
-export class SilencedWay {
+/** A proxy between one node and its database that can drop notifications without an error. */
+export class SilencedProxy {
   readonly #server: Server
   readonly #listeners = new Set<Socket>()
   #silent = false
 
   /** @param port where the database listens */
-  static async start(t: Ending, port: number): Promise<SilencedWay> {
+  static async start(t: Ending, port: number): Promise<SilencedProxy> {
     const sockets = new Set<Socket>()
-    const way = new SilencedWay(port, sockets)
-    way.#server.listen(0, '127.0.0.1')
-    await once(way.#server, 'listening')
+    const proxy = new SilencedProxy(port, sockets)
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
     atTheEnd(t, () => {
-      way.#server.close()
+      proxy.#server.close()
       for (const socket of sockets) socket.destroy()
     })
-    return way
+    return proxy
   }
 
   private constructor(to: number, sockets: Set<Socket>) {

@@ -4,50 +4,44 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 
-/**
- * What comes in the place of an answer: the end of the connection, nothing at all on one that seems to live,
- * or the answer of a gateway.
- */
+/** Replaces an answer: a closed connection, silence on an open connection, or the answer of a gateway. */
 export type Loss = 'connection' | 'silence' | { status: number; retryAfterSeconds: number }
 
-export interface LossyWay {
+export interface LossyProxy {
   url: string
-  /** Where it leads. */
+  /** The URL of the server. */
   to: string
-  /**
-   * The next answers to requests such as `POST /v1/login` that are lost; the server gets the requests all the
-   * same.
-   */
+  /** The next answers to be lost, to requests such as `POST /v1/login`. The server still gets the requests. */
   losses: { request: RegExp; loss: Loss }[]
   requests: { line: string; key: string | undefined; atMs: number }[]
-  /** A document that is at `/` in the place of what the server has there. */
+  /** A document that replaces the server's page at `/`. */
   page?: string
 }
 
-/** A way to a server on which answers get lost, as gateways and phones lose them. */
-export async function startLossyWay(t: TestContext, to: string): Promise<LossyWay> {
-  const proxy = createServer((request, response) => {
-    pass(way, request, response).catch(() => response.destroy())
+/** A proxy in front of a server that loses answers, like gateways and phones do. */
+export async function startLossyProxy(t: TestContext, to: string): Promise<LossyProxy> {
+  const server = createServer((request, response) => {
+    pass(proxy, request, response).catch(() => response.destroy())
   })
-  proxy.listen(0, '127.0.0.1')
-  await once(proxy, 'listening')
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
   t.after(() => {
-    proxy.close()
-    proxy.closeAllConnections()
+    server.close()
+    server.closeAllConnections()
   })
-  const { port } = proxy.address() as AddressInfo
-  const way: LossyWay = { url: `http://127.0.0.1:${port}`, to, losses: [], requests: [] }
-  return way
+  const { port } = server.address() as AddressInfo
+  const proxy: LossyProxy = { url: `http://127.0.0.1:${port}`, to, losses: [], requests: [] }
+  return proxy
 }
 
-async function pass(way: LossyWay, request: IncomingMessage, response: ServerResponse) {
+async function pass(proxy: LossyProxy, request: IncomingMessage, response: ServerResponse) {
   const { method = '', url = '', headers } = request
   const line = `${method} ${url}`
   const key = headers['idempotency-key'] as string | undefined
-  way.requests.push({ line, key, atMs: Date.now() })
+  proxy.requests.push({ line, key, atMs: Date.now() })
 
-  if (way.page !== undefined && line === 'GET /')
-    return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(way.page)
+  if (proxy.page !== undefined && line === 'GET /')
+    return response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(proxy.page)
 
   const gone = new AbortController()
   response.once('close', () => gone.abort())
@@ -56,7 +50,7 @@ async function pass(way: LossyWay, request: IncomingMessage, response: ServerRes
     const value = headers[name]
     return typeof value === 'string' ? [[name, value] as [string, string]] : []
   })
-  const answer = await fetch(way.to + url, {
+  const answer = await fetch(proxy.to + url, {
     method,
     headers: passed,
     signal: gone.signal,
@@ -64,8 +58,8 @@ async function pass(way: LossyWay, request: IncomingMessage, response: ServerRes
   })
   const content = Buffer.from(await answer.arrayBuffer())
 
-  const index = way.losses.findIndex((lost) => lost.request.test(line))
-  const [lost] = index < 0 ? [] : way.losses.splice(index, 1)
+  const index = proxy.losses.findIndex((lost) => lost.request.test(line))
+  const [lost] = index < 0 ? [] : proxy.losses.splice(index, 1)
   if (lost?.loss === 'silence') return
   if (lost?.loss === 'connection') response.destroy()
   else if (lost) response.writeHead(lost.loss.status, { 'Retry-After': lost.loss.retryAfterSeconds }).end()

@@ -2,25 +2,25 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { atTheEnd, type Ending } from './endings.ts'
 
-/** The way of one node to its database, which can fail as networks do. */
-export class DatabaseWay {
+/** A proxy between one node and its database that fails like a network. */
+export class FaultyProxy {
   readonly #server: Server
   #port: number
   readonly #pairs = new Set<{ near: Socket; far: Socket }>()
-  /** Connections that came while nothing passed. */
+  /** Connections that were opened while the proxy stalled. */
   #held: Socket[] = []
   #state: 'open' | 'stalled' | 'refused' = 'open'
 
   /** @param port where the database listens */
-  static async start(t: Ending, port: number): Promise<DatabaseWay> {
-    const way = new DatabaseWay(port)
-    way.#server.listen(0, '127.0.0.1')
-    await once(way.#server, 'listening')
+  static async start(t: Ending, port: number): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(port)
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
     atTheEnd(t, () => {
-      way.#server.close()
-      way.drop()
+      proxy.#server.close()
+      proxy.drop()
     })
-    return way
+    return proxy
   }
 
   private constructor(port: number) {
@@ -32,12 +32,12 @@ export class DatabaseWay {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** New connections go there from now on, as when a name gets another address. */
-  leadTo(port: number): void {
+  /** Sends new connections to another port, like a name that gets another address. */
+  redirectTo(port: number): void {
     this.#port = port
   }
 
-  /** Nothing passes any more, without any notice: not even that the other side has gone. */
+  /** Passes nothing on, without any error: not even the end of the other side. */
   stall(): void {
     this.#state = 'stalled'
     for (const { near, far } of this.#pairs) {
@@ -45,19 +45,19 @@ export class DatabaseWay {
     }
   }
 
-  /** Cuts every connection, and refuses new ones. */
+  /** Resets every connection, and refuses new ones. */
   refuse(): void {
     this.#state = 'refused'
     this.drop()
   }
 
-  /** Cuts every connection. */
+  /** Resets every connection. */
   drop(): void {
     for (const { near, far } of this.#pairs) for (const socket of [near, far]) socket.resetAndDestroy()
     for (const socket of this.#held.splice(0)) socket.resetAndDestroy()
   }
 
-  /** What was held up passes now. */
+  /** Passes everything on again, including what was held. */
   heal(): void {
     this.#state = 'open'
     for (const { near, far } of this.#pairs) join(near, far)
