@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { describe, it } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
-import { linesOf, startNotice } from '../src/operator/start-notice.ts'
+import { formatStartNotice, startNotice } from '../src/start-notice.ts'
 import { NO_BROWSER, openBrowser, shareBrowser } from './support/browser.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 import { shareServer, startServer } from './support/servers.ts'
@@ -262,7 +262,7 @@ describe('what a start tells', () => {
 
   it('is readable on a terminal, and names no page where there is none', () => {
     assert.equal(
-      linesOf(noticeOf('0.0.0.0')),
+      formatStartNotice(noticeOf('0.0.0.0')),
       [
         '',
         'Restante 1.2.3',
@@ -276,7 +276,7 @@ describe('what a start tells', () => {
         '\n',
       ].join('\n'),
     )
-    const withoutPage = linesOf(noticeOf('127.0.0.1', 'off'))
+    const withoutPage = formatStartNotice(noticeOf('127.0.0.1', 'off'))
     assert.doesNotMatch(withoutPage, /Page/)
     assert.match(withoutPage, /API reference {2}http:\/\/127\.0\.0\.1:3000\/openapi\.yaml\n/)
   })
