@@ -117,12 +117,12 @@ function pushErrors(environment: Environment, sharesDatabase: boolean): string[]
   const isOn = values[variables.push.name] === 'on'
   const keys = values[VAPID_KEYS]
   const lacksSubject = isOn && [undefined, '', pushSubject.defaultText].includes(values[pushSubject.name])
-  const subject = `${pushSubject.name}: Expected your contact for push services, such as mailto:you@example.org, because PUSH is on, got none.`
-  const common = `${VAPID_KEYS}: Expected keys that all nodes of this database share, because PUSH is on, got none.`
+  const noSubject = `${pushSubject.name}: Expected your contact for push services, such as mailto:you@example.org, because PUSH is on, got none.`
+  const noSharedKeys = `${VAPID_KEYS}: Expected keys that all nodes of this database share, because PUSH is on, got none.`
   return [
-    ...(lacksSubject ? [subject] : []),
+    ...(lacksSubject ? [noSubject] : []),
     ...(keys ? vapidKeyErrors(VAPID_KEYS, keys, sourceText(VAPID_KEYS, environment)) : []),
-    ...(isOn && !keys && sharesDatabase ? [common] : []),
+    ...(isOn && !keys && sharesDatabase ? [noSharedKeys] : []),
   ]
 }
 
@@ -189,14 +189,14 @@ export function configWarnings(config: Config): string[] {
   const smallInbox =
     `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message (${messageBytesMax} bytes), ` +
     'so an inbox accepts such a message only while it is empty.'
-  const anybody =
+  const openRegistration =
     `REGISTRATION: It is open on ${host}, so anyone who can reach this server can register. ` +
     'With "invite", only people whom you invite can.'
-  const inward =
+  const openPrivatePush =
     'PUSH_ALLOW_PRIVATE: Anyone who can register can make this server connect to its own network.'
   return [
-    ...(registration === 'open' && !isLoopback(host) ? [anybody] : []),
-    ...(push === 'on' && pushAllowPrivate === 'on' && registration === 'open' ? [inward] : []),
+    ...(registration === 'open' && !isLoopback(host) ? [openRegistration] : []),
+    ...(push === 'on' && pushAllowPrivate === 'on' && registration === 'open' ? [openPrivatePush] : []),
     ...(inboxBytes < messageBytesMax ? [smallInbox] : []),
     ...(sessionMaxMs < tokenTtlMs
       ? ['SESSION_MAX: It is shorter than TOKEN_TTL, so tokens end with their session.']

@@ -55,6 +55,6 @@ const problems: Record<BlockOutcome, ((username: string) => Problem) | undefined
 }
 
 function refuseOwnName(): Problem {
-  const detail = 'username is your own'
+  const detail = 'username must not be your own'
   return new Problem('invalid_request', `${detail}.`, { errors: [{ pointer: '/path/username', detail }] })
 }

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-/** In this interval a fault is logged once at the start, and once with its count at the end. */
+/** The interval between two lines about one kind of fault. */
 const WINDOW_MS = 1_000
 
 /** How many kinds of fault are counted separately. Further ones are counted by message. */
@@ -9,7 +9,7 @@ const KINDS_MAX = 100
 type Level = 'warn' | 'error'
 
 /**
- * Logs each kind of fault at most twice per second: the first at once, the rest as one line with their count.
+ * Logs the first fault of a kind at once, and its repeats as one line per second with their count.
  * Otherwise a database that is down would fill the disk with log lines.
  */
 export class FaultLog {

@@ -82,7 +82,7 @@ function asProblem(error: FastifyError): Problem {
   if (statusCode === 415)
     return new Problem('unsupported_media_type', 'The body must be sent as application/json.')
   if (statusCode >= 400 && statusCode < 500) return new Problem('invalid_request', error.message)
-  return new Problem('internal_error', 'The server has a bug. Its log has the details.')
+  return new Problem('internal_error', 'An unexpected error occurred. The log of the server has the details.')
 }
 
 /** Finds the methods of a concrete path. */
