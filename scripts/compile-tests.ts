@@ -5,14 +5,13 @@ import { build, type Plugin, transform } from 'esbuild'
 
 const FOLDERS = ['test', 'bench', 'client/src', 'web/src']
 
-/** An import of a source: relative, or by the name that tsconfig.json has for the client. */
+/** An import of a source: a relative path, or the client's name in tsconfig.json. */
 const IMPORT = /(\b(?:from|import\(|import)\s*)"(\.[^"]+\.ts|restante-client)"/g
 const CLIENT = 'client/src/index.ts'
 
 /**
- * Compiles what the tests are made of to build/, those sources that have changed. To do that in each process
- * of a test takes the processor as long as to load the server. What they import of src is in dist already,
- * and the files of tests themselves go into groups.
+ * Compiles changed sources of the tests to build/. Compiling in each test process would take as long as
+ * loading the server. Imports of src refer to dist. The test files themselves are compiled into groups.
  */
 export async function compileTests(): Promise<void> {
   const names = FOLDERS.map(async (folder) =>
@@ -29,14 +28,14 @@ export async function compileTests(): Promise<void> {
 }
 
 /**
- * Makes one program of several files of tests, each a suite of its name: a process that has loaded the server
- * once runs them all.
+ * Bundles several test files into one program, each as a suite of its name, so the server is loaded once for
+ * all.
  *
- * @returns where it is
+ * @returns the path of the program
  */
 export async function compileGroup(name: string, files: string[]): Promise<string> {
   const target = join('build/groups', `${name}.mjs`)
-  // Required, and not imported, so that a file's suites are made within its own.
+  // `require` instead of `import`, so the suites of a file are nested in its own.
   const suites = files.map((file) => `describe('${file}', () => { require('./${file}') })`)
   await build({
     stdin: { contents: ["import { describe } from 'node:test'", ...suites].join('\n'), resolveDir: '.' },
@@ -47,14 +46,14 @@ export async function compileGroup(name: string, files: string[]): Promise<strin
     target: 'node20',
     sourcemap: 'inline',
     sourcesContent: false,
-    plugins: [testsAlone(dirname(target))],
+    plugins: [testsOnly(dirname(target))],
   })
   return target
 }
 
-/** Takes in the files of tests, and leaves out all that they import, which is compiled, or a package. */
-const testsAlone = (folder: string): Plugin => ({
-  name: 'tests alone',
+/** Bundles test files only. Their imports are compiled files or packages, and stay external. */
+const testsOnly = (folder: string): Plugin => ({
+  name: 'tests only',
   setup: ({ onResolve, onLoad }) => {
     onResolve({ filter: /./ }, ({ kind, path, importer }) => {
       if (kind === 'require-call') return { path: resolve(path) }
@@ -72,7 +71,7 @@ const testsAlone = (folder: string): Plugin => ({
   },
 })
 
-/** Where a source is when it is compiled: test/support/sql.ts in build/test/support/sql.mjs. */
+/** The path of a compiled source: build/test/support/sql.mjs for test/support/sql.ts. */
 const compiledOf = (source: string): string =>
   source.startsWith('src/')
     ? source.replace(/^src(.*)\.ts$/, 'dist$1.js')
@@ -83,11 +82,11 @@ async function compile(source: string) {
   const { code } = await transform(await readFile(source, 'utf8'), {
     loader: 'ts',
     target: 'node20',
-    // A failure tells the file and the line of the source: scripts/source-maps.mjs.
+    // So failures show the lines of the source: scripts/source-maps.mjs.
     sourcefile: url,
     sourcemap: 'inline',
     sourcesContent: false,
-    // What a file looks for beside itself is beside its source.
+    // Paths relative to a file are relative to its source.
     define: { 'import.meta.url': JSON.stringify(url) },
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
   })

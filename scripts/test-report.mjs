@@ -1,7 +1,7 @@
 /**
- * A reporter for `node --test` that writes a line of JSON for each test that failed, and for each file, with
- * its time: `test.ts` tells them behind the thousands of lines of both suites. Not TypeScript, because Node
- * loads it before anything it imports.
+ * A reporter for `node --test` that writes a line of JSON per failed test, and per file with its time.
+ * `test.ts` prints them after the thousands of lines of both suites. Not TypeScript, because Node loads it
+ * before tsx.
  *
  * @param {AsyncIterable<import('node:test/reporters').TestEvent>} events
  */
@@ -14,10 +14,10 @@ export default async function* testReport(events) {
       yield line({ file: data.name, seconds: Number((data.details.duration_ms / 1_000).toFixed(1)) })
     if (type !== 'test:fail') continue
     const { error } = data.details
-    // A test that failed because of one within it: that one is reported by itself.
+    // Failed only because of a nested test, which is reported itself.
     if (error.failureType === 'subtestsFailed') continue
     yield line({ failure: `${data.name}\n${inspect(error.cause ?? error)}\n\n` })
   }
 }
 
-const line = (told) => `${JSON.stringify(told)}\n`
+const line = (entry) => `${JSON.stringify(entry)}\n`

@@ -101,13 +101,13 @@ describe('restante backup', () => {
     for (const name of readdirSync(dirname(file)).filter((name) => /-(wal|shm)$/.test(name)))
       assert.equal(statSync(join(dirname(file), name)).uid, original.uid, name)
     assert.equal(stdout, `Copied ${file} to ${copy}, ${made.size} bytes.\n`)
-    assert.match(stderr, new RegExp(`secret .* is not in the copy, but in ${file}\\.jwt-secret`))
+    assert.match(stderr, new RegExp(`copy does not contain the secret .*in ${file}\\.jwt-secret`))
     assert.deepEqual(await textsOf(copy), ['hello'])
     const given = await runRestante(server.database, ['backup', copy], {
       env: { JWT_SECRET: 'x'.repeat(32), PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' },
     })
-    assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
-    assert.match(given.stderr, new RegExp(`the key for push services, in ${file}\\.vapid-keys`))
+    assert.match(given.stderr, /copy does not contain .*in JWT_SECRET/)
+    assert.match(given.stderr, new RegExp(`the push key in ${file}\\.vapid-keys`))
   })
 
   it('replaces the former backup in one step, readable only by its owner', async (t) => {
@@ -177,7 +177,7 @@ describe('restante backup', () => {
       const before = statSync(target).isFile() && target !== `${file}-wal` ? readFileSync(target) : undefined
       assert.throws(
         () => backUp(file, target),
-        /^[^\n]+(is the database itself|is no backup|belongs to the database|is a symbolic link)[^\n]+$/,
+        /^[^\n]+(the database itself|not a Restante backup|belongs to the database|a symbolic link)[^\n]+$/,
       )
       if (before) assert.deepEqual(readFileSync(target), before)
     }
@@ -207,16 +207,20 @@ describe('restante backup', () => {
     const text = join(folder, 'text.db')
     writeFileSync(text, 'no database at all. '.repeat(100))
     for (const [database, args, reason] of [
-      [`file:${folder}/none.db`, [copy], /^There is no database .*none\.db\.\n$/],
-      [`file:${other}`, [copy], /^.*other\.db is no database of Restante\.\n$/],
+      [`file:${folder}/none.db`, [copy], /^The database .*none\.db does not exist\.\n$/],
+      [`file:${other}`, [copy], /^.*other\.db is not a Restante database\.\n$/],
       [`file:${text}`, [copy], /^The backup of .* failed: file is not a database\n$/],
-      [server.database, [join(folder, 'none', 'copy.db')], /^There is no folder .*none for the backup\.\n$/],
+      [
+        server.database,
+        [join(folder, 'none', 'copy.db')],
+        /^The folder .*none for the backup does not exist\.\n$/,
+      ],
       [server.database, [], /^error: missing required argument 'file'\n/],
       [server.database, [copy, copy], /^error: too many arguments/],
       [
         'postgresql://ada:pass@127.0.0.1:1/chat',
         [copy],
-        /^DATABASE_URL names a PostgreSQL database: .*pg_dump/,
+        /^DATABASE_URL names a PostgreSQL database\. .*pg_dump/,
       ],
     ] as const) {
       const { code, stderr } = await restante(database, ['backup', ...args])
@@ -270,7 +274,7 @@ describe('a restored file', () => {
     copyFileSync(copy, file)
     const [before, log] = [readFileSync(file), readFileSync(`${file}-wal`)]
 
-    const refusal = `Beside ${file} lies ${file}-wal, the log of the database that was there before. Remove ${file}-wal and ${file}-shm.`
+    const refusal = `${file}-wal is the log of an earlier database at ${file}. Remove ${file}-wal and ${file}-shm.`
     assert.ok((await mistakeOf(startServer(t, {}, server.database))).includes(refusal))
     const { code, stderr } = await restante(server.database, ['restored'])
     assert.equal(code, 1)

@@ -123,7 +123,9 @@ describe('the list of blocks', () => {
       assert.deepEqual([answer.status, answer.body.code], [404, 'user_not_found'])
     const own = await ada.block(ada)
     assert.deepEqual([own.status, own.body.code], [400, 'invalid_request'])
-    assert.deepEqual(own.body.errors, [{ pointer: '/path/username', detail: 'username is your own' }])
+    assert.deepEqual(own.body.errors, [
+      { pointer: '/path/username', detail: 'username must not be your own' },
+    ])
     assert.deepEqual((await ada.blocks()).body, { blocks: [] })
   })
 

@@ -291,7 +291,7 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
     const gone = await startLossyProxy(t, url)
     gone.losses.push({ request: /messages/, loss: { status: 503, retryAfterSeconds: 120 } })
     for (const [args, more, reason] of [
-      [['nobody', 'text'], {}, /404 There is nobody/],
+      [['nobody', 'text'], {}, /404 There is no user/],
       [[ada.username, ''], {}, /400/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: forgedApplicationToken() }, /401/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: '' }, /Set RESTANTE_TOKEN/],

@@ -111,10 +111,10 @@ describe('with a running server, the command', () => {
     )
 
     const taken = await beside.refuse(['user', 'add', ada], { input: 'long enough' })
-    assert.deepEqual([taken.code, taken.stderr], [1, `The name ${ada} is taken.\n`])
+    assert.deepEqual([taken.code, taken.stderr], [1, `The username ${ada} is taken.\n`])
     const short = await beside.refuse(['user', 'add', newName('eve')], { input: 'short\n' })
     assert.match(short.stderr, /^password must be 8 to 256 characters/)
-    assert.match((await beside.refuse(['user', 'show', 'nobody'])).stderr, /^There is nobody by the name/)
+    assert.match((await beside.refuse(['user', 'show', 'nobody'])).stderr, /^There is no user nobody/)
   })
 
   it('disables, enables and deletes accounts, and changes passwords', async () => {
@@ -128,12 +128,12 @@ describe('with a running server, the command', () => {
     await beside.run(['user', 'password', ada], { input: 'another password' })
 
     const wrong = await beside.refuse(['user', 'delete', ada], { input: 'somebody\n' })
-    assert.match(wrong.stderr, /^This deletes ada.* with 0 stored[\s\S]+so nothing was deleted.*--yes\n$/)
+    assert.match(wrong.stderr, /^This deletes ada.* and 0 stored[\s\S]+Nothing was deleted.*--yes\.\n$/)
     await beside.run(['user', 'delete', ada], { typed: [`${ada}\r`] })
     for (const args of [['show'], ['disable'], ['enable'], ['password'], ['delete', '--yes']])
       assert.match(
         (await beside.refuse(['user', ...args, ada], { input: 'long enough' })).stderr,
-        new RegExp(`^There is nobody by the name of ${ada}\\.\n$`),
+        new RegExp(`^There is no user ${ada}\\.\n$`),
       )
   })
 
@@ -177,7 +177,7 @@ describe('with a running server, the command', () => {
     for (const [args, reason] of [
       [['--uses', '0'], /whole number from 1 to 1000000/],
       [['--uses', 'many'], /whole number/],
-      [['--expires', '7'], /It needs its unit: write 7s/],
+      [['--expires', '7'], /The unit is missing: write 7s/],
       [['--expires', '4000d'], /Expected a duration/],
       [['--note', 'x'.repeat(201)], /at most 200 characters/],
       [['--url', 'chat.example'], /an address such as https:/],
@@ -196,7 +196,7 @@ describe('with a running server, the command', () => {
   it('prints a link to the server that lets a user register', async () => {
     const { stdout, stderr } = await beside.run(['invite', 'create'])
     assert.ok(stdout.startsWith(`${one.url}/#invite=`), stdout)
-    assert.match(stderr, /\nThe link is where the server listens\. .*--url/)
+    assert.match(stderr, /\nThe link points to where the server listens\. .*--url/)
     const [, code] = /#invite=(.+)\n/.exec(stdout) ?? []
     assert.equal((await new Client(other).register(newName('ada'), undefined, code)).status, 201)
   })
@@ -282,26 +282,26 @@ describe('a password', () => {
       typed: ['long enouff\x7f\x7fgh\r', 'long enough\r'],
     })
     assert.equal(stdout, '')
-    assert.equal(stderr, `Password for ${name}: \nThe same again: \nAdded ${name}.\n`)
+    assert.equal(stderr, `Password for ${name}: \nRepeat the password: \nAdded ${name}.\n`)
     assert.equal((await new Client(other).login(name, { password: 'long enough' })).status, 200)
   })
 
   it('is refused when the two differ, when there is none, and when it is interrupted', async () => {
     const name = newName('ada')
     for (const [given, reason] of [
-      [{ typed: ['long enough\r', 'long enouhg\r'] }, /The two passwords differ, so nothing/],
-      [{ typed: ['\r', '\r'] }, /There is no password/],
-      [{ typed: ['long\x03'] }, /Interrupted, so nothing was changed/],
-      [{ typed: ['\x04'] }, /Interrupted, so nothing was changed/],
-      [{ input: '' }, /There is no password: give it as one line on standard input/],
-      [{ input: '\nlong enough\n' }, /There is no password/],
+      [{ typed: ['long enough\r', 'long enouhg\r'] }, /The passwords differ\. Nothing/],
+      [{ typed: ['\r', '\r'] }, /The password is empty/],
+      [{ typed: ['long\x03'] }, /Interrupted\. Nothing was changed/],
+      [{ typed: ['\x04'] }, /Interrupted\. Nothing was changed/],
+      [{ input: '' }, /The password is missing: pass it as one line on standard input/],
+      [{ input: '\nlong enough\n' }, /The password is missing/],
       [{ input: Buffer.from('long enough \xff\n', 'latin1') }, /is not UTF-8/],
     ] as const) {
       const { code, stderr } = await beside.refuse(['user', 'add', name], given)
       assert.equal(code, 1)
       assert.match(stderr, reason)
     }
-    assert.match((await beside.refuse(['user', 'show', name])).stderr, /nobody/)
+    assert.match((await beside.refuse(['user', 'show', name])).stderr, /There is no user/)
   })
 
   it('is no argument, and no terminal shows it', async (t) => {
@@ -323,7 +323,10 @@ describe('a password', () => {
       for (; asked < questions; asked += 1) terminal.stdin.write('long enough\r')
     })
     await once(terminal, 'close')
-    assert.match(text, new RegExp(`Password for ${name}: [\\s\\S]*The same again: [\\s\\S]*Added ${name}\\.`))
+    assert.match(
+      text,
+      new RegExp(`Password for ${name}: [\\s\\S]*Repeat the password: [\\s\\S]*Added ${name}\\.`),
+    )
     assert.ok(!text.includes('long enough'), text)
   })
 })
@@ -355,7 +358,7 @@ describe('without a server, the command', () => {
     assert.equal(used, 1)
     await run(['invite', 'revoke', String(id)])
     await run(['user', 'delete', 'ada', '--yes'])
-    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is nobody by the name of ada\.\n$/)
+    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is no user ada\.\n$/)
   })
 
   it('locks the database like a server, and is refused when another process has it', async () => {
@@ -369,7 +372,7 @@ describe('without a server, the command', () => {
     const database = noDatabaseYet(t)
     const { code, stderr } = await restante(database, ['user', 'list'])
     assert.equal(code, 1)
-    assert.match(stderr, /^There is no database .*DATABASE_URL/)
+    assert.match(stderr, /^The database .* does not exist.*DATABASE_URL/)
     assert.deepEqual(readdirSync(join(fileOf(database), '..')), [])
   })
 
@@ -378,7 +381,7 @@ describe('without a server, the command', () => {
     assert.match(stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
     const pageless = await alone.run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
     assert.match(pageless.stdout, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
-    assert.match(pageless.stderr, /That is its code.*--url.*\nREGISTRATION is closed/)
+    assert.match(pageless.stderr, /This is the code only.*--url.*\nREGISTRATION is closed/)
   })
 })
 
@@ -414,10 +417,13 @@ describe('the socket', () => {
         )
       ).message
 
-    assert.match(await refused(text), /text is there, and is no socket/)
+    assert.match(await refused(text), /text exists and is no socket/)
     assert.equal(readFileSync(text, 'utf8'), 'a letter')
     assert.match(await refused(taken), /^OPS_SOCKET: Another process listens on .*taken/)
-    assert.match(await refused(join(folder, 'none', 'a.sock')), /^OPS_SOCKET: There is no folder .*none\.$/)
+    assert.match(
+      await refused(join(folder, 'none', 'a.sock')),
+      /^OPS_SOCKET: The folder .*none does not exist\.$/,
+    )
     assert.match(
       await refused(join(folder, 'x'.repeat(100))),
       /^OPS_SOCKET: Expected .*of at most 10[37] bytes/,
@@ -434,7 +440,7 @@ describe('the socket', () => {
     await once(listener, 'listening')
     const env = { OPS_SOCKET: path }
     const hangs = await restante(one.database, ['check'], { env: { ...env, PORT: '0' } })
-    assert.match(hangs.stdout, /\nRefused +The server at .*a\.sock hangs: no answer\.\n/)
+    assert.match(hangs.stdout, /\nRefused +The server at .*a\.sock does not answer\.\n/)
 
     for (const answer of ['', 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"username"'])
       for (const verb of ['list', 'show']) {
@@ -447,7 +453,10 @@ describe('the socket', () => {
         const { code, stderr } = await restante(one.database, args, { env })
         assert.deepEqual(
           [code, stderr],
-          [1, 'The server ended before it had answered. Look whether it was done, and try again.\n'],
+          [
+            1,
+            'The server stopped before it answered. Check whether the command took effect, then try again.\n',
+          ],
         )
       }
   })
@@ -460,7 +469,10 @@ describe('the socket', () => {
       mkdirSync(folder)
       const database = `file:${join(folder, 'restante.db')}`
       const sentence = await mistakeOf(startServer(t, {}, database))
-      assert.match(sentence, /^OPS_SOCKET: The path .* bytes, and a socket takes 10[37]\. Name a shorter one/)
+      assert.match(
+        sentence,
+        /^OPS_SOCKET: The path .* bytes; a socket path has at most 10[37]\. Set a shorter path/,
+      )
       await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
       assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
     },
@@ -484,7 +496,7 @@ describe('restante check', () => {
     assert.match(stdout, /\nTOKEN_TTL +2d +environment\n/)
     assert.match(stdout, /\nRETENTION +24h +default\n/)
     assert.match(stdout, new RegExp(`\nServer +running, version ${version}\nWarning +SESSION_MAX: `))
-    assert.match(stdout, /\nMigrations +up to date\n[\s\S]*\nResult +A start finds what it needs\.\n$/)
+    assert.match(stdout, /\nMigrations +up to date\n[\s\S]*\nResult +Ready to start\.\n$/)
     const report = await json(beside, 'check')
     assert.deepEqual([report.running, report.refusals], [version, []])
     assert.ok(report.settings.some(({ name }: { name: string }) => name === 'OPS_SOCKET'))

@@ -58,8 +58,8 @@ const VARIABLES: Record<string, Variable> = {
     bad: ['http://chat.example', 'two hosts', 'a/b', '*', '127.0.0.1,::1', ':::1'],
     advice: {
       '[::1]': 'Write ::1.',
-      'localhost:3000': 'The port belongs into PORT: write localhost, and PORT=3000.',
-      '[::1]:3000': 'The port belongs into PORT: write ::1, and PORT=3000.',
+      'localhost:3000': 'The port belongs in PORT: write localhost, and PORT=3000.',
+      '[::1]:3000': 'The port belongs in PORT: write ::1, and PORT=3000.',
       ' localhost': 'Write localhost.',
     },
   },
@@ -104,9 +104,9 @@ const VARIABLES: Record<string, Variable> = {
     ],
     advice: {
       'file:x.db?mode=memory':
-        'The path of an SQLite file takes no parameters: leave out what begins with "?".',
+        'The path of a SQLite file takes no parameters: remove everything from "?" on.',
       'postgresql://ada:se#cret@db/restante':
-        'In a user and a password write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @.',
+        'In the user and the password, write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @.',
     },
     secret: true,
   },
@@ -122,7 +122,7 @@ const VARIABLES: Record<string, Variable> = {
     good: { '1s': SECOND, '30d': 30 * DAY, '3650d': 3_650 * DAY },
     bad: [...NO_DURATIONS, '0', '999ms'],
     advice: {
-      '7': 'It needs its unit: write 7s for seconds, or 7m, 7h, 7d.',
+      '7': 'The unit is missing: write 7s for seconds, or 7m, 7h, 7d.',
       '7 d': 'Write 7d.',
       '24H': 'Write 24h.',
     },
@@ -265,7 +265,7 @@ const VARIABLES: Record<string, Variable> = {
       'https://ada:pass@a.example': 'Write https://a.example, as browsers send it.',
       'https://bücher.example': 'Write https://xn--bcher-kva.example, as browsers send it.',
       'Capacitor://LocalHost/': 'Write capacitor://localhost, as browsers send it.',
-      null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
+      null: 'Every sandboxed page has the origin "null": write * to allow all.',
     },
   },
   WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
@@ -381,7 +381,7 @@ test('the configuration', async (t) => {
     })
   }
 
-  await t.test('reports all mistakes at once', () => {
+  await t.test('reports all errors at once', () => {
     const wrong = Object.fromEntries(Object.entries(VARIABLES).map(([name, { bad }]) => [name, bad[0] ?? '']))
 
     assert.deepEqual(
@@ -396,7 +396,7 @@ test('push', async (t) => {
 
   await t.test('needs a subject when it is on, and nothing when it is off', () => {
     const sentence =
-      'PUSH_SUBJECT: Expected how push services reach you, such as mailto:you@example.org, ' +
+      'PUSH_SUBJECT: Expected your contact for push services, such as mailto:you@example.org, ' +
       'because PUSH is on, got none.'
 
     for (const PUSH_SUBJECT of ['', 'none'])
@@ -410,7 +410,7 @@ test('push', async (t) => {
 
     assert.deepEqual(mistakesOf(shared), [])
     assert.deepEqual(mistakesOf({ ...shared, ...on }), [
-      'VAPID_KEYS: Expected keys that all nodes of this database have in common, because PUSH is on, got none.',
+      'VAPID_KEYS: Expected keys that all nodes of this database share, because PUSH is on, got none.',
     ])
     assert.deepEqual(mistakesOf({ ...shared, ...on, VAPID_KEYS: VAPID_KEY }), [])
   })
@@ -452,10 +452,10 @@ test('.env', async (t) => {
   const read = (content: string | Buffer, env: Env = {}) => readEnvironment(env, withEnvFile(t, content))
 
   await t.test('need not exist', (t) => {
-    const { values, lines, mistakes, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
+    const { values, lines, errors, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
 
     assert.deepEqual({ ...values, PORT: undefined }, { ...readEnvironment({}, scratchFolder(t)).values })
-    assert.deepEqual([values['PORT'], [...lines], mistakes, warnings], ['80', [], [], []])
+    assert.deepEqual([values['PORT'], [...lines], errors, warnings], ['80', [], [], []])
   })
 
   await t.test('sets variables that the environment does not set, or sets to an empty text', () => {
@@ -481,15 +481,15 @@ test('.env', async (t) => {
   }
   for (const [how, content] of Object.entries(written)) {
     await t.test(`takes a value ${how}`, () => {
-      const { values, mistakes, warnings } = read(content)
-      assert.deepEqual([values['HOST'], mistakes, warnings], ['chat.example', [], []])
+      const { values, errors, warnings } = read(content)
+      assert.deepEqual([values['HOST'], errors, warnings], ['chat.example', [], []])
     })
   }
 
   await t.test('keeps quoted values unchanged', () => {
-    const { values, mistakes } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
+    const { values, errors } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
 
-    assert.deepEqual(mistakes, [])
+    assert.deepEqual(errors, [])
     assert.deepEqual([values['JWT_SECRET'], values['DATABASE_URL']], ["a#b=c 'd'", 'file:$HOME "x" #1'])
   })
 
@@ -498,23 +498,20 @@ test('.env', async (t) => {
     'of another language': ['PORT: 80', /Expected NAME=value/],
     'that begins with "="': ['=80', /Expected NAME=value/],
     'with a name of two words': ['set PORT=80', /Expected NAME=value/],
-    'with "#" in a value': ['JWT_SECRET=hidden#hidden', /^JWT_SECRET: A "#" begins a comment/],
-    'with "#" as a value': ['JWT_SECRET=#hidden', /^JWT_SECRET: A "#" begins a comment/],
+    'with "#" in a value': ['JWT_SECRET=hidden#hidden', /^JWT_SECRET: "#" begins a comment/],
+    'with "#" as a value': ['JWT_SECRET=#hidden', /^JWT_SECRET: "#" begins a comment/],
     'with a quote that does not end': ['JWT_SECRET="hidden', /^JWT_SECRET: The quote \("\) does not end/],
-    'with something behind quotes': ["JWT_SECRET='hidden'hidden", /^JWT_SECRET: There is something behind/],
-    'with a variable in a value': [
-      `DATABASE_URL=file:\${HOME}/x.db`,
-      /^DATABASE_URL: "\$" stands for itself/,
-    ],
-    'with a variable in quotes': ['DATABASE_URL="file:$HOME/x.db"', /^DATABASE_URL: "\$" stands for itself/],
-    'with a command in a value': ['JWT_SECRET=$(hidden)', /^JWT_SECRET: "\$" stands for itself/],
-    'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is set in line 1, too\.$/],
+    'with something behind quotes': ["JWT_SECRET='hidden'hidden", /^JWT_SECRET: There is text after/],
+    'with a variable in a value': [`DATABASE_URL=file:\${HOME}/x.db`, /^DATABASE_URL: "\$" is literal here/],
+    'with a variable in quotes': ['DATABASE_URL="file:$HOME/x.db"', /^DATABASE_URL: "\$" is literal here/],
+    'with a command in a value': ['JWT_SECRET=$(hidden)', /^JWT_SECRET: "\$" is literal here/],
+    'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is already set in line 1\.$/],
   }
   for (const [what, [line, says]] of Object.entries(misread)) {
     await t.test(`is refused with a line ${what}, which is named but not shown`, () => {
-      const { mistakes, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
+      const { errors, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
 
-      const [mistake = '', ...others] = mistakes
+      const [mistake = '', ...others] = errors
       assert.match(mistake, /^\.env, line 3: .+\.$/)
       assert.match(mistake.slice('.env, line 3: '.length), says)
       assert.doesNotMatch(mistake, /hidden/)
@@ -528,7 +525,7 @@ test('.env', async (t) => {
     mkdirSync(join(folder, '.env'))
     symlinkSync(join(link, 'nothing'), join(link, '.env'))
     for (const place of [folder, link]) {
-      const [mistake = '', ...others] = readEnvironment({}, place).mistakes
+      const [mistake = '', ...others] = readEnvironment({}, place).errors
       assert.ok(mistake.startsWith(`${join(place, '.env')} cannot be read: `), mistake)
       assert.deepEqual(others, [])
     }
@@ -536,17 +533,17 @@ test('.env', async (t) => {
 
   await t.test('is refused when it is not UTF-8', () => {
     for (const content of [Buffer.from('\uFEFFPORT=80', 'utf16le'), Buffer.from('PORT=80', 'utf16le')])
-      assert.match(read(content).mistakes.join(), /\/\.env: Expected text in UTF-8\..+UTF-16\.$/)
+      assert.match(read(content).errors.join(), /\/\.env: Expected UTF-8\..+UTF-16\.$/)
   })
 
   await t.test('is refused when it belongs to another user in a folder that all may write to', (t) => {
     if (process.getuid?.() !== 0) return
     const folder = withEnvFile(t, 'PORT=80\n')
     chownSync(join(folder, '.env'), 1_234, 1_234)
-    assert.deepEqual(readEnvironment({}, folder).mistakes, [])
+    assert.deepEqual(readEnvironment({}, folder).errors, [])
 
     chmodSync(folder, 0o1777)
-    const [mistake = ''] = readEnvironment({}, folder).mistakes
+    const [mistake = ''] = readEnvironment({}, folder).errors
     assert.match(mistake, /\/\.env belongs to another user, 1234/)
   })
 
@@ -555,9 +552,9 @@ test('.env', async (t) => {
 
     assert.equal(values['NODE_TLS_REJECT_UNAUTHORIZED'], undefined)
     assert.deepEqual(warnings, [
-      '.env, line 1: POSTGRES_PASSWORD is not known, and ignored.',
-      '.env, line 2: NODE_TLS_REJECT_UNAUTHORIZED is not known, and ignored.',
-      '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+      '.env, line 1: POSTGRES_PASSWORD is unknown and ignored.',
+      '.env, line 2: NODE_TLS_REJECT_UNAUTHORIZED is unknown and ignored.',
+      '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
     ])
   })
 
@@ -569,7 +566,7 @@ test('.env', async (t) => {
     for (const mode of [0o644, 0o640])
       assert.match(
         warningsOf(secret, mode),
-        /^Others can read .+\/\.env, which has .+\(DATABASE_URL, JWT_SECRET\)/,
+        /^Other users can read .+\/\.env, which contains .+\(DATABASE_URL, JWT_SECRET\)/,
       )
     assert.doesNotMatch(warningsOf(secret, 0o644), /hidden/)
     assert.equal(warningsOf(secret, 0o600), '')
@@ -584,15 +581,15 @@ test('.env', async (t) => {
 
     assert.throws(
       () => configFrom(environment),
-      ({ mistakes }: { mistakes: string[] }) => {
-        assert.deepEqual(mistakes, [
+      ({ errors }: { errors: string[] }) => {
+        assert.deepEqual(errors, [
           '.env, line 4: Expected NAME=value, or # before a comment.',
           'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
           'RETENTION: Expected a duration such as 10s, 30m, 24h or 7d, of at most 3650d, or "never", ' +
             'got "soon" in the environment.',
           'JWT_SECRET: Expected secrets of at least 32 bytes each, separated by commas, ' +
             'got a shorter one in .env, line 3.',
-          'TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+          'TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
         ])
         return true
       },
@@ -623,7 +620,7 @@ test('every setting is shown with its source, and without secrets', (t) => {
       )
       assert.doesNotMatch(JSON.stringify(database), /hidden/)
     }
-  const value = 'made at the first start, kept beside the database'
+  const value = 'created at the first start, kept beside the database'
   assert.deepEqual(
     settingsIn(readEnvironment({}, scratchFolder(t))).slice(-2),
     Object.keys(SECRETS).map((name) => ({ name, value, source: 'default' })),
@@ -645,7 +642,7 @@ test('a name that resembles a known one', async (t) => {
   for (const [slip, known] of Object.entries(slips)) {
     await t.test(`gets a warning: ${slip}`, () => {
       assert.deepEqual(warningsFor({ [slip]: '1' }), [
-        `${slip} is not known, and ignored. Is ${known} meant?`,
+        `${slip} is unknown and ignored. Did you mean ${known}?`,
       ])
     })
   }
@@ -677,7 +674,7 @@ function mistakesOf(env: Env): readonly string[] {
     return []
   } catch (error) {
     assert.ok(error instanceof ConfigurationError, String(error))
-    return error.mistakes
+    return error.errors
   }
 }
 
@@ -710,7 +707,7 @@ test('a server with wrong settings', async (t) => {
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
-  await t.test('reports a short secret among the other mistakes, and does not repeat it', (t) => {
+  await t.test('reports a short secret among the other errors, and does not repeat it', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
@@ -725,13 +722,13 @@ test('a server with wrong settings', async (t) => {
 
   for (const secret of ['short', `${LONG_SECRET},short`, `${LONG_SECRET},`, ',', `${'x'.repeat(31)}`]) {
     await t.test(`does not start with JWT_SECRET=${secret}`, async (t) => {
-      const { mistakes } = await startServer(t, { JWT_SECRET: secret }).then(
+      const { errors } = await startServer(t, { JWT_SECRET: secret }).then(
         () => assert.fail('It starts.'),
         (error: InstanceType<typeof ConfigurationError>) => error,
       )
 
-      assert.equal(mistakes.length, 1)
-      assert.match(mistakes[0] ?? '', /^JWT_SECRET: Expected .+$/)
+      assert.equal(errors.length, 1)
+      assert.match(errors[0] ?? '', /^JWT_SECRET: Expected .+$/)
     })
   }
 })

@@ -91,7 +91,7 @@ test('one line is logged when space runs short, one when there is space again, a
   assert.deepEqual(lines, [
     'The disk is short of space: messages are refused.',
     'The free space of the disk cannot be read.',
-    'The disk has space again: messages are taken.',
+    'The disk has space again: messages are accepted.',
     'The disk is short of space: messages are refused.',
   ])
 })

@@ -103,7 +103,7 @@ describe('a long body', () => {
     ]) {
       const { status, body } = await send(json)
       assert.equal(status, 400)
-      assert.deepEqual(body.errors, [{ pointer: '', detail: 'has far more values than any request takes' }])
+      assert.deepEqual(body.errors, [{ pointer: '', detail: 'has far more values than any operation takes' }])
     }
     for (const text of [',[{', '",', '\\,', '\\"[,'].map((part) => part.repeat(4_000)))
       assert.equal((await send(JSON.stringify({ to: person.username, body: text }))).status, 201)
@@ -115,11 +115,11 @@ describe('an unknown query parameter', () => {
     const { person } = await newcomer()
 
     for (const [query, pointer, detail] of [
-      ['waits=1', '/query/waits', 'waits is not known here: is wait meant?'],
-      ['wait=0&Limit=1', '/query/Limit', 'Limit is not known here: is limit meant?'],
-      ['wait=0&afetr=1', '/query/afetr', 'afetr is not known here: is after meant?'],
-      ['wait=0&since=1', '/query/since', 'since is not known here'],
-      ['wait=0&__proto__=1', '/query/__proto__', '__proto__ is not known here'],
+      ['waits=1', '/query/waits', 'waits is unknown: did you mean wait?'],
+      ['wait=0&Limit=1', '/query/Limit', 'Limit is unknown: did you mean limit?'],
+      ['wait=0&afetr=1', '/query/afetr', 'afetr is unknown: did you mean after?'],
+      ['wait=0&since=1', '/query/since', 'since is unknown'],
+      ['wait=0&__proto__=1', '/query/__proto__', '__proto__ is unknown'],
     ] as const) {
       const { status, body } = await person.request('GET', `/v1/inbox?${query}`)
       assert.deepEqual([status, body.code, body.errors], [400, 'invalid_request', [{ pointer, detail }]])

@@ -142,7 +142,7 @@ describe('restante move', () => {
 
     for (const [path, reason] of [
       [fileOf(running.database), /in use by another Restante process/],
-      ['/nowhere/restante.db', /^There is no file \/nowhere\/restante\.db\.\n$/],
+      ['/nowhere/restante.db', /^The file \/nowhere\/restante\.db does not exist\.\n$/],
       [other, /cannot be opened: .*not a database/],
     ] as const) {
       await assert.rejects(move(url, path), (error: { stderr: string }) => reason.test(error.stderr))

@@ -157,11 +157,11 @@ test('all faults of a body are reported at once, each with a pointer and in word
         },
         { pointer: '/password', detail: 'must be 8 to 256 characters' },
         { pointer: '/displayName', detail: 'must be a string' },
-        { pointer: '/nickname', detail: 'is not known here' },
-        { pointer: '/age', detail: 'is not known here' },
+        { pointer: '/nickname', detail: 'is unknown' },
+        { pointer: '/age', detail: 'is unknown' },
       ]),
     )
-    for (const part of ['password must be 8 to 256 characters', 'nickname is not known here'])
+    for (const part of ['password must be 8 to 256 characters', 'nickname is unknown'])
       assert.ok(problem?.message.includes(part), problem?.message)
   })
 

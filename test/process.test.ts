@@ -140,12 +140,10 @@ describe('a start', () => {
     assert.equal((await ada.send('ada', '123')).status, 400)
     await server.stop()
     assert.deepEqual(
-      server.logs
-        .filter(({ level, msg }) => level >= 40 && msg.includes('is not known'))
-        .map(({ msg }) => msg),
+      server.logs.filter(({ level, msg }) => level >= 40 && msg.includes('is unknown')).map(({ msg }) => msg),
       [
-        '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
-        'RETENTOIN is not known, and ignored. Is RETENTION meant?',
+        '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
+        'RETENTOIN is unknown and ignored. Did you mean RETENTION?',
       ],
     )
   })
@@ -174,7 +172,7 @@ describe('a start', () => {
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(
         stderr,
-        /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables: README/,
+        /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables, not arguments: README/,
       )
     }
     assert.deepEqual(readdirSync(folder), [])

@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { describe, it, type TestContext } from 'node:test'
-import { checkEndpoint, EndpointRefused } from '../src/push/endpoint.ts'
+import { checkEndpoint, EndpointRefused, isPublicAddress } from '../src/push/endpoint.ts'
+import { HttpsClient } from '../src/push/https-client.ts'
 import { AddressRefused, checkedLookup, type Resolve } from '../src/push/lookup.ts'
-import { isPublicAddress } from '../src/push/public-addresses.ts'
-import { WayOut } from '../src/push/request.ts'
 import { atTheEnd } from './support/endings.ts'
 import { CA, PushService } from './support/push-service.ts'
 import { range } from './support/range.ts'
@@ -30,13 +29,13 @@ const ALLOWED = [
 
 /** By the reason of the refusal. */
 const REFUSED: Record<string, string[]> = {
-  'It is no URL.': ['//push.example/x', ''],
+  'It is not a URL.': ['//push.example/x', ''],
   'Its scheme is not https.': ['http://push.example/x', 'file:///etc/passwd', 'unix:/run/x.sock'],
   'Its port is not 443 or 8443.': [':0', ':22', ':80', ':6443'].map(
     (port) => `https://push.example${port}/x`,
   ),
-  'It has a user or a password in it.': ['https://u:p@push.example/x', 'https://push.example@127.0.0.1/x'],
-  'is no public name.': [
+  'It contains a user or a password.': ['https://u:p@push.example/x', 'https://push.example@127.0.0.1/x'],
+  'is not a public name.': [
     'https://localhost/x',
     'https://LOCALHOST./x',
     'https://a.localhost/x',
@@ -46,7 +45,7 @@ const REFUSED: Record<string, string[]> = {
     'https://x.onion/x',
     'https://x.home.arpa/x',
   ],
-  '127.0.0.1 is no public address.': [
+  '127.0.0.1 is not a public address.': [
     'https://127.0.0.1/x',
     'https://127.1/x',
     'https://2130706433/x',
@@ -58,7 +57,7 @@ const REFUSED: Record<string, string[]> = {
     'https:\\\\127.0.0.1\\x',
     'https:///127.0.0.1/x',
   ],
-  'is no public address.': [
+  'is not a public address.': [
     ...['0', '0.0.0.0', '[::]', '[::1]'],
     ...['10.1.2.3', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.1.5'],
     ...['192.0.0.1', '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.1'],
@@ -67,7 +66,7 @@ const REFUSED: Record<string, string[]> = {
     ...['[2002:7f00:1::1]', '[2001:0:0:1::1]'],
     ...['[fd00::1]', '[fe80::1]', '[fec0::1]', '[ff02::1]', '[2001:db8::1]', '[3fff::1]', '[100::1]'],
   ].map((host) => `https://${host}/x`),
-  ' It is no URL.': ['https://[fe80::1%25eth0]/x'],
+  ' It is not a URL.': ['https://[fe80::1%25eth0]/x'],
 }
 
 /** Names that lead to forbidden addresses, which the connection detects. */
@@ -141,9 +140,9 @@ describe('an address is public or not, whatever its form', () => {
 describe('a name is checked at the connection', () => {
   /** Posts to a name, once per answer of its name server. */
   const post = async (t: TestContext, endpoint: string, resolve: Resolve, allowPrivate = false) => {
-    const wayOut = new WayOut({ allowPrivate, resolve, ca: CA, connectMs: 5_000, totalMs: 5_000 })
-    atTheEnd(t, () => wayOut.close())
-    return wayOut.post(checkEndpoint(endpoint, true), {}, Buffer.from('hint'))
+    const client = new HttpsClient({ allowPrivate, resolve, ca: CA, connectMs: 5_000, totalMs: 5_000 })
+    atTheEnd(t, () => client.close())
+    return client.post(checkEndpoint(endpoint, true), {}, Buffer.from('hint'))
   }
 
   for (const [where, addresses] of Object.entries(REBOUND))

@@ -113,8 +113,8 @@ test('README and .env.example name every variable with its default', () => {
   const nonsense = new Proxy({}, { get: () => '?' })
   assert.throws(
     () => readConfig(nonsense),
-    ({ mistakes }: { mistakes: string[] }) => {
-      const names = mistakes.map((mistake) => mistake.split(':')[0])
+    ({ errors }: { errors: string[] }) => {
+      const names = errors.map((mistake) => mistake.split(':')[0])
       assert.deepEqual(names.sort(), table.map(([name]) => name).sort())
       return true
     },
@@ -215,13 +215,13 @@ const textsIn = (code: string) =>
   )
 
 /** Sentences of a setting, of `.env` or of the secret, which are made elsewhere. */
-const MADE_ELSEWHERE = /^(doubt|message)$/
+const MADE_ELSEWHERE = /^(warning|message)$/
 
 function linesOfLog(source: string): { level: string; text: string }[] {
   const calls = [
     ...source.matchAll(/\blog\??\.(info|warn|error|fatal)\(((?:[^()]|\([^()]*\))*)\)/g),
     ...source.matchAll(/\bfaults\.write\('(warn|error)', ([\s\S]*?)\)\n/g),
-    ...source.matchAll(/#notices\.(warn|over)\([^,]*,([\s\S]*?)\)\n/g),
+    ...source.matchAll(/#warnings\.(warn|over)\([^,]*,([\s\S]*?)\)\n/g),
   ]
   return calls.flatMap(([call, level = '', given = '']) => {
     if (MADE_ELSEWHERE.test(given)) return []

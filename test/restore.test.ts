@@ -12,7 +12,7 @@ import { park } from './support/parked.ts'
 import { type Env, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
-const RESTORED = /^The database was restored.*: 2 inboxes go on at higher numbers/
+const RESTORED = /^The database was restored.*: 2 inboxes continue at higher numbers/
 
 /** Tokens from before stay valid. */
 const SECRET = 'a secret that outlives the restore'
@@ -303,7 +303,7 @@ describe('restante restored', () => {
 
     const { stdout } = await runRestante(database, ['restored'])
 
-    assert.equal(stdout, '2 inboxes go on at higher numbers.\n')
+    assert.equal(stdout, '2 inboxes continue at higher numbers.\n')
     const restored = await startServer(t, { JWT_SECRET: SECRET }, database)
     await sendAtOnce(at(restored, bob), ada, 15)
     const { body } = await at(restored, ada).poll({ after: 42, wait: 0 })
@@ -324,7 +324,7 @@ describe('restante restored', () => {
 
     const running = runRestante(server.database, ['restored'])
     if (isPostgres(server.database)) {
-      assert.equal((await running).stdout, '2 inboxes go on at higher numbers.\n')
+      assert.equal((await running).stdout, '2 inboxes continue at higher numbers.\n')
       await bob.send(ada, 'the fourth')
       const { body } = await poll.answer()
       assert.deepEqual(body.gap, { from: 4, to: body.cursor - 1, reason: 'restored' })

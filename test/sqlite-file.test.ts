@@ -58,9 +58,9 @@ describe('a second process is refused', () => {
     const link = `${file}.link`
     linkSync(file, link)
 
-    assert.match(await mistakeIn(t, link), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, link), /has a second hard link/)
     await server.stop()
-    assert.match(await mistakeIn(t, file), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, file), /has a second hard link/)
     rmSync(link)
     await startServer(t, {}, server.database)
   })

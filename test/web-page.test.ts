@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { describe, it } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { linesOf, startNotice } from '../src/operator/start-notice.ts'
+import { formatStartNotice, startNotice } from '../src/start-notice.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 import { shareServer, startServer } from './support/servers.ts'
 
@@ -223,7 +223,7 @@ describe('what a start prints', () => {
 
   it('is readable on a terminal, and names no page if there is none', () => {
     assert.equal(
-      linesOf(noticeOf('0.0.0.0')),
+      formatStartNotice(noticeOf('0.0.0.0')),
       [
         '',
         'Restante 1.2.3',
@@ -237,7 +237,7 @@ describe('what a start prints', () => {
         '\n',
       ].join('\n'),
     )
-    const withoutPage = linesOf(noticeOf('127.0.0.1', 'off'))
+    const withoutPage = formatStartNotice(noticeOf('127.0.0.1', 'off'))
     assert.doesNotMatch(withoutPage, /Page/)
     assert.match(withoutPage, /API reference {2}http:\/\/127\.0\.0\.1:3000\/openapi\.yaml\n/)
   })

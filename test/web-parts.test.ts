@@ -4,13 +4,13 @@ import { test } from 'node:test'
 import { effect } from '@preact/signals'
 import { RestanteProblem, type Session } from 'restante-client'
 import { Directory } from '../web/src/chat/directory.ts'
-import type { Keys } from '../web/src/chat/keys.ts'
+import { DisplayNames } from '../web/src/chat/display-names.ts'
+import type { LocalStorage } from '../web/src/chat/local-storage.ts'
 import { MemoryTables } from '../web/src/chat/memory-tables.ts'
 import { nameToShow, receive } from '../web/src/chat/messages.ts'
-import { Names } from '../web/src/chat/names.ts'
 import { SessionStore } from '../web/src/chat/session-store.ts'
 import type { Storage } from '../web/src/chat/storage.ts'
-import { problemWords } from '../web/src/ui/problem.ts'
+import { problemText } from '../web/src/ui/problem.ts'
 import { range } from './support/range.ts'
 
 /** Messages from this many people, one from each. */
@@ -57,7 +57,7 @@ test('the names of many new people change the list a few times, not once per nam
     resolve = done
   })
   const getUser = async (username: string) => ({ username, displayName: `The ${username}` })
-  const names = new Names({
+  const names = new DisplayNames({
     storage,
     session: () => ({ getUser }) as unknown as Session,
     signal: new AbortController().signal,
@@ -89,14 +89,16 @@ test('a display name without visible characters is shown as the username', () =>
 })
 
 test('an unreadable session counts as none, so that the page opens with its login', () => {
-  const sessions = new SessionStore({ get: () => '{"login":"half of' } as Partial<Keys> as Keys)
+  const sessions = new SessionStore({
+    get: () => '{"login":"half of',
+  } as Partial<LocalStorage> as LocalStorage)
   assert.equal(sessions.current, undefined)
-  assert.equal(sessions.farewell, undefined)
+  assert.equal(sessions.endedSession, undefined)
 })
 
 test('the end of a session is shown with its reason, if the server gives one', () => {
   const wordsFor = (detail: string) =>
-    problemWords(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
+    problemText(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
   const disabled = 'This account is disabled. Ask the operator of this server.'
 
   assert.equal(wordsFor(disabled), disabled)

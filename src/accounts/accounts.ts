@@ -58,7 +58,8 @@ export class Accounts {
     const account = { username, displayName, passwordHash, createdAtMs }
     const outcome = await this.#database.createAccount(account, inviteHash)
     if (outcome === 'invalid_invite') throw invalidInvite()
-    if (outcome === 'username_taken') throw new Problem('username_taken', `The name ${username} is taken.`)
+    if (outcome === 'username_taken')
+      throw new Problem('username_taken', `The username ${username} is taken.`)
     return createdAtMs
   }
 
@@ -150,6 +151,6 @@ export class Accounts {
    */
   async #refusal(session: Session): Promise<Problem> {
     if (!(await this.#sessions.isAlive(session))) return sessionEnded()
-    return new Problem('wrong_password', 'The password is not the one of this account.')
+    return new Problem('wrong_password', 'The password is wrong.')
   }
 }

@@ -135,7 +135,7 @@ export class Administration {
     const createdAtMs = this.#clock()
     const account = { username, displayName: typed.displayName ?? username, passwordHash, createdAtMs }
     const outcome = await this.#database.createAccount(account)
-    if (outcome !== 'created') throw new Problem('username_taken', `The name ${username} is taken.`)
+    if (outcome !== 'created') throw new Problem('username_taken', `The username ${username} is taken.`)
     return createdAtMs
   }
 

@@ -51,7 +51,7 @@ export class OwnSessions {
   async end({ accountId, username }: Session, id: string): Promise<void> {
     const listed = await this.#database.listSessions(accountId, this.#clock())
     if (!listed.some((session) => session.id === id))
-      throw new Problem('not_found', 'This account has no such session, or not any more.')
+      throw new Problem('not_found', 'This account has no such session.')
     await this.#sessions.end({ id, username })
   }
 }

@@ -37,10 +37,10 @@ export function refuseGone(client: Client): void {
 }
 
 /** Never received: the client is gone. */
-export const clientGone = () => new Problem('invalid_request', 'The client has gone.')
+export const clientGone = () => new Problem('invalid_request', 'The client has disconnected.')
 
 /** The client left while it waited; no password was checked. */
-const leftTheLine = () => overloaded('The client has gone.', RETRY_SECONDS)
+const leftTheLine = () => overloaded('The client has disconnected.', RETRY_SECONDS)
 
 /**
  * The queue for password hashes, one per core at a time, so that logins cannot delay messages. Trusted

@@ -123,11 +123,11 @@ export class Sessions {
       return this.#alive(known)
     }
     const claims = this.#tokens.verify(token)
-    if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
+    if (!claims) throw invalidToken('The token is unknown to this server, or has expired. Log in again.')
     const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
     const remembered = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded(loaded?.ended)
-      if (loaded.username !== claims.sub) throw invalidToken('The token is not one of this server.')
+      if (loaded.username !== claims.sub) throw invalidToken('The token is unknown to this server.')
       const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
       const identity = { session: loaded, tokenExpiresAtMs }
       this.#identities.set(token, identity)

@@ -27,7 +27,7 @@ export interface Reading {
  */
 export function refuseAhead(cursor: number, newestSeq: number) {
   if (cursor <= newestSeq) return
-  throw new Problem('cursor_ahead', `The newest message here is number ${newestSeq}.`, { cursor: newestSeq })
+  throw new Problem('cursor_ahead', `The newest seq of this inbox is ${newestSeq}.`, { cursor: newestSeq })
 }
 
 /**

@@ -56,9 +56,9 @@ export function asSent({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Se
     case 'replayed':
       return { id: outcome.id, sentAtMs: outcome.sentAtMs, live: outcome.live, replayed: true }
     case 'recipient_not_found':
-      throw new Problem('recipient_not_found', `There is nobody by the name of ${to}.`)
+      throw new Problem('recipient_not_found', `There is no user ${to}.`)
     case 'blocked':
-      throw new Problem('blocked', `${to} does not take messages from this account.`)
+      throw new Problem('blocked', `${to} does not accept messages from this account.`)
     case 'too_many_unread':
       throw new Problem(
         'too_many_unread',
@@ -72,12 +72,12 @@ export function asSent({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Se
     case 'too_many_receipts':
       throw new Problem(
         'inbox_full',
-        'Your own inbox has as many unread receipts as it takes. Acknowledge some, or send without `receipt`.',
+        'Your own inbox is full of unread receipts. Acknowledge some, or send without `receipt`.',
       )
     case 'idempotency_key_reused':
       throw new Problem(
         'idempotency_key_reused',
-        'This Idempotency-Key came with another recipient, body or receipt before. A new message needs a new key.',
+        'This Idempotency-Key was used with another recipient, body or receipt. Use a new key for a new message.',
       )
   }
 }

@@ -69,7 +69,7 @@ export class DiskSpace {
     const isShort = free < this.freeMin
     if (isShort && !this.#isShort)
       this.#log.warn({ free, freeMin: this.freeMin }, 'The disk is short of space: messages are refused.')
-    if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are taken.')
+    if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are accepted.')
     this.#isShort = isShort
   }
 }

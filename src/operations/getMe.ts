@@ -13,7 +13,7 @@ export const getMe =
     return showMe(accounts, session)
   }
 
-/** The account of a session, as openapi.yaml has it. */
+/** The account of a session as responses show it. */
 export async function showMe(accounts: Accounts, session: Session) {
   const { username, displayName, createdAtMs, hidesPresence, inbox } = await accounts.own(session)
   const createdAt = timestamp(createdAtMs)

@@ -20,7 +20,7 @@ export const getUser =
   async (request) => {
     limits.take('lookups', request.identity.session.accountId)
     const username = toUsername(request.params.username)
-    // Read before the store: the date may move there meanwhile.
+    // Read memory before the store, since the date may be written meanwhile.
     const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)
 

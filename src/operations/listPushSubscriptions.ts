@@ -10,11 +10,11 @@ export const listPushSubscriptions =
   async (request) => {
     const { accountId } = request.account
     limits.take('ownLooks', accountId)
-    return { subscriptions: (await subscriptions.list(accountId)).map(shownSubscription) }
+    return { subscriptions: (await subscriptions.list(accountId)).map(subscriptionJson) }
   }
 
-/** What an answer says of a push subscription. */
-export const shownSubscription = ({ id, endpoint, createdAtMs }: ListedSubscription) => ({
+/** A push subscription as responses show it. */
+export const subscriptionJson = ({ id, endpoint, createdAtMs }: ListedSubscription) => ({
   id,
   endpoint,
   createdAt: timestamp(createdAtMs),

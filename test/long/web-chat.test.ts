@@ -198,7 +198,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await other.page.evaluate(() => window.app.chat.value?.logout())
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+      assert.equal(await each.page.evaluate(() => window.app.endedSession.value), undefined)
     }
     await keepsNothing(tab)
 
@@ -221,7 +221,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await deleteAccount(ada.credentials.password)
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      await each.page.waitForFunction(() => window.app.farewell.value === undefined)
+      await each.page.waitForFunction(() => window.app.endedSession.value === undefined)
     }
     await keepsNothing(tab)
   })
@@ -234,12 +234,12 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     const phone = await bob.client.enter(ada.username, { takeover: true })
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      await each.page.waitForFunction(() => window.app.farewell.value)
-      const { farewell, names } = await each.page.evaluate(() => {
-        const { username, reason } = window.app.farewell.value ?? {}
-        return { farewell: [username, reason?.code], names: window.app.kept.value }
+      await each.page.waitForFunction(() => window.app.endedSession.value)
+      const { endedSession, names } = await each.page.evaluate(() => {
+        const { username, reason } = window.app.endedSession.value ?? {}
+        return { endedSession: [username, reason?.code], names: window.app.storedAccounts.value }
       })
-      assert.deepEqual(farewell, [ada.username, 'session_ended'])
+      assert.deepEqual(endedSession, [ada.username, 'session_ended'])
       assert.deepEqual(names, [ada.username])
     }
 
@@ -252,7 +252,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
       await each.is('logged-in')
       await each.openConversation(bob.username)
       await each.shows('received: One')
-      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+      assert.equal(await each.page.evaluate(() => window.app.endedSession.value), undefined)
     }
   })
 
@@ -261,7 +261,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await bob.client.enter(ada.username, { takeover: true })
     await tab.is('logged-out')
     await tab.page.evaluate((username) => window.app.forget(username), ada.username)
-    assert.deepEqual(await tab.page.evaluate(() => window.app.kept.value), [])
+    assert.deepEqual(await tab.page.evaluate(() => window.app.storedAccounts.value), [])
     await keepsNoDatabase(tab)
   })
 
@@ -308,7 +308,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
         await tab.shows('received: One', 'sent: Hello')
         const [trouble, unread] = await tab.page.evaluate(() => {
           const { value: chat } = window.app.chat
-          return [chat?.storageTrouble.value, chat?.unread.value]
+          return [chat?.storageWarning.value, chat?.unread.value]
         })
         assert.match(String(trouble), /cannot keep messages/)
         assert.equal(unread, 1)
@@ -327,7 +327,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     }`)
     await bob.send(ada.username, 'One')
     await tab.shows('received: One')
-    assert.equal(await tab.page.evaluate(() => window.app.chat.value?.storageTrouble.value), undefined)
+    assert.equal(await tab.page.evaluate(() => window.app.chat.value?.storageWarning.value), undefined)
   })
 })
 

@@ -14,7 +14,7 @@ import { decrypt, newReceiver, type Receiver, type VapidClaims, verifyVapid } fr
 /** For `NODE_EXTRA_CA_CERTS` of a server in a process of its own. */
 export const CA_FILE = fileURLToPath(new URL('../fixtures/push-service.crt', import.meta.url))
 
-/** For the `pushWay` of a server in this process. */
+/** For the `pushOptions` of a server in this process. */
 export const CA = readFileSync(CA_FILE, 'utf8')
 
 const KEY = readFileSync(fileURLToPath(new URL('../fixtures/push-service.key', import.meta.url)))

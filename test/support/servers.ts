@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { ConnectionLimits } from '../../src/http/connections.ts'
-import type { PushWay } from '../../src/open-push.ts'
+import type { PushOptions } from '../../src/open-push.ts'
 import { PASSWORD_COST } from './accounts.ts'
 import {
   ConfigurationError,
@@ -60,14 +60,14 @@ const envFor = (database: string, env: Env): Env => ({
  * @param env variables that differ from the defaults
  * @param existing a DATABASE_URL to continue with; without it the server gets a new database
  * @param connectionLimits that differ from those of production
- * @param pushWay how push services are reached
+ * @param pushOptions how push services are reached
  */
 export async function startServer(
   t: Ending,
   env: Env = {},
   existing?: string,
   connectionLimits: Partial<ConnectionLimits> = {},
-  pushWay: PushWay = {},
+  pushOptions: PushOptions = {},
 ): Promise<StartedServer> {
   const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
@@ -81,13 +81,13 @@ export async function startServer(
   const app = await createServer(readConfig(variables), {
     env: variables,
     logTo: stream,
-    onLoss: (error) => {
+    onFatal: (error) => {
       throw error
     },
     passwordCost: PASSWORD_COST,
     connectionLimits,
-    pushWay,
-    contractRead: contractWith(env),
+    pushOptions,
+    contract: contractWith(env),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()

@@ -28,7 +28,7 @@ const PASSING_MESSAGES = new RegExp(
 /** Distinguishes transient failures from faults. */
 export function asDatabaseError(error: unknown): unknown {
   return error instanceof Error && passes(error)
-    ? new DatabaseUnavailable(`The database cannot be reached now: ${error.message}`, { cause: error })
+    ? new DatabaseUnavailable(`The database is unreachable: ${error.message}`, { cause: error })
     : error
 }
 

@@ -95,7 +95,7 @@ function guarded<V extends { [Name in keyof V]: Verb }>(pool: pg.Pool, verbs: V)
   const guard =
     (verb: (...args: unknown[]) => Promise<unknown>) =>
     async (...args: unknown[]) => {
-      if (pool.waitingCount >= WAITING_MAX) throw new DatabaseUnavailable('The database has too much to do.')
+      if (pool.waitingCount >= WAITING_MAX) throw new DatabaseUnavailable('The database is overloaded.')
       try {
         return await verb(...args)
       } catch (error) {

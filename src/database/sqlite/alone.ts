@@ -12,7 +12,7 @@ import { type Hold, holdDatabase } from './hold.ts'
  * @throws DatabaseInUse, DatabaseUnusable
  */
 export async function useAlone<T>(path: string, use: (file: SqliteFile.Database) => T): Promise<Awaited<T>> {
-  if (!existsSync(path)) throw new DatabaseUnusable(`There is no file ${path}.`)
+  if (!existsSync(path)) throw new DatabaseUnusable(`The file ${path} does not exist.`)
   const { file, close } = await open(path)
   try {
     return await use(file)

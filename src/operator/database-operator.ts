@@ -11,21 +11,21 @@ import { openDatabase } from '../open-database.ts'
 import { type Operator, operatorVerbs, type Result } from './verbs.ts'
 
 /**
- * Works on a database without a server, and holds it meanwhile as a server would. Other nodes of a PostgreSQL
- * database learn at once of what is done.
+ * Opens the database as a server would, locks it while `use` runs, and closes it. Nodes on PostgreSQL are
+ * notified of changes at once.
  *
  * @throws DatabaseInUse, DatabaseUnusable
  */
-export async function onDatabase<T>(
+export async function withDatabaseOperator<T>(
   config: Config,
   log: DatabaseLog,
   passwordCost: PasswordCost | undefined,
   use: (operator: Operator) => Promise<T>,
 ): Promise<T> {
-  // A start would make it. Here it is rather the wrong folder.
+  // A start would create it. Here a missing file is more likely the wrong folder.
   if (!isPostgres(config.databaseUrl) && !existsSync(databaseFile(config.databaseUrl)))
     throw new DatabaseUnusable(
-      `There is no database ${databaseFile(config.databaseUrl)}. Set DATABASE_URL, or start the server, which makes it.`,
+      `The database ${databaseFile(config.databaseUrl)} does not exist. Set DATABASE_URL, or start the server to create it.`,
     )
   let lose: (error: Error) => void = () => {}
   const lost = new Promise<never>((_, reject) => {
@@ -34,7 +34,7 @@ export async function onDatabase<T>(
   lost.catch(() => {})
   const { database, shared } = await openDatabase(config, log, (error) => lose(error))
   try {
-    // No node need wait for this one, which hears nothing.
+    // This process receives no notifications, so other nodes must not wait for it.
     await shared?.leave()
     const clock = shared?.clock ?? Date.now
     const check = (input: unknown) => bodyCheck(readContract(config), 'register')(input)
@@ -54,9 +54,9 @@ export async function onDatabase<T>(
   }
 }
 
-/** The same error, with where a server was looked for that has the database. */
-export function alsoSaying(error: unknown, path: string | undefined): unknown {
+/** Adds to DatabaseInUse which socket was tried. Returns other errors unchanged. */
+export function withSocketHint(error: unknown, path: string | undefined): unknown {
   if (!(error instanceof DatabaseInUse)) return error
-  const where = path === undefined ? 'OPS_SOCKET is off.' : `No server answers at ${path} (OPS_SOCKET).`
-  return new DatabaseInUse(`${error.message} ${where}`)
+  const hint = path === undefined ? 'OPS_SOCKET is off.' : `No server answers at ${path} (OPS_SOCKET).`
+  return new DatabaseInUse(`${error.message} ${hint}`)
 }

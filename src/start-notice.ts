@@ -1,26 +1,26 @@
 import type { NetworkInterfaceInfo } from 'node:os'
 import { resolve } from 'node:path'
-import { type Config, databaseFile, isPostgres } from '../config.ts'
+import { type Config, databaseFile, isPostgres } from './config.ts'
 
-/** What an operator wants to know of a start. */
+/** The line or lines that a start shows: version, addresses, database. */
 export interface StartNotice {
   version: string
-  /** Where the page is: addresses that a browser can open. None with `WEB=off`. */
+  /** The URLs of the page. Undefined with `WEB=off`. */
   page?: string[]
-  /** Where the API is described. */
+  /** The URL of the API reference. */
   reference: string
-  /** The path of the file, or host and name of the PostgreSQL database. */
+  /** The path of the SQLite file, or the URL of the PostgreSQL database without its password. */
   database: string
 }
 
-/** Addresses that mean all of the machine, and that no browser can open. */
+/** Addresses that mean all interfaces. A browser cannot open them. */
 const UNSPECIFIED = ['0.0.0.0', '::']
 
 type Interfaces = Partial<Record<string, Pick<NetworkInterfaceInfo, 'address' | 'family' | 'internal'>[]>>
 
 /**
- * @param port on which it listens
- * @param interfaces of this machine, as `node:os` has them
+ * @param port the port it listens on
+ * @param interfaces those of this machine, from `node:os`
  */
 export function startNotice(
   { host, web, databaseUrl }: Pick<Config, 'host' | 'web' | 'databaseUrl'>,
@@ -28,17 +28,17 @@ export function startNotice(
   port: number,
   interfaces: Interfaces,
 ): StartNotice {
-  const urls = hostsToOpen(host, interfaces).map((name) => `http://${name}:${port}/`)
+  const urls = reachableHosts(host, interfaces).map((name) => `http://${name}:${port}/`)
   return {
     version,
     ...(web === 'on' && { page: urls }),
     reference: urls[0] + (web === 'on' ? 'docs/' : 'openapi.yaml'),
-    database: nameOf(databaseUrl),
+    database: databaseName(databaseUrl),
   }
 }
 
 /** The notice for a terminal. */
-export function linesOf({ version, page = [], reference, database }: StartNotice): string {
+export function formatStartNotice({ version, page = [], reference, database }: StartNotice): string {
   const [first, ...others] = page
   const rows = [
     ...(first ? [['Page', first]] : []),
@@ -50,20 +50,20 @@ export function linesOf({ version, page = [], reference, database }: StartNotice
   return `\nRestante ${version}\n\n${table}\n  Ctrl+C stops it.\n\n`
 }
 
-/** The machine itself comes first. Link-local addresses need a zone, which browsers do not take. */
-function hostsToOpen(host: string, interfaces: Interfaces): string[] {
-  if (!UNSPECIFIED.includes(host)) return [inUrl(host)]
+/** Loopback first. Link-local addresses are left out: they need a zone, which browsers do not accept. */
+function reachableHosts(host: string, interfaces: Interfaces): string[] {
+  if (!UNSPECIFIED.includes(host)) return [bracketIpv6(host)]
   const all = Object.values(interfaces).flatMap((addresses) => addresses ?? [])
   const others = all
     .filter(({ internal, family }) => !internal && (host === '::' || family === 'IPv4'))
     .map(({ address }) => address)
-  return ['127.0.0.1', ...others.filter((address) => !address.startsWith('fe80:')).map(inUrl)]
+  return ['127.0.0.1', ...others.filter((address) => !address.startsWith('fe80:')).map(bracketIpv6)]
 }
 
-const inUrl = (host: string) => (host.includes(':') ? `[${host}]` : host)
+const bracketIpv6 = (host: string) => (host.includes(':') ? `[${host}]` : host)
 
-/** Without the user, the password and the options, which may have a password too. */
-export function nameOf(databaseUrl: string): string {
+/** Without user, password and options, which may contain a password too. */
+export function databaseName(databaseUrl: string): string {
   if (!isPostgres(databaseUrl)) return resolve(databaseFile(databaseUrl))
   const { host, pathname } = new URL(databaseUrl)
   return `postgresql://${host}${pathname}`

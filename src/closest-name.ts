@@ -1,24 +1,24 @@
-/** How many letters may differ, by the length of the name. */
-const differencesMax = (length: number) => (length < 3 ? 0 : length < 6 ? 1 : 2)
+/** The largest edit distance of a typing error, by the length of the name. */
+const distanceMax = (length: number) => (length < 3 ? 0 : length < 6 ? 1 : 2)
 
 /**
- * The known name that was probably meant.
+ * The known name that was probably meant by a misspelt one, for "is ... meant?".
  *
- * @returns undefined when none is near, and when `name` is itself known
+ * @returns undefined when none is close
  */
-export function nearest(name: string, known: readonly string[]): string | undefined {
+export function closestName(name: string, known: readonly string[]): string | undefined {
   const near = known
     .map((candidate) => ({
       candidate,
-      differences: differencesOf(name.toLowerCase(), candidate.toLowerCase()),
+      distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
     }))
-    .filter(({ candidate, differences }) => differences <= differencesMax(candidate.length))
-    .sort((one, other) => one.differences - other.differences)
+    .filter(({ candidate, distance }) => distance <= distanceMax(candidate.length))
+    .sort((one, other) => one.distance - other.distance)
   return near[0]?.candidate
 }
 
 /** Letters to add, remove, replace or swap with their neighbour (the optimal string alignment distance). */
-function differencesOf(one: string, other: string): number {
+function editDistance(one: string, other: string): number {
   if (Math.abs(one.length - other.length) > 2) return Number.POSITIVE_INFINITY
   const rows = [Array.from({ length: other.length + 1 }, (_, column) => column)]
   for (let row = 1; row <= one.length; row++) {

@@ -2,25 +2,25 @@ import { RestanteProblem, type Session } from 'restante-client'
 import { nameConversation } from './messages.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 
-const TOLD_TOGETHER = 20
+const BATCH_SIZE = 20
 
-export interface NamesParts {
+export interface DisplayNamesParts {
   storage: Storage
   session: () => Session
   signal: AbortSignal
   onChanged: (conversations: string[]) => void
 }
 
-/** Asks for the display names of new people in the list: messages carry usernames only. */
-export class Names {
-  readonly #parts: NamesParts
+/** Fetches the display names of new users in the list, because messages contain usernames only. */
+export class DisplayNames {
+  readonly #parts: DisplayNamesParts
   #asking: Promise<unknown> = Promise.resolve()
 
-  constructor(parts: NamesParts) {
+  constructor(parts: DisplayNamesParts) {
     this.#parts = parts
   }
 
-  /** One after the other. A name that the server does not tell now is asked for with the next message. */
+  /** Fetches one at a time. A failed one is fetched again with the next message. */
   learn(usernames: Iterable<string>) {
     this.#asking = this.#asking.then(() => this.#learnAll([...usernames])).catch(ignoreClosed)
   }
@@ -31,8 +31,8 @@ export class Names {
       Promise.all(usernames.map((username) => transaction.conversation(username))),
     )
     const unnamed = records.flatMap((record) => (record && !record.named ? [record.username] : []))
-    // To tell each name alone would draw a long list for each of them.
-    while (unnamed.length > 0 && !signal.aborted) await this.#learn(unnamed.splice(0, TOLD_TOGETHER))
+    // In batches, because each change renders the whole list again.
+    while (unnamed.length > 0 && !signal.aborted) await this.#learn(unnamed.splice(0, BATCH_SIZE))
   }
 
   async #learn(usernames: string[]) {

@@ -1,9 +1,7 @@
-/**
- * localStorage below a prefix. What it does not take is kept in this tab only: it may be forbidden, or full.
- */
-export class Keys {
+/** localStorage with a prefix. Falls back to the memory of this tab when it is forbidden or full. */
+export class LocalStorage {
   readonly #prefix: string
-  readonly #own = new Map<string, string>()
+  readonly #memory = new Map<string, string>()
   readonly #storage: Storage | undefined
 
   constructor(prefix: string) {
@@ -16,34 +14,34 @@ export class Keys {
   }
 
   get(name: string): string | undefined {
-    return this.#own.get(name) ?? this.#storage?.getItem(this.#prefix + name) ?? undefined
+    return this.#memory.get(name) ?? this.#storage?.getItem(this.#prefix + name) ?? undefined
   }
 
   set(name: string, value: string) {
-    this.#own.delete(name)
+    this.#memory.delete(name)
     try {
       if (this.#storage) return this.#storage.setItem(this.#prefix + name, value)
     } catch {
-      // The older value must not come back with the next start.
+      // Remove the older value, so it does not come back after a reload.
       this.#storage?.removeItem(this.#prefix + name)
     }
-    this.#own.set(name, value)
+    this.#memory.set(name, value)
   }
 
   delete(name: string) {
-    this.#own.delete(name)
+    this.#memory.delete(name)
     this.#storage?.removeItem(this.#prefix + name)
   }
 
-  /** The names that begin so, without that beginning. */
+  /** The names with this beginning, which is removed. */
   startingWith(beginning: string): string[] {
     const prefix = this.#prefix + beginning
     const names = Object.keys(this.#storage ?? {}).filter((name) => name.startsWith(prefix))
-    return [...names.map((name) => name.slice(prefix.length)), ...this.#ownNames(beginning)]
+    return [...names.map((name) => name.slice(prefix.length)), ...this.#memoryNames(beginning)]
   }
 
-  #ownNames(beginning: string): string[] {
-    const names = [...this.#own.keys()].filter((name) => name.startsWith(beginning))
+  #memoryNames(beginning: string): string[] {
+    const names = [...this.#memory.keys()].filter((name) => name.startsWith(beginning))
     return names.map((name) => name.slice(beginning.length))
   }
 }

@@ -6,7 +6,7 @@ interface Present {
   parkedPolls: number
 }
 
-/** Where the metrics are read, when somebody asks. Nothing here is computed before. */
+/** Where a scrape reads the values. Nothing is computed before it. */
 export interface MetricSources {
   version: string
   requests: {
@@ -27,26 +27,26 @@ export interface MetricSources {
   }
   waiters: { wakeUps: number; countPresent: () => Present }
   passwords: { waiting: number }
-  /** How many hints have ended how; undefined where push is off. */
+  /** Hints by how they ended; undefined if push is off. */
   push: { results: Readonly<Record<string, number>> } | undefined
-  /** Undefined where this server does not watch the disk. */
+  /** Undefined if this server does not watch the disk. */
   disk: { free: number | undefined; freeMin: number } | undefined
-  /** When the last backup was taken, in ms since 1970; undefined where this server cannot know. */
+  /** When the last backup was taken, in ms since 1970; undefined if this server cannot know. */
   lastBackupMs: (() => Promise<number | undefined>) | undefined
 }
 
-/** The media type of the text. */
+/** The media type of `text()`. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** A line, as the library writes it. */
+/** One line of the output. */
 interface Sample {
   value: number
   labels?: Record<string, string | number>
-  /** Where it is not that of the metric. */
+  /** If it differs from the metric's name. */
   metricName?: string
 }
 
-/** The metrics of a server, in the text format of Prometheus. The only file that knows the library. */
+/** The metrics of a server, in Prometheus's text format. Only this file uses prom-client. */
 export class Metrics {
   readonly #sources: MetricSources
   #registry: Promise<Registry> | undefined
@@ -57,25 +57,25 @@ export class Metrics {
   }
 
   /**
-   * Loads the library, which watches the event loop and the collections of garbage from then on. The first
-   * scrape does so, too: without one nothing is loaded.
+   * Loads prom-client, which then observes the event loop and garbage collection. Called by the first scrape
+   * at the latest, so a server without scrapes never loads it.
    */
   start(): Promise<Registry> {
     this.#registry ??= makeRegistry(this.#sources, () => this.#present)
     return this.#registry
   }
 
-  /** What to answer to `GET /metrics`, as `METRICS_TYPE`. */
+  /** The body of `GET /metrics`, of type `METRICS_TYPE`. */
   async text(): Promise<string> {
     const registry = await this.start()
-    // Once per scrape: every mailbox is looked at.
+    // Once per scrape, because it visits every mailbox.
     this.#present = this.#sources.waiters.countPresent()
     return registry.metrics()
   }
 }
 
 async function makeRegistry(sources: MetricSources, present: () => Present): Promise<Registry> {
-  // It is in CommonJS, and of such a package a bundle has the default export alone.
+  // In the bundle a CommonJS package has only a default export.
   const { default: prometheus } = await import('prom-client')
   const { collectDefaultMetrics, Registry } = prometheus
   const registry = new Registry()
@@ -92,58 +92,54 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
       values: await read(),
       aggregator: 'sum',
     })
-    // Of a metric the registry uses its name and this. The library's own would count a second time.
+    // The registry uses only `name` and `get`. A metric of prom-client would count a second time.
     registry.registerMetric({ name: `restante_${name}`, get } as unknown as Metric)
   }
   const { version, requests, inbox, waiters, passwords, push, disk, lastBackupMs } = sources
   const { counts } = inbox
 
-  add('build_info', 'gauge', 'The version that runs; always 1.', () => one(1, { version }))
-  add('requests_total', 'counter', 'Answers by operation and status.', () =>
+  add('build_info', 'gauge', 'The running version; always 1.', () => one(1, { version }))
+  add('requests_total', 'counter', 'Responses by operation and status.', () =>
     [...requests.operations].flatMap(([operation, { byStatus }]) =>
       [...byStatus].map(([status, value]) => ({ value, labels: { operation, status } })),
     ),
   )
   const timed = () => [...requests.operations].filter(([, { byStatus }]) => byStatus.size > 0)
-  add('request_seconds', 'histogram', 'Time to the answer. That of readInbox has its wait in it.', () =>
+  add('request_seconds', 'histogram', 'Time to the response. For readInbox it includes the wait.', () =>
     timed().flatMap(([operation, { seconds }]) => samplesOf('request_seconds', seconds, { operation })),
   )
-  add('sends_refused_total', 'counter', 'Sends that were refused, by the code of the problem.', () =>
+  add('sends_refused_total', 'counter', 'Refused sends, by problem code.', () =>
     [...requests.refusedSends].map(([code, value]) => ({ value, labels: { code } })),
   )
   add('cursor_ahead_total', 'counter', 'Cursors of valid tokens beyond their inbox.', () =>
     one(requests.cursorAhead),
   )
-  add('messages_accepted_total', 'counter', 'Messages that were stored, by how they were delivered.', () => [
+  add('messages_accepted_total', 'counter', 'Stored messages, by how they were delivered.', () => [
     { value: counts.acceptedLive, labels: { delivery: 'live' } },
     { value: counts.acceptedStored, labels: { delivery: 'stored' } },
   ])
   add('messages_acknowledged_total', 'counter', 'Inbox entries acknowledged, once per session.', () =>
     one(counts.acknowledged),
   )
-  add('messages_purged_total', 'counter', 'Inbox entries that were removed for good.', () =>
-    one(counts.purged),
-  )
-  add('commit_seconds', 'histogram', 'Time of a commit, with its sync to the disk.', () =>
+  add('messages_purged_total', 'counter', 'Inbox entries that were purged.', () => one(counts.purged))
+  add('commit_seconds', 'histogram', 'Time of a commit, including its sync to disk.', () =>
     samplesOf('commit_seconds', counts.commitSeconds),
   )
-  add('commit_batch_size', 'histogram', 'Messages in a commit that has any.', () =>
+  add('commit_batch_size', 'histogram', 'Messages per commit, of commits with messages.', () =>
     samplesOf('commit_batch_size', counts.batchSizes),
   )
-  add('appends_waiting', 'gauge', 'Messages that wait for a commit to take them.', () =>
-    one(inbox.appendsWaiting),
-  )
-  add('password_hashes_waiting', 'gauge', 'Passwords that wait for a processor core.', () =>
+  add('appends_waiting', 'gauge', 'Messages that wait for a commit.', () => one(inbox.appendsWaiting))
+  add('password_hashes_waiting', 'gauge', 'Password hashes that wait for a processor core.', () =>
     one(passwords.waiting),
   )
-  add('wakeups_total', 'counter', 'Polls that a message has ended.', () => one(waiters.wakeUps))
-  add('parked_polls', 'gauge', 'Polls that wait at this node.', () => one(present().parkedPolls))
-  add('accounts_online', 'gauge', 'Accounts that are online at this node.', () => one(present().online))
+  add('wakeups_total', 'counter', 'Polls ended by a message.', () => one(waiters.wakeUps))
+  add('parked_polls', 'gauge', 'Parked polls on this node.', () => one(present().parkedPolls))
+  add('accounts_online', 'gauge', 'Accounts online on this node.', () => one(present().online))
   if (disk) {
-    add('disk_free_bytes', 'gauge', 'Free space of the disk of the database.', () =>
+    add('disk_free_bytes', 'gauge', 'Free space on the disk of the database.', () =>
       disk.free === undefined ? [] : one(disk.free),
     )
-    add('disk_free_min_bytes', 'gauge', 'With less free, sends are refused: DISK_FREE_MIN.', () =>
+    add('disk_free_min_bytes', 'gauge', 'Below this, sends are refused: DISK_FREE_MIN.', () =>
       one(disk.freeMin),
     )
   }
@@ -160,7 +156,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
     )
 
   collectDefaultMetrics({ register: registry })
-  // Each scrape would list every open connection for them, and three have names that are those of counters.
+  // They list every open connection at each scrape, and three gauges have names of counters.
   for (const { name } of registry.getMetricsAsArray())
     if (name.startsWith('nodejs_active_')) registry.removeSingleMetric(name)
   return registry
@@ -168,7 +164,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
 
 const one = (value: number, labels: Record<string, string> = {}): Sample[] => [{ value, labels }]
 
-/** The buckets of a histogram add up, from the smallest bound to infinity. */
+/** Prometheus wants cumulative buckets. */
 function samplesOf(name: string, { bounds, counts, sum }: Histogram, labels = {}): Sample[] {
   const metricName = `restante_${name}`
   let count = 0

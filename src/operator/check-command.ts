@@ -1,43 +1,43 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { readEnvironment } from '../config/environment.ts'
+import { version } from '../config/version.ts'
 import {
   type Config,
   ConfigurationError,
   configFrom,
+  configWarnings,
   databaseFile,
-  doubtsAbout,
   type Environment,
   isPostgres,
   type Setting,
   settingsIn,
 } from '../config.ts'
+import { listenForScrapes } from '../metrics/metrics-server.ts'
 import { checkPrivateFile } from '../private-files.ts'
 import { secretFile, vapidFile } from '../secrets.ts'
+import { databaseName } from '../start-notice.ts'
 import type { Context } from './context.ts'
-import { listenForScrapes } from './metrics-server.ts'
-import { wordsOf } from './mistakes.ts'
-import { isAnswered, socketPath } from './place.ts'
+import { describeError } from './errors.ts'
 import { socketOperator } from './socket-operator.ts'
-import { nameOf } from './start-notice.ts'
-import { version } from './version.ts'
+import { isListening, socketPath } from './socket-path.ts'
 
-/** What a start would find. */
+/** The result of `restante check`. */
 interface Report {
   version: string
   settings: Setting[]
   database?: string
-  /** Undefined when it could not be read. */
+  /** Undefined when the database could not be read. */
   migrations?: 'none yet' | 'up to date' | 'a start brings it up to date'
   socket?: string
-  /** The version of the server that runs, when one answers. */
+  /** The version of the running server, if one answers. */
   running?: string
   warnings: string[]
-  /** Why a start would be refused, or a running server is no good. */
+  /** Why a start would be refused, or what is wrong with the running server. */
   refusals: string[]
 }
 
-/** Looks at everything that a start needs, and writes nothing. */
+/** `restante check`: checks everything that a start needs, and writes nothing. */
 export async function check(context: Context, json: boolean): Promise<void> {
   const environment = readEnvironment(context.terminal.env)
   const report: Report = {
@@ -46,12 +46,12 @@ export async function check(context: Context, json: boolean): Promise<void> {
     warnings: [...environment.warnings],
     refusals: [],
   }
-  const config = configIn(environment, report)
+  const config = parseConfig(environment, report)
   if (config) {
-    report.warnings.push(...doubtsAbout(config))
-    report.database = nameOf(config.databaseUrl)
-    await attempt(report, () => lookForServer(report, config))
-    await attempt(report, () => lookAtDatabase(report, config))
+    report.warnings.push(...configWarnings(config))
+    report.database = databaseName(config.databaseUrl)
+    await attempt(report, () => findServer(report, config))
+    await attempt(report, () => checkMigrations(report, config))
     await attempt(report, async () => {
       if (!isPostgres(config.databaseUrl) && !environment.values['JWT_SECRET'])
         checkPrivateFile(secretFile(config.databaseUrl))
@@ -60,67 +60,69 @@ export async function check(context: Context, json: boolean): Promise<void> {
       const isOn = config.push === 'on' && !isPostgres(config.databaseUrl)
       if (isOn && !environment.values['VAPID_KEYS']) checkPrivateFile(vapidFile(config.databaseUrl))
     })
-    // Without a socket a server of ours may be what has the port.
+    // Without a socket, the port may be taken by our own running server.
     if (report.socket !== undefined && report.running === undefined)
       await attempt(report, () => tryPorts(config))
   }
   if (json) context.printJson(report)
-  else show(context, report)
+  else printReport(context, report)
   if (report.refusals.length > 0) context.exitCode = 1
 }
 
-function configIn(environment: Environment, report: Report): Config | undefined {
+function parseConfig(environment: Environment, report: Report): Config | undefined {
   try {
     return configFrom(environment)
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error
-    // Its warnings are there already.
-    report.refusals.push(...error.mistakes.filter((mistake) => !report.warnings.includes(mistake)))
+    // The warnings are in the report already.
+    report.refusals.push(...error.errors.filter((sentence) => !report.warnings.includes(sentence)))
     return undefined
   }
 }
 
-async function attempt(report: Report, look: () => Promise<void>) {
+async function attempt(report: Report, step: () => Promise<void>) {
   try {
-    await look()
+    await step()
   } catch (error) {
-    report.refusals.push(wordsOf(error))
+    report.refusals.push(describeError(error))
   }
 }
 
-async function lookForServer(report: Report, config: Config) {
+async function findServer(report: Report, config: Config) {
   const path = socketPath(config)
   if (path === undefined) return
   report.socket = path
-  if (!(await isAnswered(path))) return
+  if (!(await isListening(path))) return
   const state = await socketOperator(path).call('state')
   report.running = state?.version ?? 'unknown'
 }
 
-async function lookAtDatabase(report: Report, { databaseUrl }: Config) {
-  const pending = await (isPostgres(databaseUrl) ? inPostgres(databaseUrl) : inSqlite(report, databaseUrl))
+async function checkMigrations(report: Report, { databaseUrl }: Config) {
+  const pending = await (isPostgres(databaseUrl)
+    ? pendingInPostgres(databaseUrl)
+    : pendingInSqliteFile(report, databaseUrl))
   if (pending === undefined) report.migrations = 'none yet'
   else report.migrations = pending.length === 0 ? 'up to date' : 'a start brings it up to date'
 }
 
-async function inPostgres(url: string): Promise<string[] | undefined> {
+async function pendingInPostgres(url: string): Promise<string[] | undefined> {
   const { findMigrations } = await import('../database/postgres/prepare.ts')
   const { pendingMigrations } = await import('../database/migrate.ts')
   const finished = await findMigrations(url)
   return finished && pendingMigrations('postgres', finished)
 }
 
-/** A running server holds the file, as it should. */
-async function inSqlite({ running }: Report, url: string): Promise<string[] | undefined> {
+/** A running server holds the lock, so the file is read without it. */
+async function pendingInSqliteFile({ running }: Report, url: string): Promise<string[] | undefined> {
   const { inspectSqlite, pendingInSqlite } = await import('../database/sqlite/inspect.ts')
   return running === undefined ? inspectSqlite(databaseFile(url)) : pendingInSqlite(databaseFile(url))
 }
 
-/** @throws the error of the system, or ConfigurationError, when one of them cannot be listened on */
+/** @throws a system error or ConfigurationError when it cannot listen on one of the ports */
 async function tryPorts({ host, port, opsPort }: Config) {
   const server = createServer().listen({ host, port })
   await once(server, 'listening')
-  // While the first one is open, because at a start they are two.
+  // The first stays open, so two settings with the same port are noticed.
   const ops = createServer()
   try {
     if (opsPort !== 'off') await listenForScrapes(ops, opsPort)
@@ -130,7 +132,7 @@ async function tryPorts({ host, port, opsPort }: Config) {
   }
 }
 
-function show(context: Context, report: Report) {
+function printReport(context: Context, report: Report) {
   const { database, migrations, running, settings, socket } = report
   context.printTable([
     ['SETTING', 'VALUE', 'FROM'],
@@ -146,6 +148,6 @@ function show(context: Context, report: Report) {
     ...(socket === undefined ? [] : [['Server', server]]),
     ...report.warnings.map((warning) => ['Warning', warning]),
     ...report.refusals.map((refusal) => ['Refused', refusal]),
-    ...(report.refusals.length > 0 ? [] : [['Result', 'A start finds what it needs.']]),
+    ...(report.refusals.length > 0 ? [] : [['Result', 'Ready to start.']]),
   ])
 }

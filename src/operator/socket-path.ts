@@ -7,10 +7,10 @@ import { type Config, ConfigurationError, databaseFile, isPostgres } from '../co
 import { checkPrivateSocket } from '../private-files.ts'
 
 /**
- * Where a running server hears the commands of its operator: beside the SQLite file, whatever name that is
- * known by. A PostgreSQL database has no place on this machine, and several nodes may: it has to be named.
+ * The path of the operator's socket: beside the SQLite file, symbolic links resolved. With PostgreSQL it must
+ * be configured, since the database has no path here and several nodes may run.
  *
- * @returns undefined when it hears none
+ * @returns undefined when there is no socket
  * @throws ConfigurationError when the path is too long for a socket
  */
 export function socketPath({
@@ -25,16 +25,16 @@ export function socketPath({
   const bytes = Buffer.byteLength(path)
   if (bytes <= SOCKET_BYTES_MAX) return path
   throw new ConfigurationError([
-    `OPS_SOCKET: The path ${path} has ${bytes} bytes, and a socket takes ${SOCKET_BYTES_MAX}. Name a shorter one, or "off".`,
+    `OPS_SOCKET: The path ${path} has ${bytes} bytes; a socket path has at most ${SOCKET_BYTES_MAX}. Set a shorter path, or "off".`,
   ])
 }
 
 /**
- * Whether a server listens there. One that was killed leaves its socket behind.
+ * Whether a server listens on the socket. A killed server leaves its socket behind.
  *
- * @throws UnsafeFile when there is no socket, or one of somebody else
+ * @throws UnsafeFile when the path is no socket, or belongs to another user
  */
-export async function isAnswered(path: string): Promise<boolean> {
+export async function isListening(path: string): Promise<boolean> {
   if (!checkPrivateSocket(path)) return false
   return new Promise((answer, fail) => {
     const socket = connect(path)
@@ -43,7 +43,7 @@ export async function isAnswered(path: string): Promise<boolean> {
       answer(true)
     })
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      // Also removed at this moment.
+      // ENOENT: removed since the check.
       if (['ECONNREFUSED', 'ENOENT'].includes(error.code ?? '')) answer(false)
       else fail(error)
     })

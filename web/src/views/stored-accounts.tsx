@@ -4,9 +4,9 @@ import { announce } from '../ui/announcer.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { Name } from '../ui/text.tsx'
 
-/** Accounts that are logged out, with messages that are still here. */
-export function Kept({ app }: { app: App }) {
-  const names = app.kept.value
+/** Accounts that are logged out, but whose messages are still stored here. */
+export function StoredAccounts({ app }: { app: App }) {
+  const names = app.storedAccounts.value
   const [asked, setAsked] = useState<string>()
   if (names.length === 0) return null
   const forget = async (name: string) => {
@@ -15,7 +15,7 @@ export function Kept({ app }: { app: App }) {
     announce(`The messages of ${name} are deleted.`)
   }
   return (
-    <section class="card kept" aria-label="Kept in this browser">
+    <section class="card stored-accounts" aria-label="StoredAccounts in this browser">
       {names.map((name) => (
         <p key={name}>
           <span>

@@ -1,34 +1,34 @@
 import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
-import { nearest } from '../nearest.ts'
+import { closestName } from '../closest-name.ts'
 import type { Schema } from './document.ts'
 
-/** A fault of an input: where it is (RFC 6901), and what the value there must be. */
-export interface Fault {
+/** An invalid value: its JSON pointer (RFC 6901), and what it must be. */
+export interface FieldError {
   pointer: string
   detail: string
 }
 
 /** How many unknown members are reported; a body of 200 kB can have 40 000 of them. */
 const UNKNOWN_MAX = 10
-const FAULTS_MAX = 50
+const ERRORS_MAX = 50
 
 /**
- * All faults of an input, one for each place, in words for people.
+ * The errors of an input in sentences for people, one per pointer.
  *
- * @param validate of the schema, with Ajv's options `allErrors` and `verbose`
+ * @param validate compiled from the schema with Ajv's options `allErrors` and `verbose`
  */
-export function faultsOf(validate: ValidateFunction, schema: Schema, input: unknown): Fault[] {
+export function fieldErrors(validate: ValidateFunction, schema: Schema, input: unknown): FieldError[] {
   validate(withFewUnknown(schema, input))
-  const faults = new Map<string, Fault>()
-  for (const error of (validate.errors ?? []).slice(0, FAULTS_MAX)) {
+  const byPointer = new Map<string, FieldError>()
+  for (const error of (validate.errors ?? []).slice(0, ERRORS_MAX)) {
     const pointer = pointerOf(error)
-    // Of two faults at one place the first is reported: a value of a wrong type has no length.
-    if (!faults.has(pointer)) faults.set(pointer, { pointer, detail: wordsOf(error) })
+    // Only the first error per pointer: a value of a wrong type has no length.
+    if (!byPointer.has(pointer)) byPointer.set(pointer, { pointer, detail: detailOf(error) })
   }
-  return [...faults.values()]
+  return [...byPointer.values()]
 }
 
-/** A copy with all known members and a few of the others. */
+/** A copy of the input with all known members and a few unknown ones. */
 function withFewUnknown({ properties }: Schema, input: unknown): unknown {
   if (!properties || typeof input !== 'object' || input === null || Array.isArray(input)) return input
   const given = input as Record<string, unknown>
@@ -36,7 +36,7 @@ function withFewUnknown({ properties }: Schema, input: unknown): unknown {
     .filter(([name]) => Object.hasOwn(given, name))
     .map(([name, property]) => [name, withFewUnknown(property, given[name])])
   const unknown: [string, unknown][] = []
-  // Without listing all members of the input, which takes longer than parsing it.
+  // Not Object.entries: listing all members takes longer than parsing.
   for (const name in given) {
     if (Object.hasOwn(properties, name)) continue
     unknown.push([name, given[name]])
@@ -45,7 +45,7 @@ function withFewUnknown({ properties }: Schema, input: unknown): unknown {
   return Object.fromEntries([...known, ...unknown])
 }
 
-/** The pointer names a missing or unknown member itself, not the object around it. */
+/** The pointer to a missing or unknown member is to the member, not to its object. */
 function pointerOf({ instancePath, params }: ErrorObject): string {
   const property: unknown = params['missingProperty'] ?? params['additionalProperty']
   return typeof property === 'string'
@@ -53,13 +53,13 @@ function pointerOf({ instancePath, params }: ErrorObject): string {
     : instancePath
 }
 
-function wordsOf({ keyword, message = 'is not valid', params, parentSchema = {} }: ErrorObject): string {
+function detailOf({ keyword, message = 'is not valid', params, parentSchema = {} }: ErrorObject): string {
   const { minLength, maxLength, minimum, maximum } = parentSchema as Record<string, number | undefined>
   switch (keyword) {
     case 'required':
       return 'is required'
     case 'additionalProperties':
-      return unknown(String(params['additionalProperty']), parentSchema)
+      return unknownDetail(String(params['additionalProperty']), parentSchema)
     case 'minProperties':
       return 'must have at least one member'
     case 'minLength':
@@ -90,7 +90,7 @@ const TYPES: Record<string, string> = {
   boolean: 'must be true or false',
 }
 
-function unknown(name: string, { properties = {} }: Schema): string {
-  const meant = nearest(name, Object.keys(properties))
-  return meant === undefined ? 'is not known here' : `is not known here: is ${meant} meant?`
+function unknownDetail(name: string, { properties = {} }: Schema): string {
+  const closest = closestName(name, Object.keys(properties))
+  return closest === undefined ? 'is unknown' : `is unknown: did you mean ${closest}?`
 }

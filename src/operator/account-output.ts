@@ -1,13 +1,7 @@
-/** What commands show of an account or an invite, for scripts and for people. */
+/** How `restante user` prints accounts: JSON for scripts, tables for people. */
 import type { ShownAccount } from '../accounts/administration.ts'
-import type { Invite, ListedAccount } from '../database/database.ts'
-import { instant, minute } from './output.ts'
-
-/** Members of which something is known. */
-const known = (instants: Record<string, number | undefined>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(instants).flatMap(([name, ms]) => (ms === undefined ? [] : [[name, instant(ms)]])),
-  )
+import type { ListedAccount } from '../database/database.ts'
+import { instants, minute } from './formatting.ts'
 
 export const accountJson = ({
   inbox,
@@ -15,7 +9,7 @@ export const accountJson = ({
 }: Omit<ListedAccount, 'sessions'> & { sessions?: unknown }) => ({
   username: account.username,
   displayName: account.displayName,
-  ...known({
+  ...instants({
     createdAt: account.createdAtMs,
     lastSeenAt: account.lastSeenAtMs,
     lastLoginAt: account.lastLoginAtMs,
@@ -26,7 +20,7 @@ export const accountJson = ({
   stored: account.stored,
 })
 
-export const shownJson = ({ sessions, tokens, ...account }: ShownAccount) => ({
+export const accountDetailsJson = ({ sessions, tokens, ...account }: ShownAccount) => ({
   ...accountJson(account),
   online: account.online,
   blocks: account.blocks,
@@ -34,17 +28,17 @@ export const shownJson = ({ sessions, tokens, ...account }: ShownAccount) => ({
   sessions: sessions.map(({ id, label, createdAtMs, lastSeenAtMs, expiresAtMs }) => ({
     id,
     ...(label !== undefined && { label }),
-    ...known({ createdAt: createdAtMs, lastSeenAt: lastSeenAtMs, expiresAt: expiresAtMs }),
+    ...instants({ createdAt: createdAtMs, lastSeenAt: lastSeenAtMs, expiresAt: expiresAtMs }),
   })),
   tokens: tokens.map(({ id, name, createdAtMs, lastUsedAtMs, expiresAtMs }) => ({
     id,
     name,
-    ...known({ createdAt: createdAtMs, lastUsedAt: lastUsedAtMs, expiresAt: expiresAtMs }),
+    ...instants({ createdAt: createdAtMs, lastUsedAt: lastUsedAtMs, expiresAt: expiresAtMs }),
   })),
 })
 
-/** Three tables, without those that are empty. */
-export function shownRows({ sessions, tokens, ...account }: ShownAccount): string[][][] {
+/** Tables of the account, its sessions and its tokens; empty ones are left out. */
+export function accountDetailsTables({ sessions, tokens, ...account }: ShownAccount): string[][][] {
   const { inbox } = account
   const facts = [
     ['Username', account.username],
@@ -78,28 +72,5 @@ export function shownRows({ sessions, tokens, ...account }: ShownAccount): strin
     facts,
     ...(sessionRows.length > 0 ? [[[], ['SESSION', 'LAST SEEN', 'CREATED', 'EXPIRES'], ...sessionRows]] : []),
     ...(tokenRows.length > 0 ? [[[], ['TOKEN', 'LAST USED', 'CREATED', 'EXPIRES'], ...tokenRows]] : []),
-  ]
-}
-
-export const inviteJson = ({ id, note, uses, used, createdAtMs, expiresAtMs }: Invite) => ({
-  id,
-  ...(note !== undefined && { note }),
-  uses,
-  used,
-  ...known({ createdAt: createdAtMs, expiresAt: expiresAtMs }),
-})
-
-export function inviteRow(
-  { id, note, uses, used, createdAtMs, expiresAtMs }: Invite,
-  nowMs: number,
-): string[] {
-  const state = used >= uses ? 'used up' : (expiresAtMs ?? Infinity) <= nowMs ? 'expired' : 'valid'
-  return [
-    String(id),
-    state,
-    `${used} of ${uses}`,
-    minute(expiresAtMs, 'never'),
-    minute(createdAtMs),
-    note ?? '',
   ]
 }

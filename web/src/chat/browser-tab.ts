@@ -1,22 +1,23 @@
-/** What the chat needs of the window around it. */
-export interface Surroundings {
-  /** Where the server is: the folder of the page. */
+/** What the chat needs from the tab that it runs in. */
+export interface BrowserTab {
+  /** The URL of the server, which is the folder of the page. */
   readonly url: string
-  /** The path of that folder. Several servers may have one origin, and must not share what is kept. */
+  /** The path of that folder. Several servers may share an origin, but must not share stored data. */
   readonly folder: string
   hidden(): boolean
   /**
-   * `shown`, `hidden`: the tab. `left`: the page goes, for good or into the back/forward cache. `returned`:
-   * it comes back from there. `stored`: another tab has changed localStorage.
+   * `shown`, `hidden`: the visibility has changed. `left`: the page is left, for good or into the
+   * back/forward cache. `returned`: it is restored from that cache. `stored`: another tab has changed
+   * localStorage.
    *
-   * @returns stops it
+   * @returns removes the listener
    */
-  on(event: SurroundingEvent, listener: () => void): () => void
+  on(event: BrowserTabEvent, listener: () => void): () => void
 }
 
-export type SurroundingEvent = 'shown' | 'hidden' | 'left' | 'returned' | 'stored'
+export type BrowserTabEvent = 'shown' | 'hidden' | 'left' | 'returned' | 'stored'
 
-export function browserSurroundings(): Surroundings {
+export function thisTab(): BrowserTab {
   const { href, pathname } = new URL('.', location.href)
   const hidden = () => document.hidden
   return {

@@ -1,20 +1,20 @@
 import type { Hint } from './hint.ts'
-import type { Service } from './service.ts'
+import type { ServiceQueue } from './service-queue.ts'
 
-/** Requests under way, in all and to services that are not proven: so some are left for those that are. */
+/** Limits of concurrent requests, in all and to unproven services, so proven ones always have some left. */
 const SLOTS_MAX = 64
 const UNPROVEN_SLOTS_MAX = 24
 
-export interface Turn {
+/** A slot for one request. */
+export interface Slot {
   hint: Hint
-  /** Frees its slot. */
-  end: () => void
+  release: () => void
 }
 
-/** The services take turns, so that many hints for one do not delay those for others. */
-export class Turns {
-  /** Those with hints that are ready, in the order of their turns. */
-  readonly #waiting = new Set<Service>()
+/** Serves the queues of all services in turn, so many hints for one do not delay the others. */
+export class RoundRobin {
+  /** Services with ready hints, in the order of their turns. */
+  readonly #waiting = new Set<ServiceQueue>()
   #active = 0
   #unproven = 0
 
@@ -24,8 +24,8 @@ export class Turns {
     this.#waiting.add(service)
   }
 
-  /** Takes out what waits for a service, or one hint of it. */
-  drop(service: Service, only?: Hint): Hint[] {
+  /** Removes all waiting hints of a service, or one of them. */
+  drop(service: ServiceQueue, only?: Hint): Hint[] {
     const isMeant = (hint: Hint) => only === undefined || hint === only
     const dropped = service.ready.filter(isMeant)
     service.ready = service.ready.filter((hint) => !isMeant(hint))
@@ -34,11 +34,11 @@ export class Turns {
   }
 
   /**
-   * Takes the next hint that may go.
+   * Takes the next hint that may be sent.
    *
-   * @returns undefined when each has to wait: for a slot, or for a circuit that is open
+   * @returns undefined when all wait for a slot or an open circuit
    */
-  next(nowMs: number): Turn | undefined {
+  next(nowMs: number): Slot | undefined {
     if (this.#active >= SLOTS_MAX) return undefined
     for (const service of this.#waiting) {
       const { isProven } = service
@@ -51,21 +51,21 @@ export class Turns {
     return undefined
   }
 
-  /** When the first circuit closes that something waits for; undefined when none is open. */
-  closesInMs(nowMs: number): number | undefined {
+  /** The time until the first open circuit with waiting hints closes; undefined if there is none. */
+  circuitClosesInMs(nowMs: number): number | undefined {
     const waits = [...this.#waiting].map(({ openUntilMs }) => openUntilMs - nowMs).filter((ms) => ms > 0)
     return waits.length > 0 ? Math.min(...waits) : undefined
   }
 
-  #begin(service: Service, hint: Hint, isProven: boolean): Turn {
+  #begin(service: ServiceQueue, hint: Hint, isProven: boolean): Slot {
     this.#active += 1
     service.active += 1
     if (!isProven) this.#unproven += 1
-    const end = () => {
+    const release = () => {
       this.#active -= 1
       service.active -= 1
       if (!isProven) this.#unproven -= 1
     }
-    return { hint, end }
+    return { hint, release }
   }
 }

@@ -3,8 +3,8 @@ import { receive } from './messages.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 import type { Connection } from './types.ts'
 
-/** After an answer that the library does not know how to go on from. */
-const PUZZLED_PAUSE_MS = 60_000
+/** The pause after a response that the library cannot handle. */
+const UNEXPECTED_PAUSE_MS = 60_000
 
 export interface ReceiverParts {
   storage: Storage
@@ -14,9 +14,9 @@ export interface ReceiverParts {
 }
 
 /**
- * Receives in the leading tab. A page of messages is written in one transaction: they are collected as the
- * loop gives them, no request leaves before they are written, and the cursor is kept after that. So nothing
- * is acknowledged that is not kept, and a crash in between repeats messages, which their ids make harmless.
+ * Receives messages in the leading tab. Collects the messages of a page and writes them in one transaction,
+ * before the next request and before the cursor is saved. So only stored messages are acknowledged. A crash
+ * in between repeats messages, which is harmless because of their IDs.
  */
 export class Receiver {
   readonly #parts: ReceiverParts
@@ -28,14 +28,14 @@ export class Receiver {
     this.#parts = parts
   }
 
-  /** For the session that receives. */
+  /** The fetch of the receiving session: writes the collected messages first. */
   readonly fetch: typeof fetch = async (input, init) => {
     await this.#write()
     return globalThis.fetch(input, init)
   }
 
-  /** For the same session: what it saves while messages are collected is saved after them. */
-  behindMessages(store: Store): Store {
+  /** The store of the receiving session: saves the cursor after the collected messages. */
+  afterMessages(store: Store): Store {
     return {
       load: store.load,
       save: (session: StoredSession | undefined) => {
@@ -46,7 +46,7 @@ export class Receiver {
     }
   }
 
-  /** Resolves when the signal aborts, or the session is over. */
+  /** Resolves when the signal aborts or the session has ended. */
   async run(session: Session, signal: AbortSignal): Promise<void> {
     const { away, onConnection } = this.#parts
     while (!signal.aborted && !session.ended) {
@@ -66,20 +66,20 @@ export class Receiver {
       } catch (problem) {
         if (!(problem instanceof RestanteProblem)) throw problem
         if (session.ended) break
-        onConnection({ state: 'waiting', problem, retryAtMs: Date.now() + PUZZLED_PAUSE_MS })
-        await pause(PUZZLED_PAUSE_MS, signal)
+        onConnection({ state: 'waiting', problem, retryAtMs: Date.now() + UNEXPECTED_PAUSE_MS })
+        await pause(UNEXPECTED_PAUSE_MS, signal)
       }
     }
     await this.#write()
   }
 
   #collect(message: Message) {
-    // The whole page has been given when this runs.
+    // When this runs, the loop has yielded the whole page.
     if (this.#messages.length === 0) setTimeout(() => void this.#write().catch(ignoreClosed))
     this.#messages.push(message)
   }
 
-  /** Those that come meanwhile are written next. */
+  /** Messages that arrive meanwhile are written next. */
   #write(): Promise<unknown> {
     if (this.#messages.length === 0) return this.#writing
     const messages = this.#messages

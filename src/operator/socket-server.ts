@@ -4,22 +4,22 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { dirname, resolve } from 'node:path'
 import { ConfigurationError } from '../config.ts'
 import { makePrivateSocket } from '../private-files.ts'
-import { isAnswered } from './place.ts'
+import { isListening } from './socket-path.ts'
 
-/** Answers one kind of request. What it throws is logged, and answered with 500. */
+/** Answers one kind of request. An error is logged and answered with 500. */
 export type Route = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
-/** By method and path, such as `GET /metrics`. */
+/** Keyed by method and path, such as `GET /metrics`. */
 export type Routes = Readonly<Record<string, Route>>
 
 export interface ListenerLog {
   error: (error: unknown, message: string) => void
 }
 
-/** Commands that are under way at the end have so long; they take milliseconds. */
+/** How long a close waits for running commands, which take milliseconds. */
 const CUT_OFF_MS = 2_000
 
-/** An HTTP server for the operator of this one, which does not listen yet. */
+/** Makes the HTTP server for the operator's commands. It does not listen yet. */
 export function operatorServer(routes: Routes, log: ListenerLog): Server {
   return createServer((request, response) => {
     const name = `${request.method} ${request.url}`
@@ -34,23 +34,23 @@ export function operatorServer(routes: Routes, log: ListenerLog): Server {
 }
 
 /**
- * Listens on a socket in the file system, which our user alone can connect to. A socket that a killed server
- * has left there is replaced.
+ * Listens on a Unix socket that only our user can connect to. Replaces a socket that a killed server has
+ * left.
  *
  * @throws ConfigurationError when another process listens there, or the folder is missing
- * @throws UnsafeFile when there is something else, or a socket of another user
+ * @throws UnsafeFile when the path is no socket, or belongs to another user
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
   const folder = dirname(resolve(path))
-  if (!existsSync(folder)) throw new ConfigurationError([`OPS_SOCKET: There is no folder ${folder}.`])
-  if (await isAnswered(path))
-    throw new ConfigurationError([`OPS_SOCKET: Another process listens on ${path}. Name another place.`])
+  if (!existsSync(folder)) throw new ConfigurationError([`OPS_SOCKET: The folder ${folder} does not exist.`])
+  if (await isListening(path))
+    throw new ConfigurationError([`OPS_SOCKET: Another process listens on ${path}. Choose another path.`])
   rmSync(path, { force: true })
   makePrivateSocket(() => server.listen(path))
   await once(server, 'listening')
 }
 
-/** Finishes what is under way. A socket goes from the file system. */
+/** Finishes running commands and removes the socket. */
 export async function closeOperatorServer(server: Server): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')

@@ -1,30 +1,30 @@
 import type { Hint } from './hint.ts'
 
-/** Requests side by side to a service that has answered none yet, and to one that has always answered. */
+/** Concurrent requests to a new service, and to one that has always answered. */
 const SLOTS_FIRST = 2
 const SLOTS_MAX = 12
 
-/** So many in a row open the circuit. */
+/** This many in a row open the circuit. */
 const FAILURES_MAX = 5
 const REFUSALS_MAX = 3
 
-/** A service that takes longer on the average is late, with this share of the newest answer. */
-const LATE_MS = 2_000
+/** A service with a longer average response time is slow. The average is exponentially weighted. */
+const SLOW_MS = 2_000
 const NEWEST_SHARE = 0.25
 
-/** How often the time doubles for which the circuit stays open. */
+/** How often the open time of the circuit doubles. */
 const DOUBLINGS_MAX = 4
 
-/** One push service, which is one origin: what waits for it, and how much it can take. */
-export class Service {
+/** The queue and the circuit of one push service (an origin): which hints wait, and how many may be sent. */
+export class ServiceQueue {
   readonly origin: string
-  /** Hints that may go as soon as there is a slot. */
+  /** Hints that wait only for a slot. */
   ready: Hint[] = []
-  /** Hints that are ready, under way, or wait for another try. */
+  /** How many hints are ready, under way, or wait for another attempt. */
   held = 0
   /** How many requests are under way. */
   active = 0
-  /** How many hints it has taken. */
+  /** How many hints the service has accepted. */
   accepted = 0
   readonly #openMs: number
   readonly #refusedMs: number
@@ -35,8 +35,8 @@ export class Service {
   #averageMs = 0
 
   /**
-   * @param openMs how long its circuit stays open at first
-   * @param refusedMs the same where it refuses this server
+   * @param openMs how long the circuit stays open at first
+   * @param refusedMs how long it stays open when the service refuses this server
    */
   constructor(origin: string, openMs: number, refusedMs: number) {
     this.origin = origin
@@ -45,34 +45,34 @@ export class Service {
   }
 
   /**
-   * Whether its newest answer, of those that say something of the service itself, was a good one, and its
-   * answers come in time: one that takes each hint after a while would hold many slots.
+   * Whether the service has accepted hints, has not failed since, and responds in time: a slow one would
+   * occupy many slots.
    */
   get isProven(): boolean {
-    return this.accepted > 0 && this.#failures === 0 && this.#refusals === 0 && this.#averageMs < LATE_MS
+    return this.accepted > 0 && this.#failures === 0 && this.#refusals === 0 && this.#averageMs < SLOW_MS
   }
 
-  /** When its circuit closes, for one hint at first. */
+  /** When the circuit closes, for one hint at first. */
   get openUntilMs(): number {
     return this.#openUntilMs
   }
 
   mayStart(nowMs: number): boolean {
-    const isTrying = this.#failures >= FAILURES_MAX || this.#refusals >= REFUSALS_MAX
-    return this.ready.length > 0 && nowMs >= this.#openUntilMs && this.active < (isTrying ? 1 : this.#slots)
+    const isProbing = this.#failures >= FAILURES_MAX || this.#refusals >= REFUSALS_MAX
+    return this.ready.length > 0 && nowMs >= this.#openUntilMs && this.active < (isProbing ? 1 : this.#slots)
   }
 
-  /** Whether this server is known to be refused at the moment. */
+  /** Whether the service is known to refuse this server at the moment. */
   isRefusing(nowMs: number): boolean {
     return this.#refusals >= REFUSALS_MAX && nowMs < this.#openUntilMs
   }
 
-  /** So long a try has taken. */
-  noteTook(ms: number): void {
+  /** Notes the duration of an attempt. */
+  noteDuration(ms: number): void {
     this.#averageMs += (ms - this.#averageMs) * NEWEST_SHARE
   }
 
-  /** @returns whether its circuit closes with this */
+  /** @returns whether this closes the circuit */
   noteAccepted(): boolean {
     this.accepted += 1
     this.#slots = Math.min(this.#slots + 1, SLOTS_MAX)
@@ -80,14 +80,14 @@ export class Service {
     return this.noteAnswered()
   }
 
-  /** @returns whether its circuit closes with this */
+  /** @returns whether this closes the circuit */
   noteAnswered(): boolean {
     const wasOpen = this.#failures >= FAILURES_MAX
     this.#failures = 0
     return wasOpen
   }
 
-  /** @returns whether its circuit opens with this */
+  /** @returns whether this opens the circuit */
   noteFailed(nowMs: number): boolean {
     this.#failures += 1
     this.#slots = Math.max(Math.floor(this.#slots / 2), 1)
@@ -97,7 +97,7 @@ export class Service {
     return this.#failures === FAILURES_MAX
   }
 
-  /** @returns whether its circuit opens with this */
+  /** @returns whether this opens the circuit */
   noteRefused(nowMs: number): boolean {
     this.noteAnswered()
     this.#refusals += 1
@@ -107,5 +107,5 @@ export class Service {
   }
 }
 
-/** Up to half as much again, so that what failed together does not come again together. */
+/** Adds up to half, so hints that failed together are not retried together. */
 export const withJitter = (ms: number): number => ms * (1 + Math.random() / 2)

@@ -1,9 +1,9 @@
 import type { ClientRequest, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
+import { isPublicAddress } from './endpoint.ts'
 import { AddressRefused, checkedLookup, type Resolve, resolveWith } from './lookup.ts'
-import { isPublicAddress } from './public-addresses.ts'
 
-/** Of the body of an answer. */
+/** How much of a response body is read. */
 const BODY_BYTES_MAX = 4_096
 
 /** Idle connections to one service and in all, and how long they are kept. */
@@ -11,36 +11,36 @@ const IDLE_PER_SERVICE_MAX = 4
 const IDLE_MAX = 64
 const IDLE_MS = 30_000
 
-/** Where a name has several addresses. Node's own 250 ms cut connections off that are merely far. */
+/** The time per address of a name. Node's default of 250 ms cuts off connections that are merely far away. */
 const NEXT_ADDRESS_MS = 1_000
 
-export interface Answer {
+export interface HttpsResponse {
   status: number
   headers: IncomingHttpHeaders
   /** The beginning of the body, for the log. */
   body: string
 }
 
-export interface WayOutSettings {
-  /** Whether addresses of this machine and its networks will do. */
+export interface HttpsClientSettings {
+  /** Whether addresses of this machine and its networks are allowed. */
   allowPrivate: boolean
   /** From the start to the end of the TLS handshake. */
   connectMs: number
   totalMs: number
-  /** For tests: in the place of the name servers. */
+  /** For tests: replaces the name servers. */
   resolve?: Resolve
-  /** For tests: certificates to trust in the place of the public ones. */
+  /** For tests: replaces the trusted public certificates. */
   ca?: string
 }
 
-/** How requests go out: over checked connections, within limits of time and size, without redirects. */
-export class WayOut {
-  readonly #settings: WayOutSettings
+/** Sends requests over checked connections, within limits of time and size, without redirects. */
+export class HttpsClient {
+  readonly #settings: HttpsClientSettings
   readonly #agent: Agent
   readonly #underWay = new Set<ClientRequest>()
   #closed = false
 
-  constructor(settings: WayOutSettings) {
+  constructor(settings: HttpsClientSettings) {
     this.#settings = settings
     const { allowPrivate, ca, resolve = resolveWith(allowPrivate) } = settings
     this.#agent = new Agent({
@@ -54,52 +54,52 @@ export class WayOut {
   }
 
   /**
-   * Sends a request. An address in the URL was checked before: those are not looked up.
+   * Sends a request. The caller has checked an address in the URL, since addresses are not looked up.
    *
-   * @throws AddressRefused where a name leads inward, and errors of the system
+   * @throws AddressRefused when a name resolves to a private address, and system errors
    */
-  async post(url: URL, headers: OutgoingHttpHeaders, body: Buffer): Promise<Answer> {
+  async post(url: URL, headers: OutgoingHttpHeaders, body: Buffer): Promise<HttpsResponse> {
     const { totalMs } = this.#settings
     const endsAtMs = performance.now() + totalMs
     for (;;) {
       const idle = Object.values(this.#agent.freeSockets).reduce((sum, list = []) => sum + list.length, 0)
       const last = idle < IDLE_MAX ? {} : { Connection: 'close' }
       const outgoing = request(url, { method: 'POST', agent: this.#agent, headers: { ...headers, ...last } })
-      const cut = () => outgoing.destroy(new Error(`No answer within ${totalMs} ms.`))
-      const ending = setTimeout(cut, endsAtMs - performance.now())
+      const abort = () => outgoing.destroy(new Error(`No response within ${totalMs} ms.`))
+      const timeout = setTimeout(abort, endsAtMs - performance.now())
       this.#underWay.add(outgoing)
       try {
         return await this.#exchange(outgoing, body)
       } catch (error) {
-        // The service has closed a kept connection in the moment of its use. There are few of them.
+        // The service closed a kept-alive connection as it was reused. Retry; there are few of them.
         const { code = '' } = error as NodeJS.ErrnoException
         const isStale = outgoing.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(code)
         if (!isStale || performance.now() >= endsAtMs || this.#closed) throw error
       } finally {
-        clearTimeout(ending)
+        clearTimeout(timeout)
         this.#underWay.delete(outgoing)
       }
     }
   }
 
-  /** Cuts what is under way off. */
+  /** Cuts off requests under way. */
   close(): void {
     this.#closed = true
-    for (const outgoing of this.#underWay) outgoing.destroy(new Error('The server stops.'))
+    for (const outgoing of this.#underWay) outgoing.destroy(new Error('The server is stopping.'))
     this.#agent.destroy()
   }
 
-  #exchange(outgoing: ClientRequest, body: Buffer): Promise<Answer> {
+  #exchange(outgoing: ClientRequest, body: Buffer): Promise<HttpsResponse> {
     return new Promise((resolve, reject) => {
-      // Without an error where the service changes to another protocol (101).
-      const unanswered = () => reject(new Error('The connection has ended without an answer.'))
+      // A switch to another protocol (101) ends the connection without an error.
+      const unanswered = () => reject(new Error('The connection ended without a response.'))
       outgoing.on('error', reject).on('close', unanswered)
       this.#watchConnection(outgoing)
       outgoing.on('response', (incoming) => {
         const { statusCode: status = 0, headers } = incoming
         const parts: Buffer[] = []
         let bytes = 0
-        // However the body ends, the status counts.
+        // The status counts even if the body is cut off.
         const done = () => resolve({ status, headers, body: Buffer.concat(parts).toString() })
         outgoing.on('error', done).off('error', reject).off('close', unanswered)
         incoming.on('error', done)
@@ -116,15 +116,15 @@ export class WayOut {
 
   #watchConnection(outgoing: ClientRequest) {
     const { connectMs, allowPrivate } = this.#settings
-    const cut = () => outgoing.destroy(new Error(`No connection within ${connectMs} ms.`))
-    const connecting = setTimeout(cut, connectMs)
+    const abort = () => outgoing.destroy(new Error(`No connection within ${connectMs} ms.`))
+    const connecting = setTimeout(abort, connectMs)
     outgoing.on('close', () => clearTimeout(connecting))
     outgoing.on('socket', (socket) => {
       if (outgoing.reusedSocket) return clearTimeout(connecting)
       socket.once('secureConnect', () => clearTimeout(connecting))
       socket.once('connect', () => {
         if (allowPrivate || isPublicAddress(socket.remoteAddress ?? '')) return
-        outgoing.destroy(new AddressRefused(`${socket.remoteAddress} is no public address.`))
+        outgoing.destroy(new AddressRefused(`${socket.remoteAddress} is not a public address.`))
       })
     })
   }

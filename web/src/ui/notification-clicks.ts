@@ -3,14 +3,14 @@ import { closeNotifications } from '../chat/browser-push.ts'
 import type { App, Chat } from '../chat/types.ts'
 import { conversationHash, go, type Route, replaceRoute, route } from './route.ts'
 
-/** After a click on a notification, the message may still be on its way. */
+/** How long to wait for a message after a click on its notification. */
 const WAIT_MS = 10_000
 
-/** The user has clicked on a notification of this message, while this was shown. */
+/** The message of the clicked notification, and the view at that time. */
 const clicked = signal<{ newest: number; from: Route }>()
 
-/** Shows what a notification was about, and takes it away when it is read. */
-export function watchNotified(app: App): void {
+/** Opens the conversation of a clicked notification, and closes notifications when all is read. */
+export function watchNotifications(app: App): void {
   const [, newest] = /^#newest=(\d+)$/.exec(location.hash) ?? []
   if (newest !== undefined) {
     replaceRoute('#/')
@@ -34,7 +34,7 @@ export function watchNotified(app: App): void {
   effect(() => {
     const chat = app.chat.value
     if (!clicked.value || !chat) return
-    // The user has gone elsewhere meanwhile.
+    // The user has navigated meanwhile.
     if (clicked.value.from !== route.value) clicked.value = undefined
     else if (chat.unread.value > 0 && chat.received >= clicked.value.newest) open(chat)
   })

@@ -3,12 +3,13 @@ import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../databas
 import { UnsafeFile } from '../private-files.ts'
 import { Problem } from '../problems.ts'
 
-/** A command that does nothing, and says why in a sentence. */
+/** The command was refused; the message says why. */
 export class Refused extends Error {
   override readonly name = 'Refused'
 }
 
-const TOLD = [
+/** Errors whose message is enough for the operator. */
+const EXPECTED_ERRORS = [
   ConfigurationError,
   DatabaseInUse,
   DatabaseUnavailable,
@@ -18,12 +19,12 @@ const TOLD = [
   UnsafeFile,
 ]
 
-/** A mistake of the operator in a sentence, a mistake of ours with its trace. */
-export function wordsOf(error: unknown): string {
+/** The message of an expected error, or the stack of a bug. */
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const told = TOLD.some((kind) => error instanceof kind) || isSystemError(error)
-  return told ? error.message : (error.stack ?? error.message)
+  const isExpected = EXPECTED_ERRORS.some((kind) => error instanceof kind) || isSystemError(error)
+  return isExpected ? error.message : (error.stack ?? error.message)
 }
 
-/** The port is taken, the folder cannot be written: the message says it all. */
+/** Such as a port in use or a folder without write permission. */
 const isSystemError = (error: Error): boolean => 'syscall' in error
