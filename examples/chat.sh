@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# A chat in the terminal, and a client to learn from: all that a program has to do so that no message is lost
-# and none is sent twice, in bash with curl and jq (1.6 or newer).
+# A chat in the terminal, and an example of a client: everything that a program must do to lose no message and
+# send none twice, in bash with curl and jq (1.6 or newer).
 #
 #   examples/chat.sh [--register] [--takeover] ME FRIEND
 #
-# Each line that is typed goes to FRIEND; one that ends in a backslash goes on in the next. What anybody
-# writes to ME is shown on stdout, remarks go to stderr. Ctrl-D ends the chat. It exits with 0 when all that
-# was typed was sent.
+# Each typed line is sent to FRIEND; a line that ends in a backslash continues in the next. Messages to ME are
+# printed to stdout, remarks to stderr. Ctrl-D ends the chat. The exit code is 0 if everything typed was sent.
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
-#   --register          open the account ME first, unless it is there
-#   --takeover          end the login that is in use elsewhere
+#   --register          create the account ME first, unless it exists
+#   --takeover          end the session that is in use elsewhere
 set -euo pipefail
 umask 077
 
@@ -20,14 +19,14 @@ WAIT_SECONDS=25
 ANSWER_SECONDS_MAX=35
 PAUSE_SECONDS_MAX=30
 
-# curl's numbers for a server that has another name, speaks no TLS, or has a certificate that does not hold:
-# to ask again is in vain. A name that is not found may be a network that is lost, once a server has answered.
+# curl's exit codes for an unknown host, a server without TLS, and an invalid certificate: repeating is
+# useless. Once a server has answered, an unknown host may also be a lost network.
 CURL_MISTAKES=' 1 3 35 51 53 54 58 59 60 64 66 77 80 82 83 90 91 '
 CURL_NO_NAME=' 5 6 '
 NO_NAME_TRIES_MAX=10
 
-# A paragraph a message, with the time in UTC. Control characters would be commands to the terminal, and no
-# stranger shall give any.
+# One paragraph per message, with the time in UTC. Control characters are removed: they would be commands to
+# the terminal.
 SHOW='
   def command: . < 32 and . != 9 and . != 10 or . > 126 and . < 160;
   def plain: explode | map(if command then 65533 else . end) | implode;
@@ -77,7 +76,7 @@ main() {
   done
 
   listener=''
-  # What others must not see is kept in this folder, and is never an argument: `ps` shows those to everybody.
+  # Secrets are in this folder, and never in arguments, which `ps` shows to everybody.
   desk=$(mktemp -d "${TMPDIR:-/tmp}/restante-chat.XXXXXX")
   trap finish EXIT
   trap 'exit 130' INT
@@ -85,7 +84,7 @@ main() {
   trap 'exit 1' USR1
 
   enter
-  # In a process group of its own, so that it can be ended together with the curl that it waits for.
+  # A process group of its own, so that it ends together with its curl.
   set -m
   listen &
   listener=$!
@@ -95,7 +94,7 @@ main() {
 
 # --- The session --------------------------------------------------------------------------------------------
 
-# Logs in, after opening the account where that is wanted, and shows what came in the meantime.
+# Creates the account if requested, logs in, and shows the messages that arrived meanwhile.
 enter() {
   local secret credentials
   secret=$(password "Password of $me: ")
@@ -103,7 +102,7 @@ enter() {
     '{username: $username, password: ., takeover: $takeover}')
   if $register; then open_account; fi
   persist POST /v1/login "$credentials"
-  # The server does not tell a wrong password from a name that nobody has, so a person decides.
+  # The server does not distinguish a wrong password from an unknown name, so the user decides.
   if [[ $status == 401 && -t 0 ]] && ! $register; then
     say "$(answer .detail)"
     if confirm "Open a new account with the name $me? [y/N] "; then
@@ -129,14 +128,14 @@ open_account() {
   persist POST /v1/register "$(jq 'del(.takeover)' <<<"$credentials")"
   case $status in
     201) say "Opened the account $me." ;;
-    # Somebody else has the name; or we do, and the answer to our first try was lost. The login tells.
+    # The name is taken, or it is ours and the answer to our first attempt was lost. The login shows which.
     409) ;;
     400) give_up "The account cannot be opened. $NAMES $PASSWORDS" ;;
     *) give_up "$(answer .detail)" ;;
   esac
 }
 
-# The password that is set, or typed.
+# Reads the password from the environment, or from the terminal.
 password() {
   local typed=${RESTANTE_PASSWORD-}
   if [[ -z $typed ]]; then
@@ -153,7 +152,7 @@ confirm() {
   [[ $answered == [yY]* ]]
 }
 
-# Acknowledges what was shown last and logs out. If that fails, those messages are shown again next time.
+# Acknowledges the messages shown last, and logs out. If this fails, they are shown again next time.
 finish() {
   trap '' INT TERM HUP USR1
   ANSWER_SECONDS_MAX=5
@@ -170,18 +169,18 @@ finish() {
 
 # --- Receiving ----------------------------------------------------------------------------------------------
 
-# Asks for what follows the cursor, again and again. That is the whole of receiving.
+# Reads after the cursor, again and again. This is all of receiving.
 listen() {
   local pause
   pen=listener
-  # Without a listener, a user who only writes would not notice it, so the chat ends with its listener.
+  # A user who only writes would not notice that the listener has ended, so the chat ends with it.
   trap 'kill -USR1 $$' EXIT
   while true; do
     persist GET "/v1/inbox?after=$cursor&wait=$WAIT_SECONDS" ''
     case $status in
       200)
         receive
-        # A server that is about to stop asks its clients to come back one by one.
+        # A stopping server asks its clients to come back at different times.
         pause=$(retry_after)
         [[ -z $pause ]] || sleep "$pause"
         ;;
@@ -191,15 +190,15 @@ listen() {
         keep_cursor
         ;;
       *)
-        # To log in again is for the user to decide: two clients that do it by themselves end each other for
-        # ever.
+        # The user decides whether to log in again: two clients that do it by themselves end each other's
+        # session for ever.
         give_up "$(answer .detail)"
         ;;
     esac
   done
 }
 
-# First process, then keep the cursor: an interruption in between repeats a message, and misses none.
+# First prints, then stores the cursor: an interruption in between repeats a message, and loses none.
 receive() {
   answer "$SHOW"
   keep_cursor
@@ -224,14 +223,14 @@ talk() {
   $all_sent
 }
 
-# The last line may have no end.
+# The last line may have no newline.
 next_line() { IFS= read -r line || [[ -n $line ]]; }
 
-# The key is made once a message, not once a request: the server takes what carries it one time only.
+# One key per message, not per request: the server accepts a message with this key only once.
 send() {
   local key json
   key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-  # Not `jq -R`: that of jq 1.6 breaks characters of long texts.
+  # Not `jq -R`, which breaks characters of long texts in jq 1.6.
   printf '%s' "$1" >"$desk/message"
   json=$(jq -n --arg to "$friend" --rawfile body "$desk/message" '{to: $to, body: $body}')
   persist POST /v1/messages "$json" -H "Idempotency-Key: $key"
@@ -247,14 +246,14 @@ send() {
 
 # --- Requests -----------------------------------------------------------------------------------------------
 
-# Asks until the server has decided. No answer, too many requests, a server in trouble are no decisions: the
-# same request goes out again after a pause, as long as the server asks for, or else growing. It does no harm:
-# a poll shows the same cursor again, and a message has its key.
+# Repeats a request until the server has decided. No answer, too many requests, or a failing server are no
+# decisions: the same request is sent again after a pause, either as long as the server asks for, or growing.
+# This is safe: a poll sends the same cursor again, and a message has its key.
 persist() {
   local pause=1 asked tries=0
   while true; do
     request "$@"
-    # The listener does not outlive a chat that was killed.
+    # The listener ends when the chat was killed.
     kill -0 $$ 2>/dev/null || exit
     case $status in
       000) give_up_if_in_vain $((tries += 1)) ;;
@@ -263,7 +262,7 @@ persist() {
     esac
     asked=$(retry_after)
     [[ $pause -gt 1 ]] || say "$(trouble) Trying again."
-    # Not all clients of a server that comes back shall come in the same second.
+    # A random part, so that clients of a restarted server do not all come back in the same second.
     sleep "${asked:-$((pause + RANDOM % 2))}"
     pause=$((pause * 2 < PAUSE_SECONDS_MAX ? pause * 2 : PAUSE_SECONDS_MAX))
   done
@@ -271,7 +270,7 @@ persist() {
   has_answered=true
 }
 
-# There was no answer, for so many times.
+# Reports that there was no answer this many times.
 has_answered=false
 give_up_if_in_vain() {
   if [[ $CURL_MISTAKES == *" $curl_exit "* ]]; then give_up "$(trouble)"; fi
@@ -280,8 +279,8 @@ give_up_if_in_vain() {
   fi
 }
 
-# Asks once: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 when there was no answer. The answer's
-# head and body are in files, one pair for each of the two processes that ask.
+# Sends one request: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 without an answer. Headers and
+# body of the answer are in files, one pair for each of the two processes.
 pen=talker
 request() {
   local method=$1 path=$2 body=$3
@@ -296,10 +295,10 @@ request() {
   [[ $curl_exit -eq 0 ]] || status=000
 }
 
-# What a jq program finds in the answer.
+# Prints the result of a jq program on the answer.
 answer() { jq -r "$1" "$desk/$pen.body"; }
 
-# The seconds that the server asks to stay away, if it does.
+# Prints the seconds of Retry-After, if the answer has it.
 retry_after() { grep -i '^retry-after:' "$desk/$pen.head" | tr -cd '0-9' || true; }
 
 trouble() {

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Prints what comes to ME, a line per message, until its session ends: a client that only receives, to learn
-# from, in POSIX sh (dash, bash and zsh run it, too). It needs nothing but curl and jq (1.6 or newer).
+# Prints the messages to ME, one line per message, until the session ends: an example of a client that only
+# receives, in POSIX sh (dash, bash and zsh also run it). Needs curl and jq (1.6 or newer).
 #
 #   examples/receive.sh [--takeover] ME
 #
-# A server that is killed, restarted or out of reach is asked again, and no message is lost: what was printed
-# is acknowledged by the next request, and not before. Remarks go to stderr. Ctrl-C logs out.
+# If the server is killed, restarted or unreachable, it repeats the request. No message is lost: printed
+# messages are acknowledged by the next request, not before. Remarks go to stderr. Ctrl-C logs out.
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
-#   --takeover          end the login that is in use elsewhere
+#   --takeover          end the session that is in use elsewhere
 set -u
 umask 077
 
