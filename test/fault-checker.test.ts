@@ -285,7 +285,7 @@ describe('the checker of the fault suite', () => {
     it('reports a token that is valid after a takeover, at once if nothing has failed', () => {
       const opened = login(20 * SECOND, 'ada#2', 2)
       const alive = poll(2, [], 22 * SECOND, 22 * SECOND + 5)
-      assertBroken(history({}, [opened, alive]), /where nothing is broken: ada#1 had ended 1995 ms before/)
+      assertBroken(history({}, [opened, alive]), /without a fault: ada#1 had ended 1995 ms before/)
       assertBroken(history({ injectedFaults: [injected(10 * SECOND, 11 * SECOND, true)] }, [opened, alive]))
     })
 

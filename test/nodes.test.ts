@@ -353,7 +353,7 @@ describe('a node that dies', () => {
     assert.equal((await new Client(other).login('ada')).status, 200)
   })
 
-  it('loses and doubles no receipt: each acknowledged message has one, and no other has any', async (t) => {
+  it('loses and duplicates no receipt: each acknowledged message has one, and no other has any', async (t) => {
     const size = { messages: 150, unacknowledged: 30, kills: 1 }
     await receiptsOutliveKills(t, await cluster.createDatabase(), size)
   })

@@ -14,7 +14,7 @@ const AFTERLIFE_UNBROKEN_MS_MAX = 1_000
 const RECOVERED_MS = 10_000
 
 const DEAD = `a token is refused everywhere ${AFTERLIFE_MS_MAX} ms after its session was ended`
-const DEAD_AT_ONCE = `and after ${AFTERLIFE_UNBROKEN_MS_MAX} ms where nothing is broken`
+const DEAD_AT_ONCE = `and after ${AFTERLIFE_UNBROKEN_MS_MAX} ms without a fault`
 const RELEASED = `a poll of a session that was ended is over within ${REREAD_MS_MAX} ms`
 const ALIVE = 'nobody is thrown out but by a logout or another login'
 
