@@ -9,7 +9,7 @@
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
-#   --takeover          end the login that is in use elsewhere
+#   --takeover          end the session that is in use elsewhere
 set -u
 umask 077
 

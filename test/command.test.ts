@@ -368,7 +368,7 @@ describe('without a server, the command', () => {
     assert.match(stderr, /^The database .* is in use by another Restante process\. OPS_SOCKET is off\.\n$/)
   })
 
-  itOnSqlite('makes no database in a place where none is', async (t) => {
+  itOnSqlite('never creates a database', async (t) => {
     const database = noDatabaseYet(t)
     const { code, stderr } = await restante(database, ['user', 'list'])
     assert.equal(code, 1)
@@ -461,22 +461,19 @@ describe('the socket', () => {
       }
   })
 
-  itOnSqlite(
-    'lies beside the file; where its name is too long for that, another place has to be named',
-    async (t) => {
-      assert.ok(statSync(join(fileOf(one.database), '..', 'restante.sock')).isSocket())
-      const folder = join(scratchFolder(t), 'x'.repeat(100))
-      mkdirSync(folder)
-      const database = `file:${join(folder, 'restante.db')}`
-      const sentence = await mistakeOf(startServer(t, {}, database))
-      assert.match(
-        sentence,
-        /^OPS_SOCKET: The path .* bytes; a socket path has at most 10[37]\. Set a shorter path/,
-      )
-      await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
-      assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
-    },
-  )
+  itOnSqlite('is beside the file, or in a named place if that path is too long', async (t) => {
+    assert.ok(statSync(join(fileOf(one.database), '..', 'restante.sock')).isSocket())
+    const folder = join(scratchFolder(t), 'x'.repeat(100))
+    mkdirSync(folder)
+    const database = `file:${join(folder, 'restante.db')}`
+    const sentence = await mistakeOf(startServer(t, {}, database))
+    assert.match(
+      sentence,
+      /^OPS_SOCKET: The path .* bytes; a socket path has at most 10[37]\. Set a shorter path/,
+    )
+    await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
+    assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
+  })
 })
 
 /** A file left by a killed server. */
@@ -542,7 +539,7 @@ describe('restante check', () => {
     assert.match(await refusals(later, { PORT: '0' }), /newer version of Restante has migrated it \(29990101/)
   })
 
-  itOnSqlite('says how to get SQLite where its binary is not there, or does not fit', async (t) => {
+  itOnSqlite('says how to get SQLite if its binary is missing or does not fit', async (t) => {
     // As if npm had not run scripts.
     const child = spawn(process.execPath, ['--no-addons', PROGRAM, 'check'], {
       env: { DATABASE_URL: noDatabaseYet(t), PORT: '0' },
@@ -555,7 +552,7 @@ describe('restante check', () => {
     )
   })
 
-  itOnSqlite('changes nothing: it makes no database, and no folder', async (t) => {
+  itOnSqlite('changes nothing: it creates neither a database nor a folder', async (t) => {
     const folder = scratchFolder(t)
     const database = `file:${join(folder, 'data', 'restante.db')}`
     const { stdout } = await runRestante(database, ['check'], { env: { PORT: '0' } })

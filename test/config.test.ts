@@ -606,13 +606,13 @@ test('every setting is shown with its source, and without secrets', (t) => {
     settings.map(({ name }) => name),
     [...Object.keys(VARIABLES), 'JWT_SECRET', 'VAPID_KEYS'],
   )
-  const told = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
-  assert.deepEqual(told['PORT'], ['80', 'environment'])
-  assert.deepEqual(told['RETENTION'], ['1h', '.env, line 1'])
-  assert.deepEqual(told['TOKEN_TTL'], ['7d', 'default'])
-  for (const name of Object.keys(SECRETS)) assert.deepEqual(told[name], ['***', 'environment'])
+  const shownSettings = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
+  assert.deepEqual(shownSettings['PORT'], ['80', 'environment'])
+  assert.deepEqual(shownSettings['RETENTION'], ['1h', '.env, line 1'])
+  assert.deepEqual(shownSettings['TOKEN_TTL'], ['7d', 'default'])
+  for (const name of Object.keys(SECRETS)) assert.deepEqual(shownSettings[name], ['***', 'environment'])
   const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
-  assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
+  assert.deepEqual(shownSettings['DATABASE_URL'], [shown, '.env, line 2'])
   for (const cut of ['12#hidden', '12/hidden', '12?hidden', 'a/hidden', '12/a?hidden'])
     for (const rest of ['', '/restante?pass%77ord=hidden']) {
       const database = settingsIn(
@@ -808,13 +808,13 @@ test('allowed but unlikely settings get a warning at the start, one sentence eac
 
   const doubtful = { HOST: '0.0.0.0', INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' }
   const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example', PUSH_ALLOW_PRIVATE: 'on' }
-  const told = await warnings({ ...doubtful, ...push })
+  const warned = await warnings({ ...doubtful, ...push })
 
   assert.deepEqual(
-    told.map((sentence) => sentence.split(':')[0]),
+    warned.map((sentence) => sentence.split(':')[0]),
     ['REGISTRATION', 'PUSH_ALLOW_PRIVATE', 'INBOX_BYTES', 'SESSION_MAX'],
   )
-  for (const sentence of told) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
+  for (const sentence of warned) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
   const meant = { HOST: '0.0.0.0', REGISTRATION: 'invite', INBOX_BYTES: '65536', TOKEN_TTL: '1d' }
   assert.deepEqual(await warnings({ ...meant, SESSION_MAX: '1d' }), [])
 })
@@ -879,8 +879,8 @@ test('the log contains no token, password, body or secret, at any level', async 
   assert.ok(server.logs.length > 20, 'nothing was logged')
   assert.match(log, /"reqId"/)
   const tokens = [token, renewed, device, device.slice(-8)]
-  for (const told of [password, next, guess, body, key, unreadable, secret, ...tokens, '$argon2id$'])
-    assert.ok(!log.includes(told), `the log tells ${told}`)
+  for (const text of [password, next, guess, body, key, unreadable, secret, ...tokens, '$argon2id$'])
+    assert.ok(!log.includes(text), `the log contains ${text}`)
   for (const part of [token, renewed].map((whole: string) => whole.split('.')[2] ?? ''))
     assert.ok(!log.includes(part), 'the log tells the signature of a token')
 })

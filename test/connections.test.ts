@@ -438,7 +438,7 @@ describe('a client that closes its writing side after its request', () => {
   })
 
   for (const [how, leave] of Object.entries({
-    'has closed all of it': (socket: Socket) => socket.destroy(),
+    'closes the whole connection': (socket: Socket) => socket.destroy(),
     'resets the connection': (socket: Socket) => socket.resetAndDestroy(),
     'speaks HTTP/1.0, which has no interim responses': (socket: Socket) => socket.end(),
   }))

@@ -2,18 +2,31 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { judge } from './faults/checker.ts'
-import type { Asked, Disturbance, Exchange, History, StoredInbox, Told } from './faults/history.ts'
+import type {
+  ClientRequest,
+  Exchange,
+  History,
+  InjectedFault,
+  Outcome,
+  StoredInbox,
+} from './faults/history.ts'
 import { range } from './support/range.ts'
 
 const SECOND = 1_000
 
 /** An exchange of ada's; the times in ms. */
-const ada = (asked: Asked, told: Told, beganMs: number, endedMs: number, session = 'ada#1'): Exchange => ({
+const ada = (
+  request: ClientRequest,
+  outcome: Outcome,
+  beganMs: number,
+  endedMs: number,
+  session = 'ada#1',
+): Exchange => ({
   account: 'ada',
   session,
   node: 'node 1',
-  asked,
-  told,
+  request,
+  outcome,
   beganMs,
   endedMs,
 })
@@ -62,7 +75,7 @@ const inbox = (...bodies: string[]): StoredInbox => ({
   keys: bodies.map((body, index) => ({ key: body, messageId: `id${index + 1}` })),
 })
 
-const disturbed = (fromMs: number, toMs: number, cutsOff: boolean): Disturbance => ({
+const injected = (fromMs: number, toMs: number, cutsOff: boolean): InjectedFault => ({
   what: 'something broke',
   node: 'node 1',
   cutsOff,
@@ -79,7 +92,7 @@ function history(changes: Partial<History> = {}, more: Exchange[] = []): History
     poll(0, [1, 2], 50, 210),
     ...more,
   ]
-  return { exchanges, disturbances: [], stored: [inbox('a', 'b')], faults: [], ...changes }
+  return { exchanges, injectedFaults: [], stored: [inbox('a', 'b')], failures: [], ...changes }
 }
 
 const broken = (given: History) => judge(given).violations.map(({ promise, what }) => `${promise}: ${what}`)
@@ -96,8 +109,8 @@ describe('the checker of the fault suite', () => {
   })
 
   it('reports a violation with the history around it', () => {
-    const disturbances = [disturbed(90, 120, true)]
-    const [story = ''] = judge(history({ stored: [inbox('a')], disturbances })).stories
+    const injectedFaults = [injected(90, 120, true)]
+    const [story = ''] = judge(history({ stored: [inbox('a')], injectedFaults })).stories
 
     assert.match(story, /"b" to ada was accepted as id2 and is not stored/)
     assert.match(story, /\*\*\* something broke: node 1, until 0\.120/)
@@ -107,7 +120,7 @@ describe('the checker of the fault suite', () => {
   describe('of receipts', () => {
     const asking = (body: string, id: string, beganMs: number): Exchange => ({
       ...send(body, id, beganMs),
-      asked: { kind: 'send', to: 'ada', body, key: body, receipt: true },
+      request: { kind: 'send', to: 'ada', body, key: body, receipt: true },
     })
     /** Ada has read the first of her two messages; both ask for a receipt. Further entries follow. */
     const withReceipts = (...receipts: string[][]): History => {
@@ -158,14 +171,14 @@ describe('the checker of the fault suite', () => {
 
     it('reports a message that nobody sent', () => {
       const exchanges = [login(0), send('a', 'id1', 100), poll(0, [1, 2], 50, 210)]
-      assertBroken(history({ exchanges }), /"b" is stored .* nobody asked for that/)
+      assertBroken(history({ exchanges }), /"b" is stored .* nobody request for that/)
     })
 
     it('reports a gap in the numbers, and a wrong counter', () => {
       const [first, second] = inbox('a', 'b').messages
       assert.ok(first && second)
       const gap = { ...inbox('a', 'b'), messages: [first, { ...second, seq: 3 }], newestSeq: 3 }
-      assert.ok(broken(history({ stored: [gap] })).some((told) => /3 stands where 2 should/.test(told)))
+      assert.ok(broken(history({ stored: [gap] })).some((outcome) => /3 stands where 2 should/.test(outcome)))
       const counter = { ...inbox('a', 'b'), newestSeq: 1 }
       assertBroken(history({ stored: [counter] }), /2 messages are there, and newest_seq is 1/)
     })
@@ -181,7 +194,7 @@ describe('the checker of the fault suite', () => {
       const exchanges = [login(0), send('a', 'id1', 100), send('b', 'id2', 200), poll(0, [2], 50, 210)]
       assertBroken(
         history({ exchanges }),
-        /asked for what follows 0, and was given 2 on/,
+        /request for what follows 0, and was given 2 on/,
         /1 of 2 was never received/,
       )
     })
@@ -223,14 +236,14 @@ describe('the checker of the fault suite', () => {
       const stored = { ...inbox('a', 'b') }
       const given = history({ stored: [stored] })
       const wrong = poll(0, [1], 300, 310)
-      if (wrong.told.page) wrong.told.page.messages = [{ seq: 1, id: 'id7' }]
+      if (wrong.outcome.page) wrong.outcome.page.messages = [{ seq: 1, id: 'id7' }]
       assertBroken({ ...given, exchanges: [...given.exchanges, wrong] }, /it was given id7 as 1/)
     })
 
     it('reports a gap although nothing was purged', () => {
-      const told = poll(2, [], 300, 310)
-      if (told.told.page) told.told.page.gap = true
-      assertBroken(history({}, [told]), /there was a gap/)
+      const outcome = poll(2, [], 300, 310)
+      if (outcome.outcome.page) outcome.outcome.page.gap = true
+      assertBroken(history({}, [outcome]), /there was a gap/)
     })
   })
 
@@ -248,9 +261,9 @@ describe('the checker of the fault suite', () => {
 
     it('does not count the time in which its node was disconnected, but counts that in which hints were lost', () => {
       const exchanges = late(21 * SECOND)
-      assertBroken(history({ exchanges, disturbances: [disturbed(500, 2 * SECOND, true)] }))
-      const deaf = [disturbed(500, 2 * SECOND, false)]
-      assertBroken(history({ exchanges, disturbances: deaf }), /a poll waited 20895 ms for 1/)
+      assertBroken(history({ exchanges, injectedFaults: [injected(500, 2 * SECOND, true)] }))
+      const deaf = [injected(500, 2 * SECOND, false)]
+      assertBroken(history({ exchanges, injectedFaults: deaf }), /a poll waited 20895 ms for 1/)
     })
 
     it('reports a read without a wait that missed a message', () => {
@@ -262,9 +275,9 @@ describe('the checker of the fault suite', () => {
   describe('of sessions', () => {
     it('reports a token that is valid after the logout', () => {
       const alive = poll(2, [], 12 * SECOND, 13 * SECOND)
-      const busy = [disturbed(300, 400, false)]
+      const busy = [injected(300, 400, false)]
       assertBroken(
-        history({ disturbances: busy }, [logout(300), alive]),
+        history({ injectedFaults: busy }, [logout(300), alive]),
         /10000 ms after .*: ada#1 had ended 11695 ms before a poll that got 200/,
       )
     })
@@ -272,8 +285,8 @@ describe('the checker of the fault suite', () => {
     it('reports a token that is valid after a takeover, at once if nothing has failed', () => {
       const opened = login(20 * SECOND, 'ada#2', 2)
       const alive = poll(2, [], 22 * SECOND, 22 * SECOND + 5)
-      assertBroken(history({}, [opened, alive]), /where nothing is broken: ada#1 had ended 1995 ms before/)
-      assertBroken(history({ disturbances: [disturbed(10 * SECOND, 11 * SECOND, true)] }, [opened, alive]))
+      assertBroken(history({}, [opened, alive]), /without a fault: ada#1 had ended 1995 ms before/)
+      assertBroken(history({ injectedFaults: [injected(10 * SECOND, 11 * SECOND, true)] }, [opened, alive]))
     })
 
     it('reports a poll that outlived its session', () => {
@@ -290,14 +303,14 @@ describe('the checker of the fault suite', () => {
 
   describe('of answers', () => {
     it('reports responses outside the contract', () => {
-      const asked = { kind: 'poll', after: 3, waitMs: 0 } as const
-      const ahead = ada(asked, { status: 409, code: 'cursor_ahead' }, 300, 305)
+      const request = { kind: 'poll', after: 3, waitMs: 0 } as const
+      const ahead = ada(request, { status: 409, code: 'cursor_ahead' }, 300, 305)
       assertBroken(history({}, [ahead]), /poll was answered 409 cursor_ahead/)
     })
 
     it('reports processes that ended by themselves', () => {
-      const faults = [{ atMs: 5, what: 'node 1 ended by itself with 1' }]
-      assertBroken(history({ faults }), /node 1 ended by itself with 1/)
+      const failures = [{ atMs: 5, what: 'node 1 ended by itself with 1' }]
+      assertBroken(history({ failures }), /node 1 ended by itself with 1/)
     })
   })
 })

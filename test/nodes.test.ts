@@ -353,7 +353,7 @@ describe('a node that dies', () => {
     assert.equal((await new Client(other).login('ada')).status, 200)
   })
 
-  it('loses and doubles no receipt: each acknowledged message has one, and no other has any', async (t) => {
+  it('loses and duplicates no receipt: each acknowledged message has one, and no other has any', async (t) => {
     const size = { messages: 150, unacknowledged: 30, kills: 1 }
     await receiptsOutliveKills(t, await cluster.createDatabase(), size)
   })
@@ -477,23 +477,23 @@ describe('the start', () => {
       'a wrong password': change((url) => {
         url.password = password
       }),
-      'nobody of that name': change((url) => {
+      'an unknown user': change((url) => {
         url.username = 'nobody'
         url.password = password
       }),
-      'no such database': change((url) => {
+      'an unknown database': change((url) => {
         url.pathname = '/nowhere'
       }),
       'no such host': change((url) => {
         url.hostname = 'nowhere.invalid'
         url.password = password
       }),
-      'nothing at that port': change((url) => {
+      'a closed port': change((url) => {
         url.port = '1'
         url.password = password
       }),
       'a server without TLS': `${good}?sslmode=verify-full`,
-      'no name of a database': change((url) => {
+      'a missing database name': change((url) => {
         url.pathname = '/'
         url.password = password
       }),

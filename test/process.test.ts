@@ -57,10 +57,10 @@ describe('a start', () => {
     })
     let text = ''
     terminal.stdout.on('data', (chunk: Buffer) => {
-      const told = text.includes('Ctrl+C')
+      const printed = text.includes('Ctrl+C')
       text += chunk.toString()
       // Like a person stops it.
-      if (!told && text.includes('Ctrl+C')) terminal.stdin.write('\x03')
+      if (!printed && text.includes('Ctrl+C')) terminal.stdin.write('\x03')
     })
     await once(terminal, 'close')
 

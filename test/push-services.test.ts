@@ -144,8 +144,11 @@ describe('an answer', () => {
 const TIMES: HintSenderTimes = { backOffMs: 5, openMs: 60_000, refusedMs: 60_000 }
 
 function openSender(t: TestContext, times: HintSenderTimes = {}, vapid = vapidWith(newKey())) {
-  const told: string[] = []
-  const log = { warn: (message: string) => told.push(message), info: (message: string) => told.push(message) }
+  const logged: string[] = []
+  const log = {
+    warn: (message: string) => logged.push(message),
+    info: (message: string) => logged.push(message),
+  }
   const sender = new HintSender({ vapid, log, ca: CA, allowPrivate: true, times: { ...TIMES, ...times } })
   atTheEnd(t, () => sender.close())
   /** A subscription of a service, with the current key. */
@@ -153,7 +156,7 @@ function openSender(t: TestContext, times: HintSenderTimes = {}, vapid = vapidWi
     const { endpoint, keys } = service.subscribe()
     return { id: endpoint, endpoint, ...keys, keyId: vapid.current.id }
   }
-  return { sender, targetAt, told, vapid }
+  return { sender, targetAt, logged, vapid }
 }
 
 describe('a push service gets a hint', () => {
@@ -353,7 +356,7 @@ describe('an answer of a push service', () => {
 
   it('400: the subscription ends with the third in a row; a success resets the count', async (t) => {
     const service = await PushService.start(t)
-    const { sender, targetAt, told } = openSender(t)
+    const { sender, targetAt, logged } = openSender(t)
     const target = targetAt(service)
     const kinds: string[] = []
     const [bad, good] = [{ status: 400, body: 'UnauthorizedRegistration' }, { status: 201 }]
@@ -363,14 +366,14 @@ describe('an answer of a push service', () => {
 
     assert.deepEqual(kinds, ['failed', 'failed', 'sent', 'failed', 'failed', 'gone'])
     assert.deepEqual(
-      told.map((line) => line.replace(service.origin, 'ORIGIN')),
+      logged.map((line) => line.replace(service.origin, 'ORIGIN')),
       ['push: ORIGIN does not understand a hint: 400 UnauthorizedRegistration'],
     )
   })
 
   it('403 for all: this server is the cause, so nothing ends, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
-    const { sender, targetAt, told } = openSender(t)
+    const { sender, targetAt, logged } = openSender(t)
     const targets = range(1, 20).map(() => targetAt(service))
     service.reply = { status: 403, body: '{"reason":"BadJwtToken"}' }
 
@@ -381,8 +384,8 @@ describe('an answer of a push service', () => {
     const tries = service.received.length
     assert.deepEqual(await sender.send(targetAt(service), 2), { kind: 'refused' })
     assert.equal(service.received.length, tries)
-    assert.equal(told.length, 1)
-    assert.match(told[0] ?? '', /refuses this server \(403 .*BadJwtToken.*\): check PUSH_SUBJECT/)
+    assert.equal(logged.length, 1)
+    assert.match(logged[0] ?? '', /refuses this server \(403 .*BadJwtToken.*\): check PUSH_SUBJECT/)
   })
 
   it('403 for all: after a pause one hint is tried, and the subscription still exists', async (t) => {
@@ -462,7 +465,7 @@ describe('a push service that does not answer', () => {
 
   it('gets no hints after five failures, and the waiting ones when it is back', async (t) => {
     const service = await PushService.start(t)
-    const { sender, targetAt, told } = openSender(t, { openMs: 300 })
+    const { sender, targetAt, logged } = openSender(t, { openMs: 300 })
     service.replyWith(...Array(5).fill({ status: 500 }))
 
     const sends = range(1, 10).map((newest) => sender.send(targetAt(service), newest))
@@ -471,7 +474,7 @@ describe('a push service that does not answer', () => {
 
     assert.deepEqual(new Set(kinds), new Set(['sent']))
     assert.deepEqual(
-      told.map((line) => line.replace(service.origin, 'ORIGIN')),
+      logged.map((line) => line.replace(service.origin, 'ORIGIN')),
       ['push: ORIGIN does not accept hints: 500', 'push: ORIGIN accepts hints again'],
     )
   })
@@ -609,14 +612,14 @@ describe('a hint that has waited', () => {
 describe('nothing is sent', () => {
   it('for a key that no longer exists, and one warning is logged', async (t) => {
     const service = await PushService.start(t)
-    const { sender, targetAt, told } = openSender(t)
+    const { sender, targetAt, logged } = openSender(t)
     const target = { ...targetAt(service), keyId: 'another' }
 
     for (const newest of [1, 2]) assert.deepEqual(await sender.send(target, newest), { kind: 'refused' })
 
     assert.equal(service.connections, 0)
-    assert.deepEqual(told.length, 1)
-    assert.match(told[0] ?? '', /the key another is missing from VAPID_KEYS/)
+    assert.deepEqual(logged.length, 1)
+    assert.match(logged[0] ?? '', /the key another is missing from VAPID_KEYS/)
   })
 
   it('to invalid keys: such a subscription has ended', async (t) => {
@@ -650,7 +653,7 @@ describe('nothing is sent', () => {
 })
 
 it('a log is not filled by services that anybody can name', async (t) => {
-  const { sender, told } = openSender(t, { backOffMs: 1 })
+  const { sender, logged } = openSender(t, { backOffMs: 1 })
   const receiver = newReceiver()
 
   const sends = range(1, 60).map((at) =>
@@ -658,7 +661,7 @@ it('a log is not filled by services that anybody can name', async (t) => {
   )
 
   await Promise.all(sends)
-  assert.ok(told.length <= 20, `${told.length} lines`)
+  assert.ok(logged.length <= 20, `${logged.length} lines`)
 })
 
 it('nor by one that comes and goes', () => {

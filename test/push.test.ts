@@ -213,7 +213,7 @@ describe('a subscription ends with its session', () => {
   const ends: Record<string, (ada: Sleeper, server: StartedServer, room: Dormitory) => Promise<unknown>> = {
     'by logout': ({ person }) => person.logout(),
     'by takeover': ({ person }, _, room) => room.client.enter(person.username, { takeover: true }),
-    'by a new password that another session sets': async ({ person }, server) => {
+    'when another session changes the password': async ({ person }, server) => {
       await server.operator.administration.setPassword(person.username, 'another password')
     },
     'when the account is disabled': ({ person }, server) =>
@@ -395,7 +395,7 @@ describe('of several nodes', () => {
     return [one, await open({}, one.server.database)] as const
   })
 
-  itOnPostgres('one sends a hint, when messages come through both at once', async () => {
+  itOnPostgres('only one sends a hint when both get messages at once', async () => {
     const [one, other] = await nodes()
     const sleepers = await Promise.all(range(1, 20).map(() => one.room.sleeper()))
     await Promise.all(
@@ -417,22 +417,25 @@ describe('of several nodes', () => {
     await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
   })
 
-  itOnPostgres('none wakes a session that polls another one, and each does when it is frozen', async (t) => {
-    const [one, other] = await nodes()
-    const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
-    const stop = attend(at(other.server, awake.person))
-    await park(t, at(other.server, frozen.person), 'wait=55')
-    for (const { person } of [awake, frozen])
-      await eventually('it is online', async () => (await one.room.sender.user(person)).body.online)
-    const sentMs = performance.now()
-    for (const { person } of [frozen, awake]) await one.room.sender.send(person, 'Hello')
+  itOnPostgres(
+    'none wakes a session that polls another node, and each does when the session is frozen',
+    async (t) => {
+      const [one, other] = await nodes()
+      const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
+      const stop = attend(at(other.server, awake.person))
+      await park(t, at(other.server, frozen.person), 'wait=55')
+      for (const { person } of [awake, frozen])
+        await eventually('it is online', async () => (await one.room.sender.user(person)).body.online)
+      const sentMs = performance.now()
+      for (const { person } of [frozen, awake]) await one.room.sender.send(person, 'Hello')
 
-    assert.deepEqual(await frozen.got(1), [1])
-    assert.ok(performance.now() - sentMs >= PUSH_WAY.hintTimes.acknowledgeMs, 'it had its time')
-    await one.room.decidedLate()
-    await stop()
-    assert.deepEqual(awake.newest, [])
-  })
+      assert.deepEqual(await frozen.got(1), [1])
+      assert.ok(performance.now() - sentMs >= PUSH_WAY.hintTimes.acknowledgeMs, 'it had its time')
+      await one.room.decidedLate()
+      await stop()
+      assert.deepEqual(awake.newest, [])
+    },
+  )
 
   it('one takes over when another was killed before it could send', async () => {
     const { server, room } = await single()

@@ -82,16 +82,16 @@ describe('a message that asks for a receipt', () => {
   })
 
   const ways: [name: string, acknowledge: (client: Client, ada: Person) => Promise<unknown>][] = [
-    ['a poll behind it', async (_, ada) => ada.poll({ after: 1, wait: 0 })],
+    ['a poll after it', async (_, ada) => ada.poll({ after: 1, wait: 0 })],
     [
-      'the first poll after the login that gave it',
+      'the first poll after the login that returned it',
       async (client, ada) => {
         const again = await client.enter(ada.username)
         return again.poll({ wait: 0 })
       },
     ],
     [
-      'the logout of the session that it was given to',
+      'the logout of the session that got it',
       async (client, ada) => (await client.enter(ada.username)).logout(),
     ],
   ]

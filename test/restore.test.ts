@@ -41,7 +41,7 @@ const statesOf = (sender: Person, ids: string[]) =>
 
 describe('a client that had seen more than the backup has', () => {
   for (const [when, count] of [
-    ['before the inbox has got anything', 0],
+    ['before the inbox has any new messages', 0],
     ['before the inbox has outgrown its cursor', 3],
     ['after the inbox has outgrown its cursor', 15],
   ] as const) {

@@ -276,7 +276,7 @@ describe('the purge of other rows', () => {
 
 describe('the purge', () => {
   // Transactions are counted in the write-ahead log.
-  itOnSqlite('of 5 000 messages is done in small portions', async (t) => {
+  itOnSqlite('of 5 000 messages works in small batches', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
     const commits = countCommits(fileOf(database))
     const server = await startServer(t, {}, database)
@@ -306,7 +306,7 @@ describe('the purge', () => {
   })
 
   // A whole PostgreSQL database cannot be locked.
-  itOnSqlite('goes on by itself after the database was locked', async (t) => {
+  itOnSqlite('continues by itself after the database was locked', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
     await ada.sendMany('ada', 2)
     await ada.acknowledge(1)

@@ -194,9 +194,9 @@ describe('when an account was last seen', () => {
       const server = await startServer(t, env)
       const ada = await new Client(server).join('ada')
       await ada.poll({ wait: 0 })
-      const told = await lastSeenAtMs(ada)
+      const seenAtMs = await lastSeenAtMs(ada)
 
-      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), told)
+      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), seenAtMs)
     })
   }
 

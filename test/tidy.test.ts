@@ -265,11 +265,13 @@ test('texts use the words of the glossary', async (t) => {
   const AVOIDED = /\b(whoever|lets? go of|(is|are|was|were|be|been) told)\b/i
   const WHO_TITLE = /\b(?:it|test|describe)\(['"`]who /
   const REMOVED = /\b(Sighting|HeldBack|SecondLook|Announcements|Surroundings|Standings|WayOut)\b/
-  const folders = ['src', 'client/src', 'web/src', 'test', 'scripts']
-  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'openapi.yaml', 'docs/clients.md']
+  const folders = ['src', 'client/src', 'web/src', 'test', 'scripts', 'bench']
   const files = folders.flatMap((folder) => filesBelow(folder).map((name) => join(folder, name)))
+  const documents = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'openapi.yaml']
+  const readmes = ['deploy/README.md', 'bench/README.md', 'client/README.md']
 
-  for (const path of [...files, ...pages, 'docs/decisions.md', 'docs/durability.md', 'docs/security.md']) {
+  for (const path of [...files, ...pages, ...readmes, ...documents.map((name) => `docs/${name}`)]) {
     if (path.includes('src/generated') || path.endsWith('tidy.test.ts')) continue
     await t.test(path, () => {
       for (const [index, line] of readFileSync(join(ROOT, path), 'utf8').split('\n').entries())

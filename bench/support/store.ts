@@ -52,7 +52,7 @@ export function addMessages(
  * @param database the path or the URL of a database that no server uses
  * @param accepted how many sends were answered with 201, plus the messages from before
  * @param unreadAnswersMax how many requests were in flight when a run ended, whose answers nobody read
- * @throws Error when an accepted message is missing, when nobody sent a stored one, or when an inbox has a gap
+ * @throws Error when an accepted message is missing, when nobody sent a stored one, or when an inbox has gaps
  */
 export function verifyStore(database: string, accepted: number, unreadAnswersMax = 0) {
   return withSql(database.includes(':') ? database : `file:${database}`, async (sql) => {

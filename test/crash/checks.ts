@@ -10,8 +10,8 @@ export async function checkCursors(people: People, readers: Reader[]) {
     const { status, body } = await person(people, reader.name).poll({ wait: 0, limit: 1 })
     assert.equal(status, 200, `The token of ${reader.name} holds.`)
     const acknowledged = body.messages.length > 0 ? body.cursor - 1 : body.cursor
-    const told = `${reader.name}: ${reader.acknowledged} <= ${acknowledged} <= ${reader.shown}`
-    assert.ok(reader.acknowledged <= acknowledged && acknowledged <= reader.shown, told)
+    const where = `${reader.name}: ${reader.acknowledged} <= ${acknowledged} <= ${reader.shown}`
+    assert.ok(reader.acknowledged <= acknowledged && acknowledged <= reader.shown, where)
     reader.acknowledged = acknowledged
   }
 }

@@ -59,7 +59,7 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
     })
 
     // Only SQLite can leave a half-made file at a start; PostgreSQL migrates in transactions.
-    itOnSqlite('at any moment of the first start is made good by the next', async (t) => {
+    itOnSqlite('at any moment of the first start is repaired by the next start', async (t) => {
       const random = randomFrom(seed)
       const opening = async (program: Program, database: string) => {
         const isThere = () => existsSync(fileOf(database))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { randomFrom } from '../support/random.ts'
 import type { Caller, Session } from './caller.ts'
-import { type Asked, type Exchange, isUnknown } from './history.ts'
+import { type ClientRequest, type Exchange, isUnknown } from './history.ts'
 
 /** The longest pause of a client between two sends, and before it repeats a failed one. */
 const BETWEEN_SENDS_MS = 1_200
@@ -108,8 +108,8 @@ export class Account {
   async #logOut(session: Session, random: Random) {
     this.#session = undefined
     while (!this.#stopping.signal.aborted) {
-      const { told } = await this.#caller.call(this.name, session, { kind: 'logout' }, random())
-      if (told.status === 204 || told.status === 401) break
+      const { outcome } = await this.#caller.call(this.name, session, { kind: 'logout' }, random())
+      if (outcome.status === 204 || outcome.status === 401) break
       await pause(random() * BEFORE_REPEAT_MS)
     }
     void this.#keep(this.#probe(session))
@@ -131,7 +131,7 @@ export class Account {
   }
 
   /** A request that reads the store, or one of two that a node can answer from its memory. */
-  #trial({ cursor }: Session, random: Random): Asked {
+  #trial({ cursor }: Session, random: Random): ClientRequest {
     const kind = random()
     if (kind < 0.4) return { kind: 'poll', after: undefined, waitMs: 0 }
     if (kind < 0.7) return { kind: 'poll', after: this.#receivedSeq, waitMs: 1_000 }
@@ -159,17 +159,17 @@ export class Account {
     const { signal } = this.#stopping
     for (let cursor = session.cursor; !signal.aborted; ) {
       if (random() < 0.15) {
-        const asked = { kind: 'acknowledge', cursor } as const
-        const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
-        if (told.status === 401) return
+        const request = { kind: 'acknowledge', cursor } as const
+        const { outcome } = await this.#caller.call(this.name, session, request, random(), signal)
+        if (outcome.status === 401) return
       }
       const seconds = random() < 0.15 ? LONG_WAIT_SECONDS : Math.floor(random() * (WAIT_SECONDS_MAX + 1))
       const after = random() < 0.15 ? undefined : cursor
-      const asked = { kind: 'poll', after, waitMs: seconds * 1_000 } as const
-      const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
-      if (told.status === 401) return
-      if (told.page) {
-        cursor = told.page.cursor
+      const request = { kind: 'poll', after, waitMs: seconds * 1_000 } as const
+      const { outcome } = await this.#caller.call(this.name, session, request, random(), signal)
+      if (outcome.status === 401) return
+      if (outcome.page) {
+        cursor = outcome.page.cursor
         this.#receivedSeq = Math.max(this.#receivedSeq, cursor)
       } else await pause(random() * BEFORE_REPEAT_MS)
     }
@@ -194,9 +194,9 @@ export class Account {
       await this.#attempt({ kind: 'send', to, body, key: undefined, receipt }, mine)
       return
     }
-    const asked = { kind: 'send', to, body, key: body, receipt } as const
+    const request = { kind: 'send', to, body, key: body, receipt } as const
     const untilAccepted = async () => {
-      while (isWorthARepeat(await this.#attempt(asked, mine))) await pause(mine() * BEFORE_REPEAT_MS)
+      while (isWorthARepeat(await this.#attempt(request, mine))) await pause(mine() * BEFORE_REPEAT_MS)
     }
     const twice = mine() < 0.1
     await Promise.all([untilAccepted(), ...(twice ? [untilAccepted()] : [])])
@@ -213,9 +213,9 @@ export class Account {
   /**
    * Uses the current session. The key belongs to the account, so the next attempt may use another session.
    */
-  async #attempt(asked: Asked, random: Random): Promise<Exchange> {
+  async #attempt(request: ClientRequest, random: Random): Promise<Exchange> {
     while (!this.#session) await pause(BEFORE_REPEAT_MS)
-    return this.#caller.call(this.name, this.#session, asked, random())
+    return this.#caller.call(this.name, this.#session, request, random())
   }
 
   /** Waits this long, or until it settles. */
@@ -231,4 +231,4 @@ export class Account {
 }
 
 /** The database is unavailable, the outcome is unknown, or the session has ended. */
-const isWorthARepeat = (exchange: Exchange) => isUnknown(exchange) || exchange.told.status === 401
+const isWorthARepeat = (exchange: Exchange) => isUnknown(exchange) || exchange.outcome.status === 401

@@ -43,8 +43,8 @@ export class Chaos {
 
   async #causeOne(faults: Fault[]) {
     // Always drawn, needed or not, so that a seed always leads to the same faults.
-    const [which, whom, long, rest] = [this.#random(), this.#random(), this.#random(), this.#random()]
-    const node = this.#cluster.nodes[Math.floor(whom * this.#cluster.nodes.length)] as Node
+    const [which, who, long, rest] = [this.#random(), this.#random(), this.#random(), this.#random()]
+    const node = this.#cluster.nodes[Math.floor(who * this.#cluster.nodes.length)] as Node
     this.#cause(faults[Math.floor(which * faults.length)] as Fault, node, long)
     await this.#hold(rest ** 2 * PAUSE_MS_MAX)
   }
@@ -58,7 +58,7 @@ export class Chaos {
     const affected = fault.affects === 'node' ? node.name : fault.affects
     if (this.#busy.has(affected)) return
     this.caused.set(fault.what, (this.caused.get(fault.what) ?? 0) + 1)
-    const over = this.#recorder.disturb(
+    const over = this.#recorder.injectFault(
       fault.what,
       fault.affects === 'node' ? node.name : undefined,
       fault.cutsOff,

@@ -55,7 +55,7 @@ export class Node {
     server.process.kill(signal)
     await server.exited
     const tookMs = this.#recorder.nowMs() - askedMs
-    if (tookMs > STOP_MS_MAX) this.#recorder.fault(`${this.name} took ${Math.round(tookMs)} ms to end`)
+    if (tookMs > STOP_MS_MAX) this.#recorder.noteFailure(`${this.name} took ${Math.round(tookMs)} ms to end`)
   }
 
   async #startUntilItRuns() {
@@ -73,8 +73,8 @@ export class Node {
     void server.exited.then((code) => {
       this.#server = undefined
       if (this.#endedOnPurpose === server) return
-      this.#recorder.fault(`${this.name} ended by itself with ${code}: ${server.errors()}`)
-      const over = this.#recorder.disturb('ended by itself', this.name, true)
+      this.#recorder.noteFailure(`${this.name} ended by itself with ${code}: ${server.errors()}`)
+      const over = this.#recorder.injectFault('ended by itself', this.name, true)
       void this.start().then(over)
     })
     this.#reportFaults(server)
@@ -84,7 +84,7 @@ export class Node {
   #reportFaults(server: ServerProcess) {
     void server.exited.then(() => {
       for (const line of server.logs.filter(isFault))
-        this.#recorder.fault(`${this.name} logged ${JSON.stringify(line)}`)
+        this.#recorder.noteFailure(`${this.name} logged ${JSON.stringify(line)}`)
     })
   }
 }

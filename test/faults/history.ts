@@ -5,10 +5,10 @@
 export interface History {
   /** In the order in which they ended. */
   exchanges: Exchange[]
-  disturbances: Disturbance[]
+  injectedFaults: InjectedFault[]
   stored: StoredInbox[]
   /** Failures that no injected fault explains, such as a node that ended by itself. */
-  faults: { atMs: number; what: string }[]
+  failures: { atMs: number; what: string }[]
 }
 
 /** A request of a client, and its outcome. */
@@ -17,20 +17,20 @@ export interface Exchange {
   /** The session of the token; for a login, the new session. */
   session: string | undefined
   node: string
-  asked: Asked
-  told: Told
+  request: ClientRequest
+  outcome: Outcome
   beganMs: number
   endedMs: number
 }
 
-export type Asked =
+export type ClientRequest =
   | { kind: 'send'; to: string; body: string; key: string | undefined; receipt?: boolean }
   | { kind: 'poll'; after: number | undefined; waitMs: number }
   | { kind: 'acknowledge'; cursor: number }
   | { kind: 'login'; takeover: boolean }
   | { kind: 'logout' }
 
-export interface Told {
+export interface Outcome {
   /** 0 without an answer: the connection broke, or the answer was too late. */
   status: number
   /** The problem, or why there was no answer. */
@@ -47,7 +47,7 @@ export interface ReceivedPage {
 }
 
 /** An injected fault. */
-export interface Disturbance {
+export interface InjectedFault {
   what: string
   /** The affected node; undefined for all nodes. */
   node: string | undefined
@@ -78,11 +78,11 @@ export interface StoredEntry {
   receiptFor?: string[]
 }
 
-export type Polled = Exchange & { asked: { kind: 'poll' } }
-export type Send = Exchange & { asked: { kind: 'send' } }
+export type Polled = Exchange & { request: { kind: 'poll' } }
+export type Send = Exchange & { request: { kind: 'send' } }
 
-export const isPoll = (exchange: Exchange): exchange is Polled => exchange.asked.kind === 'poll'
-export const isSend = (exchange: Exchange): exchange is Send => exchange.asked.kind === 'send'
+export const isPoll = (exchange: Exchange): exchange is Polled => exchange.request.kind === 'poll'
+export const isSend = (exchange: Exchange): exchange is Send => exchange.request.kind === 'send'
 
 /** Whether the outcome is unknown. */
-export const isUnknown = ({ told }: Exchange) => told.status === 0 || told.status >= 500
+export const isUnknown = ({ outcome }: Exchange) => outcome.status === 0 || outcome.status >= 500

@@ -10,7 +10,7 @@ import { it } from 'node:test'
 import { report } from './report.ts'
 import { runFaults } from './suite.ts'
 
-const ENDED_TRIED = 'requests with the token of a session that had ended'
+const ENDED_TRIED = 'requests with the token of an ended session'
 
 /** @param usual the values used if the environment does not set others */
 export function itKeepsEveryPromise(usual: { minutes: number; seed: number }): void {

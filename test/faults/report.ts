@@ -9,9 +9,9 @@ export function report({ violations, stories, figures, faults }: Verdict): strin
   for (const [index, { promise }] of violations.entries()) {
     kinds.set(promise, [...(kinds.get(promise) ?? []), stories[index] as string])
   }
-  const broken = [...kinds].flatMap(([promise, told]) => [
-    ...told.slice(0, STORIES_MAX),
-    `${told.length} times: ${promise}`,
+  const broken = [...kinds].flatMap(([promise, ofKind]) => [
+    ...ofKind.slice(0, STORIES_MAX),
+    `${ofKind.length} times: ${promise}`,
   ])
   const measured = [...faults, ...Object.entries(figures)].map(
     ([what, value]) => `${Math.round(value)} ${what}`,

@@ -66,15 +66,17 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     const draft = draftFor(operations, people, chance)
     if (draft.method === 'HEAD' && JSON.stringify(draft.headers).length > HEADERS_LENGTH_MAX)
       draft.headers['x-long'] = 'x'
-    const told = () => `FUZZ_SEED=${seed}, request ${number}: ${JSON.stringify(draft)}`
-    const { answer, path } = await send(server.url, draft).catch((error) => assert.fail(`${told()} ${error}`))
+    const where = () => `FUZZ_SEED=${seed}, request ${number}: ${JSON.stringify(draft)}`
+    const { answer, path } = await send(server.url, draft).catch((error) =>
+      assert.fail(`${where()} ${error}`),
+    )
     answers.push(`${draft.operationId} ${answer.status}`)
-    assert.ok(answer.status < 500, `${told()} ${answer.status} ${JSON.stringify(answer.body)}`)
+    assert.ok(answer.status < 500, `${where()} ${answer.status} ${JSON.stringify(answer.body)}`)
     try {
       if (draft.method === 'HEAD') assert.equal(answer.body, '')
       else assertInContract(draft.method, path, answer)
     } catch (error) {
-      assert.fail(`${told()} ${error}`)
+      assert.fail(`${where()} ${error}`)
     }
     const reached = operations.find((operation) => reaches({ ...draft, path }, operation))
     if (reached && answer.status < 300 && draft.method !== 'HEAD')

@@ -165,7 +165,7 @@ for (const kind of proxyKinds) {
     }
 
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      it(`continues when a node ends by ${signal}: nothing is lost or doubled, and no poll fails`, async (t) => {
+      it(`continues when a node ends by ${signal}: nothing is lost or duplicated, and no poll fails`, async (t) => {
         const database = await cluster.createDatabase()
         const nodes = await startPair(t, database)
         const client = new Client({ url: await kind.start(t, [nodes[0].url, nodes[1].url]) })

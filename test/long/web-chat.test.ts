@@ -296,8 +296,8 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
 
   describe('goes on in memory, and says so,', () => {
     const failures = {
-      'where there is no IndexedDB': `IDBFactory.prototype.open = () => { throw new DOMException('No.', 'SecurityError') }`,
-      'when there is no space': `IDBObjectStore.prototype.add = () => { throw new DOMException('No.', 'QuotaExceededError') }`,
+      'without IndexedDB': `IDBFactory.prototype.open = () => { throw new DOMException('No.', 'SecurityError') }`,
+      'without space': `IDBObjectStore.prototype.add = () => { throw new DOMException('No.', 'QuotaExceededError') }`,
     }
     for (const [name, script] of Object.entries(failures))
       it(name, async (t) => {

@@ -91,8 +91,8 @@ describe('chats on the web page', { skip: NO_BROWSER, timeout: 900_000 }, () => 
     await another.tab.isLoggedIn()
 
     await tab.isLoggedOut()
-    const told = (await tab.page.getByRole('alert').textContent()) ?? ''
-    assert.match(told, /You have been logged out\. .* logged in elsewhere/)
+    const alert = (await tab.page.getByRole('alert').textContent()) ?? ''
+    assert.match(alert, /You have been logged out\. .* logged in elsewhere/)
     assert.equal(await tab.username.inputValue(), username)
   })
 

@@ -40,7 +40,7 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
 
 const contracts = new Map<string, Contract>()
 
-/** The contract as stated by a server with these settings; read once per combination of the settings it states. */
+/** The contract as a server with these settings states it, read once for those that it states. */
 export function contractWith(env: Record<string, string> = {}): Contract {
   const key = JSON.stringify(statedNames.map((name) => env[name]))
   const contract = contracts.get(key) ?? readContract(readConfig(env))

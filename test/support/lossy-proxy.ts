@@ -11,7 +11,7 @@ export interface LossyProxy {
   url: string
   /** The URL of the server. */
   to: string
-  /** The next answers to be lost, to requests such as `POST /v1/login`. The server still gets the requests. */
+  /** The next answers to be lost, to requests such as `POST /v1/login`. The server gets the requests. */
   losses: { request: RegExp; loss: Loss }[]
   requests: { line: string; key: string | undefined; atMs: number }[]
   /** A document that replaces the server's page at `/`. */

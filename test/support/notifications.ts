@@ -93,9 +93,9 @@ export async function startDesktop(ending: Ending) {
   const address = await new Promise<string>((resolve, reject) => {
     service.once('error', reject)
     createInterface(service.stdout).on('line', (line) => {
-      const told = JSON.parse(line)
-      if (told.address) resolve(told.address)
-      else shown.push(told)
+      const event = JSON.parse(line)
+      if (event.address) resolve(event.address)
+      else shown.push(event)
     })
   })
   return {

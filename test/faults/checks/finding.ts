@@ -1,4 +1,4 @@
-import type { Disturbance, History } from '../history.ts'
+import type { History, InjectedFault } from '../history.ts'
 
 /** A broken promise. */
 export interface Violation {
@@ -23,13 +23,13 @@ export interface Finding {
 export const REREAD_MS_MAX = 15_000 + 5_000
 
 /** For how long a node has been up and connected to its database at a time; undefined while it is not. */
-export function undisturbedSinceMs(
-  disturbances: Disturbance[],
+export function faultFreeSinceMs(
+  injectedFaults: InjectedFault[],
   node: string,
   atMs: number,
-  which: (disturbance: Disturbance) => boolean = ({ cutsOff }) => cutsOff,
+  which: (fault: InjectedFault) => boolean = ({ cutsOff }) => cutsOff,
 ): number {
-  const ends = disturbances
+  const ends = injectedFaults
     .filter((one) => which(one) && one.fromMs <= atMs && (one.node === undefined || one.node === node))
     .map(({ toMs }) => Math.min(toMs, atMs))
   return Math.max(0, ...ends)

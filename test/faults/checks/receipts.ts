@@ -39,7 +39,7 @@ function receiptsOf({ stored }: History): Map<string, string[]> {
 /** The texts that were sent to an account with a request for a receipt. */
 const askingFor = ({ exchanges }: History, account: string) =>
   new Set(
-    exchanges.flatMap(({ asked }) =>
-      asked.kind === 'send' && asked.receipt && asked.to === account ? [asked.body] : [],
+    exchanges.flatMap(({ request }) =>
+      request.kind === 'send' && request.receipt && request.to === account ? [request.body] : [],
     ),
   )
