@@ -35,8 +35,9 @@ test('sessions in memory', async (t) => {
     Date.now,
   )
   const presence = { isOnline: async () => false, endSession: () => {} }
+  const mailboxes = { endSession: () => {} }
   const rules = { sessionPolicy: 'multi' } as const
-  const sessions = new Sessions(database, tokens, presence, rules, Date.now)
+  const sessions = new Sessions(database, tokens, presence, mailboxes, rules, Date.now)
   const session = async (id: string) => (await sessions.identify(id)).session
 
   await t.test('stay while they are used, and are read once, however many others come', async () => {

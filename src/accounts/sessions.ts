@@ -26,6 +26,12 @@ export interface Lease {
 export interface Presence {
   /** Here, or at another node. */
   isOnline: (username: string) => Promise<boolean>
+  endSession: (session: Pick<Session, 'id' | 'username'>) => void
+}
+
+/** Where the polls of sessions are parked. */
+export interface Mailboxes {
+  /** Answers the polls of an ended session. */
   endSession: (session: Pick<Session, 'id' | 'username'>, ended: SessionEnd) => void
 }
 
@@ -40,6 +46,7 @@ export class Sessions {
   readonly #database: SessionDatabase
   readonly #tokens: Tokens
   readonly #presence: Presence
+  readonly #mailboxes: Mailboxes
   readonly #rules: SessionRules
   readonly #clock: Clock
   readonly #lease: Lease | undefined
@@ -60,6 +67,7 @@ export class Sessions {
     database: SessionDatabase,
     tokens: Tokens,
     presence: Presence,
+    mailboxes: Mailboxes,
     rules: SessionRules,
     clock: Clock,
     lease?: Lease,
@@ -67,6 +75,7 @@ export class Sessions {
     this.#database = database
     this.#tokens = tokens
     this.#presence = presence
+    this.#mailboxes = mailboxes
     this.#rules = rules
     this.#clock = clock
     this.#lease = lease
@@ -172,7 +181,8 @@ export class Sessions {
       if (known instanceof Promise) this.#endedWhileRead.add(known)
       else if (known !== undefined) known.ended = ended
       // Its polls may be parked although its object was evicted.
-      this.#presence.endSession({ id, username }, ended)
+      this.#mailboxes.endSession({ id, username }, ended)
+      this.#presence.endSession({ id, username })
     }
   }
 

@@ -70,7 +70,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    *
    * @param hintedSessionId a session for which to look whether it was hinted
    */
-  readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<Page>
+  readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<StoredPage>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
   /** A message and its state; undefined when the store does not have it (any more). */
@@ -169,7 +169,7 @@ export interface PageSize {
   bytes: number
 }
 
-export interface Page {
+export interface StoredPage {
   /** What was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */

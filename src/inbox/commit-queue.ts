@@ -19,17 +19,17 @@
  */
 import {
   type Acknowledgement,
-  type Append,
   type AppendOutcome,
   type CommitOutcome,
   type CommitResult,
   type Database,
   DatabaseUnavailable,
   type LastSeen,
+  type NewMessage,
 } from '../database/database.ts'
 import { DeferredWrites, NOTHING_DEFERRED } from './deferred-writes.ts'
 import { type Flush, type OnCommit, type OpenCommit, type WrittenAppend, waitIn } from './open-commit.ts'
-import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
+import { answerRepeats, separateRepeats, type WaitingAppend } from './repeats.ts'
 
 /** Appends per transaction. At 10 µs per row a full batch takes 5 ms, for which the next ones wait. */
 const BATCH_APPENDS_MAX = 512
@@ -96,11 +96,11 @@ export class CommitQueue {
   }
 
   /** @throws DatabaseUnavailable when too many wait already, or the batch could not be written */
-  append(append: Append): Promise<AppendOutcome> {
+  append(message: NewMessage): Promise<AppendOutcome> {
     if (this.#appends.length >= WAITING_APPENDS_MAX)
       return Promise.reject(new DatabaseUnavailable('Too many messages wait to be written.'))
     return new Promise((resolve, reject) => {
-      this.#appends.push({ append, resolve, reject })
+      this.#appends.push({ message, resolve, reject })
       if (this.#appends.length >= WORTH_A_COMMIT) this.#commitWhatWaits()
       else this.#start()
     })
@@ -180,7 +180,7 @@ export class CommitQueue {
     const deferred = drains ? this.#deferred.drain() : NOTHING_DEFERRED
     const acknowledged = drains ? this.#acknowledged.splice(0) : []
     this.#mustDrain = false
-    const { appends, repeats } = apart(this.#appends.splice(0, BATCH_APPENDS_MAX))
+    const { appends, repeats } = separateRepeats(this.#appends.splice(0, BATCH_APPENDS_MAX))
     // A flush also waits for appends that did not fit into this batch.
     const flushes = this.#appends.length === 0 ? this.#flushes.splice(0) : []
     if (appends.length + deferred.acknowledgements.length + deferred.lastSeen.length === 0) {
@@ -189,7 +189,7 @@ export class CommitQueue {
       return
     }
 
-    const outcome = this.#database.commit({ ...deferred, appends: appends.map(({ append }) => append) })
+    const outcome = this.#database.commit({ ...deferred, appends: appends.map(({ message }) => message) })
     const commit = { deferred, appends, repeats, flushes, acknowledged, mayFindRoom: this.#deferred.size > 0 }
     this.#underWay.add(commit)
     this.#handled = this.#finish(commit, outcome, this.#handled)
@@ -209,10 +209,10 @@ export class CommitQueue {
     const written: WrittenAppend[] = []
     for (const [index, waiting] of appends.entries()) {
       const outcome = outcomes[index] as CommitOutcome
-      const { append, resolve, reject } = waiting
+      const { message, resolve, reject } = waiting
       // Not spread, as in poll.ts.
       if (outcome.kind === 'undecided') undecided.push(waiting)
-      else written.push({ append, outcome, resolve, reject })
+      else written.push({ message, outcome, resolve, reject })
     }
     const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
     if (undecided.length + unknown.length > 0) this.#appends.unshift(...undecided, ...unknown)

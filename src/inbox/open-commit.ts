@@ -1,4 +1,4 @@
-import type { AddedReceipt, Append, AppendOutcome } from '../database/database.ts'
+import type { AddedReceipt, AppendOutcome, NewMessage } from '../database/database.ts'
 import type { Deferred } from './deferred-writes.ts'
 import type { WaitingAppend } from './repeats.ts'
 
@@ -9,7 +9,7 @@ export interface Flush {
 }
 
 export interface Committed {
-  append: Append
+  message: NewMessage
   outcome: AppendOutcome
 }
 

@@ -1,6 +1,6 @@
-import type { Page } from '../database/database.ts'
-import { lengthOf } from './page.ts'
-import type { Response } from './response.ts'
+import type { StoredPage } from '../database/database.ts'
+import type { Response } from './connection.ts'
+import { lengthOf } from './inbox-page.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
 const PAGES_PER_ACCOUNT_MAX = 2
@@ -44,7 +44,7 @@ export class ReadTurns {
    *
    * @param response carries the page; no other response precedes it on its connection
    */
-  async read<P extends Pick<Page, 'messages'> | undefined>(
+  async read<P extends Pick<StoredPage, 'messages'> | undefined>(
     accountId: number,
     response: Response,
     readPage: () => Promise<P>,
@@ -134,5 +134,5 @@ function cutOverdue({ held }: Account) {
 }
 
 /** The length of its texts and receipts. */
-const lengthOfAll = ({ messages }: Pick<Page, 'messages'>) =>
+const lengthOfAll = ({ messages }: Pick<StoredPage, 'messages'>) =>
   messages.reduce((sum, message) => sum + lengthOf(message), 0)

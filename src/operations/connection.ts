@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Connection } from '../inbox/waiter.ts'
+import type { Connection } from '../inbox/connection.ts'
 
 /**
  * What closes when the client has gone: the response, or the socket while the response waits behind another

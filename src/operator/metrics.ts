@@ -25,7 +25,8 @@ export interface MetricSources {
       batchSizes: Histogram
     }
   }
-  waiters: { wakeUps: number; countPresent: () => Present }
+  mailboxes: { wakeUps: number; parkedPolls: number }
+  presence: { countOnlineHere: () => number }
   passwords: { waiting: number }
   /** How many hints have ended how; undefined where push is off. */
   push: { results: Readonly<Record<string, number>> } | undefined
@@ -68,8 +69,9 @@ export class Metrics {
   /** What to answer to `GET /metrics`, as `METRICS_TYPE`. */
   async text(): Promise<string> {
     const registry = await this.start()
-    // Once per scrape: every mailbox is looked at.
-    this.#present = this.#sources.waiters.countPresent()
+    // Once per scrape: each walks through all accounts that poll.
+    const { presence, mailboxes } = this.#sources
+    this.#present = { online: presence.countOnlineHere(), parkedPolls: mailboxes.parkedPolls }
     return registry.metrics()
   }
 }
@@ -95,7 +97,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
     // Of a metric the registry uses its name and this. The library's own would count a second time.
     registry.registerMetric({ name: `restante_${name}`, get } as unknown as Metric)
   }
-  const { version, requests, inbox, waiters, passwords, push, disk, lastBackupMs } = sources
+  const { version, requests, inbox, mailboxes, passwords, push, disk, lastBackupMs } = sources
   const { counts } = inbox
 
   add('build_info', 'gauge', 'The version that runs; always 1.', () => one(1, { version }))
@@ -136,7 +138,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
   add('password_hashes_waiting', 'gauge', 'Passwords that wait for a processor core.', () =>
     one(passwords.waiting),
   )
-  add('wakeups_total', 'counter', 'Polls that a message has ended.', () => one(waiters.wakeUps))
+  add('wakeups_total', 'counter', 'Polls that a message has ended.', () => one(mailboxes.wakeUps))
   add('parked_polls', 'gauge', 'Polls that wait at this node.', () => one(present().parkedPolls))
   add('accounts_online', 'gauge', 'Accounts that are online at this node.', () => one(present().online))
   if (disk) {

@@ -21,8 +21,8 @@ import { randomBytes } from 'node:crypto'
 import type { Sessions } from '../accounts/sessions.ts'
 import { type Clock, monotonicMs } from '../clock.ts'
 import { type ClaimedHint, type Database, DatabaseUnavailable, type Sleeper } from '../database/database.ts'
-import type { Waiters } from '../inbox/waiters.ts'
 import { TokenBuckets } from '../limits/token-buckets.ts'
+import type { Presence } from '../presence.ts'
 import { Gathered, type Wanted } from './gathered.ts'
 import type { Services } from './services.ts'
 
@@ -58,7 +58,7 @@ type HintsDatabase = Pick<
 
 /** What this process knows of sessions and the store does not. */
 export interface LiveSessions {
-  waiters: Pick<Waiters, 'isPresent'>
+  presence: Pick<Presence, 'isPresent'>
   sessions: Pick<Sessions, 'acknowledgedSeq'>
 }
 
@@ -191,7 +191,7 @@ export class Hints {
       return false
     }
 
-    const isPresent = sleeper.isElsewhere || this.#live.waiters.isPresent({ id: sessionId, username })
+    const isPresent = sleeper.isElsewhere || this.#live.presence.isPresent({ id: sessionId, username })
     if (isPresent && acknowledgedSeq >= lateSeq) {
       this.#gathered.planLate(username, seq, this.#acknowledgeMs)
       return false
