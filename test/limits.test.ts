@@ -241,7 +241,7 @@ test('a token bucket', async (t) => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
     buckets.take('ada', START_MS)
-    buckets.giveBack('ada')
+    buckets.returnToken('ada')
 
     assert.equal(buckets.take('ada', START_MS), 0)
     assert.equal(buckets.take('ada', START_MS), 100)
@@ -250,7 +250,7 @@ test('a token bucket', async (t) => {
   await t.test('is never more than full by what is given back', () => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
-    for (const _ of range(1, 5)) buckets.giveBack('ada')
+    for (const _ of range(1, 5)) buckets.returnToken('ada')
 
     for (const _ of range(1, 2)) assert.equal(buckets.take('ada', START_MS), 0)
     assert.ok(buckets.take('ada', START_MS) > 0)

@@ -38,7 +38,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   inbox: {
     may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'presence.ts', 'problems.ts'],
-    packages: /^$/,
+    packages: /^lru-cache$/,
   },
   nodes: {
     may: [
@@ -50,7 +50,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     ],
     packages: /^$/,
   },
-  limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },
+  limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js|lru-cache)$/ },
   contract: {
     may: ['accounts/sessions.ts', 'config.ts', 'nearest.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|(type )?ajv\/dist\/2020\.js|js-yaml)$/,

@@ -238,7 +238,7 @@ export class Inbox {
     const { id: sessionId, accountId, username } = session
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
     // A failed write stays deferred.
-    if (this.#awaitedReceipts.mayCome(username, seq))
+    if (this.#awaitedReceipts.mayCause(username, seq))
       this.#commits.acknowledged(ofSession(session)).catch(() => {})
   }
 }
