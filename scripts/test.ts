@@ -67,7 +67,7 @@ const ONCE: Record<string, string> = {
   package: 'has both databases itself',
   pages: 'is about the statements of SQLite',
   'purge-log': 'is about the write-ahead log of SQLite',
-  'password-line': 'has no database',
+  'password-queue': 'has no database',
   'node-promises': 'is about PostgreSQL',
   portable: 'is about the contract',
   'postgres-connections': 'is about PostgreSQL',

@@ -4,13 +4,13 @@ import { EventEmitter } from 'node:events'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { hash, verify } from '@node-rs/argon2'
-import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
+import { type Caller, PasswordQueue } from '../src/accounts/password-queue.ts'
 import { Passwords } from '../src/accounts/passwords.ts'
 import { readAddress } from '../src/limits/address.ts'
 import type { Problem } from '../src/problems.ts'
 import { range } from './support/range.ts'
 
-/** As src/accounts/password-line.ts has it. */
+/** As src/accounts/password-queue.ts has it. */
 const LINE_MAX = 128
 
 class FakeClient extends EventEmitter {
@@ -29,7 +29,7 @@ function callerFrom(text: string, trusted = false, client = new FakeClient()): C
 
 /** A line for one core. Its work ends when the test says so. */
 function openLine() {
-  const line = new PasswordLine(1)
+  const line = new PasswordQueue(1)
   const begun: string[] = []
   const running: (() => void)[] = []
   const enter = (name: string, caller: Caller) =>
@@ -53,7 +53,7 @@ function openLine() {
 
 describe('the line in front of the password hashes', () => {
   it('runs one hash a core at a time', async () => {
-    const line = new PasswordLine(2)
+    const line = new PasswordQueue(2)
     const caller = callerFrom('192.0.2.1')
     let running = 0
     const most: number[] = []
@@ -70,7 +70,7 @@ describe('the line in front of the password hashes', () => {
   })
 
   it('goes on behind work that fails', async () => {
-    const line = new PasswordLine(1)
+    const line = new PasswordQueue(1)
     const caller = callerFrom('192.0.2.1')
 
     const outcomes = await Promise.allSettled([

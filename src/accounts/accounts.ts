@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Account, AccountChanges, Database, InboxCounters } from '../database/database.ts'
 import { accountDisabled, invalidCredentials, invalidInvite, Problem, sessionEnded } from '../problems.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 

@@ -3,7 +3,7 @@ import type { Account, Database, ListedAccount } from '../database/database.ts'
 import { Problem, type SessionEnd, userNotFound } from '../problems.ts'
 import type { Registration } from './accounts.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Sessions } from './sessions.ts'
 import type { ShownAccount } from './shown-account.ts'
@@ -28,7 +28,7 @@ type AdministrationDatabase = Pick<
   | 'listPushSubscriptions'
 >
 
-/** The server in this process: what it knows better than the store, and what must reach it. */
+/** The server in this process: it knows newer dates than the store, and must forget what was ended. */
 export interface LiveServer {
   sessions: Pick<Sessions, 'forget'>
   applicationTokens: Pick<ApplicationTokens, 'forget'>

@@ -2,7 +2,7 @@ import type { Address } from '../limits/address.ts'
 import { invalidInvite, Problem, registrationClosed } from '../problems.ts'
 import type { Accounts, Registration } from './accounts.ts'
 import type { InviteLimits, Invites } from './invites.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 
 export interface RegistrationRules {
   /** Whether registration is open to all, needs an invite, or is closed. */

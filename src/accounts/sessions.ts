@@ -56,7 +56,7 @@ export class Sessions {
   readonly #sessions = new LRUCache<string, Session | Promise<Session | undefined>>({
     ...REMEMBERED,
     dispose: (session, _id, reason) => {
-      if (reason === 'evict' && !(session instanceof Promise)) session.forgotten = true
+      if (reason === 'evict' && !(session instanceof Promise)) session.evicted = true
     },
   })
   /** The promises whose session has ended meanwhile, whatever they read. */
@@ -125,16 +125,16 @@ export class Sessions {
    */
   identify(token: string): Identity | Promise<Identity> {
     const known = this.#identities.get(token)
-    const believed = this.#lease?.holds ?? true
-    if (believed && known && !known.session.forgotten) {
-      // Its session is in use, too.
+    const cacheValid = this.#lease?.holds ?? true
+    if (cacheValid && known && !known.session.evicted) {
+      // Marks its session as used, too.
       this.#sessions.get(known.session.id)
       return this.#alive(known)
     }
     const claims = this.#tokens.verify(token)
     if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
-    const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
-    const remembered = (loaded: Session | undefined) => {
+    const session = cacheValid ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
+    const toIdentity = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded(loaded?.ended)
       if (loaded.username !== claims.sub) throw invalidToken('The token is not one of this server.')
       const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
@@ -142,7 +142,7 @@ export class Sessions {
       this.#identities.set(token, identity)
       return this.#alive(identity)
     }
-    return session instanceof Promise ? session.then(remembered) : remembered(session)
+    return session instanceof Promise ? session.then(toIdentity) : toIdentity(session)
   }
 
   /** A token of the same session that lasts longer, but not beyond the session's end. */
@@ -203,19 +203,19 @@ export class Sessions {
     const found = await this.#database.findSession(sid)
     if (!found) return undefined
     const known = await this.#sessions.get(sid)
-    return known ?? { ...this.#asSession(found), forgotten: true }
+    return known ?? { ...this.#toSession(found), evicted: true }
   }
 
   #load({ sid }: Claims): Promise<Session | undefined> {
     const loading = this.#database.findSession(sid).then(
       (found) => {
         if (this.#endedWhileRead.has(loading)) return undefined
-        const session = found && this.#asSession(found)
+        const session = found && this.#toSession(found)
         if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
           // Evicted while it was read.
-        } else if (session) session.forgotten = true
+        } else if (session) session.evicted = true
         return session
       },
       (error: unknown) => {
@@ -227,7 +227,7 @@ export class Sessions {
     return loading
   }
 
-  #asSession(found: OwnedSession): Session {
+  #toSession(found: OwnedSession): Session {
     const { id, accountId, username, offeredSeq, acknowledgedSeq } = found
     return {
       id,
@@ -238,7 +238,7 @@ export class Sessions {
       acknowledgedSeq,
       handedSeq: 0,
       ended: false,
-      forgotten: false,
+      evicted: false,
     }
   }
 }

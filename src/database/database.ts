@@ -34,12 +34,16 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    * Replaces the password and ends the account's sessions but one, if that is given. Resolves with the ids of
    * those that ended.
    */
-  changePassword(account: Proven, passwordHash: string, keptSessionId?: string): Promise<string[] | undefined>
+  changePassword(
+    account: VerifiedPassword,
+    passwordHash: string,
+    keptSessionId?: string,
+  ): Promise<string[] | undefined>
   /**
    * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon
    * after. Resolves with the ids that ended, of both.
    */
-  deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
+  deleteAccount(account: VerifiedPassword, deletedAtMs: number): Promise<string[] | undefined>
 
   /**
    * Adds a session and ends the account's oldest until `sessionsMax` are left. Remembers the address that it
@@ -47,7 +51,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    * disabled.
    */
   openSession(
-    account: Proven,
+    account: VerifiedPassword,
     session: Session,
     sessionsMax: number,
     openedFrom?: KnownAddress,
@@ -124,7 +128,7 @@ export interface Account extends NewAccount {
  * An account and the hash that a password was checked against. That takes a while: if the hash has changed
  * since, or the account was deleted, the verb does nothing and resolves with undefined.
  */
-export type Proven = Pick<Account, 'id' | 'passwordHash'>
+export type VerifiedPassword = Pick<Account, 'id' | 'passwordHash'>
 
 /** The owner of an inbox. */
 export interface Owner {

@@ -116,16 +116,16 @@ export class CommitQueue {
   }
 
   /**
-   * @param isMeant selects the acknowledgements to wait for
+   * @param matches selects the acknowledgements to wait for
    * @throws DatabaseUnavailable when one could not be written
    */
-  acknowledged(isMeant: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
-    if (this.#deferred.hasAcknowledgement(isMeant)) {
+  acknowledged(matches: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
+    if (this.#deferred.hasAcknowledgement(matches)) {
       this.#mustDrain = true
       this.#start()
       return waitIn(this.#acknowledged)
     }
-    const carrier = [...this.#underWay].findLast(({ deferred }) => deferred.acknowledgements.some(isMeant))
+    const carrier = [...this.#underWay].findLast(({ deferred }) => deferred.acknowledgements.some(matches))
     return carrier ? waitIn(carrier.acknowledged) : Promise.resolve()
   }
 

@@ -9,7 +9,7 @@ import { toStoredMessage } from './send-request.ts'
 export interface Hints {
   /** A message was committed. */
   added: (username: string, seq: number) => void
-  /** A session reads: from now on a message for it is hinted again. */
+  /** A session reads: the next message for it is hinted again. */
   takeBack: (sessionId: string) => Promise<void>
 }
 

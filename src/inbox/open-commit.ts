@@ -1,3 +1,4 @@
+/** Commits under way, and the callers that wait for them. */
 import type { AddedReceipt, AppendOutcome, NewMessage } from '../database/database.ts'
 import type { Deferred } from './deferred-writes.ts'
 import type { WaitingAppend } from './repeats.ts'

@@ -11,7 +11,7 @@ import { ReadTurns } from './read-turns.ts'
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
-/** How much may be read without waiting for it. */
+/** Limits reads that are answered without a wait. */
 export interface ReadBudget {
   /** For how many ms an account may not read what is there; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
@@ -64,8 +64,8 @@ export class PageReads {
   }
 
   /**
-   * The first page behind what an account has acknowledged, for a login. It has limits of its own, and stands
-   * in no line: clients that hold the places of the account must not keep its owner from taking over.
+   * The first page behind what an account has acknowledged, for a login. Logins have limits of their own, so
+   * it does not queue: clients that hold the places of the account must not keep its owner from taking over.
    * Undefined when the client has gone away.
    */
   async first(
@@ -116,16 +116,16 @@ export class PageReads {
   }
 
   #chargePage(session: ReadingSession, { messages }: StoredPage) {
-    this.#budget.chargePage(session.accountId, costOfAgain(messages, session.handedSeq))
+    this.#budget.chargePage(session.accountId, costOfRereading(messages, session.handedSeq))
     session.handedSeq = Math.max(session.handedSeq, messages.at(-1)?.seq ?? 0)
   }
 }
 
-/** Resolves when what has come in meanwhile was taken: page after page would keep it waiting. */
+/** Lets the event loop handle what has come in: page after page would hold it up. */
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** What it costs to read messages that a session was given before; the first time costs it nothing. */
-const costOfAgain = (messages: StoredMessage[], handedSeq: number) =>
+/** What it costs to read messages that were read for the session before; the first time is free. */
+const costOfRereading = (messages: StoredMessage[], handedSeq: number) =>
   messages
     .filter(({ seq }) => seq <= handedSeq)
     .reduce((sum, message) => sum + lengthOf(message) + MESSAGE_COST, PAGE_COST)

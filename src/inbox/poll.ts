@@ -32,7 +32,7 @@ export interface PollRequest {
   /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
   connection: Connection
-  /** What will carry the answer. */
+  /** It will carry the answer. */
   response: Response
 }
 
