@@ -131,11 +131,7 @@ export async function createServer(
   app.decorate('operator', { administration, invites, metrics })
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
-  const acknowledged = () => inbox.acknowledgementsWritten()
-  const onPurged = (messages: number) => {
-    inbox.counts.purged += messages
-  }
-  const stopRetention = startRetention(database, acknowledged, config, history, onPurged, onFault)
+  const stopRetention = startRetention(database, inbox, config, history, onFault)
 
   const parts = {
     accounts,

@@ -21,7 +21,7 @@ export interface OwnAccount extends Account {
   inbox: InboxCounters
 }
 
-/** Accounts: registration, the check of a password, and what an owner changes or deletes. */
+/** Accounts: registration, password checks, and changes by their owner. */
 export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
@@ -74,7 +74,7 @@ export class Accounts {
   async own({ id, accountId, username, acknowledgedSeq }: Session): Promise<OwnAccount> {
     const [account, inbox] = await Promise.all([
       this.#database.findAccount(username),
-      // What was just acknowledged may still be on its way to the store.
+      // The latest acknowledgement may still be on its way to the store.
       this.#database.countInbox(accountId, { sessionId: id, atLeast: acknowledgedSeq }),
     ])
     if (!account) throw sessionEnded()
@@ -82,7 +82,7 @@ export class Accounts {
   }
 
   /**
-   * Changes what is not undefined, at every node.
+   * Makes the changes that are not undefined, at every node.
    *
    * @throws Problem session_ended
    */

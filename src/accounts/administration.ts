@@ -28,12 +28,12 @@ type AdministrationDatabase = Pick<
   | 'listPushSubscriptions'
 >
 
-/** The server in this process: it knows newer dates than the store, and must forget what was ended. */
+/** The server in this process: it knows newer dates than the store, and caches sessions and tokens. */
 export interface LiveServer {
   sessions: Pick<Sessions, 'forget'>
   applicationTokens: Pick<ApplicationTokens, 'forget'>
   inbox: {
-    /** When an account was last online, as far as this process remembers; 0 where it does not. */
+    /** When an account was last online, if this process knows; 0 otherwise. */
     lastSeenAtMs: (username: string) => number
   }
   /** At any node. */

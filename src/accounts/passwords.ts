@@ -7,7 +7,7 @@ import { type Caller, PasswordQueue, refuseGone } from './password-queue.ts'
  */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-/** What a hash costs, in the terms of Argon2. */
+/** The cost of a hash, in the terms of Argon2. */
 export type PasswordCost = typeof COST
 
 /** Some keyboards type é as one character, others as two; for the user it is one letter (RFC 8265 §4.2). */

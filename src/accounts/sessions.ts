@@ -41,7 +41,7 @@ export interface SessionRules {
 
 type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSession' | 'endSession'>
 
-/** Sessions: what a login opens, a token names, and a logout ends. */
+/** Sessions: a login opens one, its token names it, and a logout ends it. */
 export class Sessions {
   readonly #database: SessionDatabase
   readonly #tokens: Tokens
@@ -160,7 +160,7 @@ export class Sessions {
     return (await this.#database.findSession(id)) !== undefined
   }
 
-  /** How far a session has acknowledged, as far as this process knows; 0 where it does not. */
+  /** How far a session has acknowledged, if this process knows; 0 otherwise. */
   acknowledgedSeq(id: string): number {
     const known = this.#sessions.peek(id)
     return known === undefined || known instanceof Promise ? 0 : known.acknowledgedSeq

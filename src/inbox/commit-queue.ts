@@ -14,7 +14,7 @@
  *
  * A deferred acknowledgement may make room in a full inbox: the commit that writes it tries the refused
  * messages once more. The next commit retries those that the store left undecided. A failed batch adds no
- * message: its callers, and flushes behind it, get the error, and what was deferred is kept for the next
+ * message: its callers, and flushes behind it, get the error, and deferred writes are kept for the next
  * batch.
  */
 import {
@@ -44,7 +44,7 @@ const COMMITS_UNDER_WAY_MAX = 2
 /** Appends that may wait for a commit; above it senders get 503 instead of waiting for seconds. */
 const WAITING_APPENDS_MAX = 10_000
 
-/** How long writes are deferred that nobody waits for. */
+/** How long writes without a waiting caller are deferred. */
 const DEFERRED_MS = 500
 
 /** With so many deferred writes the next commit includes them: at 6 µs each, others wait 6 ms. */
@@ -149,7 +149,7 @@ export class CommitQueue {
   #startSoon() {
     this.#deferredTimer ??= setTimeout(() => {
       this.#deferredTimer = undefined
-      // Callers that wait get the error; what was deferred waits for the next timer.
+      // Waiting callers get the error; deferred writes stay for the next timer.
       this.flushed().catch(() => {})
     }, DEFERRED_MS).unref()
   }

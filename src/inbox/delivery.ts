@@ -27,7 +27,7 @@ export class Delivery {
     this.#hints = hints
   }
 
-  /** Delivers what was committed to parked polls: receipts first, as they were written. */
+  /** Delivers committed entries to parked polls: receipts first, as they were written. */
   deliver(committed: Committed[], receipts: AddedReceipt[]): void {
     const arrived = new Map<string, StoredMessage[]>()
     const arrive = (to: string, entry: StoredMessage) => {

@@ -8,7 +8,7 @@ export const PAGE_BYTES_MAX = 1_048_576
 /** A UTF-16 code unit takes no more bytes in UTF-8: RFC 3629 §3. */
 const BYTES_PER_UNIT_MAX = 3
 
-/** What a client gets when it reads its inbox. */
+/** The response to a read of the inbox. */
 export interface InboxPage {
   messages: MessageList
   /** What to show next time: it acknowledges all that was read. */
@@ -52,7 +52,7 @@ export function refuseAhead(cursor: number, newestSeq: number) {
 }
 
 /**
- * The first page of what was committed while a poll was parked, as the store would give it.
+ * The first page of messages that were committed while a poll was parked, as the store would give it.
  *
  * @param arrived in order
  * @param after the number right before them

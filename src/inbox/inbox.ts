@@ -108,14 +108,14 @@ export class Inbox {
   /**
    * Reads what follows the cursor, and waits for it when there is nothing.
    *
-   * @param onAnswer gets what was read, or Problem cursor_ahead, invalid_token, session_ended
+   * @param onAnswer gets the page, or Problem cursor_ahead, invalid_token, session_ended
    */
   read(session: ReadingSession, request: PollRequest, onAnswer: OnAnswer): void {
     this.#mailboxes.enter(session.username)
     void this.#readOrPark(new Poll(session, request, this.#pollEvents, onAnswer))
   }
 
-  /** Answers a poll with what is there, or parks it. */
+  /** Reads the store for a poll and answers it, or parks it when there is nothing. */
   async #readOrPark(poll: Poll): Promise<void> {
     try {
       if (!poll.accepted) await this.#pages.refuseDebtor(poll)
@@ -148,7 +148,7 @@ export class Inbox {
   async #accept(poll: Poll): Promise<void> {
     const { session, after = 0 } = poll
     this.#acknowledge(session, Math.max(after, session.offeredSeq))
-    // Another node must not deliver again what was acknowledged here.
+    // Another node must not deliver acknowledged messages again.
     if (this.#others) await this.#commits.acknowledged(ofSession(session))
     poll.accepted = true
     if (!poll.away) this.#presence.addPoll(session)
@@ -189,7 +189,7 @@ export class Inbox {
     response: Response,
     connection: Connection,
   ): Promise<(InboxPage & { after: number }) | undefined> {
-    // What an older session acknowledged may still be deferred.
+    // Acknowledgements of an older session may still be deferred.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
     const page = await this.#pages.first(accountId, limit, response, connection)
     return page && { ...toInboxPage(page), after: page.after }

@@ -116,8 +116,8 @@ export class Mailboxes {
   }
 
   /**
-   * Delivers what was committed for an account. If other nodes have committed in between, the numbers are not
-   * contiguous, and the polls read the store.
+   * Delivers messages that were committed for an account. If other nodes have committed in between, their
+   * numbers are not contiguous, and the polls read the store.
    */
   deliver(username: string, messages: StoredMessage[]): void {
     const mailbox = this.#mailboxes.get(username)

@@ -7,13 +7,13 @@ import type { Mailboxes } from './mailboxes.ts'
 import type { Poll, ReadingSession } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
 
-/** What a page costs besides its texts and receipts: to find its place, and to read each row. */
+/** The cost of a page besides its texts and receipts: finding its place, and reading each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
 /** Limits reads that are answered without a wait. */
 export interface ReadBudget {
-  /** For how many ms an account may not read what is there; 0 when it may. */
+  /** For how many ms an account may not read stored messages; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
   chargePage: (accountId: number, cost: number) => void
   /** For how many ms a session may not ask for nothing; 0 when it may. */
@@ -21,7 +21,7 @@ export interface ReadBudget {
   chargeIdlePoll: (sessionId: string) => void
 }
 
-/** Reads pages of the store: in turn, no earlier than they can be written, and as far as the budget goes. */
+/** Reads pages of the store: in turn, no earlier than they can be written, and within the budget. */
 export class PageReads {
   readonly #database: Pick<Database, 'readInbox' | 'newestSeq'>
   readonly #mailboxes: Mailboxes
@@ -64,9 +64,9 @@ export class PageReads {
   }
 
   /**
-   * The first page behind what an account has acknowledged, for a login. Logins have limits of their own, so
-   * it does not queue: clients that hold the places of the account must not keep its owner from taking over.
-   * Undefined when the client has gone away.
+   * The first page behind the acknowledged `seq` of an account, for a login. Logins have limits of their own,
+   * so it does not queue: clients that hold the places of the account must not keep its owner from taking
+   * over. Undefined when the client has gone away.
    */
   async first(
     accountId: number,
@@ -124,7 +124,7 @@ export class PageReads {
 /** Lets the event loop handle what has come in: page after page would hold it up. */
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** What it costs to read messages that were read for the session before; the first time is free. */
+/** The cost of reading messages again for a session; the first time is free. */
 const costOfRereading = (messages: StoredMessage[], handedSeq: number) =>
   messages
     .filter(({ seq }) => seq <= handedSeq)

@@ -32,21 +32,26 @@ export interface RetentionRules {
   idempotencyTtlMs: number
 }
 
+/** The inbox in front of the store. */
+interface PurgedInbox {
+  /** Resolves when all earlier acknowledgements are in the store. */
+  acknowledgementsWritten: () => Promise<void>
+  /** How many entries were removed. */
+  counts: { purged: number }
+}
+
 /**
  * Purges in the background: messages by age, the inboxes of deleted accounts, expired idempotency keys,
  * sessions and push subscriptions.
  *
- * @param acknowledged resolves when what was acknowledged before is in the store
- * @param onPurged gets how many entries of inboxes a batch has removed
  * @param onFault called with unexpected errors; an unavailable store is tried again in the next pass
  * @returns a function that stops it, after the batch that is under way
  */
 export function startRetention(
   database: Pick<Database, 'purge'>,
-  acknowledged: () => Promise<void>,
+  inbox: PurgedInbox,
   { retentionMs, messageTtlMs, idempotencyTtlMs }: RetentionRules,
   clock: ClockHistory,
-  onPurged: (messages: number) => void,
   onFault: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
@@ -59,7 +64,7 @@ export function startRetention(
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
       // Otherwise a message that was just acknowledged would expire as unread.
-      if (messageTtlMs < Number.POSITIVE_INFINITY) await acknowledged()
+      if (messageTtlMs < Number.POSITIVE_INFINITY) await inbox.acknowledgementsWritten()
       const { next, messages } = await database.purge({
         fromAccountId,
         acknowledgedBeforeMs: clock.oldBeforeMs(retentionMs),
@@ -72,7 +77,7 @@ export function startRetention(
         nowMs: clock.now(),
       })
       fromAccountId = next
-      onPurged(messages)
+      inbox.counts.purged += messages
       await sleep(BATCH_PAUSE_MS)
     }
   }

@@ -64,7 +64,7 @@ export class TokenBuckets {
     this.#fullAtMs.set(key, Math.max(this.#fullAtMs.peek(key) ?? 0, nowMs) + tokens * this.#rate.everyMs)
   }
 
-  /** How many ms until what was charged beyond the burst is paid off; 0 when nothing is. */
+  /** How many ms until charges beyond the burst are paid off; 0 when there are none. */
   owedMs(key: string | number, nowMs = monotonicMs()): number {
     const { burst, everyMs } = this.#rate
     return Math.max((this.#fullAtMs.peek(key) ?? 0) - nowMs - burst * everyMs, 0)

@@ -33,7 +33,7 @@ export interface LocalState {
 
 /**
  * This process as one of several that share a database: it publishes which sessions are online here, handles
- * the notifications of the others (new entries, ended sessions), and reads the store for what it missed.
+ * the notifications of the others (new entries, ended sessions), and reads the store for those it missed.
  */
 export class Nodes {
   readonly #database: NodesDatabase
