@@ -15,7 +15,7 @@ const KEPT_MS = 10_000
 const WAIT_MS = 25_000
 const DAY_MS = 86_400_000
 const TOKEN_EXPIRES_AT_MS = NOW_MS + DAY_MS
-/** Polls whose wait ends at about the same time are answered together. */
+/** Polls whose waits end at about the same time are answered together. */
 const LATE_MS_MAX = 50
 
 describe('the mailboxes', () => {
@@ -32,7 +32,7 @@ describe('the mailboxes', () => {
     const { mailboxes, begin, park } = openMailboxes(t, 7)
     const wait = park(begin(), 7)
 
-    // As if the message before it had been committed by somebody else.
+    // As if another node had committed the message before it.
     mailboxes.deliver('ada', messages(9, 9))
 
     assert.deepEqual(await settled(wait), { kind: 'read' })
@@ -42,7 +42,7 @@ describe('the mailboxes', () => {
     const { mailboxes, begin, park } = openMailboxes(t, 7)
     const wait = park(begin(), 7)
 
-    // A batch with an idempotency key twice is committed in two parts.
+    // A batch with a duplicate idempotency key is committed in two parts.
     mailboxes.deliver('ada', [...messages(10, 10), ...messages(8, 8)])
 
     assert.deepEqual(await settled(wait), { kind: 'read' })
@@ -69,10 +69,10 @@ describe('the mailboxes', () => {
     assert.equal(await settled(park(ada, 3)), undefined)
   })
 
-  it('notice when parking what was committed since the poll began, even after an older read', async (t) => {
+  it('notice, when they park a poll, commits since it began, even after an older read', async (t) => {
     const { mailboxes, begin, park } = openMailboxes(t)
     const ada = begin()
-    // The message comes while the poll reads; what it read is older.
+    // The message arrives while the poll reads; its page is older.
     mailboxes.deliver('ada', messages(1, 1))
     mailboxes.noteNewestSeq('ada', 0)
 
@@ -105,7 +105,7 @@ describe('the mailboxes', () => {
     assert.deepEqual(await settled(wait), { kind: 'expired' })
   })
 
-  it('have a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
+  it('let a poll wait as long as it asked for, however the clock is set meanwhile', async (t) => {
     const { begin, park, stepClock } = openMailboxes(t, 0)
     const wait = park(begin(), 0, 5_000)
 
@@ -119,17 +119,17 @@ describe('the mailboxes', () => {
     assert.deepEqual(await settled(wait), { kind: 'timeout' })
   })
 
-  it('share a timer among polls whose time is over at about the same time', (t) => {
+  it('share a timer among polls that end at about the same time', (t) => {
     const { begin, park } = openMailboxes(t, 0)
     const timers = t.mock.method(globalThis, 'setTimeout')
 
     for (const number of range(1, 1_000)) void park(begin(`phone ${number}`, `user ${number}`), 0, 5_000)
 
-    // As many as pieces of 50 ms go by while they come, and one each without this.
+    // One timer per 50 ms of their arrival; without this it would be one per poll.
     assert.ok(timers.mock.callCount() < 100, `${timers.mock.callCount()} timers`)
   })
 
-  it('forget a poll whose client has gone, at once', async (t) => {
+  it('forget a poll at once when its client disconnects', async (t) => {
     const { begin, park } = openMailboxes(t, 0)
     const client = connection()
     const wait = park(begin(), 0, WAIT_MS, client)
@@ -139,7 +139,7 @@ describe('the mailboxes', () => {
     assert.deepEqual(await settled(wait), { kind: 'gone' })
   })
 
-  it('do not park a poll whose client has gone during the read', async (t) => {
+  it('do not park a poll whose client disconnects during the read', async (t) => {
     const { begin, park } = openMailboxes(t, 0)
     const ada = begin()
 
@@ -199,7 +199,7 @@ describe('the mailboxes', () => {
     assert.deepEqual(await settled(park(ada, 0)), { kind: 'ended', ended: true })
   })
 
-  it('answer all polls at a shutdown, and every later one, but for what is there', async (t) => {
+  it('answer all polls at a shutdown and every later one, with stored messages if there are any', async (t) => {
     const { mailboxes, begin, park } = openMailboxes(t, 1)
     const ada = begin()
     const wait = park(ada, 1)
@@ -253,7 +253,7 @@ describe('the mailboxes', () => {
 })
 
 describe('presence', () => {
-  it('lasts from the begin of a poll until the grace time after its end', (t) => {
+  it('lasts from the start of a poll until the grace time after its end', (t) => {
     const { presence, begin } = openPresence(t)
     assert.equal(presence.isOnlineHere('ada'), false)
     const ada = begin()
@@ -268,7 +268,7 @@ describe('presence', () => {
     assert.equal(presence.isOnlineHere('ada'), false)
   })
 
-  it('of each session ends by itself, and is reported with its own date', (t) => {
+  it('of each session ends separately, and is reported with its own date', (t) => {
     const { presence, accountsSeen, sessionsSeen, begin } = openPresence(t)
     const phone = begin('phone')
     begin('laptop')
@@ -298,7 +298,7 @@ describe('presence', () => {
     assert.equal(presence.isOnlineHere('ada'), false)
   })
 
-  it('ends with the session, before its polls have ended and after', (t) => {
+  it('ends with the session, before and after its polls have ended', (t) => {
     const { presence, begin } = openPresence(t)
     const ada = begin()
     presence.endSession(ada)
@@ -312,7 +312,7 @@ describe('presence', () => {
     assert.equal(presence.isOnlineHere('ada'), false)
   })
 
-  it('goes on within the grace time of one session when another one ends', (t) => {
+  it('continues within the grace time of one session when another one ends', (t) => {
     const { presence, begin } = openPresence(t)
     const [phone, laptop] = [begin('phone'), begin('laptop')]
     presence.removePoll(laptop)
@@ -324,7 +324,7 @@ describe('presence', () => {
     assert.deepEqual([presence.isPresent(phone), presence.isPresent(laptop)], [false, true])
   })
 
-  it('tells once when a session comes online, and once when it no longer is', (t) => {
+  it('reports once when a session comes online, and once when it no longer is', (t) => {
     const { presence, changes, begin } = openPresence(t)
     const [phone, laptop] = [begin('phone'), begin('laptop')]
     for (let poll = 0; poll < 100; poll += 1) {
@@ -345,7 +345,7 @@ describe('presence', () => {
     assert.deepEqual(changes, ['- laptop'])
   })
 
-  it('does not tell that a session is offline which is back before the next sweep', (t) => {
+  it('does not report a session as offline that is back before the next sweep', (t) => {
     const { presence, changes, begin } = openPresence(t)
     const ada = begin()
     presence.removePoll(ada)
@@ -424,7 +424,7 @@ const sessionOf = (id: string, username: string): ReadingSession => ({
   handedSeq: 0,
 })
 
-/** Clocks that stand still. The wall clock can be set, too. */
+/** Stops the clocks. The wall clock can also be set. */
 function stopClocks(t: TestContext) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: NOW_MS })
   let steppedMs = 0
@@ -435,7 +435,7 @@ function stopClocks(t: TestContext) {
   return { clock: () => Date.now() + steppedMs, stepClock }
 }
 
-/** @param newestSeq what every poll sees in the store as it begins; undefined when it has not read it yet */
+/** @param newestSeq the newest number that every poll reads from the store first; undefined if it has not */
 function openMailboxes(t: TestContext, newestSeq?: number) {
   const { clock, stepClock } = stopClocks(t)
   const mailboxes = new Mailboxes(clock)
@@ -480,7 +480,7 @@ function openPresence(t: TestContext) {
   return { presence, changes, accountsSeen, sessionsSeen, begin, stepClock }
 }
 
-/** What a promise has settled with, or undefined when it has not. */
+/** The result of a settled promise, otherwise undefined. */
 const settled = <T>(promise: Promise<T>) =>
   Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
 

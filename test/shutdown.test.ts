@@ -128,7 +128,7 @@ describe('a stop', () => {
 
     server.process.kill('SIGTERM')
     await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
-    assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    await server.logged('stopped')
     assert.equal(await server.exited, 0)
   })
 

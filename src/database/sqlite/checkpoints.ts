@@ -12,7 +12,7 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type SqliteFile from 'better-sqlite3'
-import { ignoreTransient } from './result-codes.ts'
+import { ifPossible } from './result-codes.ts'
 
 /** Pages that are worth a checkpoint: SQLite's own measure. */
 const PAGES_WORTH = 1_000
@@ -46,7 +46,7 @@ export interface Checkpoints {
 export function checkpointsBeside(connection: SqliteFile.Database, path: string): Checkpoints {
   /** NOOP writes nothing, and returns how many pages the log has and how many of them were written back. */
   const logState = connection.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)')
-  const readLog = () => ignoreTransient(() => logState.get()) ?? { log: 0, checkpointed: 0 }
+  const readLog = () => ifPossible(() => logState.get()) ?? { log: 0, checkpointed: 0 }
   let thread: Worker | undefined
   let underWay = false
   let closing = false
@@ -100,5 +100,5 @@ export function checkpointsBeside(connection: SqliteFile.Database, path: string)
  * next checkpoint writes it.
  */
 export function writeBack(connection: SqliteFile.Database) {
-  ignoreTransient(() => connection.pragma('wal_checkpoint(PASSIVE)'))
+  ifPossible(() => connection.pragma('wal_checkpoint(PASSIVE)'))
 }

@@ -9,7 +9,7 @@ import { type DatabaseThread, startThread } from './start-thread.ts'
  * Opens the SQLite database with a writer thread and a reader thread.
  *
  * @param path the SQLite file, created and migrated when needed
- * @param onFatal called when a database thread has died: the outcome of in-flight writes is unknown, so the
+ * @param onLoss called when a database thread has died: the outcome of in-flight writes is unknown, so the
  * process must exit
  * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it cannot be opened
  */
@@ -17,14 +17,14 @@ export async function openSqlite(
   path: string,
   limits: StoreLimits,
   log: DatabaseLog,
-  onFatal: (error: Error) => void,
+  onLoss: (error: Error) => void,
 ): Promise<Database> {
   // The reader opens what the writer has made.
-  const writer = await startThread({ role: 'writer', path, limits }, onFatal)
+  const writer = await startThread({ role: 'writer', path, limits }, onLoss)
   if (writer.restored !== undefined)
     log.warn(restoredLine('The database was restored from a backup', writer.restored))
   warnOfOthers(path, log)
-  const reader = await startThread({ role: 'reader', path, limits }, onFatal)
+  const reader = await startThread({ role: 'reader', path, limits }, onLoss)
   const [write, read] = [verbOf(writer), verbOf(reader)]
   return {
     createAccount: write('createAccount'),

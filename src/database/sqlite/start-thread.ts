@@ -21,13 +21,10 @@ export interface DatabaseThread {
 /**
  * Starts a database thread. Resolves when it has opened the file.
  *
- * @param onFatal called when it dies
+ * @param onLoss called when it dies
  * @throws DatabaseInUse, DatabaseUnusable when it cannot open the file
  */
-export async function startThread(
-  data: ThreadData,
-  onFatal: (error: Error) => void,
-): Promise<DatabaseThread> {
+export async function startThread(data: ThreadData, onLoss: (error: Error) => void): Promise<DatabaseThread> {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   // The same file runs built (.js) and as a source (.ts).
   const file = new URL(`./thread${extname(import.meta.url)}`, import.meta.url)
@@ -51,7 +48,7 @@ export async function startThread(
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
     // Before the file is open, the start fails with the same error.
-    if (opened && !closing) onFatal(error)
+    if (opened && !closing) onLoss(error)
   }
 
   let lastId = OPENING

@@ -6,7 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Database, DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../database.ts'
 import { type Call, type Failure, OPENING, type Reply, type ThreadData } from './calls.ts'
-import { isDamage, isTransient } from './result-codes.ts'
+import { isDamage, isPassing } from './result-codes.ts'
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
 
@@ -86,5 +86,5 @@ function asFailure(error: unknown): Failure {
 function kindOf(error: unknown): Failure['kind'] {
   if (error instanceof DatabaseInUse) return 'in use'
   if (error instanceof DatabaseUnusable) return 'unusable'
-  return error instanceof DatabaseUnavailable || isTransient(error) ? 'unavailable' : 'fault'
+  return error instanceof DatabaseUnavailable || isPassing(error) ? 'unavailable' : 'fault'
 }
