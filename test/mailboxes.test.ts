@@ -244,6 +244,7 @@ describe('the mailboxes', () => {
     begin()
     mailboxes.noteNewestSeq('ada', 7)
     mailboxes.leave('ada')
+    t.mock.timers.tick(KEPT_MS - 1)
 
     mailboxes.deliver('ada', messages(8, 8))
 
