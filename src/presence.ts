@@ -65,7 +65,7 @@ export class Presence extends EventEmitter<PresenceEvents> {
     this.#graceMs = graceMs
     this.#clock = clock
     this.#others = others
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref()
   }
 
   /** A poll begins to count. {@link removePoll} must follow. */
@@ -157,6 +157,21 @@ export class Presence extends EventEmitter<PresenceEvents> {
     return (await this.#others?.countOnline()) ?? this.countOnlineHere()
   }
 
+  /** Reports the sessions and accounts whose grace time is over. Runs once per second by itself. */
+  sweep(): void {
+    // A loop over entries allocates an array for each, and so makes garbage on an idle server.
+    this.#accounts.forEach((account, username) => {
+      for (const session of account.sessions) {
+        if (this.#isPresent(session)) continue
+        this.#remove(account, session)
+        this.emit('lastSeen', username, session.lastSeenAtMs, session.id)
+      }
+      if (account.sessions.length > 0) return
+      this.#accounts.delete(username)
+      this.emit('lastSeen', username, account.lastSeenAtMs, undefined)
+    })
+  }
+
   /** Reports everything that is online here as last seen. */
   close(): void {
     clearInterval(this.#sweeper)
@@ -187,20 +202,6 @@ export class Presence extends EventEmitter<PresenceEvents> {
   #remove(account: OnlineAccount, session: OnlineSession) {
     account.sessions = account.sessions.filter((other) => other !== session)
     this.emit('offline', session.id)
-  }
-
-  #sweep() {
-    // A loop over entries allocates an array for each, and so makes garbage on an idle server.
-    this.#accounts.forEach((account, username) => {
-      for (const session of account.sessions) {
-        if (this.#isPresent(session)) continue
-        this.#remove(account, session)
-        this.emit('lastSeen', username, session.lastSeenAtMs, session.id)
-      }
-      if (account.sessions.length > 0) return
-      this.#accounts.delete(username)
-      this.emit('lastSeen', username, account.lastSeenAtMs, undefined)
-    })
   }
 }
 

@@ -1,9 +1,8 @@
 /** Other nodes learn which sessions poll here: once when they begin, once when they have stopped. */
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { PresencePublisher } from '../src/nodes/presence-publisher.ts'
-import type { PresenceEvents } from '../src/presence.ts'
+import { Presence } from '../src/presence.ts'
 import { eventually } from './support/eventually.ts'
 
 const ADA = 'session of ada'
@@ -32,6 +31,21 @@ describe('the presence publisher', { concurrency: true }, () => {
 
     await eventually('that she has gone, too', () => written.length === 2, LATE_MS)
     assert.deepEqual(written, [`+ ${ADA}`, `- ${ADA}`])
+  })
+
+  it('does not publish a session whose last poll is over by then', async (t) => {
+    const { presence, written } = publish(t)
+    const [short, long] = [
+      { id: ADA, username: 'ada' },
+      { id: BOB, username: 'bob' },
+    ]
+    presence.addPoll(short)
+    presence.addPoll(long)
+    presence.removePoll(short)
+
+    await eventually('the other is published', () => written.includes(`+ ${BOB}`))
+
+    assert.ok(!written.includes(`+ ${ADA}`), written.join())
   })
 
   it('publishes that a session is back', async (t) => {
@@ -109,7 +123,8 @@ describe('the presence publisher', { concurrency: true }, () => {
 /** A publisher with a database that records what it gets. */
 function publish(t: TestContext) {
   const written: string[] = []
-  const presence = new EventEmitter<PresenceEvents>()
+  const presence = new Presence(0, Date.now)
+  t.after(() => presence.close())
   const failures = { next: 0 }
   let gate: Promise<void> | undefined
   const held = {

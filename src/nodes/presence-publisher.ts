@@ -1,6 +1,5 @@
-import type { EventEmitter } from 'node:events'
 import type { SharedDatabase } from '../database/shared-database.ts'
-import type { PresenceEvents } from '../presence.ts'
+import type { Presence } from '../presence.ts'
 
 /** How long changes are collected for one statement, and so how late other nodes learn of them. */
 const PUBLISH_MS = 100
@@ -14,6 +13,7 @@ const RETRY_MS = 1_000
  */
 export class PresencePublisher {
   readonly #database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>
+  readonly #presence: Presence
   /** The sessions that are online here. */
   readonly #online = new Set<string>()
   /** Changes not yet written, by session: whether it is online here. */
@@ -21,11 +21,9 @@ export class PresencePublisher {
   #timer: NodeJS.Timeout | undefined
   #publishing = Promise.resolve()
 
-  constructor(
-    database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>,
-    presence: EventEmitter<PresenceEvents>,
-  ) {
+  constructor(database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>, presence: Presence) {
     this.#database = database
+    this.#presence = presence
     presence.on('online', (sessionId) => {
       this.#online.add(sessionId)
       this.#note(sessionId, true)
@@ -65,6 +63,8 @@ export class PresencePublisher {
 
   /** One at a time, so that the latest change wins. */
   async #publish() {
+    // Sessions that are no longer online are not published.
+    this.#presence.sweep()
     const unpublished = this.#unpublished
     this.#unpublished = new Map()
     const those = (online: boolean) => [...unpublished].flatMap(([id, is]) => (is === online ? [id] : []))
