@@ -29,9 +29,8 @@ import { replyWithProblems } from './http/problem-replies.ts'
 import { RequestCounts } from './http/request-counts.ts'
 import { serveWebPage } from './http/web-page.ts'
 import { Inbox } from './inbox/inbox.ts'
-import { Presence } from './inbox/presence.ts'
+import { Mailboxes } from './inbox/mailboxes.ts'
 import { startRetention } from './inbox/retention.ts'
-import { Waiters } from './inbox/waiters.ts'
 import { AccountLimits } from './limits/account-limits.ts'
 import { type DiskLog, DiskSpace, freeSpace } from './limits/disk-space.ts'
 import { RateLimits } from './limits/rate-limits.ts'
@@ -47,6 +46,7 @@ import { socketPath } from './operator/socket-path.ts'
 import { commandRoutes, metricsRoutes } from './operator/socket-routes.ts'
 import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/socket-server.ts'
 import type { OperatorParts, ServerState } from './operator/verbs.ts'
+import { Presence } from './presence.ts'
 import { Hints } from './push/hints.ts'
 import { Subscriptions } from './push/subscriptions.ts'
 import { readSecrets, secretFile } from './secrets.ts'
@@ -86,36 +86,31 @@ export async function createServer(
 
   const history = new ClockHistory(shared?.clock ?? Date.now)
   const clock = history.now
-  const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
-    onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs, sessionId) => inbox.noteLastSeen(username, atMs, sessionId),
-  })
-  const presence = new Presence(waiters, clock, shared)
+  const presence = new Presence(config.presenceGraceMs, clock, shared)
+  const mailboxes = new Mailboxes(clock)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
   const lease = shared && new Lease()
-  const sessions = new Sessions(database, tokens, presence, config, clock, lease)
+  const sessions = new Sessions(database, tokens, presence, mailboxes, config, clock, lease)
   const accountLimits = new AccountLimits(config.rateLimits === 'on')
   const applicationTokens = new ApplicationTokens(database, accountLimits, clock, lease)
-  const nodes = lease && new Nodes(shared, waiters, sessions, applicationTokens, lease, app.log)
+  const local = { mailboxes, presence, sessions, applicationTokens }
+  const nodes = lease && new Nodes(shared, local, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
   const hints =
     push &&
-    new Hints(database, push.sender, { waiters, sessions }, clock, {
+    new Hints(database, push.sender, { presence, sessions }, clock, {
       onFault: (error) => app.log.error(error, 'A push hint failed.'),
       rateLimits: config.rateLimits === 'on',
       times: push.hintTimes,
     })
-  const inbox = new Inbox(database, waiters, history, config, budget, nodes, hints)
+  const inbox = new Inbox(database, mailboxes, presence, history, config, budget, nodes, hints)
   const passwords = new Passwords(testing.passwordCost)
   const accounts = new Accounts(database, passwords, sessions, applicationTokens, clock)
   const invites = new Invites(database, clock)
   const registrations = new Registrations(accounts, invites, accountLimits, config)
   const administration = new Administration(database, passwords, bodyCheck(contract, 'register'), clock, {
-    sessions,
-    applicationTokens,
-    lastSeenAtMs: (username) => inbox.lastSeenAtMs(username),
-    isOnline: (username) => presence.isOnline(username),
-    countPresent: () => presence.countPresent(),
+    ...local,
+    inbox,
   })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
@@ -126,7 +121,8 @@ export async function createServer(
     version: version(),
     requests,
     inbox,
-    waiters,
+    mailboxes,
+    presence,
     passwords,
     push: push?.sender,
     disk,
@@ -135,11 +131,7 @@ export async function createServer(
   app.decorate('operator', { administration, invites, metrics })
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
-  const acknowledged = () => inbox.acknowledgementsWritten()
-  const onPurged = (messages: number) => {
-    inbox.counts.purged += messages
-  }
-  const stopRetention = startRetention(database, acknowledged, config, history, onPurged, onFault)
+  const stopRetention = startRetention(database, inbox, config, history, onFault)
 
   const parts = {
     accounts,
@@ -164,7 +156,10 @@ export async function createServer(
   if (config.opsPort !== 'off') listenForScrapes(app, metrics, config.opsPort)
   closeGracefully(
     app,
-    () => waiters.close(),
+    () => {
+      presence.close()
+      mailboxes.close()
+    },
     async () => {
       // While the database is held: what a command does is done.
       await closeOperatorServer(operatorSocket)

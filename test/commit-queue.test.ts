@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
-  type Append,
   type Batch,
   type CommitOutcome,
   type CommitResult,
   DatabaseUnavailable,
+  type NewMessage,
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
 import type { Committed } from '../src/inbox/open-commit.ts'
@@ -73,7 +73,7 @@ describe('the commit queue', () => {
   it('reports what was committed after the commit and before the senders are answered, in order', async () => {
     const events: string[] = []
     const { queue, store } = openQueue((committed) => {
-      for (const { append, outcome } of committed) events.push(`told ${append.body} ${outcome.kind}`)
+      for (const { message, outcome } of committed) events.push(`told ${message.body} ${outcome.kind}`)
     })
     const appends = ['a', 'b'].map((body) =>
       queue.append(message(body)).then(() => events.push(`answered ${body}`)),
@@ -226,7 +226,7 @@ describe('a deferred write', () => {
     assert.deepEqual(await behind, { kind: 'appended', seq: 3, live: false })
     assert.equal(store.batches.length, 2)
     assert.deepEqual(
-      told.map((committed) => committed.map(({ append, outcome }) => [append.body, outcome.kind])),
+      told.map((committed) => committed.map(({ message, outcome }) => [message.body, outcome.kind])),
       [
         [['b', 'appended']],
         [
@@ -564,7 +564,7 @@ describe('with several nodes', () => {
         const outcomes = appends.map((_, seq) => ({ kind: 'appended' as const, seq, live: false }))
         ends.push(() => resolve({ outcomes, receipts: [] }))
       })
-    const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.append.body ?? ''), {
+    const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.message.body ?? ''), {
       defersAcknowledgements: false,
     })
     const first = range(1, 32).map((number) => queue.append(message(`first ${number}`)))
@@ -584,7 +584,7 @@ describe('with several nodes', () => {
 })
 
 describe('sends with the same key that wait for the same commit', () => {
-  const keyed = (body: string, key = 'key'): Append => ({
+  const keyed = (body: string, key = 'key'): NewMessage => ({
     ...message(body),
     idempotency: { key, fingerprint: Buffer.from(body), expiredBeforeMs: 0 },
   })
@@ -731,7 +731,7 @@ const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accoun
 
 const seen = (username: string, atMs: number, nowMs = 300) => ({ username, atMs, nowMs })
 
-const message = (body: string): Append => ({
+const message = (body: string): NewMessage => ({
   senderId: 2,
   from: 'bob',
   to: 'ada',

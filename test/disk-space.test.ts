@@ -71,7 +71,7 @@ test('one line is logged when space runs short, one when there is space again, a
   )
   const refusesAt = async (bytes: number | undefined) => {
     free = bytes
-    await disk.look()
+    await disk.refresh()
     try {
       disk.refuseWhenShort()
       return false

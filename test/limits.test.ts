@@ -244,7 +244,7 @@ test('a token bucket', async (t) => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
     buckets.take('ada', START_MS)
-    buckets.giveBack('ada')
+    buckets.returnToken('ada')
 
     assert.equal(buckets.take('ada', START_MS), 0)
     assert.equal(buckets.take('ada', START_MS), 100)
@@ -253,7 +253,7 @@ test('a token bucket', async (t) => {
   await t.test('is never more than full when tokens are returned', () => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
-    for (const _ of range(1, 5)) buckets.giveBack('ada')
+    for (const _ of range(1, 5)) buckets.returnToken('ada')
 
     for (const _ of range(1, 2)) assert.equal(buckets.take('ada', START_MS), 0)
     assert.ok(buckets.take('ada', START_MS) > 0)

@@ -129,8 +129,8 @@ describe('a metric counts what its name says', () => {
   it('numbers that a restore skipped do not count as acknowledged messages', () => {
     const counts = new InboxCounts()
 
-    counts.movedOn(3)
-    counts.movedOn(1_795_000_000_000_000)
+    counts.countAcknowledged(3)
+    counts.countAcknowledged(1_795_000_000_000_000)
 
     assert.equal(counts.acknowledged, 3)
   })
@@ -202,11 +202,17 @@ describe('a metric counts what its name says', () => {
 
   it('online accounts, counted once per scrape', async () => {
     let counts = 0
-    const countPresent = () => {
+    const countOnlineHere = () => {
       counts += 1
-      return { online: 10 * counts, parkedPolls: 100 * counts }
+      return 10 * counts
     }
-    const metrics = new Metrics({ ...fakeSources(), waiters: { wakeUps: 0, countPresent } })
+    const mailboxes = {
+      wakeUps: 0,
+      get parkedPolls() {
+        return 100 * counts
+      },
+    }
+    const metrics = new Metrics({ ...fakeSources(), mailboxes, presence: { countOnlineHere } })
 
     for (const scrape of [1, 2]) {
       const value = scraped(await metrics.text())
@@ -385,7 +391,8 @@ const fakeSources = (): MetricSources => ({
   version: '1.2.3',
   requests: new RequestCounts(),
   inbox: { appendsWaiting: 7, counts: new InboxCounts() },
-  waiters: { wakeUps: 0, countPresent: () => ({ online: 0, parkedPolls: 0 }) },
+  mailboxes: { wakeUps: 0, parkedPolls: 0 },
+  presence: { countOnlineHere: () => 0 },
   passwords: { waiting: 8 },
   push: { results: { sent: 3, gone: 2 } },
   disk: undefined,

@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { Append, StoredMessage } from '../src/database/database.ts'
+import type { NewMessage, StoredMessage } from '../src/database/database.ts'
 import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
-import { PAGE_BYTES_MAX, pageOf, pageSize } from '../src/inbox/page.ts'
-import { asReading } from '../src/inbox/reading.ts'
+import { PAGE_BYTES_MAX, pageSize, toInboxPage, toMessageList } from '../src/inbox/inbox-page.ts'
 import { messageId } from '../src/message-id.ts'
 import { type Message, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
@@ -55,11 +54,11 @@ describe('a page', () => {
       const inbox = range(1, 300).map((seq) => message(seq, letter.repeat(1 + ((seq * 7_919) % 16_384))))
       const seen: number[] = []
       while (seen.length < inbox.length) {
-        const { json, lastSeq } = pageOf(inbox.slice(seen.length))
+        const { json, lastSeq } = toMessageList(inbox.slice(seen.length))
         seen.push(...seqsOf(JSON.parse(json) as Message[]))
         const bytes = Buffer.byteLength(json)
         const next = inbox[seen.length]
-        const bytesWithNext = bytes + (next ? Buffer.byteLength(pageOf([next]).json) - 1 : 0)
+        const bytesWithNext = bytes + (next ? Buffer.byteLength(toMessageList([next]).json) - 1 : 0)
 
         assert.ok(bytes <= PAGE_BYTES_MAX, `a page of ${bytes} bytes`)
         assert.ok(!next || bytesWithNext > PAGE_BYTES_MAX, `${bytesWithNext} bytes would have done`)
@@ -70,13 +69,13 @@ describe('a page', () => {
   }
 
   it('may have exactly 1 MiB', () => {
-    const fixed = Buffer.byteLength(pageOf([message(1, '')]).json) - '[]'.length
+    const fixed = Buffer.byteLength(toMessageList([message(1, '')]).json) - '[]'.length
     const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
     const half = PAGE_BYTES_MAX / 2
 
     // Two brackets around them, and commas between them.
-    const full = pageOf([ofLength(1, half), ofLength(2, half - 3)])
-    const tooLong = pageOf([ofLength(1, half), ofLength(2, half - 2)])
+    const full = toMessageList([ofLength(1, half), ofLength(2, half - 3)])
+    const tooLong = toMessageList([ofLength(1, half), ofLength(2, half - 2)])
 
     assert.deepEqual([full.lastSeq, Buffer.byteLength(full.json)], [2, PAGE_BYTES_MAX])
     assert.equal(tooLong.lastSeq, 1)
@@ -86,7 +85,7 @@ describe('a page', () => {
     const inbox = [message(1, 'long'.repeat(PAGE_BYTES_MAX)), message(2, 'short')]
 
     assert.deepEqual(
-      [pageOf(inbox), pageOf(inbox.slice(1)), pageOf([])].map(({ lastSeq }) => lastSeq),
+      [toMessageList(inbox), toMessageList(inbox.slice(1)), toMessageList([])].map(({ lastSeq }) => lastSeq),
       [1, 2, undefined],
     )
   })
@@ -95,7 +94,7 @@ describe('a page', () => {
 describe('a missing number', () => {
   const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
     const messages = seqs.map((seq) => message(seq, 'text'))
-    const { messages: list, ...rest } = asReading({ after, messages, newestSeq, restoredFrom })
+    const { messages: list, ...rest } = toInboxPage({ after, messages, newestSeq, restoredFrom })
     return { ...rest, seqs: seqsOf(JSON.parse(list.json) as Message[]) }
   }
 
@@ -160,8 +159,8 @@ async function openInbox(t: TestContext) {
 
   return {
     /** Resolves with the ids. */
-    write: async (contents: Pick<Append, 'from' | 'body' | 'sentAtMs'>[]) => {
-      const appends: Append[] = []
+    write: async (contents: Pick<NewMessage, 'from' | 'body' | 'sentAtMs'>[]) => {
+      const appends: NewMessage[] = []
       for (const content of contents)
         appends.push({
           ...content,

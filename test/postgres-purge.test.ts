@@ -1,7 +1,7 @@
 /** Several nodes purge the shared database at the same time, in small batches, while messages arrive. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Append } from '../src/database/database.ts'
+import type { NewMessage } from '../src/database/database.ts'
 import { openPostgres } from '../src/database/postgres/open.ts'
 import type { PurgePortion } from '../src/database/purge-portion.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
@@ -142,7 +142,7 @@ async function join(username: string, messages: number): Promise<Joined> {
 
 async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) {
   const appends = to.map(
-    (name): Append => ({
+    (name): NewMessage => ({
       ...{ senderId: 1, from: 'somebody', to: name, body: 'hello', sentAtMs, live: false },
       id: messageId(sentAtMs),
       wantsReceipt: false,

@@ -2,21 +2,22 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
 import {
-  type Append,
   type AppendOutcome,
   type Batch,
   type CommitResult,
   DatabaseUnavailable,
-  type Page,
+  type NewMessage,
   type PageSize,
   type ReadFrom,
   type StoredMessage,
+  type StoredPage,
 } from '../src/database/database.ts'
 import type { Hints } from '../src/inbox/delivery.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
-import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
-import { Waiters } from '../src/inbox/waiters.ts'
+import { Mailboxes } from '../src/inbox/mailboxes.ts'
+import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
+import { Presence } from '../src/presence.ts'
 import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
 import { connection, response } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
@@ -77,19 +78,19 @@ describe('a poll, while its read of the store is delayed', () => {
   })
 
   it('ends when its session ends meanwhile, whether there is something to read or not', async (t) => {
-    const { store, waiters, ada, poll, send } = openInbox(t)
-    const bob = readerOf('laptop')
+    const { store, mailboxes, ada, poll, send } = openInbox(t)
+    const bob = sessionOf('laptop')
     await send('hello')
-    for (const [reader, after] of [
+    for (const [session, after] of [
       [ada, 1],
       [bob, 0],
     ] as const) {
       const look = store.holdNextPage()
-      const answer = poll(reader, { after })
+      const answer = poll(session, { after })
       await look.begun
 
-      reader.ended = true
-      waiters.endSession(reader)
+      session.ended = true
+      mailboxes.endSession(session, true)
       look.release()
 
       await assert.rejects(answer, { code: 'session_ended' })
@@ -97,7 +98,7 @@ describe('a poll, while its read of the store is delayed', () => {
   })
 
   it('is not kept when its client disconnects meanwhile', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+    const { store, presence, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
     const client = connection()
     const answer = poll(ada, { after: 0, waitMs: 60_000, connection: client })
@@ -107,16 +108,16 @@ describe('a poll, while its read of the store is delayed', () => {
     look.release()
     await answer
 
-    assert.equal(waiters.isOnline('ada'), false)
+    assert.equal(presence.isOnlineHere('ada'), false)
   })
 
   it('is answered when the server begins to stop meanwhile', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t)
+    const { store, mailboxes, ada, poll } = openInbox(t)
     const look = store.holdNextPage()
     const answer = poll(ada, { after: 0, waitMs: 60_000 })
     await look.begun
 
-    waiters.close()
+    mailboxes.close()
     look.release()
 
     const { messages, cursor, closing } = await answer
@@ -124,7 +125,7 @@ describe('a poll, while its read of the store is delayed', () => {
   })
 
   it('gets an error of the store, and leaves its account offline', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+    const { store, presence, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
     const answer = poll(ada, { after: 0 })
     await look.begun
@@ -132,21 +133,21 @@ describe('a poll, while its read of the store is delayed', () => {
     look.fail(new DatabaseUnavailable('The disk is gone.'))
 
     await assert.rejects(answer, DatabaseUnavailable)
-    assert.equal(waiters.isOnline('ada'), false)
+    assert.equal(presence.isOnlineHere('ada'), false)
   })
 })
 
 describe('a poll, while a commit is delayed', () => {
   it('gets the message after the commit and not before', async (t) => {
-    const { store, waiters, ada, poll, send } = openInbox(t)
+    const { store, presence, ada, poll, send } = openInbox(t)
     const commit = store.holdNextCommit()
     const parked = poll(ada, { after: 0, waitMs: 60_000 })
-    await eventually('the poll waits', () => waiters.isOnline('ada'))
+    await eventually('the poll waits', () => presence.isOnlineHere('ada'))
     const sent = send('hello')
     await commit.begun
 
     // Another poll reads the store meanwhile, where the message is not yet.
-    const between = await poll(readerOf('laptop'), { after: 0, waitMs: 0 })
+    const between = await poll(sessionOf('laptop'), { after: 0, waitMs: 0 })
     assert.deepEqual(between.messages, [])
     assert.equal(await Promise.race([parked, sent, nextTurn()]), undefined)
     commit.release()
@@ -275,7 +276,7 @@ describe('a poll that is answered from memory', () => {
     const { ada, poll, send } = openInbox(t)
     await send('1')
     const behind = poll(ada, { after: 1, limit: 1 })
-    const beside = poll(readerOf('laptop'), { after: 1 })
+    const beside = poll(sessionOf('laptop'), { after: 1 })
     await nextTurn()
 
     await Promise.all([send('2'), send('3')])
@@ -377,11 +378,11 @@ describe('many at once', () => {
   it('a logout while messages are in flight: the poll gets them or ends, and nothing is lost', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     let acknowledged = 0
-    let reader = ada
+    let session = ada
     for (let round = 1; round <= 10; round++) {
-      const poll = await park(t, reader, `after=${acknowledged}`)
+      const poll = await park(t, session, `after=${acknowledged}`)
       const [, { status, body }] = await Promise.all([
-        Promise.all([bob.send(ada, `message ${round}`), reader.logout()]),
+        Promise.all([bob.send(ada, `message ${round}`), session.logout()]),
         poll.answer(),
       ])
       assert.ok(status === 200 || body.code === 'session_ended')
@@ -389,8 +390,8 @@ describe('many at once', () => {
       const login = (await client.login(ada.username)).body
       assert.deepEqual(seqsOf(login.offlineMessages), [round], 'what was not acknowledged is there')
       acknowledged = round
-      reader = await client.enter(ada.username)
-      assert.equal((await reader.acknowledge(round)).status, 204)
+      session = await client.enter(ada.username)
+      assert.equal((await session.acknowledge(round)).status, 204)
     }
   })
 })
@@ -406,21 +407,26 @@ async function readAll(person: Person, count: number, limit = 100): Promise<Mess
   return seen
 }
 
-interface TestReader extends Reader {
+interface TestSession extends ReadingSession {
   ended: boolean
 }
 
 /** The inbox of ada over a store in memory. */
 function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: number; hints?: Hints } = {}) {
   const store = new HeldStore()
-  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
-  t.after(() => waiters.close())
+  const mailboxes = new Mailboxes(Date.now)
+  const presence = new Presence(graceMs, Date.now)
+  t.after(() => {
+    presence.close()
+    mailboxes.close()
+  })
   // The sockets keep a server running, not the timers of polls.
   const running = setInterval(() => {}, 60_000)
   t.after(() => clearInterval(running))
   const inbox = new Inbox(
     store,
-    waiters,
+    mailboxes,
+    presence,
     new ClockHistory(Date.now),
     { idempotencyTtlMs: 1 },
     new ReadBudget(false),
@@ -428,7 +434,7 @@ function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: numb
     hints,
   )
 
-  const poll = async (reader: Reader, request: Partial<PollRequest>) => {
+  const poll = async (session: ReadingSession, request: Partial<PollRequest>) => {
     const whole = {
       after: undefined,
       limit: 100,
@@ -440,17 +446,17 @@ function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: numb
       ...request,
     }
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
-      inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
+      inbox.read(session, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
     return { ...answer, messages: JSON.parse(answer.messages.json) as Message[] }
   }
   const sender = { accountId: 2, username: 'bob' }
   const send = (body: string, wantsReceipt = false) =>
     inbox.append({ sender, to: 'ada', body, wantsReceipt, idempotencyKey: undefined })
-  return { store, waiters, inbox, ada: readerOf('phone'), poll, send }
+  return { store, mailboxes, presence, inbox, ada: sessionOf('phone'), poll, send }
 }
 
-const readerOf = (id: string): TestReader => ({
+const sessionOf = (id: string): TestSession => ({
   id,
   username: 'ada',
   ended: false,
@@ -503,7 +509,7 @@ class HeldStore {
     return this.#heldCommit
   }
 
-  async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<Page> {
+  async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<StoredPage> {
     const after = typeof from === 'number' ? from : this.acknowledgedSeq
     const messages = this.#messages.slice(after, after + limit)
     const page = { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
@@ -530,7 +536,7 @@ class HeldStore {
     return undefined
   }
 
-  #append({ id, from, body, sentAtMs, live }: Append): AppendOutcome {
+  #append({ id, from, body, sentAtMs, live }: NewMessage): AppendOutcome {
     const seq = this.#messages.length + 1
     this.#messages.push({ seq, id, from, body, sentAtMs })
     return { kind: 'appended', seq, live }

@@ -8,12 +8,12 @@ import { connect } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClockHistory } from '../src/clock.ts'
-import type { Batch, Page, PageSize, ReadFrom, StoredMessage } from '../src/database/database.ts'
+import type { Batch, PageSize, ReadFrom, StoredMessage, StoredPage } from '../src/database/database.ts'
 import { FaultLog } from '../src/http/fault-log.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
-import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
+import { Mailboxes } from '../src/inbox/mailboxes.ts'
+import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadTurns } from '../src/inbox/read-turns.ts'
-import { Waiters } from '../src/inbox/waiters.ts'
 import { RateLimits } from '../src/limits/rate-limits.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
 import { acknowledge } from '../src/operations/acknowledge.ts'
@@ -21,6 +21,7 @@ import { getMessageStatus } from '../src/operations/getMessageStatus.ts'
 import { getReadiness } from '../src/operations/getReadiness.ts'
 import { getUser } from '../src/operations/getUser.ts'
 import { renewToken } from '../src/operations/renewToken.ts'
+import { Presence } from '../src/presence.ts'
 import { Problem } from '../src/problems.ts'
 import { adaAndBob, Client, type Message, range, seqsOf } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
@@ -192,14 +193,14 @@ describe('a page', () => {
   })
 
   it('is not read for a client that has disconnected, and its account is not online', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { messages: 3 })
+    const { store, presence, ada, poll } = openInbox(t, { messages: 3 })
     const [socket, behind] = [connection(), response({ isNext: false })]
     const answer = poll(ada, { after: 0, connection: socket, response: behind })
 
     socket.destroy()
 
     assert.deepEqual((await answer).messages(), [])
-    assert.deepEqual([store.reads, waiters.isOnline('ada')], [0, false])
+    assert.deepEqual([store.reads, presence.isOnlineHere('ada')], [0, false])
     assert.deepEqual([socket.listenerCount('close'), behind.listenerCount('socket')], [0, 0])
   })
 
@@ -251,9 +252,9 @@ describe('reading without waiting', () => {
     stillClock(t)
     const { poll } = openInbox(t, { messages: 10_000, length: 200 })
     for (const device of range(1, 10)) {
-      const reader = readerOf(`device ${device}`)
+      const session = sessionOf(`device ${device}`)
       let [cursor, hasMore] = [0, true]
-      while (hasMore) ({ cursor, hasMore } = await poll(reader, { after: cursor, limit: 500 }))
+      while (hasMore) ({ cursor, hasMore } = await poll(session, { after: cursor, limit: 500 }))
       assert.equal(cursor, 10_000)
     }
   })
@@ -293,8 +294,8 @@ describe('reading without waiting', () => {
   it('is counted per account, over all its connections', async (t) => {
     stillClock(t)
     const { store, poll } = openInbox(t, { messages: 1, length: MIB })
-    const devices = range(0, 9).map((number) => readerOf(`device ${number}`))
-    const polls = range(1, 400).map((number) => poll(devices[number % 10] as Reader, { after: 0 }))
+    const devices = range(0, 9).map((number) => sessionOf(`device ${number}`))
+    const polls = range(1, 400).map((number) => poll(devices[number % 10] as ReadingSession, { after: 0 }))
 
     const ends = await Promise.allSettled(polls)
 
@@ -305,12 +306,12 @@ describe('reading without waiting', () => {
 
   it('acknowledges nothing, and makes no account online, when it is refused', async (t) => {
     stillClock(t)
-    const { waiters, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
+    const { presence, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
     await readUntilRefused(() => poll(ada, { after: 0 }))
 
     await assert.rejects(poll(ada, { after: 1 }), { code: 'rate_limited' })
 
-    assert.deepEqual([ada.acknowledgedSeq, waiters.isOnline('ada')], [0, false])
+    assert.deepEqual([ada.acknowledgedSeq, presence.isOnlineHere('ada')], [0, false])
   })
 
   it('does not affect a parked poll', async (t) => {
@@ -490,12 +491,17 @@ function readiness(ping: () => Promise<void>) {
 function gatedReads() {
   const line = new ReadTurns()
   const begun: string[] = []
-  const gates = new Map<string, { resolve: (page: Pick<Page, 'messages'>) => void; reject: () => void }>()
+  const gates = new Map<
+    string,
+    { resolve: (page: Pick<StoredPage, 'messages'>) => void; reject: () => void }
+  >()
   const read = (accountId: number, name: string): TestResponse => {
     const carrier = response()
     const page = () => {
       begun.push(name)
-      return new Promise<Pick<Page, 'messages'>>((resolve, reject) => gates.set(name, { resolve, reject }))
+      return new Promise<Pick<StoredPage, 'messages'>>((resolve, reject) =>
+        gates.set(name, { resolve, reject }),
+      )
     }
     line.read(accountId, carrier, page).catch(() => {})
     return carrier
@@ -514,11 +520,15 @@ function gatedReads() {
 /** Ada's inbox over a store in memory. */
 function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs = 10_000 } = {}) {
   const store = new CountingStore(messages, length, ids)
-  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
-  t.after(() => waiters.close())
+  const mailboxes = new Mailboxes(Date.now)
+  const presence = new Presence(graceMs, Date.now)
+  t.after(() => {
+    presence.close()
+    mailboxes.close()
+  })
   const rules = { idempotencyTtlMs: 1 }
-  const inbox = new Inbox(store, waiters, new ClockHistory(Date.now), rules, new ReadBudget(true))
-  const poll = async (reader: Reader, request: Partial<PollRequest>) => {
+  const inbox = new Inbox(store, mailboxes, presence, new ClockHistory(Date.now), rules, new ReadBudget(true))
+  const poll = async (session: ReadingSession, request: Partial<PollRequest>) => {
     const whole = {
       after: undefined,
       limit: 100,
@@ -530,7 +540,7 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
       ...request,
     }
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
-      inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
+      inbox.read(session, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
     ;(whole.response as TestResponse).end()
     const { cursor, hasMore, messages } = answer
@@ -538,10 +548,10 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
-  return { store, waiters, inbox, ada: readerOf('phone'), bob: readerOf('laptop'), poll, send }
+  return { store, mailboxes, presence, inbox, ada: sessionOf('phone'), bob: sessionOf('laptop'), poll, send }
 }
 
-const readerOf = (id: string): Reader => ({
+const sessionOf = (id: string): ReadingSession => ({
   id,
   username: 'ada',
   ended: false,
@@ -572,7 +582,7 @@ class CountingStore {
     this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids))
   }
 
-  async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<Page> {
+  async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<StoredPage> {
     this.reads += 1
     const after = typeof from === 'number' ? from : this.#acknowledgedSeq
     const messages: StoredMessage[] = []

@@ -30,13 +30,14 @@ describe('a purge', () => {
           return { next: undefined, messages: 0 }
         },
       }
-      const acknowledged = async () => {
+      const acknowledgementsWritten = async () => {
         await new Promise(setImmediate)
         steps.push('acknowledged')
       }
+      const inbox = { acknowledgementsWritten, counts: { purged: 0 } }
       const onFault = (error: unknown) => assert.fail(error as Error)
       const clock = new ClockHistory(Date.now)
-      const stop = startRetention(database, acknowledged, rules, clock, () => {}, onFault)
+      const stop = startRetention(database, inbox, rules, clock, onFault)
     })
 
     assert.deepEqual(steps, ['acknowledged', 'purged'])

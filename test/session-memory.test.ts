@@ -35,8 +35,9 @@ test('sessions in memory', async (t) => {
     Date.now,
   )
   const presence = { isOnline: async () => false, endSession: () => {} }
+  const mailboxes = { endSession: () => {} }
   const rules = { sessionPolicy: 'multi' } as const
-  const sessions = new Sessions(database, tokens, presence, rules, Date.now)
+  const sessions = new Sessions(database, tokens, presence, mailboxes, rules, Date.now)
   const session = async (id: string) => (await sessions.identify(id)).session
 
   await t.test('stay while they are used, and are read once, however many others arrive', async () => {
@@ -45,7 +46,7 @@ test('sessions in memory', async (t) => {
       await session(`stranger ${n}`)
       if (n % 50_000 === 0) assert.equal(await session('used'), used)
     }
-    assert.deepEqual([reads.get('used'), used.forgotten], [1, false])
+    assert.deepEqual([reads.get('used'), used.evicted], [1, false])
   })
 
   await t.test(
@@ -57,7 +58,7 @@ test('sessions in memory', async (t) => {
 
       for (const n of range(1, REMEMBERED_MAX)) await session(`newcomer ${n}`)
 
-      assert.equal(first.forgotten, true)
+      assert.equal(first.evicted, true)
       assert.notEqual(await session('stranger 1'), first)
     },
   )

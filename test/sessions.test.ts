@@ -556,8 +556,9 @@ describe('a token', () => {
     const tokens = new Tokens(jwt, ['secret'], lifetimes, () => nowMs)
     const database = { extendSession: async () => true } as unknown as Database
     const presence = { isOnline: async () => false, endSession: () => {} }
+    const mailboxes = { endSession: () => {} }
     const rules = { sessionPolicy: 'multi' as const }
-    const sessions = new Sessions(database, tokens, presence, rules, () => nowMs)
+    const sessions = new Sessions(database, tokens, presence, mailboxes, rules, () => nowMs)
     const renew = (endsAtMs: number) => sessions.renew({ id: 'id', username: 'ada', endsAtMs } as Session)
 
     await assert.rejects(renew(nowMs + 99), { code: 'invalid_token' })

@@ -5,10 +5,10 @@ import SqliteFile from 'better-sqlite3'
 import pg from 'pg'
 import {
   type AddedReceipt,
-  type Append,
   type AppendOutcome,
   type Batch,
   type Database,
+  type NewMessage,
   type Owner,
   RECEIPT_MESSAGES_MAX,
 } from '../src/database/database.ts'
@@ -27,7 +27,7 @@ import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores
 const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
 const ROUNDS = 200
 
-const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], lastSeen: [], appends })
+const batchOf = (appends: NewMessage[]): Batch => ({ acknowledgements: [], lastSeen: [], appends })
 
 /** A model of inboxes that handles messages, acknowledgements and receipts one by one. */
 class Model {
@@ -42,7 +42,7 @@ class Model {
     return this.#inboxes.get(username) ?? assert.fail(`${username} has no inbox.`)
   }
 
-  append({ id, from, to, body, wantsReceipt }: Append): AppendOutcome['kind'] {
+  append({ id, from, to, body, wantsReceipt }: NewMessage): AppendOutcome['kind'] {
     const [inbox, sender, bytes] = [this.of(to), this.of(from), Buffer.byteLength(body)]
     const messages = inbox.unread.filter(({ receiptFor }) => !receiptFor)
     if (inbox.blocked.has(from)) return 'blocked'
@@ -229,13 +229,13 @@ const byInbox = (one: ModelReceipt, other: ModelReceipt) =>
 
 /** Commits until everything is decided. Returns the decisions in this order. */
 async function decide(store: Database, batch: Batch) {
-  const decided: { append: Append; kind: AppendOutcome['kind'] }[] = []
+  const decided: { append: NewMessage; kind: AppendOutcome['kind'] }[] = []
   const receipts: AddedReceipt[] = []
   let next = batch
   do {
     const { outcomes, receipts: added } = await store.commit(next)
     receipts.push(...added)
-    const undecided: Append[] = []
+    const undecided: NewMessage[] = []
     for (const [at, append] of next.appends.entries()) {
       const kind = outcomes[at]?.kind ?? assert.fail('An outcome is missing.')
       if (kind === 'undecided') undecided.push(append)

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Account, AccountChanges, Database, InboxCounters } from '../database/database.ts'
 import { accountDisabled, invalidCredentials, invalidInvite, Problem, sessionEnded } from '../problems.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
@@ -21,7 +21,7 @@ export interface OwnAccount extends Account {
   inbox: InboxCounters
 }
 
-/** Accounts: registration, the check of a password, and what an owner changes or deletes. */
+/** Accounts: registration, password checks, and changes by their owner. */
 export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
@@ -75,7 +75,7 @@ export class Accounts {
   async own({ id, accountId, username, acknowledgedSeq }: Session): Promise<OwnAccount> {
     const [account, inbox] = await Promise.all([
       this.#database.findAccount(username),
-      // What was just acknowledged may still be on its way to the store.
+      // The latest acknowledgement may still be on its way to the store.
       this.#database.countInbox(accountId, { sessionId: id, atLeast: acknowledgedSeq }),
     ])
     if (!account) throw sessionEnded()
@@ -83,7 +83,7 @@ export class Accounts {
   }
 
   /**
-   * Changes what is not undefined, at every node.
+   * Makes the changes that are not undefined, at every node.
    *
    * @throws Problem session_ended
    */

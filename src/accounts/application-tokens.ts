@@ -51,7 +51,7 @@ export class ApplicationTokens {
     max: REMEMBERED_MAX,
     dispose: ({ id }) => this.#tokenById.delete(id),
   })
-  /** How often tokens were forgotten. What was read before the last time may have ended. */
+  /** How often tokens were forgotten. One that was read before the last time may have ended. */
   #forgets = 0
 
   /** @param lease undefined when this process alone ends tokens */

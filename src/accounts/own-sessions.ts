@@ -4,7 +4,7 @@ import { Problem } from '../problems.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 interface LastSeen {
-  /** When a session was last online, as far as this process remembers; 0 where it does not. */
+  /** When a session was last online, if this process knows; 0 otherwise. */
   lastSeenAtMs: (username: string, sessionId: string) => number
 }
 

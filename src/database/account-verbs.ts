@@ -6,9 +6,9 @@ import type {
   KnownAddress,
   NewAccount,
   Owner,
-  Proven,
   RegistrationOutcome,
   Session,
+  VerifiedPassword,
 } from './database.ts'
 import { endTokens } from './token-verbs.ts'
 
@@ -53,7 +53,11 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       }
     },
 
-    changePassword({ id, passwordHash: checked }: Proven, passwordHash: string, keptSessionId?: string) {
+    changePassword(
+      { id, passwordHash: checked }: VerifiedPassword,
+      passwordHash: string,
+      keptSessionId?: string,
+    ) {
       return prisma.$transaction(async (tx) => {
         const where = { id, passwordHash: checked }
         const { count } = await tx.account.updateMany({ where, data: { passwordHash } })
@@ -63,7 +67,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
       })
     },
 
-    deleteAccount({ id, passwordHash }: Proven, deletedAtMs: number) {
+    deleteAccount({ id, passwordHash }: VerifiedPassword, deletedAtMs: number) {
       return prisma.$transaction(async (tx) => {
         // The row stays: its name is never given again, and sent messages keep their sender.
         const { count } = await tx.account.updateMany({
@@ -78,7 +82,7 @@ export function accountVerbs(prisma: PrismaClient): AccountVerbs {
     },
 
     openSession(
-      { id, passwordHash }: Proven,
+      { id, passwordHash }: VerifiedPassword,
       { createdAtMs, expiresAtMs, label, ...session }: Session,
       sessionsMax: number,
       openedFrom?: KnownAddress,

@@ -25,7 +25,8 @@ export interface MetricSources {
       batchSizes: Histogram
     }
   }
-  waiters: { wakeUps: number; countPresent: () => Present }
+  mailboxes: { wakeUps: number; parkedPolls: number }
+  presence: { countOnlineHere: () => number }
   passwords: { waiting: number }
   /** Hints by how they ended; undefined if push is off. */
   push: { results: Readonly<Record<string, number>> } | undefined
@@ -68,8 +69,9 @@ export class Metrics {
   /** The body of `GET /metrics`, of type `METRICS_TYPE`. */
   async text(): Promise<string> {
     const registry = await this.start()
-    // Once per scrape, because it visits every mailbox.
-    this.#present = this.#sources.waiters.countPresent()
+    // Once per scrape, because each visits every account that polls.
+    const { presence, mailboxes } = this.#sources
+    this.#present = { online: presence.countOnlineHere(), parkedPolls: mailboxes.parkedPolls }
     return registry.metrics()
   }
 }
@@ -95,7 +97,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
     // The registry uses only `name` and `get`. A metric of prom-client would count a second time.
     registry.registerMetric({ name: `restante_${name}`, get } as unknown as Metric)
   }
-  const { version, requests, inbox, waiters, passwords, push, disk, lastBackupMs } = sources
+  const { version, requests, inbox, mailboxes, passwords, push, disk, lastBackupMs } = sources
   const { counts } = inbox
 
   add('build_info', 'gauge', 'The running version; always 1.', () => one(1, { version }))
@@ -132,7 +134,7 @@ async function makeRegistry(sources: MetricSources, present: () => Present): Pro
   add('password_hashes_waiting', 'gauge', 'Password hashes that wait for a processor core.', () =>
     one(passwords.waiting),
   )
-  add('wakeups_total', 'counter', 'Polls ended by a message.', () => one(waiters.wakeUps))
+  add('wakeups_total', 'counter', 'Polls ended by a message.', () => one(mailboxes.wakeUps))
   add('parked_polls', 'gauge', 'Parked polls on this node.', () => one(present().parkedPolls))
   add('accounts_online', 'gauge', 'Accounts online on this node.', () => one(present().online))
   if (disk) {

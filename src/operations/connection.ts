@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Connection } from '../inbox/waiter.ts'
+import type { Connection } from '../inbox/connection.ts'
 
 /**
  * The stream that closes when the client is gone: the response, or the socket while the response is queued

@@ -9,7 +9,7 @@ export const getMe =
   (accounts: Accounts, limits: RateLimits): Handler<'getMe'> =>
   async (request) => {
     const { session } = request.identity
-    limits.take('ownLooks', session.accountId)
+    limits.take('ownReads', session.accountId)
     return showMe(accounts, session)
   }
 

@@ -4,8 +4,8 @@ import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Presence } from '../inbox/presence.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
+import type { Presence } from '../presence.ts'
 import { userNotFound } from '../problems.ts'
 
 /** GET /v1/users/{username} */

@@ -9,7 +9,7 @@ export const listPushSubscriptions =
   (subscriptions: Subscriptions, limits: RateLimits): Handler<'listPushSubscriptions'> =>
   async (request) => {
     const { accountId } = request.account
-    limits.take('ownLooks', accountId)
+    limits.take('ownReads', accountId)
     return { subscriptions: (await subscriptions.list(accountId)).map(subscriptionJson) }
   }
 

@@ -1,6 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
-import { clientGone } from '../accounts/password-line.ts'
+import { clientGone } from '../accounts/password-queue.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Reading } from '../inbox/reading.ts'
+import type { InboxPage } from '../inbox/inbox-page.ts'
 import { connectionOf } from './connection.ts'
 
 /** Below the idle timeout of proxies and home routers, 60 s, and RFC 6202 §5.5's advice of 30 s. */
@@ -36,7 +36,7 @@ export const readInbox =
   }
 
 /** Inserts the messages as JSON: parsing and serialising a page takes longer than reading it. */
-function asJson({ messages, cursor, hasMore, gap }: Reading): string {
+function asJson({ messages, cursor, hasMore, gap }: InboxPage): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
   return `{"messages":${messages.json},${rest.slice('{'.length)}`
 }

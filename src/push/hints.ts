@@ -21,8 +21,8 @@ import { randomBytes } from 'node:crypto'
 import type { Sessions } from '../accounts/sessions.ts'
 import { type Clock, monotonicMs } from '../clock.ts'
 import { type ClaimedHint, type Database, DatabaseUnavailable, type Sleeper } from '../database/database.ts'
-import type { Waiters } from '../inbox/waiters.ts'
 import { TokenBuckets } from '../limits/token-buckets.ts'
+import type { Presence } from '../presence.ts'
 import type { HintSender } from './hint-sender.ts'
 import { type PendingInbox, PendingInboxes } from './pending-inboxes.ts'
 
@@ -60,7 +60,7 @@ type HintsDatabase = Pick<
 
 /** What this process knows about sessions beyond the store. */
 export interface LiveSessions {
-  waiters: Pick<Waiters, 'isPresent'>
+  presence: Pick<Presence, 'isPresent'>
   sessions: Pick<Sessions, 'acknowledgedSeq'>
 }
 
@@ -195,7 +195,7 @@ export class Hints {
       return false
     }
 
-    const isPresent = sleeper.isElsewhere || this.#live.waiters.isPresent({ id: sessionId, username })
+    const isPresent = sleeper.isElsewhere || this.#live.presence.isPresent({ id: sessionId, username })
     if (isPresent && acknowledgedSeq >= overdueSeq) {
       this.#pending.recheckOverdue(username, seq, this.#acknowledgeMs)
       return false

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { Append, Database, StoreLimits } from '../../src/database/database.ts'
+import type { Database, NewMessage, StoreLimits } from '../../src/database/database.ts'
 import { openPostgres } from '../../src/database/postgres/open.ts'
 import { unpack } from '../../src/database/sqlite/packed-page.ts'
 import { openReader } from '../../src/database/sqlite/reader.ts'
@@ -20,7 +20,7 @@ export async function openStore(database: string, limits: StoreLimits): Promise<
   return { ...reader.verbs, ...writer.verbs, readInbox, close }
 }
 
-export const newMessage = (senderId: number, to: string, body: string): Append => ({
+export const newMessage = (senderId: number, to: string, body: string): NewMessage => ({
   senderId,
   from: `sender ${senderId}`,
   to,

@@ -4,13 +4,13 @@ import { EventEmitter } from 'node:events'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { hash, verify } from '@node-rs/argon2'
-import { type Caller, PasswordLine } from '../src/accounts/password-line.ts'
+import { type Caller, PasswordQueue } from '../src/accounts/password-queue.ts'
 import { Passwords } from '../src/accounts/passwords.ts'
 import { readAddress } from '../src/limits/address.ts'
 import type { Problem } from '../src/problems.ts'
 import { range } from './support/range.ts'
 
-/** The same as in src/accounts/password-line.ts. */
+/** The same as in src/accounts/password-queue.ts. */
 const LINE_MAX = 128
 
 class FakeClient extends EventEmitter {
@@ -29,11 +29,11 @@ function callerFrom(text: string, trusted = false, client = new FakeClient()): C
 
 /** A queue for one core, whose work ends when the test says so. */
 function openLine() {
-  const line = new PasswordLine(1)
+  const queue = new PasswordQueue(1)
   const begun: string[] = []
   const running: (() => void)[] = []
   const enter = (name: string, caller: Caller) =>
-    line
+    queue
       .run(async () => {
         begun.push(name)
         await new Promise<void>((resolve) => running.push(resolve))
@@ -53,7 +53,7 @@ function openLine() {
 
 describe('the queue in front of the password hashes', () => {
   it('runs one hash per core at a time', async () => {
-    const line = new PasswordLine(2)
+    const queue = new PasswordQueue(2)
     const caller = callerFrom('192.0.2.1')
     let running = 0
     const most: number[] = []
@@ -63,19 +63,19 @@ describe('the queue in front of the password hashes', () => {
       await setImmediate()
       running -= 1
     }
-    await Promise.all(range(1, 20).map(() => line.run(work, caller)))
+    await Promise.all(range(1, 20).map(() => queue.run(work, caller)))
 
     assert.equal(most.length, 20)
     assert.equal(Math.max(...most), 2)
   })
 
   it('continues after a failure', async () => {
-    const line = new PasswordLine(1)
+    const queue = new PasswordQueue(1)
     const caller = callerFrom('192.0.2.1')
 
     const outcomes = await Promise.allSettled([
-      line.run(() => Promise.reject(new Error('no memory')), caller),
-      line.run(async () => 'right', caller),
+      queue.run(() => Promise.reject(new Error('no memory')), caller),
+      queue.run(async () => 'right', caller),
     ])
 
     assert.deepEqual(

@@ -6,7 +6,7 @@ import { overloaded, Problem } from '../problems.ts'
  * Hashes that may wait for a core, once for callers that are trusted and once for others. At about 30 ms each
  * the last of them waits some seconds on two cores.
  */
-const LINE_MAX = 128
+const QUEUE_MAX = 128
 
 const RETRY_SECONDS = 2
 
@@ -40,14 +40,14 @@ export function refuseGone(client: Client): void {
 export const clientGone = () => new Problem('invalid_request', 'The client has disconnected.')
 
 /** The client left while it waited; no password was checked. */
-const leftTheLine = () => overloaded('The client has disconnected.', RETRY_SECONDS)
+const leftTheQueue = () => overloaded('The client has disconnected.', RETRY_SECONDS)
 
 /**
  * The queue for password hashes, one per core at a time, so that logins cannot delay messages. Trusted
  * callers and others take turns; within each group networks take turns, and within a network its addresses
  * (an IPv4 address is a network of its own).
  */
-export class PasswordLine {
+export class PasswordQueue {
   readonly #trusted = new Turns()
   readonly #others = new Turns()
   #trustedNext = true
@@ -70,7 +70,7 @@ export class PasswordLine {
    * @throws Problem overloaded when too many wait already, and when the client goes before its turn
    */
   async run<T>(work: () => Promise<T>, caller: Caller): Promise<T> {
-    if (caller.client.destroyed) throw leftTheLine()
+    if (caller.client.destroyed) throw leftTheQueue()
     if (this.#free > 0) this.#free -= 1
     else await this.#wait(caller)
     try {
@@ -88,7 +88,7 @@ export class PasswordLine {
     return new Promise((resolve, reject) => {
       const leave = () => {
         turns.remove(entry)
-        entry.refuse(leftTheLine())
+        entry.refuse(leftTheQueue())
       }
       const entry: Entry = {
         address,
@@ -103,7 +103,7 @@ export class PasswordLine {
       }
       client.on('close', leave)
       turns.add(entry)
-      if (turns.size > LINE_MAX)
+      if (turns.size > QUEUE_MAX)
         turns
           .dropNewest(address)
           .refuse(overloaded('Too many people are logging in right now.', RETRY_SECONDS))

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { Append, AppendOutcome, StoredMessage } from '../database/database.ts'
+import type { AppendOutcome, NewMessage, StoredMessage } from '../database/database.ts'
 import { messageId } from '../message-id.ts'
 import { Problem } from '../problems.ts'
 
-export interface Sending {
+export interface SendRequest {
   sender: { accountId: number; username: string }
   to: string
   body: string
@@ -22,15 +22,17 @@ export interface Sent {
 }
 
 /**
+ * Turns a request into the message to append.
+ *
  * @param keysBeforeMs gives the latest date with which idempotency keys have expired
  * @param live whether the recipient is online
  */
-export function asAppend(
-  { sender, to, body, wantsReceipt = false, idempotencyKey: key }: Sending,
+export function toNewMessage(
+  { sender, to, body, wantsReceipt = false, idempotencyKey: key }: SendRequest,
   sentAtMs: number,
   keysBeforeMs: () => number,
   live: boolean,
-): Append {
+): NewMessage {
   const idempotency =
     key === undefined
       ? undefined
@@ -40,7 +42,7 @@ export function asAppend(
 }
 
 /** A message as its recipient gets it. */
-export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): StoredMessage => ({
+export const toStoredMessage = ({ id, from, body, sentAtMs }: NewMessage, seq: number): StoredMessage => ({
   seq,
   id,
   from,
@@ -48,8 +50,12 @@ export const messageOf = ({ id, from, body, sentAtMs }: Append, seq: number): St
   sentAtMs,
 })
 
-/** @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused */
-export function asSent({ id, to, sentAtMs }: Append, outcome: AppendOutcome): Sent {
+/**
+ * Turns the outcome of an append into the result for its sender.
+ *
+ * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
+ */
+export function toSent({ id, to, sentAtMs }: NewMessage, outcome: AppendOutcome): Sent {
   switch (outcome.kind) {
     case 'appended':
       return { id, sentAtMs, live: outcome.live, replayed: false }

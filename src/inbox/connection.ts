@@ -1,4 +1,9 @@
-import type { Connection } from './waiter.ts'
+/** The client's connection: whether and when it closed. A socket is one. */
+export interface Connection {
+  readonly destroyed: boolean
+  on: (event: 'close', listener: () => void) => unknown
+  off: (event: 'close', listener: () => void) => unknown
+}
 
 /** The HTTP response that carries an answer. A `ServerResponse` is one. */
 export interface Response extends Connection {
