@@ -1,5 +1,5 @@
 /**
- * Measures the built server beside its floors: see README.md here.
+ * Measures the built server beside its floors: see bench/README.md.
  *
  *   npm run bench -- [SCENARIO …] [--quick]
  */
@@ -36,7 +36,7 @@ const lengths = values.quick
   : { rounds: 5, seconds: 5, warmUpSeconds: 3 }
 const bench = { folder, ...lengths, size: (full: number, quick: number) => (values.quick ? quick : full) }
 
-// A short run shows that all of it works; its figures are not worth keeping.
+// A short run only shows that everything works: its figures are not kept.
 const file = values.quick ? 'data/bench-results.json' : 'bench/results.json'
 const known: Results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { scenarios: {} }
 const results: Results = { scenarios: {} }

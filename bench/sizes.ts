@@ -3,7 +3,7 @@
  *
  *   npm run bench:sizes
  *
- * Writes sizes.json here. It takes two minutes; other work on the machine does not change the figures.
+ * Writes bench/sizes.json. Takes two minutes; other work on the machine does not change the figures.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ async function onPostgres() {
   return { account: tables / ACCOUNTS, walOfMessage, ...measured }
 }
 
-/** @param bytesOnDisk of a database that no server uses */
+/** @param bytesOnDisk size of a database that no server uses */
 async function measure(database: string, bytesOnDisk: () => Promise<number>) {
   let log = 0
   const bytesOfMessage = async (length: number, withKeys = false) => {
@@ -70,7 +70,7 @@ async function measure(database: string, bytesOnDisk: () => Promise<number>) {
   const server = await startServer(database, COLLECTING)
   await useAll(server, everybody.slice(0, RECIPIENTS))
   const few = await server.heldBytes()
-  // With what it shares with other processes of Node, of which an operator has none.
+  // Includes memory shared with other Node processes, because an operator runs no others.
   const resident =
     1_024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1])
   await useAll(server, everybody)
@@ -79,7 +79,7 @@ async function measure(database: string, bytesOnDisk: () => Promise<number>) {
   return { message, idempotencyKey, ...(log > 0 && { log }), memory: { resident, session } }
 }
 
-/** From many connections at once, to some recipients in turn. */
+/** Sends over many connections at once, to some recipients in turn. */
 async function sendAll({ url }: Service, body: string, withKeys: boolean) {
   const numbers = Array(MESSAGES).keys()
   const senders = everybody.slice(-CONNECTIONS).map((sender) =>
@@ -94,7 +94,7 @@ async function sendAll({ url }: Service, body: string, withKeys: boolean) {
   await Promise.all(senders)
 }
 
-/** A request of each, so that its session is in memory. */
+/** Makes one request per user, so that their sessions are in memory. */
 function useAll({ url }: Service, users: Person[]) {
   return withConnection(url, async (connection) => {
     for (const user of users) await connection.expect(200, getText('/v1/me', user))

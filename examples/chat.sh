@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
-# A chat in the terminal, and a client to learn from: all that a program has to do so that no message is lost
-# and none is sent twice, in bash with curl and jq (1.6 or newer).
+# A chat in the terminal, and an example of a complete client: no message is lost, and none is sent twice. It needs
+# bash, curl and jq (1.6 or newer).
 #
 #   examples/chat.sh [--register] [--takeover] ME FRIEND
 #
-# Each line that is typed goes to FRIEND; one that ends in a backslash goes on in the next. What anybody
-# writes to ME is shown on stdout, remarks go to stderr. Ctrl-D ends the chat. It exits with 0 when all that
-# was typed was sent.
+# Sends each typed line to FRIEND; a line that ends with a backslash continues on the next. Shows messages to ME on
+# stdout, and remarks on stderr. Ctrl-D ends the chat. Exits with 0 if all typed lines were sent.
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
-#   --register          open the account ME first, unless it is there
+#   --register          register the account ME first, unless it exists
 #   --takeover          end the login that is in use elsewhere
 set -euo pipefail
 umask 077
@@ -20,14 +19,13 @@ WAIT_SECONDS=25
 ANSWER_SECONDS_MAX=35
 PAUSE_SECONDS_MAX=30
 
-# curl's numbers for a server that has another name, speaks no TLS, or has a certificate that does not hold:
-# to ask again is in vain. A name that is not found may be a network that is lost, once a server has answered.
+# curl's exit codes for a server with another name, without TLS, or with an invalid certificate: a retry is useless.
+# After a first answer, a name that is not found may mean that the network is down.
 CURL_MISTAKES=' 1 3 35 51 53 54 58 59 60 64 66 77 80 82 83 90 91 '
 CURL_NO_NAME=' 5 6 '
 NO_NAME_TRIES_MAX=10
 
-# A paragraph a message, with the time in UTC. Control characters would be commands to the terminal, and no
-# stranger shall give any.
+# Shows a paragraph per message, with the time in UTC. Removes control characters, which could control the terminal.
 SHOW='
   def command: . < 32 and . != 9 and . != 10 or . > 126 and . < 160;
   def plain: explode | map(if command then 65533 else . end) | implode;
@@ -77,7 +75,7 @@ main() {
   done
 
   listener=''
-  # What others must not see is kept in this folder, and is never an argument: `ps` shows those to everybody.
+  # Secrets are kept in this folder and are never arguments, which `ps` shows to every user.
   desk=$(mktemp -d "${TMPDIR:-/tmp}/restante-chat.XXXXXX")
   trap finish EXIT
   trap 'exit 130' INT
@@ -85,7 +83,7 @@ main() {
   trap 'exit 1' USR1
 
   enter
-  # In a process group of its own, so that it can be ended together with the curl that it waits for.
+  # In its own process group, so it can be ended together with its curl.
   set -m
   listen &
   listener=$!
@@ -95,7 +93,7 @@ main() {
 
 # --- The session --------------------------------------------------------------------------------------------
 
-# Logs in, after opening the account where that is wanted, and shows what came in the meantime.
+# Logs in, after registering if requested, and shows the messages that arrived meanwhile.
 enter() {
   local secret credentials
   secret=$(password "Password of $me: ")
@@ -103,7 +101,7 @@ enter() {
     '{username: $username, password: ., takeover: $takeover}')
   if $register; then open_account; fi
   persist POST /v1/login "$credentials"
-  # The server does not tell a wrong password from a name that nobody has, so a person decides.
+  # The server does not distinguish a wrong password from an unknown name, so the user decides.
   if [[ $status == 401 && -t 0 ]] && ! $register; then
     say "$(answer .detail)"
     if confirm "Open a new account with the name $me? [y/N] "; then
@@ -119,7 +117,7 @@ enter() {
     *) give_up "$(answer .detail)" ;;
   esac
 
-  # First the messages, then the token: its first use tells the server that they have arrived.
+  # Show the messages before storing the token: its first use acknowledges them.
   receive
   printf 'Authorization: Bearer %s\n' "$(answer .token)" >"$desk/token"
   say "You are $me, and write to $friend. Ctrl-D ends the chat."
@@ -129,14 +127,14 @@ open_account() {
   persist POST /v1/register "$(jq 'del(.takeover)' <<<"$credentials")"
   case $status in
     201) say "Opened the account $me." ;;
-    # Somebody else has the name; or we do, and the answer to our first try was lost. The login tells.
+    # Another user has the name, or we do and the first response was lost. The login shows which.
     409) ;;
     400) give_up "The account cannot be opened. $NAMES $PASSWORDS" ;;
     *) give_up "$(answer .detail)" ;;
   esac
 }
 
-# The password that is set, or typed.
+# Prints the password, from the variable or the terminal.
 password() {
   local typed=${RESTANTE_PASSWORD-}
   if [[ -z $typed ]]; then
@@ -153,7 +151,7 @@ confirm() {
   [[ $answered == [yY]* ]]
 }
 
-# Acknowledges what was shown last and logs out. If that fails, those messages are shown again next time.
+# Acknowledges the last shown messages and logs out. If that fails, they are shown again next time.
 finish() {
   trap '' INT TERM HUP USR1
   ANSWER_SECONDS_MAX=5
@@ -170,18 +168,18 @@ finish() {
 
 # --- Receiving ----------------------------------------------------------------------------------------------
 
-# Asks for what follows the cursor, again and again. That is the whole of receiving.
+# Polls for messages after the cursor, forever. That is all of receiving.
 listen() {
   local pause
   pen=listener
-  # Without a listener, a user who only writes would not notice it, so the chat ends with its listener.
+  # The chat ends with its listener, or a user who only writes would not notice.
   trap 'kill -USR1 $$' EXIT
   while true; do
     persist GET "/v1/inbox?after=$cursor&wait=$WAIT_SECONDS" ''
     case $status in
       200)
         receive
-        # A server that is about to stop asks its clients to come back one by one.
+        # A stopping server asks its clients to return at different times.
         pause=$(retry_after)
         [[ -z $pause ]] || sleep "$pause"
         ;;
@@ -191,15 +189,14 @@ listen() {
         keep_cursor
         ;;
       *)
-        # To log in again is for the user to decide: two clients that do it by themselves end each other for
-        # ever.
+        # Only the user may log in again: two clients that did so automatically would end each other forever.
         give_up "$(answer .detail)"
         ;;
     esac
   done
 }
 
-# First process, then keep the cursor: an interruption in between repeats a message, and misses none.
+# Process first, then save the cursor: an interruption in between repeats messages, but loses none.
 receive() {
   answer "$SHOW"
   keep_cursor
@@ -224,14 +221,14 @@ talk() {
   $all_sent
 }
 
-# The last line may have no end.
+# The last line may lack a line end.
 next_line() { IFS= read -r line || [[ -n $line ]]; }
 
-# The key is made once a message, not once a request: the server takes what carries it one time only.
+# One key per message, not per request: the server accepts each key only once.
 send() {
   local key json
   key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-  # Not `jq -R`: that of jq 1.6 breaks characters of long texts.
+  # Not `jq -R`, because jq 1.6 breaks characters in long texts.
   printf '%s' "$1" >"$desk/message"
   json=$(jq -n --arg to "$friend" --rawfile body "$desk/message" '{to: $to, body: $body}')
   persist POST /v1/messages "$json" -H "Idempotency-Key: $key"
@@ -247,14 +244,14 @@ send() {
 
 # --- Requests -----------------------------------------------------------------------------------------------
 
-# Asks until the server has decided. No answer, too many requests, a server in trouble are no decisions: the
-# same request goes out again after a pause, as long as the server asks for, or else growing. It does no harm:
-# a poll shows the same cursor again, and a message has its key.
+# Repeats a request until the server has decided. After no answer, too many requests or a server error, the same request
+# is sent again after the pause that the server asks for, or a growing one. That is harmless: a poll has its cursor, and
+# a message has its key.
 persist() {
   local pause=1 asked tries=0
   while true; do
     request "$@"
-    # The listener does not outlive a chat that was killed.
+    # The listener must not outlive a killed chat.
     kill -0 $$ 2>/dev/null || exit
     case $status in
       000) give_up_if_in_vain $((tries += 1)) ;;
@@ -263,7 +260,7 @@ persist() {
     esac
     asked=$(retry_after)
     [[ $pause -gt 1 ]] || say "$(trouble) Trying again."
-    # Not all clients of a server that comes back shall come in the same second.
+    # Random, so not all clients return in the same second.
     sleep "${asked:-$((pause + RANDOM % 2))}"
     pause=$((pause * 2 < PAUSE_SECONDS_MAX ? pause * 2 : PAUSE_SECONDS_MAX))
   done
@@ -271,7 +268,7 @@ persist() {
   has_answered=true
 }
 
-# There was no answer, for so many times.
+# Called after this many attempts without an answer.
 has_answered=false
 give_up_if_in_vain() {
   if [[ $CURL_MISTAKES == *" $curl_exit "* ]]; then give_up "$(trouble)"; fi
@@ -280,8 +277,8 @@ give_up_if_in_vain() {
   fi
 }
 
-# Asks once: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 when there was no answer. The answer's
-# head and body are in files, one pair for each of the two processes that ask.
+# Sends a request once: METHOD PATH BODY [CURL OPTION…]. Sets `status`, to 000 without an answer. Stores the head and
+# the body in files, one pair per process.
 pen=talker
 request() {
   local method=$1 path=$2 body=$3
@@ -296,10 +293,10 @@ request() {
   [[ $curl_exit -eq 0 ]] || status=000
 }
 
-# What a jq program finds in the answer.
+# Runs a jq program on the answer.
 answer() { jq -r "$1" "$desk/$pen.body"; }
 
-# The seconds that the server asks to stay away, if it does.
+# Prints the seconds of `Retry-After`, if any.
 retry_after() { grep -i '^retry-after:' "$desk/$pen.head" | tr -cd '0-9' || true; }
 
 trouble() {

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Sends a text to somebody: for a device, a cron job, or the end of a script. It needs a POSIX shell and curl.
+# Sends a text to a user, from a device, a cron job or a script. It needs a POSIX shell and curl.
 #
 #   examples/notify.sh NAME TEXT     sends TEXT to NAME
-#   examples/notify.sh NAME          sends what comes on standard input, as it is
+#   examples/notify.sh NAME          sends standard input, unchanged
 #
-#   RESTANTE_TOKEN        an application token of the account that sends (POST /v1/me/tokens); or
-#   RESTANTE_TOKEN_FILE   a file that has it in its first line
+#   RESTANTE_TOKEN        an application token of the sending account (POST /v1/me/tokens); or
+#   RESTANTE_TOKEN_FILE   a file with the token in its first line
 #   RESTANTE_URL          the server; http://127.0.0.1:3000 when not set
-#   RESTANTE_PATIENCE     for how many seconds to repeat what gets no answer; 300 when not set
+#   RESTANTE_PATIENCE     how many seconds to repeat a request without an answer; 300 when not set
 #
-# Exits with 0 when the server has the message, and with another number when it has not. The message is sent
-# once, however often the request is repeated: all repeats have one Idempotency-Key.
+# Exits with 0 if the server has accepted the message, otherwise with another code. The message is sent once, however
+# often the request is repeated: all repeats have the same Idempotency-Key.
 set -eu
 umask 077
 
@@ -33,7 +33,7 @@ patience=${RESTANTE_PATIENCE:-300}
 
 token=${RESTANTE_TOKEN-}
 if [ -z "$token" ] && [ -n "${RESTANTE_TOKEN_FILE-}" ]; then
-  # A last line without its end is a line too.
+  # `read` fails on a last line without a line end, but still sets the token.
   read -r token <"$RESTANTE_TOKEN_FILE" || [ -n "$token" ] || give_up "$RESTANTE_TOKEN_FILE is empty."
 fi
 case $token in
@@ -47,8 +47,8 @@ trap 'exit 1' HUP INT TERM
 if [ $# -eq 2 ]; then printf '%s' "$2"; else cat; fi >"$desk/text"
 key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
-# Sets `status` to that of the answer, 000 when there is none. The token goes through standard input: `ps` shows
-# arguments to everybody.
+# Sets `status`, to 000 without an answer. Passes the token through standard input, because `ps` shows arguments to
+# every user.
 send() {
   : >"$desk/head"
   : >"$desk/answer"
@@ -65,8 +65,7 @@ retry_after() {
   sed -n 's/^[Rr][Ee][Tt][Rr][Yy]-[Aa][Ff][Tt][Ee][Rr]: *0*\([1-9][0-9]\{0,5\}\).*/\1/p' "$desk/head" | tail -n 1
 }
 
-# A sentence of the server, or of curl when there is no answer, without anything that would be a command to the
-# terminal.
+# Prints the server's detail, or curl's error without an answer. Removes characters that could control the terminal.
 detail() {
   {
     sed -n 's/.*"detail":"\([^"]*\)".*/\1/p' "$desk/answer"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Prints what comes to ME, a line per message, until its session ends: a client that only receives, to learn
-# from, in POSIX sh (dash, bash and zsh run it, too). It needs nothing but curl and jq (1.6 or newer).
+# Prints the messages to ME, one per line, until its session ends: an example of a client that only receives, in POSIX
+# sh (also dash, bash and zsh). It needs only curl and jq (1.6 or newer).
 #
 #   examples/receive.sh [--takeover] ME
 #
-# A server that is killed, restarted or out of reach is asked again, and no message is lost: what was printed
-# is acknowledged by the next request, and not before. Remarks go to stderr. Ctrl-C logs out.
+# If the server is killed, restarted or unreachable, it tries again, and no message is lost: the next request
+# acknowledges what was printed. Remarks go to stderr. Ctrl-C logs out.
 #
 #   RESTANTE_URL        the server; http://127.0.0.1:3000 when not set
 #   RESTANTE_PASSWORD   the password of ME; asked for when not set
-#   --takeover          end the login that is in use elsewhere
+#   --takeover          end the session that is in use elsewhere
 set -u
 umask 077
 
@@ -20,7 +20,7 @@ give_up() {
   exit 1
 }
 
-# Acknowledges what was printed last and logs out, unless the session is over.
+# Acknowledges the last printed messages and logs out, unless the session has ended.
 finish() {
   trap '' INT TERM HUP
   [ -z "$typing" ] || stty echo
@@ -45,7 +45,7 @@ for tool in curl jq; do
   [ -n "$(command -v "$tool")" ] || give_up "This needs $tool."
 done
 
-# The token is kept in this folder, and is never an argument: `ps` shows those to everybody.
+# The token is kept in this folder and is never an argument, which `ps` shows to every user.
 desk=$(mktemp -d "${TMPDIR:-/tmp}/restante-receive.XXXXXX") || exit 1
 AUTH=@$desk/token
 trap finish EXIT
@@ -83,7 +83,7 @@ case $answer in
 *) give_up "$(printf '%s' "${answer%???}" | jq -r .detail)" ;;
 esac
 
-# First the messages, then the token: its first use tells the server that they have arrived.
+# Print the messages before storing the token: its first use acknowledges them.
 printf '%s' "${answer%200}" | jq -r "$SHOW" || exit 1
 cursor=$(printf '%s' "${answer%200}" | jq .cursor)
 printf '%s' "${answer%200}" | jq -r '"Authorization: Bearer \(.token)"' >"$desk/token"

@@ -1,4 +1,6 @@
-/** Compiles client/src to client/dist, with the types of the contract: before `npm pack` of client/. */
+/**
+ * Compiles client/src to client/dist, with the types of the contract. Run it before `npm pack` in client/.
+ */
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { main, run } from './run.mjs'
 

@@ -1,6 +1,6 @@
 /**
  * Builds dist/web, which the server serves from memory: the page at `/` and the API reference at `/docs/`.
- * dist/web/files.json lists the files.
+ * Lists the files in dist/web/files.json.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { build } from 'esbuild'
 
 const OUT = 'dist/web'
 
-/** The last three years of browsers, of which Safari 17 is the oldest in use. */
+/** Browsers of the last three years. */
 const TARGET = ['chrome115', 'firefox115', 'safari17']
 
 const TYPES = {
@@ -24,10 +24,10 @@ const TYPES = {
   ico: 'image/x-icon',
   txt: 'text/plain; charset=utf-8',
 }
-/** What shrinks. */
-const TEXT = ['html', 'js', 'css', 'webmanifest', 'svg']
+/** The compressible types. */
+const COMPRESSIBLE = ['html', 'js', 'css', 'webmanifest', 'svg']
 
-/** The best, which takes seconds for a megabyte, only for what is smaller. */
+/** The best quality only for smaller files, because it takes seconds per megabyte. */
 const QUALITY_MAX_BYTES = 300_000
 
 const compress = {
@@ -40,7 +40,7 @@ const compress = {
 
 /** @typedef {{ path: string, content: Buffer, hashed?: boolean }} WebFile `path` is relative to dist/web */
 
-/** @returns {Promise<string[]>} the files that it is made from */
+/** @returns {Promise<string[]>} the source files */
 export async function buildWeb() {
   const { files: pageFiles, inputs } = await page()
   const files = [...pageFiles, ...(await reference())]
@@ -51,7 +51,7 @@ export async function buildWeb() {
 }
 
 /**
- * The page: one script, one style sheet, and what a browser wants around them.
+ * The page: a script, a style sheet, icons and the manifest.
  *
  * @returns {Promise<{ files: WebFile[], inputs: string[] }>}
  */
@@ -84,7 +84,8 @@ async function page() {
 }
 
 /**
- * The service worker. It has the names of what it keeps, and a version that changes with their content.
+ * The service worker, with the names of the files that it caches, and a version that changes with their
+ * content.
  *
  * @param {WebFile[]} shell
  * @returns {Promise<WebFile>}
@@ -102,27 +103,28 @@ async function worker(shell) {
 }
 
 /**
- * The API reference: Swagger UI in a page of ours. It is at /docs too, from where its links go below /docs/.
+ * The API reference: Swagger UI in our page. At /docs without a slash, a `<base>` makes its links relative to
+ * /docs/.
  *
  * @returns {Promise<WebFile[]>}
  */
 async function reference() {
-  const ours = await Promise.all(
+  const ownFiles = await Promise.all(
     ['index.html', 'reference.css', 'reference.js'].map(async (name) => ({
       path: `docs/${name}`,
       content: await readFile(`web/docs/${name}`),
     })),
   )
-  const html = ours[0]?.content.toString() ?? ''
-  const outside = html.replace('<head>', '<head>\n<base href="docs/">')
+  const html = ownFiles[0]?.content.toString() ?? ''
+  const withBase = html.replace('<head>', '<head>\n<base href="docs/">')
   const folder = new URL('static/', import.meta.resolve('@fastify/swagger-ui'))
-  const theirs = await Promise.all(
+  const swaggerFiles = await Promise.all(
     ['swagger-ui.css', 'swagger-ui-bundle.js'].map(async (name) => ({
       path: `docs/static/${name}`,
       content: await readFile(new URL(name, folder)),
     })),
   )
-  return [...ours, { path: 'docs.html', content: Buffer.from(outside) }, ...theirs]
+  return [...ownFiles, { path: 'docs.html', content: Buffer.from(withBase) }, ...swaggerFiles]
 }
 
 /** @param {import('esbuild').BuildOptions} options */
@@ -142,17 +144,17 @@ const bundle = (options) =>
   })
 
 /**
- * Writes a file, and beside it what it is when compressed. Returns its line in the list.
+ * Writes a file and its compressed versions. Returns its entry in the list.
  *
  * @param {WebFile} file
  */
 async function write({ path, content, hashed = false }) {
   const ending = path.slice(path.lastIndexOf('.') + 1)
   const type = TYPES[/** @type {keyof typeof TYPES} */ (ending)]
-  if (!type) throw new Error(`web/${path} has a type that nothing here knows.`)
+  if (!type) throw new Error(`web/${path} has an unknown type.`)
   await mkdir(dirname(join(OUT, path)), { recursive: true })
   await writeFile(join(OUT, path), content)
-  const encodings = TEXT.includes(ending) ? Object.entries(compress) : []
+  const encodings = COMPRESSIBLE.includes(ending) ? Object.entries(compress) : []
   for (const [encoding, shrink] of encodings)
     await writeFile(join(OUT, `${path}.${encoding}`), await shrink(content))
   return { path, type, hashed, encodings: encodings.map(([encoding]) => encoding) }

@@ -1,10 +1,11 @@
 /**
- * Compiles src to dist, web to dist/web, and dist with its packages to dist/bundle. With --if-stale only when
- * that is missing or older than its sources. One build runs at a time: others wait for it.
+ * Compiles src to dist, web to dist/web, and bundles dist with its packages in dist/bundle. With --if-stale
+ * only if that is missing or older than its sources. Concurrent builds run one after the other.
  */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import SqliteFile from 'better-sqlite3'
+import { load } from 'js-yaml'
 import { buildBundle, copySchemaEngine } from './build-bundle.mjs'
 import { buildWeb } from './build-web.mjs'
 import { isStale, main, run } from './run.mjs'
@@ -31,26 +32,27 @@ await main(async () => {
   const isDone = () => process.argv.includes('--if-stale') && !isStale('dist/bundle/main.js', inputs)
   if (isDone()) return
   const lock = holdAlone()
-  // Another build may have done it meanwhile.
+  // Another process may have built it meanwhile.
   if (isDone()) return
 
-  // It is silent for some seconds, on a slow machine for a minute.
+  // Otherwise silent for some seconds, on a slow machine for a minute.
   console.error('Building Restante. This is needed once per version.')
   await run('node scripts/generate.mjs --if-stale')
-  // What was renamed or removed in src must not live on.
+  // Remove files of renamed or removed sources.
   await rm('dist', { recursive: true, force: true })
   const webInputs = await buildWeb()
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
   await copySchemaEngine()
-  // Last, because dist/bundle/main.js says that all is built.
+  await writeFile('dist/openapi.json', JSON.stringify(load(await readFile('openapi.yaml', 'utf8'))))
+  // Last, because --if-stale checks dist/bundle/main.js.
   await buildBundle(webInputs)
   lock.close()
 })
 
 /**
- * Waits until no other process builds here. A lock of SQLite is free at once when its process ends, however
- * that ends.
+ * Waits until no other process builds here. The lock is SQLite's, which is released when the process ends,
+ * however it ends.
  */
 function holdAlone() {
   const lock = new SqliteFile('node_modules/.restante-build.lock', { timeout: 0 })
@@ -59,15 +61,15 @@ function holdAlone() {
     return take()
   } catch (error) {
     if (/** @type {{ code?: string }} */ (error).code !== 'SQLITE_BUSY') throw error
-    console.error('Another process builds Restante here. This one waits for it.')
+    console.error('Another process is building Restante here. Waiting for it.')
     lock.pragma(`busy_timeout = ${BUILD_MS_MAX}`)
     return take()
   }
 }
 
 /**
- * Prisma's runtime is there twice. For Node its package names the one in CommonJS, which takes Node three
- * times as long to load as the module: a tenth of a second of every start.
+ * Makes Prisma's clients import its ES module. Its package exports the CommonJS version for Node, which takes
+ * three times as long to load: a tenth of a second of every start.
  *
  * @param {string} folder
  */

@@ -1,16 +1,16 @@
 /**
- * Puts what runs in production into a new folder, for the platform and the Node of this one:
+ * Copies the files that run in production to a new folder, for this platform and version of Node:
  *
  *   npm run bundle -- /app
  *
- * It has what `npm pack` ships, and of the native packages what they need to run.
+ * The files of `npm pack`, and the runtime files of the native packages.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { main, run } from './run.mjs'
 
-/** Not their sources, and not the packages that install them. */
+/** The runtime files of the native packages, without their sources and installers. */
 const NATIVE = {
   'better-sqlite3': ['package.json', 'LICENSE', 'lib', 'build/Release/better_sqlite3.node'],
   bindings: ['package.json', 'LICENSE.md', 'bindings.js'],
@@ -18,7 +18,7 @@ const NATIVE = {
   '@node-rs/argon2': ['package.json', 'LICENSE', 'index.js'],
 }
 
-// Relative to the folder that the command was given in: run.mjs has left it.
+// Relative to the caller's folder: run.mjs has changed it.
 const target = process.argv[2] && resolve(process.env['INIT_CWD'] ?? '.', process.argv[2])
 
 await main(async () => {
@@ -39,7 +39,7 @@ function packed() {
 
 function native() {
   const ours = Object.entries(NATIVE).flatMap(([name, files]) => files.map((file) => join(name, file)))
-  // npm has installed the one for this platform.
+  // npm has installed only the one for this platform.
   const argon2 = readdirSync('node_modules/@node-rs').filter((name) => name.startsWith('argon2-'))
   return [...ours, ...argon2.map((name) => join('@node-rs', name))].map((path) => join('node_modules', path))
 }

@@ -1,7 +1,4 @@
-/**
- * Everything that can be said of the code without running it. Silent but for one line, unless something is
- * wrong.
- */
+/** Runs all static checks of the code. Prints one line if they pass. */
 import { main, run } from './run.mjs'
 
 const CHECKS = [

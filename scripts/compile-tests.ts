@@ -49,7 +49,7 @@ export async function compileTests(): Promise<void> {
  * Makes one program of several test files, each a suite of its name: a process that has loaded the server
  * once runs them all.
  *
- * @returns where it is
+ * @returns the path of the program
  */
 export async function compileGroup(name: string, files: string[]): Promise<string> {
   const target = join(GROUPS, `${name}.mjs`)
@@ -92,7 +92,7 @@ const compiledApart = (folderOf: (source: string) => string): Plugin => ({
   },
 })
 
-/** Where a source is when it is compiled: test/support/sql.ts in build/test/support/sql.mjs. */
+/** The path of a compiled source: build/test/support/sql.mjs for test/support/sql.ts. */
 const compiledOf = (source: string): string =>
   source.startsWith('src/')
     ? source.replace(/^src(.*)\.ts$/, 'dist$1.js')

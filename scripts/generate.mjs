@@ -1,6 +1,6 @@
 /**
- * Writes what is derived: prisma/schema.postgres.prisma, and src/generated with the types of openapi.yaml and
- * Prisma's clients. With --if-stale only when they are out of date.
+ * Generates prisma/schema.postgres.prisma, and src/generated with the types of openapi.yaml and Prisma's
+ * clients. With --if-stale only if they are out of date.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isStale, main, run } from './run.mjs'
@@ -17,11 +17,11 @@ await main(async () => {
   const [contract] = await Promise.all([contractTypes(), ...clients])
   await mkdir('client/src/generated', { recursive: true })
   await writeFile('client/src/generated/openapi.d.ts', contract)
-  // Last, because its age tells whether everything here is up to date.
+  // Last, because --if-stale checks its age.
   await writeFile(types, contract)
 })
 
-/** A Prisma schema has one provider, and the models are the same for both. */
+/** A Prisma schema has only one provider. The models are the same for both databases. */
 async function deriveSchema() {
   const schema = await readFile('prisma/schema.prisma', 'utf8')
   const derived = schema
@@ -29,12 +29,12 @@ async function deriveSchema() {
     .replace('generated/prisma"', 'generated/prisma-postgres"')
   await writeFile(
     'prisma/schema.postgres.prisma',
-    `// Derived from schema.prisma by \`npm run generate\`: change that one.\n${derived}`,
+    `// Derived from schema.prisma by \`npm run generate\`: edit that file.\n${derived}`,
   )
 }
 
 /**
- * Generating needs no engine, but the command line looks for its binary and would download it: any executable
+ * Generating needs no engine, but the CLI would download its binary if it did not find an executable: any
  * will do.
  *
  * @param {string} schema

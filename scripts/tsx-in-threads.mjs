@@ -1,6 +1,6 @@
 /**
- * Lets worker threads run TypeScript too: tsx itself registers in the main thread alone
- * (github.com/privatenumber/tsx/issues/354). Goes with it as a second --import.
+ * Lets worker threads run TypeScript, because tsx registers only in the main thread
+ * (github.com/privatenumber/tsx/issues/354). Use it with tsx, as an --import of its own.
  */
 import { isMainThread } from 'node:worker_threads'
 import { register } from 'tsx/esm/api'

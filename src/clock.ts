@@ -23,7 +23,7 @@ export class ClockHistory {
    * The offsets of the wall clock from the monotonic one, and since when each holds on that one, oldest
    * first.
    */
-  readonly #settings: { sinceMs: number; aheadMs: number }[] = []
+  readonly #offsets: { sinceMs: number; aheadMs: number }[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -34,10 +34,10 @@ export class ClockHistory {
     const nowMs = this.#clock()
     const sinceMs = monotonicMs()
     const aheadMs = nowMs - sinceMs
-    const latest = this.#settings.at(-1)
+    const latest = this.#offsets.at(-1)
     if (latest === undefined || Math.abs(aheadMs - latest.aheadMs) > STEP_MS_MIN) {
-      this.#settings.push({ sinceMs, aheadMs })
-      if (this.#settings.length > STEPS_MAX) this.#settings.shift()
+      this.#offsets.push({ sinceMs, aheadMs })
+      if (this.#offsets.length > STEPS_MAX) this.#offsets.shift()
     }
     return nowMs
   }
@@ -55,8 +55,8 @@ export class ClockHistory {
   /** The first and last wall-clock time of each offset within the last so many ms. */
   #readings(lastMs: number): number[] {
     const untilMs = monotonicMs()
-    return this.#settings.flatMap(({ sinceMs, aheadMs }, index) => {
-      const endMs = this.#settings[index + 1]?.sinceMs ?? untilMs
+    return this.#offsets.flatMap(({ sinceMs, aheadMs }, index) => {
+      const endMs = this.#offsets[index + 1]?.sinceMs ?? untilMs
       if (endMs <= untilMs - lastMs) return []
       return [Math.max(sinceMs, untilMs - lastMs) + aheadMs, endMs + aheadMs]
     })

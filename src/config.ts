@@ -12,14 +12,14 @@ import { choice, duration, integer, size, type Variable } from './config/values.
 
 export { isPostgres }
 
-/** A mistake, or several, in the environment variables: the start stops with one sentence for each. */
+/** Invalid settings. The start is refused, with one sentence per error. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
-  readonly mistakes: readonly string[]
+  readonly errors: readonly string[]
 
-  constructor(mistakes: readonly string[]) {
-    super(mistakes.join('\n'))
-    this.mistakes = mistakes
+  constructor(errors: readonly string[]) {
+    super(errors.join('\n'))
+    this.errors = errors
   }
 }
 
@@ -55,7 +55,7 @@ const variables = {
   logLevel: choice('LOG_LEVEL', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
 }
 
-/** How this server runs. The secrets for tokens are elsewhere (`secrets.ts`). */
+/** The parsed settings, without the secrets (`secrets.ts`). */
 export type Config = { readonly [Key in keyof typeof variables]: Parsed<(typeof variables)[Key]> }
 type Parsed<V> = V extends Variable<infer T> ? T : never
 
@@ -63,142 +63,140 @@ const JWT_SECRET = 'JWT_SECRET'
 const VAPID_KEYS = 'VAPID_KEYS'
 const SECRETS = [JWT_SECRET, VAPID_KEYS]
 
-/** The variables that Restante reads. */
+/** The names of all settings. */
 export const knownNames: readonly string[] = [...Object.values(variables).map(({ name }) => name), ...SECRETS]
 
 export type Values = Readonly<Record<string, string | undefined>>
 
-/** The variables of a process, with those of its `.env`. */
+/** The settings as texts, from environment variables and `.env`. */
 export interface Environment {
-  /** Of known names only; one that is empty counts as not set. */
+  /** Known names only. An empty text counts as not set. */
   readonly values: Values
-  /** The lines of `.env` that values are from; the others are from the environment. */
+  /** The line of `.env` for each value from there; other values are from the environment. */
   readonly lines: ReadonlyMap<string, number>
-  /** What is wrong with `.env` itself, one sentence each. */
-  readonly mistakes: readonly string[]
-  /** What is ignored, and what others can read, one sentence each. */
+  /** Errors in `.env` itself, one sentence each. */
+  readonly errors: readonly string[]
+  /** Ignored names, and a `.env` that others can read, one sentence each. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Reads the configuration from environment variables alone.
+ * Parses settings from environment variables only.
  *
- * @throws ConfigurationError naming every mistake at once
+ * @throws ConfigurationError that lists all errors
  */
 export const readConfig = (values: Values): Config =>
-  configFrom({ values, lines: new Map(), mistakes: [], warnings: [] })
+  configFrom({ values, lines: new Map(), errors: [], warnings: [] })
 
 /**
- * Reads the configuration.
+ * Parses the settings.
  *
- * @throws ConfigurationError naming every mistake at once, and what was warned about: it may be the cause
+ * @throws ConfigurationError that lists all errors, and the warnings, which may name the cause
  */
 export function configFrom(environment: Environment): Config {
   const { values, warnings } = environment
-  const mistakes = [...environment.mistakes]
+  const errors = [...environment.errors]
   const config = Object.entries<Variable<unknown>>(variables).map(([key, variable]) => {
-    const value = variable.parse(values[variable.name] || variable.initial)
-    if (value === undefined) mistakes.push(mistakeIn(variable, environment))
+    const value = variable.parse(values[variable.name] || variable.defaultText)
+    if (value === undefined) errors.push(errorFor(variable, environment))
     return [key, value]
   })
   const sharesDatabase = isPostgres(values[databaseUrl.name] ?? '')
   const secrets = values[JWT_SECRET]
-  if (secrets) mistakes.push(...mistakesInSecrets(JWT_SECRET, secrets, placeOf(JWT_SECRET, environment)))
+  if (secrets) errors.push(...secretErrors(JWT_SECRET, secrets, sourceText(JWT_SECRET, environment)))
   else if (sharesDatabase)
-    mistakes.push(
-      `${JWT_SECRET}: Expected a secret that all nodes of this database have in common, got none.`,
-    )
-  mistakes.push(...mistakesInPush(environment, sharesDatabase))
-  if (mistakes.length > 0) throw new ConfigurationError([...mistakes, ...warnings])
+    errors.push(`${JWT_SECRET}: Expected a secret that all nodes of this database share, got none.`)
+  errors.push(...pushErrors(environment, sharesDatabase))
+  if (errors.length > 0) throw new ConfigurationError([...errors, ...warnings])
   return Object.freeze(Object.fromEntries(config)) as Config
 }
 
-/** Without a subject and keys nobody can be reached by push: some push services would refuse everything. */
-function mistakesInPush(environment: Environment, sharesDatabase: boolean): string[] {
+/** Push needs a subject and keys: some push services refuse requests without them. */
+function pushErrors(environment: Environment, sharesDatabase: boolean): string[] {
   const { values } = environment
   const isOn = values[variables.push.name] === 'on'
   const keys = values[VAPID_KEYS]
-  const lacksSubject = isOn && [undefined, '', pushSubject.initial].includes(values[pushSubject.name])
-  const subject = `${pushSubject.name}: Expected how push services reach you, such as mailto:you@example.org, because PUSH is on, got none.`
-  const common = `${VAPID_KEYS}: Expected keys that all nodes of this database have in common, because PUSH is on, got none.`
+  const lacksSubject = isOn && [undefined, '', pushSubject.defaultText].includes(values[pushSubject.name])
+  const noSubject = `${pushSubject.name}: Expected your contact for push services, such as mailto:you@example.org, because PUSH is on, got none.`
+  const noSharedKeys = `${VAPID_KEYS}: Expected keys that all nodes of this database share, because PUSH is on, got none.`
   return [
-    ...(lacksSubject ? [subject] : []),
-    ...(keys ? mistakesInVapidKeys(VAPID_KEYS, keys, placeOf(VAPID_KEYS, environment)) : []),
-    ...(isOn && !keys && sharesDatabase ? [common] : []),
+    ...(lacksSubject ? [noSubject] : []),
+    ...(keys ? vapidKeyErrors(VAPID_KEYS, keys, sourceText(VAPID_KEYS, environment)) : []),
+    ...(isOn && !keys && sharesDatabase ? [noSharedKeys] : []),
   ]
 }
 
-function mistakeIn({ name, expected, shown, parse, hint }: Variable<unknown>, environment: Environment) {
+function errorFor({ name, expected, redact, parse, hint }: Variable<unknown>, environment: Environment) {
   const text = environment.values[name] ?? ''
-  const got = shown ? 'something else' : JSON.stringify(text)
+  const got = redact ? 'something else' : JSON.stringify(text)
   const compact = text.replaceAll(/\s/g, '')
-  const taken = [compact, compact.toLowerCase()].find((form) => parse(form) !== undefined)
-  const advice = hint?.(text) ?? (taken && !shown ? `Write ${taken}.` : undefined)
-  return [`${name}: Expected ${expected}, got ${got}${placeOf(name, environment)}.`, advice]
+  const valid = [compact, compact.toLowerCase()].find((form) => parse(form) !== undefined)
+  const advice = hint?.(text) ?? (valid && !redact ? `Write ${valid}.` : undefined)
+  return [`${name}: Expected ${expected}, got ${got}${sourceText(name, environment)}.`, advice]
     .filter((sentence) => sentence !== undefined)
     .join(' ')
 }
 
-const placeOf = (name: string, environment: Environment) => {
+const sourceText = (name: string, environment: Environment) => {
   const line = environment.lines.get(name)
   return line === undefined ? ' in the environment' : ` in .env, line ${line}`
 }
 
-/** A setting that is in force. */
+/** A setting in force. */
 export interface Setting {
   name: string
-  /** As it was written, without secrets. */
+  /** The text as written, with secrets hidden. */
   value: string
   source: 'default' | 'environment' | `.env, line ${number}`
 }
 
-/** All settings and where each is from, for people. They may be mistaken: `configFrom` tells. */
+/** All settings with their sources, for people. Does not check them: `configFrom` does. */
 export function settingsIn({ values, lines }: Environment): Setting[] {
   const sourceOf = (name: string): Setting['source'] => {
     const line = lines.get(name)
     if (line !== undefined) return `.env, line ${line}`
     return values[name] ? 'environment' : 'default'
   }
-  const settings = Object.values<Variable<unknown>>(variables).map(({ name, initial, shown }) => {
-    const text = values[name] || initial
-    return { name, value: shown ? shown(text) : text, source: sourceOf(name) }
+  const settings = Object.values<Variable<unknown>>(variables).map(({ name, defaultText, redact }) => {
+    const text = values[name] || defaultText
+    return { name, value: redact ? redact(text) : text, source: sourceOf(name) }
   })
   const secrets = SECRETS.map((name) => ({
     name,
-    value: values[name] ? '***' : 'made at the first start, kept beside the database',
+    value: values[name] ? '***' : 'created at the first start, kept beside the database',
     source: sourceOf(name),
   }))
   return [...settings, ...secrets]
 }
 
-/** The variables that have a secret in them. */
-export function secretNames(values: Values): string[] {
-  const hiding = Object.values<Variable<unknown>>(variables).filter(({ name, shown }) => {
+/** The names of the settings whose texts contain a secret. */
+export function namesWithSecrets(values: Values): string[] {
+  const hiding = Object.values<Variable<unknown>>(variables).filter(({ name, redact }) => {
     const text = values[name]
-    return text && shown && shown(text) !== text
+    return text && redact && redact(text) !== text
   })
   return [...hiding.map(({ name }) => name), ...SECRETS.filter((name) => values[name])]
 }
 
-/** A character outside the basic plane, in UTF-8. */
+/** UTF-8 bytes of a character outside the basic plane. */
 const CHARACTER_BYTES_MAX = 4
 
-/** What the server can do, and is hardly meant: one sentence each. */
-export function doubtsAbout(config: Config): string[] {
+/** Warnings about valid but doubtful settings, one sentence each. */
+export function configWarnings(config: Config): string[] {
   const { host, inboxBytes, messageLengthMax, registration, sessionMaxMs, tokenTtlMs } = config
   const { push, pushAllowPrivate } = config
   const messageBytesMax = messageLengthMax * CHARACTER_BYTES_MAX
   const smallInbox =
-    `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message has (${messageBytesMax}), ` +
-    'so an inbox takes such a message only while it is empty.'
-  const anybody =
-    `REGISTRATION: It is open on ${host}, so anybody who reaches this server can make an account. ` +
-    'With "invite" only those can whom you invite.'
-  const inward =
-    'PUSH_ALLOW_PRIVATE: Anybody who can make an account can have this server connect to its own network.'
+    `INBOX_BYTES: ${inboxBytes} bytes are less than the longest message (${messageBytesMax} bytes), ` +
+    'so an inbox accepts such a message only while it is empty.'
+  const openRegistration =
+    `REGISTRATION: It is open on ${host}, so anyone who can reach this server can register. ` +
+    'With "invite", only people whom you invite can.'
+  const openPrivatePush =
+    'PUSH_ALLOW_PRIVATE: Anyone who can register can make this server connect to its own network.'
   return [
-    ...(registration === 'open' && !isLoopback(host) ? [anybody] : []),
-    ...(push === 'on' && pushAllowPrivate === 'on' && registration === 'open' ? [inward] : []),
+    ...(registration === 'open' && !isLoopback(host) ? [openRegistration] : []),
+    ...(push === 'on' && pushAllowPrivate === 'on' && registration === 'open' ? [openPrivatePush] : []),
     ...(inboxBytes < messageBytesMax ? [smallInbox] : []),
     ...(sessionMaxMs < tokenTtlMs
       ? ['SESSION_MAX: It is shorter than TOKEN_TTL, so tokens end with their session.']
@@ -206,7 +204,7 @@ export function doubtsAbout(config: Config): string[] {
   ]
 }
 
-/** Only this machine reaches it, and what passes on to it. */
+/** Whether only this machine, including its proxies, can connect. */
 const isLoopback = (host: string) => /^(localhost|127(\.\d+){3}|::1)$/i.test(host)
 
 /** RFC 7518 §3.2: a key for HS256 has at least the 256 bits of the hash. */
@@ -215,12 +213,12 @@ const SECRET_BYTES_MIN = 32
 export const splitSecrets = (text: string) => text.split(',').map((secret) => secret.trim())
 
 /**
- * What is wrong with the secrets in a text. The secrets themselves are no part of the configuration.
+ * The errors in a text of secrets; they never repeat a secret.
  *
- * @param source the variable or the file that the text is from
+ * @param source the variable or the file of the text
  * @param place where the variable is set
  */
-export const mistakesInSecrets = (source: string, text: string, place = '') =>
+export const secretErrors = (source: string, text: string, place = '') =>
   splitSecrets(text).some((secret) => Buffer.byteLength(secret) < SECRET_BYTES_MIN)
     ? [
         `${source}: Expected secrets of at least ${SECRET_BYTES_MIN} bytes each, separated by commas, ` +
@@ -228,8 +226,8 @@ export const mistakesInSecrets = (source: string, text: string, place = '') =>
       ]
     : []
 
-/** The same for the keys of push. */
-export const mistakesInVapidKeys = (source: string, text: string, place = '') =>
+/** The same for VAPID keys. */
+export const vapidKeyErrors = (source: string, text: string, place = '') =>
   readVapidKeys(text)
     ? []
     : [

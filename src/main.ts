@@ -14,13 +14,13 @@ makeFilesPrivate()
 refuseOldNode()
 
 let serves = false
-let isDeaf = false
-// The reader has closed the pipe, as in `restante user list | head`. A server stops in good order and ends
-// with 1, so that its supervisor starts it again, with a log; what it logs meanwhile meets the same.
+let isPipeClosed = false
+// The reader closed the pipe, as in `restante user list | head`. A server shuts down cleanly and exits with
+// 1, so its supervisor restarts it with a log. Further writes during the shutdown fail the same way.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' && !serves) process.exit(0)
-  if (isDeaf) return
-  isDeaf = true
+  if (isPipeClosed) return
+  isPipeClosed = true
   throw error
 })
 
@@ -36,11 +36,11 @@ const exitCode = await runCommand(process.argv.slice(2), {
 })
 if (exitCode !== undefined) {
   if (process.stdout.writableLength > 0) await once(process.stdout, 'drain')
-  // The migration engine leaves a timer of 10 s behind, which would keep the process alive.
+  // The migration engine leaves a timer of 10 s, which would keep the process alive.
   process.exit(exitCode)
 }
 
-/** package.json says the same, but npm only warns. */
+/** package.json says so too, but npm only warns. */
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1])) return

@@ -22,15 +22,15 @@ const ANYBODY_WRITES = 0o002
 
 const ROOT = 0
 
-/** Has the process make files and folders that its user alone can use, whatever code makes them. */
+/** Sets the umask, so only our user can access files and folders that any code creates. */
 export function makeFilesPrivate(): void {
   process.umask(OTHERS)
 }
 
 /**
- * Makes a socket that only our user can connect to, from its first moment on.
+ * Creates a socket that only our user can ever connect to.
  *
- * @param make has to make it before it returns
+ * @param make creates it synchronously
  */
 export function makePrivateSocket(make: () => void): void {
   const before = process.umask(EXECUTING | OTHERS)
@@ -41,18 +41,18 @@ export function makePrivateSocket(make: () => void): void {
   }
 }
 
-/** A file that another user may have prepared, where there should be one of ours. */
+/** A file of ours that another user may have created. */
 export class UnsafeFile extends Error {
   override readonly name = 'UnsafeFile'
 }
 
 /**
- * Makes a file that its owner alone can read, whatever the umask. Never opens one that is there already, nor
- * follows a link.
+ * Creates a file that only its owner can read, whatever the umask. Never opens an existing file or follows a
+ * link.
  *
- * @param owner where root makes the file, it belongs to the owner of this
- * @returns a descriptor to write it
- * @throws Error with the code EEXIST when there is something of that name
+ * @param owner if root creates the file, it gets the owner of this one
+ * @returns a descriptor for writing
+ * @throws Error with the code EEXIST when the name is taken
  */
 export function makePrivateFile(path: string, owner?: Pick<Stats, 'uid' | 'gid'>): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
@@ -67,13 +67,13 @@ export function makePrivateFile(path: string, owner?: Pick<Stats, 'uid' | 'gid'>
 }
 
 /**
- * Reads a private file. If it is ours and others can read it, its mode is tightened.
+ * Reads a private file. If other users can read it and it is ours, its mode is tightened.
  *
- * @param onOpen called when others could read it, with false when it is not ours and they still can
- * @returns undefined when there is none
- * @throws UnsafeFile when it is a link, or of somebody else
+ * @param onReadable called when other users could read it; false when it is not ours, so they still can
+ * @returns undefined when the file is missing
+ * @throws UnsafeFile when it is a link, or belongs to another user
  */
-export function readPrivateFile(path: string, onOpen: (closed: boolean) => void): string | undefined {
+export function readPrivateFile(path: string, onReadable: (isClosed: boolean) => void): string | undefined {
   if (!checkPrivateFile(path)) return undefined
   const { O_RDONLY, O_NOFOLLOW = 0 } = constants
   const opened = openSync(path, O_RDONLY | O_NOFOLLOW)
@@ -83,7 +83,7 @@ export function readPrivateFile(path: string, onOpen: (closed: boolean) => void)
     if (isOpen(found)) {
       const ours = found.uid === ownUid()
       if (ours) fchmodSync(opened, PRIVATE)
-      onOpen(ours)
+      onReadable(ours)
     }
     return readFileSync(opened, 'utf8')
   } finally {
@@ -92,14 +92,14 @@ export function readPrivateFile(path: string, onOpen: (closed: boolean) => void)
 }
 
 /**
- * Reads a file that is the operator's and not ours: of another user, a link or a pipe it may be, too.
+ * Reads a file that the operator provides. It may belong to another user, and be a link or a pipe.
  *
- * @returns its content, and whether users other than its owner and us can read it; undefined when there is
- * none
- * @throws UnsafeFile when other users may have put it there
+ * @returns its content, and whether users other than its owner and ours can read it; undefined when it is
+ * missing
+ * @throws UnsafeFile when another user may have put it there
  */
 export function readOperatorsFile(path: string): { content: Buffer; isOpen: boolean } | undefined {
-  // A link to nothing is there, and is a fault.
+  // A dangling link is an error, so it is not treated as missing.
   if (!lstatSync(path, { throwIfNoEntry: false })) return undefined
   const opened = openSync(path, constants.O_RDONLY)
   try {
@@ -108,9 +108,9 @@ export function readOperatorsFile(path: string): { content: Buffer; isOpen: bool
     const folder = statSync(dirname(path))
     if (own !== undefined && (folder.mode & ANYBODY_WRITES) !== 0 && ![own, ROOT].includes(found.uid))
       throw new UnsafeFile(
-        `${path} belongs to another user, ${found.uid}, in a folder that all may write to.`,
+        `${path} belongs to another user, ${found.uid}, in a folder that everyone can write to.`,
       )
-    // Of another user we may be the group.
+    // We may be in the group of another user's file.
     const others = found.uid === own ? OTHERS : ANYBODY
     return { content: readFileSync(opened), isOpen: own !== undefined && (found.mode & others) !== 0 }
   } finally {
@@ -119,8 +119,8 @@ export function readOperatorsFile(path: string): { content: Buffer; isOpen: bool
 }
 
 /**
- * @returns what there is, undefined when there is nothing
- * @throws UnsafeFile when it is a link, or of somebody else
+ * @returns undefined when the file is missing
+ * @throws UnsafeFile when it is a link, or belongs to another user
  */
 export function checkPrivateFile(path: string): Stats | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false })
@@ -129,43 +129,43 @@ export function checkPrivateFile(path: string): Stats | undefined {
 }
 
 /**
- * Checks a socket that clients send passwords to, and that a start replaces.
+ * Checks a socket that receives passwords, and that a start replaces.
  *
- * @returns whether there is one
- * @throws UnsafeFile when there is something else, or it is of somebody else
+ * @returns whether it exists
+ * @throws UnsafeFile when it is no socket, or belongs to another user
  */
 export function checkPrivateSocket(path: string): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return false
-  if (!found.isSocket()) throw new UnsafeFile(`${path} is there, and is no socket. Remove it.`)
+  if (!found.isSocket()) throw new UnsafeFile(`${path} exists and is no socket. Remove it.`)
   refuseForeignOwner(path, found)
   return true
 }
 
-/** Closes a file of ours to others. */
+/** Makes a file of ours private. */
 export function closeToOthers(path: string): void {
   const found = checkPrivateFile(path)
   if (found && isOpen(found) && found.uid === ownUid()) chmodSync(path, PRIVATE)
 }
 
-/** Whether others than its owner may read or write a file. */
+/** Whether users other than its owner may read or write a file. */
 export function isOpenToOthers(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false })
   return found !== undefined && isOpen(found)
 }
 
-const ADVICE = 'Somebody else may have prepared it. Remove it.'
+const ADVICE = 'Another user may have created it. Remove it.'
 
 function refuseForeign(path: string, found: Stats) {
   if (found.isSymbolicLink()) throw new UnsafeFile(`${path} is a symbolic link. ${ADVICE}`)
   if (!found.isFile()) throw new UnsafeFile(`${path} is not a regular file. ${ADVICE}`)
-  if (found.nlink > 1) throw new UnsafeFile(`${path} has a second name, a hard link. ${ADVICE}`)
+  if (found.nlink > 1) throw new UnsafeFile(`${path} has a second hard link. ${ADVICE}`)
   refuseForeignOwner(path, found)
 }
 
 function refuseForeignOwner(path: string, found: Stats) {
   const own = ownUid()
-  // The owner of the folder and root can put anything there.
+  // Root and the owner of the folder could replace it anyway.
   if (own === undefined || [own, ROOT, statSync(dirname(path)).uid].includes(found.uid)) return
   throw new UnsafeFile(`${path} belongs to another user, ${found.uid}. ${ADVICE}`)
 }

@@ -1,6 +1,6 @@
-/** Members of a problem document beyond the fixed ones. */
+/** Optional members and headers of a problem. */
 export interface ProblemExtras {
-  /** What is wrong with which part of the input; pointers are JSON pointers (RFC 6901). */
+  /** Invalid parts of the input, by JSON pointer (RFC 6901). */
   errors?: { pointer: string; detail: string }[]
   /** The newest `seq` of the inbox, with `cursor_ahead`. */
   cursor?: number
@@ -10,7 +10,7 @@ export interface ProblemExtras {
   allow?: string
 }
 
-/** Every problem code and its status. Clients decide by the code, so its meaning never changes. */
+/** Every problem code with its status. Clients decide by the code, so its meaning never changes. */
 const statuses = {
   invalid_request: 400,
   invalid_credentials: 401,
@@ -49,7 +49,7 @@ export type ProblemCode = keyof typeof statuses
 
 export const problemCodes = Object.keys(statuses) as ProblemCode[]
 
-/** An answer that is not a success: an RFC 9457 problem document in the making. */
+/** An error that is sent as a problem document (RFC 9457). */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly code: ProblemCode
@@ -57,8 +57,7 @@ export class Problem extends Error {
   readonly extras: ProblemExtras
 
   /**
-   * @param code which problem of the catalogue
-   * @param detail one sentence about this occurrence, written for the caller; it must not repeat a secret
+   * @param detail one sentence about this occurrence, for the caller; it must not contain a secret
    */
   constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
     super(detail)
@@ -67,7 +66,7 @@ export class Problem extends Error {
     this.extras = extras
   }
 
-  /** The document's members, in the order that reads best. */
+  /** The members of the document. */
   toJSON() {
     const { errors, cursor } = this.extras
     return {
@@ -83,10 +82,9 @@ export class Problem extends Error {
 }
 
 /**
- * The server cannot do this now, but may later.
+ * The server cannot do this now. A later attempt may succeed.
  *
  * @param detail what is missing
- * @param retryAfterSeconds when it is worth trying again
  */
 export const overloaded = (detail: string, retryAfterSeconds = 1) =>
   new Problem('overloaded', detail, { retryAfterSeconds })
@@ -97,37 +95,37 @@ export function tooEarly(code: 'rate_limited' | 'too_many_attempts', waitMs: num
   return new Problem(code, `Try again in ${retryAfterSeconds} s.`, { retryAfterSeconds })
 }
 
-/** @param detail what is wrong with a body as a whole: "is not UTF-8" */
+/** @param detail completes "The body …": "is not UTF-8" */
 export const invalidBody = (detail: string) =>
   new Problem('invalid_request', `The body ${detail}.`, { errors: [{ pointer: '', detail }] })
 
 export const userNotFound = (username: string) =>
-  new Problem('user_not_found', `There is nobody by the name of ${username}.`)
+  new Problem('user_not_found', `There is no user ${username}.`)
 
-/** For an unknown name, a wrong password, and one that has just been changed. */
+/** For an unknown name, a wrong password, or one that has just been changed. */
 export const invalidCredentials = () =>
-  new Problem('invalid_credentials', 'The name or the password is wrong.')
+  new Problem('invalid_credentials', 'The username or the password is wrong.')
 
 const DISABLED = 'This account is disabled. Ask the operator of this server.'
 
-/** Only after the right password. */
+/** Sent only after the right password. */
 export const accountDisabled = () => new Problem('account_disabled', DISABLED)
 
 export const registrationClosed = () =>
-  new Problem('registration_closed', 'This server takes no new accounts.')
+  new Problem('registration_closed', 'This server does not accept new accounts.')
 
 /** For an invite that is missing, unknown, expired, used up or revoked. */
 export const invalidInvite = () =>
-  new Problem('invalid_invite', 'Registration here takes an invite that is valid. Ask for a new one.')
+  new Problem('invalid_invite', 'Registration requires a valid invite. Ask for a new one.')
 
 export const invalidToken = (detail: string) => new Problem('invalid_token', detail)
 
-/** For a token that has expired, also while its poll is parked. */
+/** For an expired token, also when it expires during a parked poll. */
 export const tokenExpired = () => invalidToken('The token has expired. Log in again.')
 
 /** Whether a session has ended; `disabled` when its account was disabled. */
 export type SessionEnd = boolean | 'disabled'
 
-/** Wherever a session turns out to have ended. */
+/** The session has ended. */
 export const sessionEnded = (end: SessionEnd = true) =>
   new Problem('session_ended', end === 'disabled' ? DISABLED : 'This session has ended. Log in again.')

@@ -2,13 +2,7 @@ import { createECDH, randomBytes } from 'node:crypto'
 import { closeSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type KeyPair, readVapidKeys } from './config/push.ts'
-import {
-  ConfigurationError,
-  databaseFile,
-  mistakesInSecrets,
-  mistakesInVapidKeys,
-  splitSecrets,
-} from './config.ts'
+import { ConfigurationError, databaseFile, secretErrors, splitSecrets, vapidKeyErrors } from './config.ts'
 import {
   checkPrivateFile,
   isOpenToOthers,
@@ -16,104 +10,104 @@ import {
   readPrivateFile,
   UnsafeFile,
 } from './private-files.ts'
-import { syncToDisk } from './sync.ts'
+import { syncToDisk } from './sync-to-disk.ts'
 
-/** Of a secret of our own making; in base64url that makes 43 characters. */
+/** The length of a generated secret; 43 characters in base64url. */
 const SECRET_BYTES = 32
 
 /**
- * What signs tokens and what still verifies them. Kept apart from the configuration, so that it is never
- * logged.
+ * The secrets that sign and verify tokens. They are not part of `Config`, so they are never logged.
  */
 export interface Secrets {
   /** The first signs; all verify. */
   readonly jwt: readonly [string, ...string[]]
 }
 
-/** Where a secret of our own making is kept. */
+/** The file of the generated token secret. */
 export const secretFile = (databaseUrl: string) => `${databaseFile(databaseUrl)}.jwt-secret`
 
-/** Where a key of our own making for push services is kept. */
+/** The file of the generated VAPID key. */
 export const vapidFile = (databaseUrl: string) => `${databaseFile(databaseUrl)}.vapid-keys`
 
-/** Called with a sentence when others could read a file. */
+/** Called when other users could read a file. */
 type Warn = (message: string) => void
 
 type Values = Readonly<Record<string, string | undefined>>
 
-/** A secret that is in a variable or, when that is not set, in a file. */
-interface Kept {
+/** A secret from a variable or, when that is not set, from a file. */
+interface SecretSource {
   variable: string
-  /** Completes a sentence about the file. */
+  /** Completes "the file, which …". */
   use: string
-  make: () => string
-  mistakesIn: (source: string, text: string) => string[]
+  generate: () => string
+  errorsIn: (source: string, text: string) => string[]
 }
 
-const jwtSecret: Kept = {
+const jwtSecret: SecretSource = {
   variable: 'JWT_SECRET',
   use: 'signs tokens',
-  make: () => randomBytes(SECRET_BYTES).toString('base64url'),
-  mistakesIn: mistakesInSecrets,
+  generate: () => randomBytes(SECRET_BYTES).toString('base64url'),
+  errorsIn: secretErrors,
 }
 
-const vapidKeys: Kept = {
+const vapidKeys: SecretSource = {
   variable: 'VAPID_KEYS',
-  use: 'signs what goes to push services',
-  make: () => {
+  use: 'signs requests to push services',
+  generate: () => {
     const curve = createECDH('prime256v1')
     curve.generateKeys()
     const privateKey = curve.getPrivateKey()
     return Buffer.concat([Buffer.alloc(SECRET_BYTES - privateKey.length), privateKey]).toString('base64url')
   },
-  mistakesIn: mistakesInVapidKeys,
+  errorsIn: vapidKeyErrors,
 }
 
 /**
- * The token secrets: from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a file
- * that is made at the first start and readable by its owner alone.
+ * Reads the token secrets from `JWT_SECRET` (comma-separated for rotation) or, when that is not set, from a
+ * file that the first start creates and only its owner can read.
  *
- * @param file where to keep a secret of our own making
+ * @param file the file of the generated secret
  * @throws ConfigurationError when a secret is too short
- * @throws UnsafeFile when somebody else may have prepared the file
+ * @throws UnsafeFile when another user may have created the file
  */
 export function readSecrets(env: Values, file: string, warn: Warn): Secrets {
-  const [first = '', ...others] = splitSecrets(readKept(jwtSecret, env, file, warn))
+  const [first = '', ...others] = splitSecrets(readSecretText(jwtSecret, env, file, warn))
   return { jwt: [first, ...others] }
 }
 
 /**
- * The key pairs by which push services know this server, the same way: from `VAPID_KEYS`, or from a file.
+ * Reads the VAPID key pairs the same way, from `VAPID_KEYS` or a file.
  *
  * @returns the first is for new subscriptions
  * @throws ConfigurationError when one is no private key
- * @throws UnsafeFile when somebody else may have prepared the file
+ * @throws UnsafeFile when another user may have created the file
  */
 export function readKeyPairs(env: Values, file: string, warn: Warn): readonly [KeyPair, ...KeyPair[]] {
-  const pairs = readVapidKeys(readKept(vapidKeys, env, file, warn))
-  if (!pairs) throw new ConfigurationError([`${file} has no keys.`])
+  const pairs = readVapidKeys(readSecretText(vapidKeys, env, file, warn))
+  if (!pairs) throw new ConfigurationError([`${file} contains no keys.`])
   return pairs
 }
 
-function readKept(kept: Kept, env: Values, file: string, warn: Warn): string {
-  const { variable, mistakesIn } = kept
-  const given = env[variable] || ownSecret(kept, file, warn)
-  const mistakes = mistakesIn(env[variable] ? variable : file, given)
-  if (mistakes.length > 0) throw new ConfigurationError(mistakes)
-  return given
+function readSecretText(source: SecretSource, env: Values, file: string, warn: Warn): string {
+  const { variable, errorsIn } = source
+  const text = env[variable] || generatedSecret(source, file, warn)
+  const errors = errorsIn(env[variable] ? variable : file, text)
+  if (errors.length > 0) throw new ConfigurationError(errors)
+  return text
 }
 
-function ownSecret({ use, make }: Kept, file: string, warn: Warn): string {
-  const known = readPrivateFile(file, (closed) =>
+/** Reads the generated secret, or generates it. */
+function generatedSecret({ use, generate }: SecretSource, file: string, warn: Warn): string {
+  const known = readPrivateFile(file, (isClosed) =>
     warn(
-      closed
-        ? `Others could read ${file}, which ${use}. If anybody did, remove it and start again.`
-        : `Others may read ${file}, which ${use}, and it belongs to another user. Close it to them.`,
+      isClosed
+        ? `Other users could read ${file}, which ${use}. If one did, remove the file and restart.`
+        : `Other users can read ${file}, which ${use}. It belongs to another user, so close it yourself.`,
     ),
   )
   if (known !== undefined) return known.trim()
-  const secret = make()
-  // Whole or not at all: half a secret, left by a full disk, would be in the way of every later start.
+  const secret = generate()
+  // Write to a draft and rename it: half a secret, left by a full disk, would block every later start.
   const draft = `${file}.draft`
   removeLeftover(draft)
   const made = makePrivateFile(draft)
@@ -127,10 +121,10 @@ function ownSecret({ use, make }: Kept, file: string, warn: Warn): string {
   return secret
 }
 
-/** A start that was killed may have left its draft. */
+/** A killed start may have left its draft. */
 function removeLeftover(draft: string) {
   if (!checkPrivateFile(draft)) return
   if (isOpenToOthers(draft))
-    throw new UnsafeFile(`${draft} is open to others. Somebody else may have prepared it. Remove it.`)
+    throw new UnsafeFile(`Other users can write to ${draft}, so one may have created it. Remove it.`)
   rmSync(draft)
 }

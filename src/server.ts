@@ -13,7 +13,8 @@ import { Registrations } from './accounts/registrations.ts'
 import { Sessions } from './accounts/sessions.ts'
 import { jwtOptions, Tokens } from './accounts/tokens.ts'
 import { ClockHistory } from './clock.ts'
-import { type Config, databaseFile, doubtsAbout, isPostgres } from './config.ts'
+import { version } from './config/version.ts'
+import { type Config, configWarnings, databaseFile, isPostgres } from './config.ts'
 import { bind } from './contract/bind.ts'
 import { readContract } from './contract/document.ts'
 import { bodyCheck } from './contract/validation.ts'
@@ -28,30 +29,29 @@ import { replyWithProblems } from './http/problem-replies.ts'
 import { RequestCounts } from './http/request-counts.ts'
 import { serveWebPage } from './http/web-page.ts'
 import { Inbox } from './inbox/inbox.ts'
-import { Presence } from './inbox/presence.ts'
+import { Mailboxes } from './inbox/mailboxes.ts'
 import { startRetention } from './inbox/retention.ts'
-import { Waiters } from './inbox/waiters.ts'
 import { AccountLimits } from './limits/account-limits.ts'
 import { type DiskLog, DiskSpace, freeSpace } from './limits/disk-space.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { ReadBudget } from './limits/read-budget.ts'
+import { Metrics } from './metrics/metrics.ts'
+import { type MetricsServer, serveMetrics } from './metrics/metrics-server.ts'
 import { Lease } from './nodes/lease.ts'
 import { Nodes } from './nodes/nodes.ts'
 import { openDatabase } from './open-database.ts'
 import { openPush } from './open-push.ts'
 import { handlers } from './operations/index.ts'
-import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/listener.ts'
-import { Metrics } from './operator/metrics.ts'
-import { type MetricsServer, metricsRoutes, serveMetrics } from './operator/metrics-server.ts'
-import { socketPath } from './operator/place.ts'
-import { commandRoutes } from './operator/socket-routes.ts'
-import { startNotice } from './operator/start-notice.ts'
+import { socketPath } from './operator/socket-path.ts'
+import { commandRoutes, metricsRoutes } from './operator/socket-routes.ts'
+import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/socket-server.ts'
 import type { OperatorParts, ServerState } from './operator/verbs.ts'
-import { version } from './operator/version.ts'
+import { Presence } from './presence.ts'
 import { Hints } from './push/hints.ts'
 import { Subscriptions } from './push/subscriptions.ts'
 import { readSecrets, secretFile } from './secrets.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { ServerOptions } from './server-options.ts'
+import { startNotice } from './start-notice.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -68,54 +68,49 @@ declare module 'fastify' {
  */
 export async function createServer(
   config: Config,
-  { env, warnings = [], logTo, onLoss, passwordCost, connectionLimits, contractRead, pushWay }: Surroundings,
+  { env, warnings = [], logTo, onFatal, ...testing }: ServerOptions,
 ): Promise<FastifyInstance> {
   const requests = new RequestCounts()
-  const app = createApp(config, logTo, requests, connectionLimits)
-  for (const doubt of [...warnings, ...doubtsAbout(config)]) app.log.warn(doubt)
+  const app = createApp(config, logTo, requests, testing.connectionLimits)
+  for (const warning of [...warnings, ...configWarnings(config)]) app.log.warn(warning)
   // The database opens while everything else is prepared.
   const [{ database, shared }, contract] = await Promise.all([
-    openDatabase(config, app.log, onLoss),
-    prepareHttp(app, config, requests, contractRead),
+    openDatabase(config, app.log, onFatal),
+    prepareHttp(app, config, requests, testing.contract),
   ])
   const secrets = await orClose(database, () =>
     readSecrets(env, secretFile(config.databaseUrl), (message) => app.log.warn(message)),
   )
-  const push = await orClose(database, () => openPush(config, env, app.log, pushWay))
+  const push = await orClose(database, () => openPush(config, env, app.log, testing.pushOptions))
   await app.register(jwt, jwtOptions(secrets.jwt[0]))
 
   const history = new ClockHistory(shared?.clock ?? Date.now)
   const clock = history.now
-  const waiters: Waiters = new Waiters(config.presenceGraceMs, clock, {
-    onEnter: (poller) => nodes?.enter(poller),
-    onOffline: (username, atMs, sessionId) => inbox.noteLastSeen(username, atMs, sessionId),
-  })
-  const presence = new Presence(waiters, clock, shared)
+  const presence = new Presence(config.presenceGraceMs, clock, shared)
+  const mailboxes = new Mailboxes(clock)
   const tokens = new Tokens(app.jwt, secrets.jwt, config, clock)
   const lease = shared && new Lease()
-  const sessions = new Sessions(database, tokens, presence, config, clock, lease)
+  const sessions = new Sessions(database, tokens, presence, mailboxes, config, clock, lease)
   const accountLimits = new AccountLimits(config.rateLimits === 'on')
   const applicationTokens = new ApplicationTokens(database, accountLimits, clock, lease)
-  const nodes = lease && new Nodes(shared, waiters, sessions, applicationTokens, lease, app.log)
+  const local = { mailboxes, presence, sessions, applicationTokens }
+  const nodes = lease && new Nodes(shared, local, lease, app.log)
   const budget = new ReadBudget(config.rateLimits === 'on')
   const hints =
     push &&
-    new Hints(database, push.services, { waiters, sessions }, clock, {
+    new Hints(database, push.sender, { presence, sessions }, clock, {
       onFault: (error) => app.log.error(error, 'A push hint failed.'),
       rateLimits: config.rateLimits === 'on',
       times: push.hintTimes,
     })
-  const inbox = new Inbox(database, waiters, history, config, budget, nodes, hints)
-  const passwords = new Passwords(passwordCost)
+  const inbox = new Inbox(database, mailboxes, presence, history, config, budget, nodes, hints)
+  const passwords = new Passwords(testing.passwordCost)
   const accounts = new Accounts(database, passwords, sessions, applicationTokens, clock)
   const invites = new Invites(database, clock)
   const registrations = new Registrations(accounts, invites, accountLimits, config)
   const administration = new Administration(database, passwords, bodyCheck(contract, 'register'), clock, {
-    sessions,
-    applicationTokens,
-    lastSeenAtMs: (username) => inbox.lastSeenAtMs(username),
-    isOnline: (username) => presence.isOnline(username),
-    countPresent: () => presence.countPresent(),
+    ...local,
+    inbox,
   })
   const knownAddresses = new KnownAddresses(database, secrets.jwt, clock)
   const blocks = new Blocks(database, clock)
@@ -126,20 +121,17 @@ export async function createServer(
     version: version(),
     requests,
     inbox,
-    waiters,
+    mailboxes,
+    presence,
     passwords,
-    push: push?.services,
+    push: push?.sender,
     disk,
     lastBackupMs: shared ? undefined : () => lastBackupMs(databaseFile(config.databaseUrl)),
   })
   app.decorate('operator', { administration, invites, metrics })
   const limits = new RateLimits(config.rateLimits === 'on')
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
-  const acknowledged = () => inbox.acknowledgementsWritten()
-  const onPurged = (messages: number) => {
-    inbox.counts.purged += messages
-  }
-  const stopRetention = startRetention(database, acknowledged, config, history, onPurged, onFault)
+  const stopRetention = startRetention(database, inbox, config, history, onFault)
 
   const parts = {
     accounts,
@@ -164,7 +156,10 @@ export async function createServer(
   if (config.opsPort !== 'off') listenForScrapes(app, metrics, config.opsPort)
   closeGracefully(
     app,
-    () => waiters.close(),
+    () => {
+      presence.close()
+      mailboxes.close()
+    },
     async () => {
       // While the database is held: what a command does is done.
       await closeOperatorServer(operatorSocket)

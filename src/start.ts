@@ -2,30 +2,29 @@ import { networkInterfaces } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { loadConfig } from './config/environment.ts'
+import { version } from './config/version.ts'
 import type { Config } from './config.ts'
 import { DatabaseUnusable } from './database/database.ts'
-import { wordsOf } from './operator/mistakes.ts'
-import { linesOf, startNotice } from './operator/start-notice.ts'
-import { version } from './operator/version.ts'
+import { describeError } from './operator/errors.ts'
 import { createServer } from './server.ts'
+import { formatStartNotice, startNotice } from './start-notice.ts'
 
 /**
- * Parked polls are answered at once, and a batch takes milliseconds. Anything that delays the end longer is
- * cut off.
+ * Shutdown answers parked polls at once, and a batch takes milliseconds. Anything that delays it longer than
+ * this is cut off.
  */
 const CLOSE_MS_MAX = 10_000
 
-/** What people and supervisors stop it with. */
-const STOPPING = ['SIGTERM', 'SIGINT'] as const
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 const SAME_STOP_MS = 1_000
 
-/** Levels of the log at which Fastify says where it listens. */
-const SAYS_ADDRESSES = ['info', 'debug', 'trace']
+/** Log levels at which Fastify logs its addresses. */
+const LEVELS_WITH_ADDRESSES = ['info', 'debug', 'trace']
 
 /**
- * Starts the server in this process, which ends with it. Resolves when it listens.
+ * Starts the server in this process, which exits when the server stops. Resolves when it listens.
  *
- * @throws ConfigurationError, DatabaseInUse, DatabaseUnusable, UnsafeFile, and errors of the system
+ * @throws ConfigurationError, DatabaseInUse, DatabaseUnusable, UnsafeFile, system errors
  */
 export async function start(): Promise<void> {
   const { config, values, warnings } = loadConfig(process.env)
@@ -34,22 +33,22 @@ export async function start(): Promise<void> {
     env: values,
     warnings,
     logTo: process.stdout,
-    onLoss: (error) => {
-      // Before there is a log, it is a start that failed.
-      if (!log) console.error(wordsOf(new DatabaseUnusable(`The database is lost: ${error.message}`)))
+    onFatal: (error) => {
+      // Without a log the start is not finished, so it has failed.
+      if (!log) console.error(describeError(new DatabaseUnusable(`The database is lost: ${error.message}`)))
       log?.fatal(error, 'The database is lost.')
       process.exit(1)
     },
   })
   log = server.log
 
-  const options = { delay: CLOSE_MS_MAX, logger: server.log, skip: [...STOPPING] }
-  const ending = closeWithGrace(options, async ({ err }) => {
-    if (err) server.log.fatal(err, 'Stopping after a fault.')
+  const options = { delay: CLOSE_MS_MAX, logger: server.log, skip: [...STOP_SIGNALS] }
+  const shutdown = closeWithGrace(options, async ({ err }) => {
+    if (err) server.log.fatal(err, 'Stopping after an unexpected error.')
     await server.close()
     server.log.info('stopped')
   })
-  stopOnSignals(log, ending.close)
+  stopOnSignals(log, shutdown.close)
   try {
     await listen(server, config)
   } catch (error) {
@@ -59,12 +58,12 @@ export async function start(): Promise<void> {
 }
 
 /**
- * The first signal is a stop, and one that comes a second later or more ends the process at once. What comes
- * sooner is the first one again: Ctrl+C reaches all processes of a terminal, and npm hands it on besides.
+ * The first signal stops the server; a second one after at least a second exits at once. An earlier one
+ * counts as a repeat of the first: Ctrl+C reaches all processes of a terminal, and npm forwards it too.
  */
 function stopOnSignals(log: FastifyBaseLogger, close: () => void) {
   let firstMs: number | undefined
-  for (const name of STOPPING)
+  for (const name of STOP_SIGNALS)
     process.on(name, (signal) => {
       if (firstMs === undefined) {
         firstMs = performance.now()
@@ -77,10 +76,10 @@ function stopOnSignals(log: FastifyBaseLogger, close: () => void) {
     })
 }
 
-/** A terminal gets lines for people in the place of the log's, which name each address. */
+/** On a terminal, prints the start notice for people instead of Fastify's log lines. */
 async function listen(server: FastifyInstance, config: Config) {
   const { host, port, logLevel } = config
-  const forPeople = process.stdout.isTTY && SAYS_ADDRESSES.includes(logLevel)
+  const forPeople = process.stdout.isTTY && LEVELS_WITH_ADDRESSES.includes(logLevel)
   if (forPeople) server.log.level = 'warn'
   await server.listen({ host, port })
   server.log.level = logLevel
@@ -88,6 +87,6 @@ async function listen(server: FastifyInstance, config: Config) {
   const [bound] = server.addresses()
   const boundPort = typeof bound === 'object' ? bound.port : port
   const notice = startNotice(config, version(), boundPort, networkInterfaces())
-  if (forPeople) process.stdout.write(linesOf(notice))
+  if (forPeople) process.stdout.write(formatStartNotice(notice))
   else server.log.info(notice, 'ready')
 }

@@ -1,4 +1,4 @@
-/** How often passwords may be tried, and what a stranger's guesses do to others. The clock stands still. */
+/** Limits on password attempts, and the effect of guesses on others. The clock is stopped. */
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { AccountLimits } from '../src/limits/account-limits.ts'
@@ -7,7 +7,7 @@ import { Problem } from '../src/problems.ts'
 import { stillClock } from './support/clocks.ts'
 import { range } from './support/range.ts'
 
-/** As src/limits/account-limits.ts has it. */
+/** The same as in src/limits/account-limits.ts. */
 const OF_PAIR = { burst: 10, everySeconds: 300 }
 const OF_NAME = { burst: 1_000, everySeconds: 2 }
 const FROM_ADDRESS = { burst: 60, everySeconds: 2, debtSeconds: 60 }
@@ -17,7 +17,7 @@ const REGISTRATIONS = { burst: 20, everySeconds: 360 }
 const TAKEN_NAMES = { burst: 100, everySeconds: 60 }
 const INVALID_INVITES = { burst: 100 }
 const NETWORK_FACTOR = 10
-/** As src/limits/token-buckets.ts has it. */
+/** The same as in src/limits/token-buckets.ts. */
 const UNDER_WAY_SECONDS = 2
 
 const ADDRESS = '192.0.2.1'
@@ -26,7 +26,7 @@ const at = (text: string): Address => readAddress(text) ?? assert.fail(text)
 const wrong = (code: 'invalid_credentials' | 'wrong_password' | 'overloaded' = 'invalid_credentials') =>
   Promise.reject(new Problem(code, 'No.'))
 
-/** `tried` when the password was looked at, or in how many seconds it may be. */
+/** `tried` if the password was checked, otherwise the seconds until it may be. */
 async function outcomeOf(attempt: Promise<unknown>): Promise<'tried' | number> {
   try {
     await attempt
@@ -51,14 +51,14 @@ describe('an attempt with a password', () => {
   const confirm = (session: string, name: string, tryPassword: () => Promise<unknown>) =>
     outcomeOf(limits.confirm({ id: session, username: name }, tryPassword))
 
-  /** Guesses until it is refused. Resolves with how many were tried. */
+  /** Guesses until a guess is refused. Resolves with the number of checked guesses. */
   async function guessesOf(name: (i: number) => string, address: (i: number) => string): Promise<number> {
     let tried = 0
     for (const i of range(1, 3_000)) if ((await guess(name(i), address(i))) === 'tried') tried += 1
     return tried
   }
 
-  it('is made ten times for a name at an address, and then again when Retry-After says', async (t) => {
+  it('is allowed ten times for a name at an address, and then after Retry-After', async (t) => {
     const clock = stillClock(t)
     for (const _ of range(1, OF_PAIR.burst)) assert.equal(await guess('ada'), 'tried')
 
@@ -69,7 +69,7 @@ describe('an attempt with a password', () => {
     assert.equal(await guess('ada'), 'tried')
   })
 
-  it('leaves the name alone at other addresses, and the address to other names', async (t) => {
+  it('does not limit the name at other addresses, or the address for other names', async (t) => {
     stillClock(t)
     for (const _ of range(1, OF_PAIR.burst + 5)) await guess('ada')
 
@@ -77,7 +77,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('grace'), 'tried')
   })
 
-  it('is not made from an address that has guessed at many names', async (t) => {
+  it('is refused at an address that has guessed at many names', async (t) => {
     stillClock(t)
     const tried = await guessesOf(
       (i) => `name${i}`,
@@ -135,7 +135,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', '192.0.2.2'), 'tried')
   })
 
-  it('is made a thousand times for a name from everywhere; known addresses do not care', async (t) => {
+  it('is allowed a thousand times for a name from all addresses, which does not limit known addresses', async (t) => {
     const clock = stillClock(t)
     const tried = await guessesOf(
       () => 'ada',
@@ -149,7 +149,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', '192.0.2.2'), 'tried')
   })
 
-  it('is made ten times as often from an IPv6 network, however many addresses it uses', async (t) => {
+  it('is allowed ten times as often from an IPv6 network, however many addresses it uses', async (t) => {
     stillClock(t)
     const of = (i: number) => `2001:db8:1:${i.toString(16)}::1`
     const atOne = await guessesOf(() => 'ada', of)
@@ -162,14 +162,14 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', '2001:db8:2::1'), 'tried', 'another network')
   })
 
-  it('is limited at an address that is known, too', async (t) => {
+  it('is limited at a known address, too', async (t) => {
     stillClock(t)
     for (const _ of range(1, OF_PAIR.burst)) assert.equal(await guess('ada', ADDRESS, true), 'tried')
 
     assert.equal(await guess('ada', ADDRESS, true), OF_PAIR.everySeconds)
   })
 
-  it('counts while it runs, so that guesses side by side do not slip through', async (t) => {
+  it('counts while it runs, so that concurrent guesses do not slip through', async (t) => {
     stillClock(t)
 
     const outcomes = await Promise.all(range(1, 50).map(() => guess('ada')))
@@ -177,7 +177,7 @@ describe('an attempt with a password', () => {
     assert.equal(outcomes.filter((outcome) => outcome === 'tried').length, OF_PAIR.burst)
   })
 
-  it('that is right waits 2 s while sixty are under way at its address, and that makes no debt', async (t) => {
+  it('that is right waits 2 s while sixty are running at its address, and this does not count', async (t) => {
     stillClock(t)
     const whole = range(1, 200)
     const [first, again] = [await Promise.all(whole.map((i) => enter(`name${i}`))), [] as unknown[]]
@@ -188,7 +188,7 @@ describe('an attempt with a password', () => {
     assert.deepEqual(again, Array(200 - FROM_ADDRESS.burst).fill('tried'))
   })
 
-  it('asks whether its address is known only where that matters', async (t) => {
+  it('looks up whether its address is known only if that matters', async (t) => {
     stillClock(t)
     let asked = 0
     const ask = async () => {
@@ -214,7 +214,7 @@ describe('an attempt with a password', () => {
     assert.equal(await guess('ada'), 'tried')
   })
 
-  it('that is right counts little: a hundred at once for an account, and then one in ten seconds', async (t) => {
+  it('that is right counts little: a hundred at once for an account, and then one every ten seconds', async (t) => {
     const clock = stillClock(t)
     for (const _ of range(1, RIGHT_OF_ACCOUNT.burst)) assert.equal(await enter('ada'), 'tried')
 
@@ -232,7 +232,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', '192.0.2.2'), 'tried')
   })
 
-  it("to confirm counts apart: a stranger's guesses do not keep the owner from it, nor hers from a login", async (t) => {
+  it('to confirm counts separately: guesses of strangers do not block the owner, nor hers a login', async (t) => {
     stillClock(t)
     await guessesOf(
       () => 'ada',
@@ -247,7 +247,7 @@ describe('an attempt with a password', () => {
     assert.equal(await enter('ada', ADDRESS, true), 'tried')
   })
 
-  it('to confirm that is right counts little, and apart from logins', async (t) => {
+  it('to confirm that is right counts little, and separately from logins', async (t) => {
     stillClock(t)
     for (const i of range(1, RIGHT_OF_ACCOUNT.burst))
       assert.equal(await confirm(`session ${i}`, 'ada', async () => 'right'), 'tried')
@@ -268,7 +268,7 @@ describe('registrations from one address', () => {
   const register = (limits: AccountLimits, address: string, make: () => Promise<unknown> = async () => {}) =>
     outcomeOf(limits.register(at(address), make))
 
-  it('are twenty at once, then ten an hour; ten times as many from an IPv6 network', async (t) => {
+  it('are limited to twenty at once, then ten per hour; ten times as many from an IPv6 network', async (t) => {
     const clock = stillClock(t)
     const limits = new AccountLimits(true)
     for (const _ of range(1, REGISTRATIONS.burst)) assert.equal(await register(limits, ADDRESS), 'tried')

@@ -26,7 +26,7 @@ test('opening an account', async (t) => {
   const client = new Client(server)
   const grace = await client.join('grace')
 
-  await t.test('answers with the account and its address, where everybody finds it', async () => {
+  await t.test('answers with the account and its address, which works for everybody', async () => {
     const { status, headers, body } = await client.post('/v1/register', {
       username: 'Ada',
       password: 'analytical engine no. 1',
@@ -45,12 +45,12 @@ test('opening an account', async (t) => {
     assert.equal((await client.register('Alan')).body.displayName, 'alan')
   })
 
-  await t.test('takes names of 3 to 32 characters with dots, dashes, digits and underscores', async () => {
+  await t.test('accepts names of 3 to 32 characters with dots, dashes, digits and underscores', async () => {
     for (const username of ['abc', '0-0', 'a._-', 'z'.repeat(32)])
       assert.equal((await client.register(username)).status, 201, username)
   })
 
-  await t.test('gives a name once, in whatever case it is written', async () => {
+  await t.test('gives a name once, in upper or lower case', async () => {
     for (const username of ['grace', 'GRACE', 'Grace'])
       assertRefused(await client.register(username, 'another password'), 'username_taken')
     assert.equal((await grace.user('grace')).status, 200)
@@ -68,18 +68,18 @@ test('opening an account', async (t) => {
 })
 
 test('logging in', async (t) => {
-  // A process of its own: its passwords cost what they cost everywhere but in tests.
+  // A process of its own, because only there passwords cost as much as in production.
   const server = await spawnServer(t)
   const client = new Client(server)
   await client.register('ada')
 
-  await t.test('takes the name in any case and answers with it in lower case', async () => {
+  await t.test('accepts the name in any case and answers with it in lower case', async () => {
     const { status, body } = await client.login('ADA', { password: passwordOf('ada') })
 
     assert.deepEqual([status, body.username], [200, 'ada'])
   })
 
-  await t.test('takes the password exactly as it was set', async () => {
+  await t.test('accepts the password exactly as it was set', async () => {
     const password = ' Zoë’s ﬁne pass🔑word\n'
     await client.register('zoe', password)
 
@@ -88,7 +88,7 @@ test('logging in', async (t) => {
       assert.equal((await client.login('zoe', { password: other })).status, 401, JSON.stringify(other))
   })
 
-  await t.test('takes a password however its letters are composed', async () => {
+  await t.test('accepts a password however its letters are composed', async () => {
     const [composed, decomposed] = ['Zo\u00eb’s password', 'Zoe\u0308’s password']
     for (const [username, password] of [
       ['composed', composed],
@@ -100,7 +100,7 @@ test('logging in', async (t) => {
     }
   })
 
-  await t.test('folds no letters of a name but those of ASCII', async () => {
+  await t.test('lower-cases only the ASCII letters of a name', async () => {
     await client.register('kate')
 
     assert.equal((await client.login('KATE', { password: passwordOf('kate') })).status, 200)
@@ -117,7 +117,7 @@ test('logging in', async (t) => {
   })
 
   await t.test(
-    'answers the same for a wrong password, and a name unknown, deleted or impossible',
+    'gives the same answer for a wrong password and for an unknown, deleted or impossible name',
     async () => {
       await deleteAccount(await client.join('gone'))
 
@@ -149,7 +149,7 @@ test('logging in', async (t) => {
 
     const medianOf = (taken: number[] = []) => taken.toSorted((a, b) => a - b)[taken.length / 2] ?? 0
     for (const name of ['nobody', 'no name!']) {
-      // Without a password to check, the answer would be there in a tenth of the time.
+      // Without a password check, the answer would take a tenth of the time.
       const ratio = medianOf(times[name]) / medianOf(times['ada'])
       assert.ok(ratio > 0.5 && ratio < 2, `${name} takes ${ratio} of the time of a wrong password`)
     }
@@ -162,7 +162,7 @@ test('logging in', async (t) => {
 
     const everything = await stored(server.database)
     assert.ok(!JSON.stringify(everything).includes(password), 'the password is in a row')
-    // What a file of PostgreSQL has in it is its own affair.
+    // The contents of PostgreSQL's files are its own.
     const folder = onPostgres ? undefined : dirname(fileOf(server.database))
     const files = folder ? readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile()) : []
     for (const { name } of files)
@@ -180,7 +180,7 @@ test('a session', async (t) => {
   const ada = await client.join('ada')
   const { status, body } = await ada.request('POST', '/v1/token')
 
-  await t.test('goes on with a renewed token, and the old one still works', async () => {
+  await t.test('continues with a renewed token, and the old one still works', async () => {
     assert.equal(status, 200)
     assert.ok(Date.parse(body.expiresAt) > Date.now())
     for (const token of [body.token, ada.token])
@@ -212,7 +212,7 @@ test('changing the password', async (t) => {
     assert.equal((await client.login('ada', { password: 'difference engine' })).status, 401)
   })
 
-  await t.test('makes the new one hold and the old one fail', async () => {
+  await t.test('makes the new one valid and the old one invalid', async () => {
     const grace = await client.join('grace')
 
     assert.equal((await changePassword(grace, passwordOf('grace'), 'difference engine')).status, 204)
@@ -221,7 +221,7 @@ test('changing the password', async (t) => {
     assert.equal((await client.login('grace', { password: 'difference engine' })).status, 200)
   })
 
-  await t.test('ends the other sessions and their polls; the one that asks goes on', async (t) => {
+  await t.test('ends the other sessions and their polls; the one that asks continues', async (t) => {
     const alan = await client.join('alan')
     const [phone, tablet] = [await client.enter('alan'), await client.enter('alan')]
     const parked = await park(t, phone)
@@ -234,7 +234,7 @@ test('changing the password', async (t) => {
     assert.equal((await alan.user('ada')).status, 200)
   })
 
-  await t.test('leaves no session of the old password, of a login at the same moment neither', async () => {
+  await t.test('leaves no session of the old password, not even of a concurrent login', async () => {
     const joan = await client.join('joan')
 
     const tokens = await loginsDuring(client, 'joan', () =>
@@ -245,7 +245,7 @@ test('changing the password', async (t) => {
   })
 })
 
-test('of two acts at the same moment that end each other', async (t) => {
+test("of two concurrent operations that end each other's session", async (t) => {
   const client = new Client(await startServer(t, MULTI))
   const acts = {
     'a change of the password': (person: Person) =>
@@ -254,7 +254,7 @@ test('of two acts at the same moment that end each other', async (t) => {
   }
   for (const [first, act] of Object.entries(acts))
     for (const [second, other] of Object.entries(acts))
-      await t.test(`${first} and ${second}, one is done, and the other finds its session ended`, async () => {
+      await t.test(`${first} and ${second}, one succeeds, and the other gets session_ended`, async () => {
         const phone = await client.join(newName('rosa'))
         const tablet = await client.enter(phone.username)
 
@@ -271,7 +271,7 @@ test('deleting an account', async (t) => {
   const client = new Client(server)
   const grace = await client.join('grace')
 
-  await t.test('asks for the password, and does nothing when it is wrong', async () => {
+  await t.test('needs the password, and does nothing when it is wrong', async () => {
     const ada = await client.join('ada')
     await ada.acknowledge(0)
     const before = await stored(server.database)
@@ -295,7 +295,7 @@ test('deleting an account', async (t) => {
     assertRefused(await client.login('alan'), 'invalid_credentials')
   })
 
-  await t.test('leaves no session behind, of a login at the same moment neither', async () => {
+  await t.test('leaves no session behind, not even of a concurrent login', async () => {
     const joan = await client.join('joan')
 
     const tokens = await loginsDuring(client, 'joan', () => deleteAccount(joan))
@@ -303,16 +303,16 @@ test('deleting an account', async (t) => {
     for (const token of tokens) assertRefused(await client.get('/v1/users/grace', { token }), 'session_ended')
   })
 
-  await t.test('is not undone by a change of the password at the same moment', async () => {
+  await t.test('is not undone by a concurrent password change', async () => {
     const sister = await client.join('sister')
 
-    // The change takes longer: it is written when the account is deleted already.
+    // The change takes longer, so it is written after the deletion.
     const [change, deletion] = await Promise.all([
       changePassword(sister, passwordOf('sister'), 'difference engine'),
       deleteAccount(sister),
     ])
 
-    // Whichever came first, only one of them was done.
+    // Only one of the two was carried out.
     assert.deepEqual([change, deletion].map(({ status }) => status === 204).sort(), [false, true])
     const login = await client.login('sister', { password: 'difference engine' })
     assert.equal(login.status, deletion.status === 204 ? 401 : 200, 'a deleted account has come back')
@@ -362,7 +362,7 @@ test('deleting an account', async (t) => {
     })
   })
 
-  await t.test('never gives the name again, in whatever case, not after a restart either', async (t) => {
+  await t.test('never gives the name again, in any case, even after a restart', async (t) => {
     await deleteAccount(await client.join('mary'))
 
     assertRefused(await client.register('Mary', 'another password'), 'username_taken')
@@ -372,9 +372,7 @@ test('deleting an account', async (t) => {
   })
 })
 
-/**
- * Logs in again and again, several times at once, so that some logins are under way at the moment of the act.
- */
+/** Logs in repeatedly, several times at once, so that some logins are under way during the operation. */
 async function loginsDuring(client: Client, username: string, act: () => Promise<Answer>): Promise<string[]> {
   const tokens: string[] = []
   let done = false

@@ -1,4 +1,4 @@
-/** Where requests are from, as limits count it. */
+/** The address of a request, as limits count it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { addressOf, readAddress, trustedProxies } from '../src/limits/address.ts'
@@ -15,7 +15,7 @@ const same = (...addresses: string[]) => {
 const different = (...addresses: string[]) =>
   assert.equal(new Set(addresses.map(keyOf)).size, addresses.length, String(addresses))
 
-test('an address counts as its network does', async (t) => {
+test('an address counts as its network', async (t) => {
   await t.test('an IPv4 address by itself', () => {
     different('192.0.2.1', '192.0.2.2', '127.0.0.1')
     assert.equal(networkOf('192.0.2.1'), undefined)
@@ -76,7 +76,7 @@ test('a proxy is trusted with its port, too', () => {
     assert.equal(trusts(text), false, text)
 })
 
-test('registrations are counted at the address of the client', async (t) => {
+test('registrations are counted for the address of the client', async (t) => {
   /** More than one address may. */
   const TRIES = range(1, 25)
   let names = 0
@@ -93,7 +93,7 @@ test('registrations are counted at the address of the client', async (t) => {
     return answers.filter(({ status }) => status === 429).length
   }
 
-  await t.test('is that which a trusted proxy forwards, and no other', async (t) => {
+  await t.test('as a trusted proxy forwards it, and no other', async (t) => {
     const client = new Client(
       await startServer(t, { RATE_LIMITS: 'on', TRUST_PROXY: '127.0.0.1,10.0.0.0/8' }),
     )
@@ -106,7 +106,7 @@ test('registrations are counted at the address of the client', async (t) => {
     assert.equal(await refused(client, (i) => `garbage${i}`), 5, 'the proxy, for what is no address')
   })
 
-  await t.test('whatever a stranger writes into the header', async (t) => {
+  await t.test('whatever a client writes into the header', async (t) => {
     const client = new Client(await startServer(t, { RATE_LIMITS: 'on' }))
 
     assert.equal(await refused(client, (i) => `192.0.2.${i}`), 5)

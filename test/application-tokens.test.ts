@@ -21,7 +21,7 @@ const tokenOf = async (owner: Person): Promise<string> => (await owner.createTok
 const bodiesOf = (messages: { body: string }[]) => messages.map(({ body }) => body)
 
 describe('an application token', () => {
-  it('is shown once, when it is made, and the store has only its hash', async () => {
+  it('is shown once, when it is created, and the store has only its hash', async () => {
     const { url, database } = await server()
     const { ada } = await adaAndBob({ url })
 
@@ -59,7 +59,7 @@ describe('an application token', () => {
     assert.deepEqual([status, body.state], [200, 'stored'])
   })
 
-  it('is refused by every operation that does not say that it takes one', async () => {
+  it('is refused by every operation that does not list it', async () => {
     const { client, ada } = await adaAndBob(await server())
     const token = await tokenOf(ada)
     const operations = readContract(readConfig({})).operations.filter(({ authenticated }) => authenticated)
@@ -88,7 +88,7 @@ describe('an application token', () => {
     )
   })
 
-  it('outlives a new password and the end of every session', async () => {
+  it('survives a new password and the end of every session', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const token = await tokenOf(ada)
 
@@ -99,7 +99,7 @@ describe('an application token', () => {
     assert.equal((await client.sendText(token, bob, 'still here')).status, 201)
   })
 
-  it('is dead from the answer on when it is revoked, and only its owner can do that', async () => {
+  it('is invalid from the answer to its revocation on, and only its owner can revoke it', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const { id, token } = (await ada.createToken()).body
     const other = await tokenOf(ada)
@@ -164,7 +164,7 @@ describe('an application token', () => {
     assert.equal(await lastUsedAt(), first, 'It is written once an hour.')
   })
 
-  it('has a name, and every fault in how it is asked for is 400', async () => {
+  it('has a name, and every fault in its request is 400', async () => {
     const { ada } = await adaAndBob(await server())
     const faults = [{}, { name: '' }, { name: 'x'.repeat(65) }, { name: 7 }]
     const lives = [0, -1, 1.5, '60', 315_360_001].map((expiresIn) => ({ name: 'a', expiresIn }))
@@ -175,11 +175,11 @@ describe('an application token', () => {
     assert.deepEqual((await ada.tokens()).body, { tokens: [] })
   })
 
-  it('is one of a hundred; one that has expired makes room', async () => {
+  it('is one of a hundred; an expired one makes room', async () => {
     const { url, database } = await server()
     const { ada } = await adaAndBob({ url })
 
-    // A few at once: each waits for the others of its account.
+    // A few at once, because requests of one account wait for each other.
     for (const _ of range(1, 33)) await Promise.all(range(1, 3).map(() => ada.createToken()))
     const answers = await Promise.all(range(1, 3).map(() => ada.createToken()))
 
@@ -195,8 +195,8 @@ describe('an application token', () => {
     assert.equal((await ada.createToken()).body.code, 'too_many_tokens')
   })
 
-  it('is refused at every node when one has revoked it, or deleted its account', async (t) => {
-    // One node alone has the file of SQLite.
+  it('is refused on every node when one has revoked it, or deleted its account', async (t) => {
+    // Only one node can have a SQLite file.
     const [here, there] = onPostgres
       ? await startNodes(t, await newDatabase(t))
       : [await server(), await server()]
@@ -215,8 +215,8 @@ describe('an application token', () => {
   })
 })
 
-describe('a text that is sent as it is', () => {
-  it('arrives as it is, however it is called', async () => {
+describe('a text sent by sendText', () => {
+  it('arrives unchanged, whatever its type', async () => {
     const { url } = await server()
     const { ada, bob } = await adaAndBob({ url })
     const path = `/v1/users/${bob.username.toUpperCase()}/messages`
@@ -240,7 +240,7 @@ describe('a text that is sent as it is', () => {
     assert.deepEqual(bodiesOf((await bob.poll({ wait: 0 })).body.messages), Object.values(texts))
   })
 
-  it('is refused when it is empty, too long, no UTF-8, or called something else', async () => {
+  it('is refused when it is empty, too long, no UTF-8, or of another type', async () => {
     const { url } = await server()
     const { ada, bob } = await adaAndBob({ url })
     const path = `/v1/users/${bob.username}/messages`
@@ -281,7 +281,7 @@ describe('a text that is sent as it is', () => {
     assert.equal((await bob.poll({ wait: 0 })).body.messages.length, 1)
   })
 
-  it('is stored once with one key, as a message of JSON is', async () => {
+  it('is stored once per key, like a message in JSON', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const key = { 'idempotency-key': 'text-1' }
 

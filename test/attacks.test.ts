@@ -12,10 +12,10 @@ import { eventually } from './support/eventually.ts'
 
 const MIB = 1_048_576
 
-/** Beside an attack of a second the memory of a process that was idle goes up and down by itself. */
+/** After a second of attack, the memory of a formerly idle process fluctuates by itself. */
 const MEMORY_SLACK_BYTES = 160 * MIB
 
-/** A connection whose reading is paused ends when its next answer cannot be written. */
+/** A connection that is not being read ends when its next answer cannot be written. */
 const BACK_MS_MAX = 120_000
 
 const SHORT = { connections: 'short', aloneMs: 200, attackMs: 400, backMsMax: 0 } as const
@@ -26,7 +26,7 @@ describe('beside an attacker', () => {
 
   async function startScene() {
     const [world, attacker] = await Promise.all([
-      // So few that one attacker could take them all.
+      // So few that one attacker could take all of them.
       createWorld(ending, { CONNECTIONS_MAX: '1200' }),
       Attacker.start(ending),
     ])

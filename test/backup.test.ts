@@ -1,4 +1,4 @@
-/** restante backup: a copy beside a running server, and nothing but an older copy is ever replaced. */
+/** restante backup copies the database of a running server, and replaces only an older backup. */
 import assert from 'node:assert/strict'
 import {
   chmodSync,
@@ -35,7 +35,7 @@ const textsOf = (file: string) =>
   )
 
 describe('restante backup', () => {
-  it('copies, beside a server, every message that was answered before it began', async (t) => {
+  it('copies, while a server runs, every message that was answered before it began', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const answered: string[] = []
@@ -45,7 +45,7 @@ describe('restante backup', () => {
         const text = `${sender} ${number}`
         assert.equal((await bob.send(ada, text)).status, 201)
         answered.push(text)
-        // The program that copies has the processor too.
+        // The copying program also needs the processor.
         await pause(5)
       }
     })
@@ -63,7 +63,7 @@ describe('restante backup', () => {
     await Promise.all(senders)
     assert.deepEqual(readdirSync(dirname(copy)), ['copy.db'])
 
-    // Nothing of it is in doubt: messages are whole, numbers without gaps.
+    // The copy is consistent: messages are complete, and numbers have no gaps.
     const restored = await startServer(t, {}, `file:${copy}`)
     const adaThere = await new Client(restored).enter(ada.username)
     const messages: Message[] = []
@@ -90,7 +90,7 @@ describe('restante backup', () => {
     await bob.send(ada, 'hello')
     await server.stop()
     const file = fileOf(server.database)
-    // To give files away takes root.
+    // Only root can change the owner of a file.
     if (process.getuid?.() === 0) chownSync(file, 12_345, 12_346)
     const copy = join(scratchFolder(t), 'copy.db')
 
@@ -98,20 +98,20 @@ describe('restante backup', () => {
 
     const [made, original] = [statSync(copy), statSync(file)]
     assert.deepEqual([made.uid, made.gid, made.mode & 0o777], [original.uid, original.gid, 0o600])
-    // SQLite opens a log to read; made by root, it would keep the server out.
+    // SQLite opens a log to read; a log made by root would block the server.
     for (const name of readdirSync(dirname(file)).filter((name) => /-(wal|shm)$/.test(name)))
       assert.equal(statSync(join(dirname(file), name)).uid, original.uid, name)
     assert.equal(stdout, `Copied ${file} to ${copy}, ${made.size} bytes.\n`)
-    assert.match(stderr, new RegExp(`secret .* is not in the copy, but in ${file}\\.jwt-secret`))
+    assert.match(stderr, new RegExp(`copy does not contain the secret .*in ${file}\\.jwt-secret`))
     assert.deepEqual(await textsOf(copy), ['hello'])
     const given = await runRestante(server.database, ['backup', copy], {
       env: { JWT_SECRET: 'x'.repeat(32), PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' },
     })
-    assert.match(given.stderr, /is not in the copy, but in JWT_SECRET/)
-    assert.match(given.stderr, new RegExp(`the key for push services, in ${file}\\.vapid-keys`))
+    assert.match(given.stderr, /copy does not contain .*in JWT_SECRET/)
+    assert.match(given.stderr, new RegExp(`the push key in ${file}\\.vapid-keys`))
   })
 
-  it('replaces the backup of before in one step, for its owner alone', async (t) => {
+  it('replaces the former backup in one step, readable only by its owner', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
@@ -129,7 +129,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder), ['copy.db'])
   })
 
-  it('does not follow a symbolic link, be it to a backup or to nothing', async (t) => {
+  it('does not follow a symbolic link, whether to a backup or to nothing', async (t) => {
     const server = await startServer(t)
     const folder = scratchFolder(t)
     const [copy, link, loose] = ['copy.db', 'link.db', 'loose.db'].map((name) => join(folder, name)) as [
@@ -149,7 +149,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', 'link.db', 'loose.db'])
   })
 
-  it('never replaces anything but a backup, above all no database, under any name', async (t) => {
+  it('replaces only a backup, never a database, under any name', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -178,11 +178,11 @@ describe('restante backup', () => {
       const before = statSync(target).isFile() && target !== `${file}-wal` ? readFileSync(target) : undefined
       assert.throws(
         () => backUp(file, target),
-        /^[^\n]+(is the database itself|is no backup|belongs to the database|is a symbolic link)[^\n]+$/,
+        /^[^\n]+(the database itself|not a Restante backup|belongs to the database|a symbolic link)[^\n]+$/,
       )
       if (before) assert.deepEqual(readFileSync(target), before)
     }
-    // Names that are not taken yet, also by way of another name of the folder.
+    // Unused names, also through another name of the folder.
     const alias = join(folder, 'alias')
     symlinkSync(dirname(file), alias)
     for (const target of [`${file}-journal`, join(alias, 'restante.db-journal')]) {
@@ -208,16 +208,20 @@ describe('restante backup', () => {
     const text = join(folder, 'text.db')
     writeFileSync(text, 'no database at all. '.repeat(100))
     for (const [database, args, reason] of [
-      [`file:${folder}/none.db`, [copy], /^There is no database .*none\.db\.\n$/],
-      [`file:${other}`, [copy], /^.*other\.db is no database of Restante\.\n$/],
+      [`file:${folder}/none.db`, [copy], /^The database .*none\.db does not exist\.\n$/],
+      [`file:${other}`, [copy], /^.*other\.db is not a Restante database\.\n$/],
       [`file:${text}`, [copy], /^The backup of .* failed: file is not a database\n$/],
-      [server.database, [join(folder, 'none', 'copy.db')], /^There is no folder .*none for the backup\.\n$/],
+      [
+        server.database,
+        [join(folder, 'none', 'copy.db')],
+        /^The folder .*none for the backup does not exist\.\n$/,
+      ],
       [server.database, [], /^error: missing required argument 'file'\n/],
       [server.database, [copy, copy], /^error: too many arguments/],
       [
         'postgresql://ada:pass@127.0.0.1:1/chat',
         [copy],
-        /^DATABASE_URL names a PostgreSQL database: .*pg_dump/,
+        /^DATABASE_URL names a PostgreSQL database\. .*pg_dump/,
       ],
     ] as const) {
       const { code, stderr } = await restante(database, ['backup', ...args])
@@ -227,7 +231,7 @@ describe('restante backup', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['other.db', 'text.db'])
   })
 
-  it('leaves nothing behind when the disk is full, and the backup of before as it was', async (t) => {
+  it('leaves nothing behind when the disk is full, and does not change the former backup', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     const folder = scratchFolder(t)
@@ -236,7 +240,7 @@ describe('restante backup', () => {
     const before = readFileSync(copy)
     await Promise.all(range(1, 30).map(() => bob.send(ada, 'x'.repeat(16_000))))
 
-    // No file may grow above this: it is met as a full disk is.
+    // The maximum size of a file, which has the effect of a full disk.
     const limited = [
       'bash',
       '-c',
@@ -257,7 +261,7 @@ describe('restante backup', () => {
 })
 
 describe('a restored file', () => {
-  it('is refused beside the log of the database that was there before', async (t) => {
+  it('is refused beside the log of the former database', async (t) => {
     const server = await spawnServer(t)
     const { ada, bob } = await adaAndBob(server)
     const file = fileOf(server.database)
@@ -271,7 +275,7 @@ describe('a restored file', () => {
     copyFileSync(copy, file)
     const [before, log] = [readFileSync(file), readFileSync(`${file}-wal`)]
 
-    const refusal = `Beside ${file} lies ${file}-wal, the log of the database that was there before. Remove ${file}-wal and ${file}-shm.`
+    const refusal = `${file}-wal is the log of an earlier database at ${file}. Remove ${file}-wal and ${file}-shm.`
     assert.ok((await mistakeOf(startServer(t, {}, server.database))).includes(refusal))
     const { code, stderr } = await restante(server.database, ['restored'])
     assert.equal(code, 1)
@@ -285,7 +289,7 @@ describe('a restored file', () => {
     assert.deepEqual(await textsOf(file), ['kept', 'after'])
   })
 
-  it('keeps its mark until all inboxes are moved on: half of it is nothing', async (t) => {
+  it('keeps its mark until all inboxes are moved on, not only some', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -311,7 +315,7 @@ describe('a restored file', () => {
     assert.deepEqual((await state()).slice(0, 2), [0, 2])
   })
 
-  it('skips numbers also where the clock is wrong', async (t) => {
+  it('skips numbers even if the clock is wrong', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')
@@ -336,7 +340,7 @@ describe('a restored file', () => {
     assert.ok(Number.isSafeInteger(restoreAt('2100-01-01')))
   })
 
-  it('is one that was moved away from its place, too: the mark is inside', async (t) => {
+  it('is detected even if the copy was moved: the mark is inside', async (t) => {
     const server = await startServer(t)
     const { ada, bob } = await adaAndBob(server)
     await bob.send(ada, 'hello')

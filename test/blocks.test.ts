@@ -8,7 +8,7 @@ import { withSql } from './support/sql.ts'
 
 const server = shareServer()
 
-describe('an account that is blocked', () => {
+describe('a blocked account', () => {
   it('is refused with "blocked", and what it sent before stays', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.send(ada, 'before')
@@ -31,7 +31,7 @@ describe('an account that is blocked', () => {
     )
   })
 
-  it('gets the first answer again to a message with an idempotency key that was taken before', async () => {
+  it('gets the first answer again to a message whose idempotency key was accepted before', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const first = await bob.send(ada, 'once', 'a-key')
     await ada.block(bob)
@@ -42,7 +42,7 @@ describe('an account that is blocked', () => {
     assert.equal(again.headers.get('idempotent-replayed'), 'true')
   })
 
-  it('sees neither whether the other one is online nor when it was; others do', async () => {
+  it('does not see whether the other account is or was online; others do', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const carol = await client.join(newName('carol'))
     await ada.poll({ wait: 0 })
@@ -72,7 +72,7 @@ describe('an account that is blocked', () => {
       await first.stop()
     }
     const other = await startServer(t, {}, first.database)
-    // The other node has taken a message of this pair before.
+    // The other node has accepted a message of this pair before.
     if (onPostgres) {
       await at(other, bob).send(ada, 'taken')
       await ada.block(bob)
@@ -84,7 +84,7 @@ describe('an account that is blocked', () => {
     if (onPostgres) assert.equal((await bob.send(ada, 'taken')).status, 201)
   })
 
-  it('is refused from the answer on, also when messages come all the time', async () => {
+  it('is refused from the answer on, even while messages arrive continuously', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const blocking = ada.block(bob)
     const before = await Promise.all(range(1, 20).map(() => bob.send(ada, 'meanwhile')))
@@ -123,7 +123,9 @@ describe('the list of blocks', () => {
       assert.deepEqual([answer.status, answer.body.code], [404, 'user_not_found'])
     const own = await ada.block(ada)
     assert.deepEqual([own.status, own.body.code], [400, 'invalid_request'])
-    assert.deepEqual(own.body.errors, [{ pointer: '/path/username', detail: 'username is your own' }])
+    assert.deepEqual(own.body.errors, [
+      { pointer: '/path/username', detail: 'username must not be your own' },
+    ])
     assert.deepEqual((await ada.blocks()).body, { blocks: [] })
   })
 
@@ -136,7 +138,7 @@ describe('the list of blocks', () => {
     assert.equal((await ada.unblock(bob)).body.code, 'user_not_found')
   })
 
-  it('takes 1 000 accounts, and one more when another is unblocked', async () => {
+  it('holds 1 000 accounts, and one more when another is unblocked', async () => {
     const { database, url } = await server()
     const { ada, bob } = await adaAndBob({ url })
     await withSql(database, async ({ run }) => {
@@ -168,7 +170,7 @@ describe('the list of blocks', () => {
     assert.deepEqual(statuses.sort(), [204, 204, 409])
   })
 
-  it('is its owner’s alone', async () => {
+  it('belongs to its owner only', async () => {
     const client = new Client(await server())
     const ways: [string, string][] = [
       ['GET', ''],

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { type ChatOptions, startChat } from './support/chats.ts'
+import { startChat } from './support/chats.ts'
 import { adaAndBob, Client, range } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
-import { startLossyWay } from './support/lossy-way.ts'
+import { startLossyProxy } from './support/lossy-proxy.ts'
 import { notify } from './support/notices.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, startServer } from './support/servers.ts'
@@ -52,15 +52,11 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.deepEqual(chat.messages(), [`bob-of-length: ${longest}`])
   })
 
-  it('opens the accounts of two people and lets them talk', async (t) => {
+  it('creates the accounts of two people and lets them talk', async (t) => {
     await talk(t, (await server()).url, 'grace', 'alan')
   })
 
-  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
-    await talk(t, (await server()).url, 'mary', 'tim', { standIns: ['curl', 'jq'] })
-  })
-
-  it('shows at its start what arrived meanwhile, receipts too, and nothing twice', async (t) => {
+  it('shows at its start what arrived meanwhile, including receipts, and nothing twice', async (t) => {
     const { url } = await server()
     const client = new Client({ url })
     const [bob, ada] = await Promise.all([client.join('bob-before'), client.join('ada-away')])
@@ -69,7 +65,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     await bob.send('ada-away', 'one')
     const { body: last } = await bob.send('ada-away', 'two')
 
-    // An address is often given with a slash at its end.
+    // People often add a slash to an address.
     const first = await startChat(t, `${url}/`, 'ada-away', 'bob-before')
     assert.equal(await first.end(), 0)
     const second = await startChat(t, url, 'ada-away', 'bob-before')
@@ -81,13 +77,13 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.equal((await bob.status(last.id)).body.state, 'delivered')
   })
 
-  it('sends once and misses nothing where answers get lost, and stays away as long as it is asked to', async (t) => {
+  it('sends once and misses nothing when answers are lost, and waits as long as Retry-After says', async (t) => {
     const { url } = await server()
     const bob = await new Client({ url }).join('bob-of-losses')
-    const way = await startLossyWay(t, url)
-    const chat = await startChat(t, way.url, 'ada-of-losses', 'bob-of-losses')
+    const proxy = await startLossyProxy(t, url)
+    const chat = await startChat(t, proxy.url, 'ada-of-losses', 'bob-of-losses')
     const [send, poll] = [/^POST .*messages/, /^GET .*inbox/]
-    way.losses.push(
+    proxy.losses.push(
       { request: send, loss: 'connection' },
       { request: poll, loss: 'connection' },
       { request: poll, loss: { status: 503, retryAfterSeconds: 4 } },
@@ -107,28 +103,28 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     await chat.shown('good')
     assert.equal(await chat.end(), 0)
 
-    assert.deepEqual(way.losses, [])
+    assert.deepEqual(proxy.losses, [])
     assert.deepEqual(received, ['yes', 'here I am'])
     assert.deepEqual(chat.messages(), ['bob-of-losses: are you there?', 'bob-of-losses: good'])
-    const [lost, repeated, next] = way.requests.filter(({ line }) => send.test(line))
+    const [lost, repeated, next] = proxy.requests.filter(({ line }) => send.test(line))
     assert.ok(lost?.key)
     assert.equal(repeated?.key, lost.key)
     assert.notEqual(next?.key, lost.key)
-    const polls = way.requests.filter(({ line }) => poll.test(line))
+    const polls = proxy.requests.filter(({ line }) => poll.test(line))
     const [, before = 0, after = 0] = polls.map(({ atMs }) => atMs)
     assert.ok(after - before >= 4_000, `It came back after ${after - before} ms`)
   })
 
   it('continues when the server is back', async (t) => {
     const before = await startServer(t)
-    const way = await startLossyWay(t, before.url)
-    const chat = await startChat(t, way.url, 'ada', 'ada')
+    const proxy = await startLossyProxy(t, before.url)
+    const chat = await startChat(t, proxy.url, 'ada', 'ada')
     chat.type('before')
     await chat.shown('ada: before')
 
     await before.stop()
     const after = await startServer(t, {}, before.database)
-    way.to = after.url
+    proxy.to = after.url
     chat.type('after')
     await chat.shown('ada: after')
 
@@ -136,7 +132,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.deepEqual(chat.messages(), ['ada: before', 'ada: after'])
   })
 
-  it('ends when its session does, and leaves it to the user to log in again', async (t) => {
+  it('ends with its session, and leaves it to the user to log in again', async (t) => {
     const { url } = await server()
     const watcher = await new Client({ url }).join('watcher')
     const chat = await startChat(t, url, 'ada-twice', 'watcher')
@@ -162,7 +158,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.match(chat.remarks(), /password is wrong/)
   })
 
-  it('opens no account for a name that was mistyped', async (t) => {
+  it('creates no account for a mistyped name', async (t) => {
     const { url } = await server()
     const watcher = await new Client({ url }).join('watcher-of-typos')
 
@@ -173,7 +169,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.equal((await watcher.user('ada-mistypd')).status, 404)
   })
 
-  it('explains what a name and a password may be, and shows no patterns', async (t) => {
+  it('explains the rules of names and passwords, and shows no patterns', async (t) => {
     const { url } = await server()
 
     const noName = await startChat(t, url, 'a!', 'grace')
@@ -186,7 +182,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     for (const { remarks } of [noName, noPassword]) assert.doesNotMatch(remarks(), /[\^[\]{}]/)
   })
 
-  it('ends with 1 when a message that was piped into it was not sent', async (t) => {
+  it('exits with 1 when a piped message was not sent', async (t) => {
     const { url } = await server()
     const chat = await startChat(t, url, 'ada-of-pipes', 'nobody-at-all')
 
@@ -196,7 +192,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     assert.match(chat.remarks(), /Not sent\./)
   })
 
-  it('gives up where to ask again is in vain: another protocol, a name that is not found', async (t) => {
+  it('gives up when repeating is useless: another protocol, an unknown host', async (t) => {
     const { url } = await server()
     for (const [wrong, reason] of [
       [url.replace('http:', 'https:'), /SSL|TLS/],
@@ -208,7 +204,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
     }
   })
 
-  it('lets no message give commands to the terminal', async (t) => {
+  it('passes no terminal commands from messages', async (t) => {
     const { url } = await server()
     const bob = await new Client({ url }).join('bob-of-escapes')
     const chat = await startChat(t, url, 'ada-of-escapes', 'bob-of-escapes')
@@ -224,7 +220,7 @@ describe('examples/chat.sh', { concurrency: 4, timeout: 600_000 }, () => {
 })
 
 describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
-  it('sends for eight devices of one account at once, and disturbs neither its phone nor its mail', async (t) => {
+  it('sends for eight devices of one account at once, without affecting its session or inbox', async (t) => {
     const { url } = await server()
     const { ada: owner, bob: phone } = await adaAndBob({ url })
     const unread = await owner.sendMany(phone, 2)
@@ -258,44 +254,44 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
   it('sends a repeated message once, waits as Retry-After says, and keeps its token out of sight', async (t) => {
     const { url } = await server()
     const { ada, bob } = await adaAndBob({ url })
-    const way = await startLossyWay(t, url)
-    way.losses.push(
+    const proxy = await startLossyProxy(t, url)
+    proxy.losses.push(
       { request: /messages/, loss: 'connection' },
       { request: /messages/, loss: { status: 503, retryAfterSeconds: 3 } },
     )
     const folder = scratchFolder(t)
     const { token } = (await ada.createToken()).body
     writeFileSync(join(folder, 'token'), token)
-    // As `ps` would show it.
+    // The command line as in `ps`.
     const spy = `#!/bin/sh\nprintf '%s\\n' "$@" >>'${folder}/args'\nPATH=\${PATH#*:} exec curl "$@"\n`
     writeFileSync(join(folder, 'curl'), spy, { mode: 0o755 })
     const text = '@home: "50 %" of $HOME\\n\n'
 
     const { code, said } = await notify(t, {
       args: [bob.username],
-      env: { RESTANTE_URL: way.url, RESTANTE_TOKEN_FILE: join(folder, 'token') },
+      env: { RESTANTE_URL: proxy.url, RESTANTE_TOKEN_FILE: join(folder, 'token') },
       input: text,
       folder,
     })
 
     assert.deepEqual([code, said], [0, ''])
     assert.deepEqual(bodiesOf((await bob.poll({ wait: 0 })).body.messages), [text])
-    assert.equal(new Set(way.requests.map(({ key }) => key)).size, 1)
-    const [, second, third] = way.requests.map(({ atMs }) => atMs)
+    assert.equal(new Set(proxy.requests.map(({ key }) => key)).size, 1)
+    const [, second, third] = proxy.requests.map(({ atMs }) => atMs)
     assert.ok((third ?? 0) - (second ?? 0) >= 3_000)
     const args = readFileSync(join(folder, 'args'), 'utf8')
     assert.match(args, /Idempotency-Key/)
     assert.ok(!args.includes('rst_'))
   })
 
-  it('says so, and exits with another number than 0, when it has not sent', async (t) => {
+  it('says so, and exits with a code other than 0, when it has not sent', async (t) => {
     const { url } = await server()
     const { ada } = await adaAndBob({ url })
     const env = { RESTANTE_URL: url, RESTANTE_TOKEN: (await ada.createToken()).body.token }
-    const gone = await startLossyWay(t, url)
+    const gone = await startLossyProxy(t, url)
     gone.losses.push({ request: /messages/, loss: { status: 503, retryAfterSeconds: 120 } })
     for (const [args, more, reason] of [
-      [['nobody', 'text'], {}, /404 There is nobody/],
+      [['nobody', 'text'], {}, /404 There is no user/],
       [[ada.username, ''], {}, /400/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: forgedApplicationToken() }, /401/],
       [[ada.username, 'text'], { RESTANTE_TOKEN: '' }, /Set RESTANTE_TOKEN/],
@@ -318,9 +314,9 @@ describe('examples/notify.sh', { concurrency: 2, timeout: 600_000 }, () => {
 
 const bodiesOf = (messages: { body: string }[]) => messages.map(({ body }) => body)
 
-/** Two people greet each other and leave. The options are those of the first. */
-async function talk(t: TestContext, url: string, one: string, other: string, options: ChatOptions = {}) {
-  const first = await startChat(t, url, one, other, options)
+/** Two people greet each other and leave. */
+async function talk(t: TestContext, url: string, one: string, other: string) {
+  const first = await startChat(t, url, one, other)
   const second = await startChat(t, url, other, one)
   first.type('hello')
   await second.shown('hello')

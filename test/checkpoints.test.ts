@@ -1,4 +1,4 @@
-/** The write-ahead log of SQLite is written back beside the commits, and does not grow without end. */
+/** SQLite's write-ahead log is written back beside the commits, and stays bounded. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,14 +10,14 @@ import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 
-/** What is written back at a time. */
+/** How much is written back at a time. */
 const PAGES_WORTH = 1_000
 
-/** From where on the log is brought to its end, and how much longer it may get until that is done. */
+/** The size from which the log is restarted, and how much it may grow until this is done. */
 const LOG_PAGES_MAX = 16_000
 const PAGES_BEYOND = 8_000
 
-/** The smallest there are, so that many are written soon. */
+/** The smallest page size, so that many pages are written quickly. */
 const PAGE_BYTES = 512
 const PAGES_A_COMMIT = 80
 
@@ -32,7 +32,7 @@ describe('checkpoints', () => {
     await eventually('it is written back', () => log().writtenBack >= 1_000)
   })
 
-  it('keep the log within bounds while one commit follows the other', async (t) => {
+  it('keep the log bounded while commits follow each other without a pause', async (t) => {
     const { write, log } = open(t)
     let longest = 0
     for (let round = 0; round < 4 * (LOG_PAGES_MAX / PAGES_A_COMMIT); round += 1) {
@@ -43,7 +43,7 @@ describe('checkpoints', () => {
     assert.ok(longest < LOG_PAGES_MAX + PAGES_BEYOND, `${longest} pages`)
   })
 
-  it('have the log begin anew soon, where commits are no faster than a disk', async (t) => {
+  it('restart the log soon when commits are no faster than a disk', async (t) => {
     const { count, log } = open(t)
     let [anew, pagesBefore] = [0, 0]
     while (anew < 2) {
@@ -56,7 +56,7 @@ describe('checkpoints', () => {
     }
   })
 
-  it('leave what a reader still uses, and continue later', async (t) => {
+  it('leave pages that a reader still uses, and continue later', async (t) => {
     const { path, write, log } = open(t)
     const reader = new SqliteFile(path, { readonly: true })
     atTheEnd(t, () => reader.close())
@@ -74,7 +74,7 @@ describe('checkpoints', () => {
     await eventually('it is written back', () => log().writtenBack >= 4_000 || log().pages < 4_000)
   })
 
-  it('end with the one that is under way', async (t) => {
+  it('end after the running one', async (t) => {
     const { path, write, close } = open(t)
     await write(4_000)
 
@@ -84,7 +84,7 @@ describe('checkpoints', () => {
     assert.equal(new SqliteFile(path).pragma('integrity_check', { simple: true }), 'ok')
   })
 
-  it('that cannot be made now are made later; other faults are reported', () => {
+  it('that are impossible now are made later; other faults are reported', () => {
     const failing = (code: string) =>
       ({
         pragma: () => {
@@ -96,7 +96,7 @@ describe('checkpoints', () => {
     assert.throws(() => writeBack(failing('SQLITE_CORRUPT')), { code: 'SQLITE_CORRUPT' })
   })
 
-  it('are made by a SQLite that makes them safely beside commits', () => {
+  it('are made by a SQLite version that makes them safely beside commits', () => {
     const version = new SqliteFile(':memory:').prepare('SELECT sqlite_version()').pluck().get() as string
     const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
 
@@ -106,7 +106,7 @@ describe('checkpoints', () => {
   })
 })
 
-/** A database whose only table is rewritten again and again. */
+/** A database whose only table is rewritten repeatedly. */
 function open(t: TestContext) {
   const path = join(scratchFolder(t), 'log.db')
   const made = new SqliteFile(path)

@@ -1,4 +1,4 @@
-/** client/: the library that apps use. Its answers come from real servers, over ways that lose them. */
+/** client/, the library for apps, with real servers behind proxies that lose answers. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -17,12 +17,12 @@ import {
 import { Client, newName, passwordOf, range, seqsOf } from './support/client.ts'
 import { assertInContract } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
-import { startLossyWay } from './support/lossy-way.ts'
+import { startLossyProxy } from './support/lossy-proxy.ts'
 import { PUSH } from './support/push.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
 import { newReceiver } from './support/web-push.ts'
 
-/** Holds every answer against the contract. */
+/** Checks every answer against the contract. */
 const checkedFetch: typeof fetch = async (input, init) => {
   const response = await fetch(input, init)
   const text = await response.clone().text()
@@ -47,7 +47,7 @@ async function people({ url }: { url: string }, options: RestanteOptions = {}) {
   return { restante, credentials, bob: await client.join(newName('bob')), client }
 }
 
-/** A loop that keeps what it gets, until it is stopped. */
+/** A loop that records messages until it is stopped. */
 function receive(t: TestContext, session: Session, options: InboxOptions = {}) {
   const stop = new AbortController()
   t.after(() => stop.abort())
@@ -82,7 +82,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
   const forgetful = shareServer({ RETENTION: '0', ...PUSH })
   const shortTokens = shareServer({ TOKEN_TTL: '8s' })
 
-  it('weighs less than 8 kB, compressed', async () => {
+  it('has less than 8 kB, compressed', async () => {
     const options = { bundle: true, minify: true, format: 'esm', target: 'es2022', write: false } as const
     const { outputFiles } = await build({ entryPoints: ['client/src/index.ts'], ...options })
     const bytes = gzipSync(outputFiles[0]?.contents ?? '').length
@@ -161,28 +161,28 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.deepEqual(seqsOf(loop.messages), range(1, 2_000))
   })
 
-  it('sends each message once and receives each once over a way that loses answers and cuts polls', async (t) => {
+  it('sends and receives each message once over a network that loses answers and cuts polls', async (t) => {
     const { url } = await server()
-    const way = await startLossyWay(t, url)
-    const { restante, credentials, bob } = await people({ url: way.url }, { fetch })
+    const proxy = await startLossyProxy(t, url)
+    const { restante, credentials, bob } = await people({ url: proxy.url }, { fetch })
     const session = await restante.login(credentials)
-    const bobs = await new Restante(way.url).login({
+    const bobs = await new Restante(proxy.url).login({
       username: bob.username,
       password: passwordOf(bob.username),
     })
     for (const loss of ['connection', { status: 503, retryAfterSeconds: 1 }, 'connection'] as const)
       for (const request of [/^GET \/v1\/inbox/, /^POST \/v1\/messages/, /^POST \/v1\/messages/])
-        way.losses.push({ request, loss })
-    way.losses.push({ request: /^POST \/v1\/messages/, loss: { status: 502, retryAfterSeconds: 0 } })
+        proxy.losses.push({ request, loss })
+    proxy.losses.push({ request: /^POST \/v1\/messages/, loss: { status: 502, retryAfterSeconds: 0 } })
     const loop = receive(t, session)
     const sent = await Promise.all(
       range(1, 12).map((i) => bobs.send(credentials.username, `message ${i}`, { receipt: i === 1 })),
     )
     await loop.got(12)
-    assert.deepEqual(way.losses, [], 'All were met.')
+    assert.deepEqual(proxy.losses, [], 'All were met.')
     assert.deepEqual(loop.messages.map(({ id }) => id).sort(), sent.map(({ id }) => id).sort())
     assert.deepEqual(seqsOf(loop.messages), range(1, 12))
-    const keys = way.requests.flatMap(({ line, key }) => (line === 'POST /v1/messages' ? [key] : []))
+    const keys = proxy.requests.flatMap(({ line, key }) => (line === 'POST /v1/messages' ? [key] : []))
     assert.equal(keys.length, 19)
     assert.equal(new Set(keys).size, 12, 'one key per message')
 
@@ -191,10 +191,10 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.deepEqual(receipts.messages[0]?.receiptFor, [sent[0]?.id])
   })
 
-  it('receives and sends on when the server is killed, out of reach, and started again', async (t) => {
+  it('continues to receive and send when the server is killed, unreachable, and restarted', async (t) => {
     const before = await spawnServer(t)
-    const way = await startLossyWay(t, before.url)
-    const { restante, credentials, bob } = await people({ url: way.url }, { fetch })
+    const proxy = await startLossyProxy(t, before.url)
+    const { restante, credentials, bob } = await people({ url: proxy.url }, { fetch })
     const session = await restante.login(credentials)
     const states: InboxState[] = []
     const loop = receive(t, session, { onState: (state) => states.push(state) })
@@ -206,7 +206,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await eventually('it knows', () => states.at(-1)?.state === 'waiting')
     const sending = session.send(bob.username, 'sent while nobody was there')
     const after = await spawnServer(t, {}, before.database)
-    way.to = after.url
+    proxy.to = after.url
     session.wake()
     const { id } = await sending
     const again = await new Client(after).enter(bob.username)
@@ -217,11 +217,11 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     const kinds = states.map(({ state }) => state).filter((state, at, all) => state !== all[at - 1])
     assert.deepEqual(kinds, ['connecting', 'live', 'waiting', 'live'])
 
-    await eventually('it waits', () => /after=2&wait=25$/.test(String(way.requests.at(-1)?.line)))
+    await eventually('it waits', () => /after=2&wait=25$/.test(String(proxy.requests.at(-1)?.line)))
     const stopsAtMs = Date.now()
     await after.stop()
-    await eventually('it asks again', () => Number(way.requests.at(-1)?.atMs) > stopsAtMs)
-    const asksAtMs = Number(way.requests.find(({ atMs }) => atMs > stopsAtMs)?.atMs)
+    await eventually('it asks again', () => Number(proxy.requests.at(-1)?.atMs) > stopsAtMs)
+    const asksAtMs = Number(proxy.requests.find(({ atMs }) => atMs > stopsAtMs)?.atMs)
     assert.ok(asksAtMs - stopsAtMs > 900, 'A server that stops asks for a pause of a second or more.')
   })
 
@@ -249,20 +249,20 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.equal(store.load(), undefined, 'The store holds no session that is over.')
   })
 
-  it('ends with the reason when the session is taken over or logged out, and asks nothing more', async (t) => {
+  it('ends with the reason when the session is taken over or logged out, and sends no more requests', async (t) => {
     const { url } = await server()
-    const way = await startLossyWay(t, url)
+    const proxy = await startLossyProxy(t, url)
     const store = memoryStore()
-    const { restante, credentials, bob } = await people({ url: way.url }, { store })
+    const { restante, credentials, bob } = await people({ url: proxy.url }, { store })
     const session = await restante.login(credentials)
     const loop = receive(t, session)
     await eventually('it waits', async () => (await bob.user(credentials.username)).body.online)
     await assert.rejects(restante.login(credentials), isProblem('already_online'))
     await restante.login({ ...credentials, takeover: true, label: 'the other one' })
     await assert.rejects(loop.ended, isProblem('session_ended'))
-    const asked = way.requests.length
+    const asked = proxy.requests.length
     await assert.rejects(session.send(bob.username, 'too late'), isProblem('session_ended'))
-    assert.equal(way.requests.length, asked)
+    assert.equal(proxy.requests.length, asked)
 
     const next = (await restante.login({ ...credentials, takeover: true })) as Session
     const second = receive(t, next)
@@ -281,7 +281,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await inbox.next()
     await inbox.next()
 
-    // The program crashes here: it has finished 1, and has 2 in its hands.
+    // The program crashes here: it has processed 1, and is processing 2.
     const resumed = (await restante.resume()) as Session
     assert.equal(resumed.username, credentials.username)
     const stop = new AbortController()
@@ -360,7 +360,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await eventually('it is hidden', async () => !(await online()))
   })
 
-  it('throws problems with code, status, detail, errors and time to wait', async (t) => {
+  it('throws problems with code, status, detail, errors and the time to wait', async (t) => {
     const { url } = await server()
     const { restante, credentials } = await people({ url })
     await assert.rejects(restante.register(credentials), isProblem('username_taken'))
@@ -380,15 +380,15 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
       return true
     })
 
-    const way = await startLossyWay(t, url)
-    const far = new Restante(`${way.url}/`)
-    way.losses.push({ request: /login/, loss: { status: 503, retryAfterSeconds: 7 } })
+    const proxy = await startLossyProxy(t, url)
+    const far = new Restante(`${proxy.url}/`)
+    proxy.losses.push({ request: /login/, loss: { status: 503, retryAfterSeconds: 7 } })
     await assert.rejects(far.login(credentials), (error) => {
       assert.ok(isProblem('no_answer')(error))
       const { status, retryAfterMs } = error as RestanteProblem
       return status === 503 && retryAfterMs === 7_000
     })
-    way.losses.push({ request: /login/, loss: 'connection' })
+    proxy.losses.push({ request: /login/, loss: 'connection' })
     await assert.rejects(far.login(credentials), (error) => {
       assert.ok(isProblem('no_answer')(error))
       return (error as RestanteProblem).status === 0 && (error as Error).cause instanceof Error
@@ -415,7 +415,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await assert.rejects(session.send(bob.username, 'given up', { signal: stop }), { name: 'TimeoutError' })
   })
 
-  it('pauses between polls that are answered empty at once, as a cache may do it', async (t) => {
+  it('pauses between polls that are answered empty at once, as a cache may do', async (t) => {
     const polledAtMs: number[] = []
     const page = JSON.stringify({ messages: [], cursor: 7, hasMore: false })
     const stored = { username: 'ada', displayName: 'Ada', token: 'token', renewAtMs: Infinity, cursor: 7 }
@@ -434,7 +434,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.ok(third - second > 400 && fourth - third > 400, `${polledAtMs}`)
   })
 
-  it('has a device woken by what a browser gives, or by an endpoint and keys, until that is ended', async () => {
+  it("registers a device for push, from a browser's subscription or an endpoint and keys, until that ends", async () => {
     const { restante, credentials } = await people(await forgetful())
     const session = await restante.login(credentials)
     const { enabled, publicKey } = await session.getPush()
@@ -454,7 +454,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await assert.rejects(without.subscribe(json), isProblem('push_disabled'))
   })
 
-  it('has a method for all that an app needs', async () => {
+  it('has a method for everything that an app needs', async () => {
     const { restante, credentials, bob } = await people(await server())
     const session = await restante.login({ ...credentials, label: 'the phone' })
     const { id } = await session.send(bob.username, 'Hello', { receipt: true, idempotencyKey: 'one-key' })
@@ -490,15 +490,15 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
   })
 })
 
-describe('restante-client, beside nothing else, because clocks and the network are moved', {
+describe('restante-client, alone, because clocks and the network are changed', {
   timeout: 60_000,
 }, () => {
   const server = shareServer()
 
-  it('gives up a connection that seems to live, when the app wakes it, the network returns, or it has slept', async (t) => {
+  it('gives up a dead connection when the app wakes it, the network returns, or after sleep', async (t) => {
     const { url } = await server()
-    const way = await startLossyWay(t, url)
-    const { restante, credentials, bob } = await people({ url: way.url }, { fetch })
+    const proxy = await startLossyProxy(t, url)
+    const { restante, credentials, bob } = await people({ url: proxy.url }, { fetch })
     const network = new EventTarget()
     Object.assign(globalThis, {
       addEventListener: network.addEventListener.bind(network),
@@ -506,7 +506,7 @@ describe('restante-client, beside nothing else, because clocks and the network a
     })
     const session = await restante.login(credentials)
     const loop = receive(t, session)
-    const polls = () => way.requests.filter(({ line }) => /wait=25$/.test(line)).length
+    const polls = () => proxy.requests.filter(({ line }) => /wait=25$/.test(line)).length
     await eventually('it waits', () => polls() === 1)
     const slept = () => {
       const now = Date.now
@@ -514,9 +514,9 @@ describe('restante-client, beside nothing else, because clocks and the network a
     }
     const ways = [() => session.wake(), () => network.dispatchEvent(new Event('online')), slept]
     for (const [at, wake] of ways.entries()) {
-      way.losses.push({ request: /^GET \/v1\/inbox/, loss: 'silence' })
+      proxy.losses.push({ request: /^GET \/v1\/inbox/, loss: 'silence' })
       await bob.send(credentials.username, `message ${at + 1}`)
-      await eventually('its answer is lost', () => way.losses.length === 0)
+      await eventually('its answer is lost', () => proxy.losses.length === 0)
       assert.equal(loop.messages.length, at)
       wake()
       await loop.got(at + 1)

@@ -1,4 +1,4 @@
-/** A wall clock that is set while the server runs changes dates, and nothing else. */
+/** Setting the wall clock while the server runs changes dates, and nothing else. */
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
@@ -17,7 +17,7 @@ const DECADE_MS = 3_650 * DAY_MS
 // Longer steps are in test/long.
 itStandsSteps({ 'an hour back': -HOUR_MS, 'an hour ahead, to where it was': HOUR_MS })
 
-// Only there are other nodes.
+// Only PostgreSQL has other nodes.
 if (onPostgres)
   test('a node that died before the clock went back keeps no account online', async (t) => {
     const server = await startServer(t)
@@ -39,7 +39,7 @@ if (onPostgres)
     assert.equal((await client.login('ada')).status, 200)
   })
 
-test('the longest durations that can be set are served', async (t) => {
+test('a server runs with the longest durations that can be set', async (t) => {
   const names = ['TOKEN_TTL', 'IDEMPOTENCY_TTL', 'RETENTION', 'MESSAGE_TTL', 'PRESENCE_GRACE']
   const env = Object.fromEntries(names.map((name) => [name, '3650d']))
   const server = await startServer(t, { ...env, RATE_LIMITS: 'on' })
@@ -76,7 +76,7 @@ describe('a clock with a memory', () => {
   }
   const START_MS = Date.UTC(2026, 10, 26)
 
-  it('finds old things old while it is not set', (t) => {
+  it('treats old things as old while it is not set', (t) => {
     const { history, pass, now } = open(t, START_MS)
     assert.equal(history.oldBeforeMs(HOUR_MS), START_MS - HOUR_MS)
     pass(10 * DAY_MS)
@@ -84,7 +84,7 @@ describe('a clock with a memory', () => {
     assert.equal(history.oldBeforeMs(Number.POSITIVE_INFINITY), Number.NEGATIVE_INFINITY)
   })
 
-  it('takes nothing for old that came since it was set, or shortly before', (t) => {
+  it('treats nothing as old that came since it was set, or shortly before', (t) => {
     const { history, pass, step } = open(t, 0)
     pass(HOUR_MS / 2)
     step(START_MS)
@@ -95,7 +95,7 @@ describe('a clock with a memory', () => {
     assert.equal(history.oldBeforeMs(HOUR_MS), START_MS + HOUR_MS / 2)
   })
 
-  it('keeps its judgement of what is old when it was ahead for a moment', (t) => {
+  it('keeps its judgement of age when it was ahead for a moment', (t) => {
     const { history, pass, step, now } = open(t, START_MS)
     pass(DAY_MS)
     step(DECADE_MS)
@@ -107,7 +107,7 @@ describe('a clock with a memory', () => {
     assert.equal(history.oldBeforeMs(HOUR_MS), now() - HOUR_MS)
   })
 
-  it('takes a date for wrong that it did not have lately, and will not have soon', (t) => {
+  it('treats a date as wrong that is neither recent nor near', (t) => {
     const { history, pass, step, now } = open(t, START_MS)
     assert.equal(history.wrongAfterMs(HOUR_MS), START_MS + HOUR_MS)
     step(DECADE_MS)

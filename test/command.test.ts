@@ -1,6 +1,6 @@
 /**
- * The command `restante`, with a running server and without one. On PostgreSQL two nodes serve one database:
- * what is done at one holds at the other.
+ * The command `restante`, with and without a running server. On PostgreSQL two nodes serve one database: a
+ * change on one is in force on the other.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -31,15 +31,15 @@ const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string
   bin: { restante: string }
 }
-/** What npm makes the command of. */
+/** The file that npm installs as the command. */
 const PROGRAM = fileURLToPath(new URL(`../${bin.restante}`, import.meta.url))
 
 const ending = endOfSuite()
 const SECRET = { JWT_SECRET: 'a secret that all test servers have' }
 let one: StartedServer
-/** The other node, where there is one. */
+/** The other node, if there is one. */
 let other: StartedServer
-/** Where the first one hears commands, when it has to be named. */
+/** The socket of the first node, if it must be named. */
 let named: Record<string, string>
 before(async () => {
   named = onPostgres ? { OPS_SOCKET: join(scratchFolder(ending), 'restante.sock') } : {}
@@ -47,7 +47,7 @@ before(async () => {
   other = onPostgres ? await startServer(ending, SECRET, one.database) : one
 })
 
-/** How commands are run: beside a server, or on a database that none is using. */
+/** How commands are run: with a server, or on an unused database. */
 interface Way {
   run: (args: string[], given?: Given) => ReturnType<typeof runRestante>
   refuse: (args: string[], given?: Given) => ReturnType<typeof restante>
@@ -111,10 +111,10 @@ describe('with a running server, the command', () => {
     )
 
     const taken = await beside.refuse(['user', 'add', ada], { input: 'long enough' })
-    assert.deepEqual([taken.code, taken.stderr], [1, `The name ${ada} is taken.\n`])
+    assert.deepEqual([taken.code, taken.stderr], [1, `The username ${ada} is taken.\n`])
     const short = await beside.refuse(['user', 'add', newName('eve')], { input: 'short\n' })
     assert.match(short.stderr, /^password must be 8 to 256 characters/)
-    assert.match((await beside.refuse(['user', 'show', 'nobody'])).stderr, /^There is nobody by the name/)
+    assert.match((await beside.refuse(['user', 'show', 'nobody'])).stderr, /^There is no user nobody/)
   })
 
   it('disables, enables and deletes accounts, and changes passwords', async () => {
@@ -128,16 +128,16 @@ describe('with a running server, the command', () => {
     await beside.run(['user', 'password', ada], { input: 'another password' })
 
     const wrong = await beside.refuse(['user', 'delete', ada], { input: 'somebody\n' })
-    assert.match(wrong.stderr, /^This deletes ada.* with 0 stored[\s\S]+so nothing was deleted.*--yes\n$/)
+    assert.match(wrong.stderr, /^This deletes ada.* and 0 stored[\s\S]+Nothing was deleted.*--yes\.\n$/)
     await beside.run(['user', 'delete', ada], { typed: [`${ada}\r`] })
     for (const args of [['show'], ['disable'], ['enable'], ['password'], ['delete', '--yes']])
       assert.match(
         (await beside.refuse(['user', ...args, ada], { input: 'long enough' })).stderr,
-        new RegExp(`^There is nobody by the name of ${ada}\\.\n$`),
+        new RegExp(`^There is no user ${ada}\\.\n$`),
       )
   })
 
-  it('makes, lists and revokes invites, and counts', async () => {
+  it('creates, lists and revokes invites, and shows counts', async () => {
     const earlier = await json(beside, 'stats')
     const url = ['--url', 'https://chat.example/']
     const { stdout, stderr } = await beside.run(['invite', 'create', ...url, '--note', 'for Ada'])
@@ -177,7 +177,7 @@ describe('with a running server, the command', () => {
     for (const [args, reason] of [
       [['--uses', '0'], /whole number from 1 to 1000000/],
       [['--uses', 'many'], /whole number/],
-      [['--expires', '7'], /It needs its unit: write 7s/],
+      [['--expires', '7'], /The unit is missing: write 7s/],
       [['--expires', '4000d'], /Expected a duration/],
       [['--note', 'x'.repeat(201)], /at most 200 characters/],
       [['--url', 'chat.example'], /an address such as https:/],
@@ -196,14 +196,14 @@ describe('with a running server, the command', () => {
   it('prints a link to the server that lets a user register', async () => {
     const { stdout, stderr } = await beside.run(['invite', 'create'])
     assert.ok(stdout.startsWith(`${one.url}/#invite=`), stdout)
-    assert.match(stderr, /\nThe link is where the server listens\. .*--url/)
+    assert.match(stderr, /\nThe link points to where the server listens\. .*--url/)
     const [, code] = /#invite=(.+)\n/.exec(stdout) ?? []
     assert.equal((await new Client(other).register(newName('ada'), undefined, code)).status, 201)
   })
 
-  // Over the socket of one node; and, on PostgreSQL, as a node that comes and goes.
+  // Through the socket of one node; on PostgreSQL also as a temporary node.
   for (const env of onPostgres ? ['OPS_SOCKET', 'none'] : ['OPS_SOCKET'])
-    it(`ends the polls of a disabled account within a second, at every node, and says why: ${env}`, async (t) => {
+    it(`ends the polls of a disabled account within a second, on every node, with the reason: ${env}`, async (t) => {
       const ada = await new Client(other).join(newName('ada'))
       const poll = await park(t, ada, 'wait=55')
       const given = { env: env === 'none' ? { OPS_SOCKET: 'off' } : {} }
@@ -212,7 +212,7 @@ describe('with a running server, the command', () => {
       const answeredMs = performance.now()
       await said
 
-      // To join as a node takes longer than what is promised here.
+      // Joining as a node takes longer than the promised time.
       assert.ok(performance.now() - answeredMs < AT_ONCE_MS)
       assert.deepEqual([answer.status, answer.body.code], [401, 'session_ended'])
       assert.match(answer.body.detail, /^This account is disabled\./)
@@ -223,7 +223,7 @@ describe('with a running server, the command', () => {
     const ada = await new Client(other).join(newName('ada'))
     await ada.createToken({ name: 'door bell' })
     const poll = await park(t, ada, 'wait=55')
-    // A poll at another node is known here a moment later.
+    // A poll on another node is known here a moment later.
     const show = () => json(beside, 'user', 'show', ada.username)
     await eventually('she is online', async () => (await show()).online)
     const { sessions, tokens } = await show()
@@ -242,7 +242,7 @@ describe('with a running server, the command', () => {
     assert.equal((await new Client(other).get('/v1/me', { token: entered.body.token })).status, 401)
   })
 
-  it('hands over more accounts than fit into one portion, as JSON and as a table', async () => {
+  it('lists more accounts than fit into one batch, as JSON and as a table', async () => {
     await withSql(one.database, ({ run }) =>
       run(
         `INSERT INTO account (username, display_name, password_hash, created_at)
@@ -282,26 +282,26 @@ describe('a password', () => {
       typed: ['long enouff\x7f\x7fgh\r', 'long enough\r'],
     })
     assert.equal(stdout, '')
-    assert.equal(stderr, `Password for ${name}: \nThe same again: \nAdded ${name}.\n`)
+    assert.equal(stderr, `Password for ${name}: \nRepeat the password: \nAdded ${name}.\n`)
     assert.equal((await new Client(other).login(name, { password: 'long enough' })).status, 200)
   })
 
   it('is refused when the two differ, when there is none, and when it is interrupted', async () => {
     const name = newName('ada')
     for (const [given, reason] of [
-      [{ typed: ['long enough\r', 'long enouhg\r'] }, /The two passwords differ, so nothing/],
-      [{ typed: ['\r', '\r'] }, /There is no password/],
-      [{ typed: ['long\x03'] }, /Interrupted, so nothing was changed/],
-      [{ typed: ['\x04'] }, /Interrupted, so nothing was changed/],
-      [{ input: '' }, /There is no password: give it as one line on standard input/],
-      [{ input: '\nlong enough\n' }, /There is no password/],
+      [{ typed: ['long enough\r', 'long enouhg\r'] }, /The passwords differ\. Nothing/],
+      [{ typed: ['\r', '\r'] }, /The password is empty/],
+      [{ typed: ['long\x03'] }, /Interrupted\. Nothing was changed/],
+      [{ typed: ['\x04'] }, /Interrupted\. Nothing was changed/],
+      [{ input: '' }, /The password is missing: pass it as one line on standard input/],
+      [{ input: '\nlong enough\n' }, /The password is missing/],
       [{ input: Buffer.from('long enough \xff\n', 'latin1') }, /is not UTF-8/],
     ] as const) {
       const { code, stderr } = await beside.refuse(['user', 'add', name], given)
       assert.equal(code, 1)
       assert.match(stderr, reason)
     }
-    assert.match((await beside.refuse(['user', 'show', name])).stderr, /nobody/)
+    assert.match((await beside.refuse(['user', 'show', name])).stderr, /There is no user/)
   })
 
   it('is no argument, and no terminal shows it', async (t) => {
@@ -323,14 +323,17 @@ describe('a password', () => {
       for (; asked < questions; asked += 1) terminal.stdin.write('long enough\r')
     })
     await once(terminal, 'close')
-    assert.match(text, new RegExp(`Password for ${name}: [\\s\\S]*The same again: [\\s\\S]*Added ${name}\\.`))
+    assert.match(
+      text,
+      new RegExp(`Password for ${name}: [\\s\\S]*Repeat the password: [\\s\\S]*Added ${name}\\.`),
+    )
     assert.ok(!text.includes('long enough'), text)
   })
 })
 
 describe('without a server, the command', () => {
-  it('does all that it does with one, on the database itself', async () => {
-    // Each takes what a start takes.
+  it('does the same on the database itself', async () => {
+    // Each takes as long as a start.
     const { run, refuse } = alone
     await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })
     assert.match((await refuse(['user', 'add', 'ada'], { input: 'long enough' })).stderr, /ada is taken/)
@@ -355,37 +358,37 @@ describe('without a server, the command', () => {
     assert.equal(used, 1)
     await run(['invite', 'revoke', String(id)])
     await run(['user', 'delete', 'ada', '--yes'])
-    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is nobody by the name of ada\.\n$/)
+    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is no user ada\.\n$/)
   })
 
-  it('holds the database as a server does, and is refused where another process has it', async () => {
+  it('locks the database like a server, and is refused when another process has it', async () => {
     const { code, stderr } = await restante(one.database, ['user', 'list'], { env: { OPS_SOCKET: 'off' } })
     if (onPostgres) return assert.equal(code, 0)
     assert.equal(code, 1)
     assert.match(stderr, /^The database .* is in use by another Restante process\. OPS_SOCKET is off\.\n$/)
   })
 
-  itOnSqlite('makes no database in a place where none is', async (t) => {
+  itOnSqlite('never creates a database', async (t) => {
     const database = noDatabaseYet(t)
     const { code, stderr } = await restante(database, ['user', 'list'])
     assert.equal(code, 1)
-    assert.match(stderr, /^There is no database .*DATABASE_URL/)
+    assert.match(stderr, /^The database .* does not exist.*DATABASE_URL/)
     assert.deepEqual(readdirSync(join(fileOf(database), '..')), [])
   })
 
-  it('prints the link that the settings give, or the code where there is no page', async () => {
+  it('prints a link from the settings, or the code if there is no page', async () => {
     const { stdout } = await alone.run(['invite', 'create'])
     assert.match(stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
     const pageless = await alone.run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
     assert.match(pageless.stdout, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
-    assert.match(pageless.stderr, /That is its code.*--url.*\nREGISTRATION is closed/)
+    assert.match(pageless.stderr, /This is the code only.*--url.*\nREGISTRATION is closed/)
   })
 })
 
 describe('the socket', () => {
   const startAt = (t: TestContext, path: string) => startServer(t, { ...SECRET, OPS_SOCKET: path })
 
-  it('is there while the server runs, for its user alone, and is replaced where a killed one has left it', async (t) => {
+  it('exists while the server runs, for its user only, and replaces one left by a killed server', async (t) => {
     const path = join(scratchFolder(t), 'a.sock')
     await leaveSocket(path)
     const server = await startAt(t, path)
@@ -398,7 +401,7 @@ describe('the socket', () => {
     assert.throws(() => statSync(path), { code: 'ENOENT' })
   })
 
-  it('is refused in a sentence in a place that another one has, that is too long, or that is none', async (t) => {
+  it('is refused with a message at a path that is in use, too long, or invalid', async (t) => {
     const folder = scratchFolder(t)
     const [text, taken] = [join(folder, 'text'), join(folder, 'taken')]
     writeFileSync(text, 'a letter')
@@ -414,19 +417,22 @@ describe('the socket', () => {
         )
       ).message
 
-    assert.match(await refused(text), /text is there, and is no socket/)
+    assert.match(await refused(text), /text exists and is no socket/)
     assert.equal(readFileSync(text, 'utf8'), 'a letter')
     assert.match(await refused(taken), /^OPS_SOCKET: Another process listens on .*taken/)
-    assert.match(await refused(join(folder, 'none', 'a.sock')), /^OPS_SOCKET: There is no folder .*none\.$/)
+    assert.match(
+      await refused(join(folder, 'none', 'a.sock')),
+      /^OPS_SOCKET: The folder .*none does not exist\.$/,
+    )
     assert.match(
       await refused(join(folder, 'x'.repeat(100))),
       /^OPS_SOCKET: Expected .*of at most 10[37] bytes/,
     )
-    // The database was given back every time.
+    // The database was released every time.
     await (await startAt(t, join(folder, 'a.sock'))).stop()
   })
 
-  it('of a server that ends before its answer, or hangs, has the command say so in a sentence', async (t) => {
+  it('of a server that ends before its answer, or hangs, makes the command say so', async (t) => {
     const path = join(scratchFolder(t), 'a.sock')
     const listener = createServer((socket) => socket.on('error', () => {}))
     listener.listen(path)
@@ -434,7 +440,7 @@ describe('the socket', () => {
     await once(listener, 'listening')
     const env = { OPS_SOCKET: path }
     const hangs = await restante(one.database, ['check'], { env: { ...env, PORT: '0' } })
-    assert.match(hangs.stdout, /\nRefused +The server at .*a\.sock hangs: no answer\.\n/)
+    assert.match(hangs.stdout, /\nRefused +The server at .*a\.sock does not answer\.\n/)
 
     for (const answer of ['', 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"username"'])
       for (const verb of ['list', 'show']) {
@@ -447,27 +453,30 @@ describe('the socket', () => {
         const { code, stderr } = await restante(one.database, args, { env })
         assert.deepEqual(
           [code, stderr],
-          [1, 'The server ended before it had answered. Look whether it was done, and try again.\n'],
+          [
+            1,
+            'The server stopped before it answered. Check whether the command took effect, then try again.\n',
+          ],
         )
       }
   })
 
-  itOnSqlite(
-    'lies beside the file; where its name is too long for that, another place has to be named',
-    async (t) => {
-      assert.ok(statSync(join(fileOf(one.database), '..', 'restante.sock')).isSocket())
-      const folder = join(scratchFolder(t), 'x'.repeat(100))
-      mkdirSync(folder)
-      const database = `file:${join(folder, 'restante.db')}`
-      const sentence = await mistakeOf(startServer(t, {}, database))
-      assert.match(sentence, /^OPS_SOCKET: The path .* bytes, and a socket takes 10[37]\. Name a shorter one/)
-      await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
-      assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
-    },
-  )
+  itOnSqlite('is beside the file, or in a named place if that path is too long', async (t) => {
+    assert.ok(statSync(join(fileOf(one.database), '..', 'restante.sock')).isSocket())
+    const folder = join(scratchFolder(t), 'x'.repeat(100))
+    mkdirSync(folder)
+    const database = `file:${join(folder, 'restante.db')}`
+    const sentence = await mistakeOf(startServer(t, {}, database))
+    assert.match(
+      sentence,
+      /^OPS_SOCKET: The path .* bytes; a socket path has at most 10[37]\. Set a shorter path/,
+    )
+    await (await startServer(t, { OPS_SOCKET: 'off' }, database)).stop()
+    assert.ok(!readdirSync(folder).some((name) => name.endsWith('.sock')))
+  })
 })
 
-/** What a server that was killed leaves. */
+/** A file left by a killed server. */
 async function leaveSocket(path: string) {
   const listener = createServer().listen(path)
   await once(listener, 'listening')
@@ -478,13 +487,13 @@ async function leaveSocket(path: string) {
 }
 
 describe('restante check', () => {
-  it('says what is in force and where from, without secrets, and that a server runs', async () => {
+  it('shows the settings in force and their sources, without secrets, and that a server runs', async () => {
     const env = { TOKEN_TTL: '2d', SESSION_MAX: '1d' }
     const { stdout } = await beside.run(['check'], { env })
     assert.match(stdout, /\nTOKEN_TTL +2d +environment\n/)
     assert.match(stdout, /\nRETENTION +24h +default\n/)
     assert.match(stdout, new RegExp(`\nServer +running, version ${version}\nWarning +SESSION_MAX: `))
-    assert.match(stdout, /\nMigrations +up to date\n[\s\S]*\nResult +A start finds what it needs\.\n$/)
+    assert.match(stdout, /\nMigrations +up to date\n[\s\S]*\nResult +Ready to start\.\n$/)
     const report = await json(beside, 'check')
     assert.deepEqual([report.running, report.refusals], [version, []])
     assert.ok(report.settings.some(({ name }: { name: string }) => name === 'OPS_SOCKET'))
@@ -500,7 +509,7 @@ describe('restante check', () => {
     )
   })
 
-  it('ends with 1 and every reason when a start would be refused', async (t) => {
+  it('exits with 1 and every reason when a start would be refused', async (t) => {
     const busy = createServer().listen(0, '127.0.0.1')
     t.after(() => busy.close())
     await once(busy, 'listening')
@@ -530,8 +539,8 @@ describe('restante check', () => {
     assert.match(await refusals(later, { PORT: '0' }), /newer version of Restante has migrated it \(29990101/)
   })
 
-  itOnSqlite('says how to get SQLite where its binary is not there, or does not fit', async (t) => {
-    // As if npm had not been allowed to run scripts.
+  itOnSqlite('says how to get SQLite if its binary is missing or does not fit', async (t) => {
+    // As if npm had not run scripts.
     const child = spawn(process.execPath, ['--no-addons', PROGRAM, 'check'], {
       env: { DATABASE_URL: noDatabaseYet(t), PORT: '0' },
     })
@@ -543,7 +552,7 @@ describe('restante check', () => {
     )
   })
 
-  itOnSqlite('changes nothing: it makes no database, and no folder', async (t) => {
+  itOnSqlite('changes nothing: it creates neither a database nor a folder', async (t) => {
     const folder = scratchFolder(t)
     const database = `file:${join(folder, 'data', 'restante.db')}`
     const { stdout } = await runRestante(database, ['check'], { env: { PORT: '0' } })
@@ -579,13 +588,13 @@ describe('the program', () => {
     }
     for (const args of [['version'], ['--version'], ['-V']])
       assert.equal((await beside.run(args)).stdout, `${version}\n`)
-    // Neither a server nor good settings are needed for these.
+    // These need neither a server nor valid settings.
     const given = { env: { PORT: 'http' } }
     assert.equal((await runRestante('file:/nowhere/restante.db', ['version'], given)).stdout, `${version}\n`)
     assert.equal((await runRestante('file:/nowhere/restante.db', ['help'], given)).stdout, help.stdout)
   })
 
-  it('ends with 2 on a wrong use, and names what was perhaps meant', async () => {
+  it('exits with 2 on wrong usage, and suggests what was probably meant', async () => {
     for (const [args, reason] of [
       [['usr'], /^error: unknown command 'usr'\n\(Did you mean user\?\)/],
       [['user'], /^Usage: restante user/],
@@ -602,7 +611,7 @@ describe('the program', () => {
     }
   })
 
-  it('is what npm makes the command of, and ends quietly when nobody reads on', async () => {
+  it('is the command that npm installs, and ends quietly when its output is closed', async () => {
     assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
     const child = spawn(PROGRAM, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },

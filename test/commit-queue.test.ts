@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
-  type Append,
   type Batch,
   type CommitOutcome,
   type CommitResult,
   DatabaseUnavailable,
+  type NewMessage,
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
 import type { Committed } from '../src/inbox/open-commit.ts'
 import { eventually } from './support/eventually.ts'
 import { range } from './support/range.ts'
 
-/** Half a second, and what a busy machine adds. */
+/** Half a second, plus the delay of a busy machine. */
 const DEFERRED_MS_MAX = 5_000
 
 describe('the commit queue', () => {
-  it('commits the sends of one turn together, and those that come meanwhile as the next batch', async () => {
+  it('commits the sends of one turn together, and those that arrive meanwhile as the next batch', async () => {
     const { queue, store } = openQueue()
     const first = [queue.append(message('a')), queue.append(message('b'))]
     await store.commits(1)
@@ -73,7 +73,7 @@ describe('the commit queue', () => {
   it('reports what was committed after the commit and before the senders are answered, in order', async () => {
     const events: string[] = []
     const { queue, store } = openQueue((committed) => {
-      for (const { append, outcome } of committed) events.push(`told ${append.body} ${outcome.kind}`)
+      for (const { message, outcome } of committed) events.push(`told ${message.body} ${outcome.kind}`)
     })
     const appends = ['a', 'b'].map((body) =>
       queue.append(message(body)).then(() => events.push(`answered ${body}`)),
@@ -88,7 +88,7 @@ describe('the commit queue', () => {
     assert.deepEqual(events, ['told a appended', 'told b appended', 'answered a', 'answered b'])
   })
 
-  it('begins at once when 32 messages wait, also behind a commit that is under way, but no third', async () => {
+  it('starts a second commit at once when 32 messages wait, but no third', async () => {
     const { queue, store } = openQueue()
     const appends = range(1, 100).map((number) => queue.append(message(String(number))))
     assert.deepEqual(sizes(store), [32, 32], 'before the turn is over')
@@ -104,7 +104,7 @@ describe('the commit queue', () => {
     assert.deepEqual(store.bodies().flat(), range(1, 100).map(String))
   })
 
-  it('puts 512 messages into a batch at most', async () => {
+  it('puts at most 512 messages into a batch', async () => {
     const { queue, store } = openQueue()
     const appends = range(1, 1_164).map((number) => queue.append(message(String(number))))
     store.succeedAlways()
@@ -114,11 +114,11 @@ describe('the commit queue', () => {
     assert.deepEqual(store.bodies().flat(), range(1, 1_164).map(String))
   })
 
-  it('refuses an append when 10 000 wait already, and accepts others when there is room again', async () => {
+  it('refuses an append when 10 000 already wait, and accepts others when there is room again', async () => {
     const { queue, store } = openQueue()
     const first = queue.append(message('first'))
     await store.commits(1)
-    // Behind the first another 32 are under way.
+    // Another 32 are under way behind the first.
     const waiting = range(1, 10_032).map(() => queue.append(message('waiting')))
 
     await assert.rejects(queue.append(message('one too many')), DatabaseUnavailable)
@@ -198,7 +198,7 @@ describe('a deferred write', () => {
     assert.deepEqual(store.bodies(), [['a'], ['b']])
   })
 
-  it('is written at once where it may make room: messages to a full inbox are tried again with it', async () => {
+  it('is written at once if it may make room: messages to a full inbox are tried again with it', async () => {
     const told: Committed[][] = []
     const { queue, store } = openQueue((committed) => told.push(committed))
     queue.acknowledge(acknowledgement('phone', 3))
@@ -214,7 +214,7 @@ describe('a deferred write', () => {
       lastSeen: [],
       appends: [message('a'), message('c'), message('d')],
     })
-    // There was no room all the same; now that is the answer.
+    // There was still no room, so this is the answer.
     store.succeed([
       { kind: 'inbox_full' },
       { kind: 'appended', seq: 2, live: false },
@@ -226,7 +226,7 @@ describe('a deferred write', () => {
     assert.deepEqual(await behind, { kind: 'appended', seq: 3, live: false })
     assert.equal(store.batches.length, 2)
     assert.deepEqual(
-      told.map((committed) => committed.map(({ append, outcome }) => [append.body, outcome.kind])),
+      told.map((committed) => committed.map(({ message, outcome }) => [message.body, outcome.kind])),
       [
         [['b', 'appended']],
         [
@@ -244,7 +244,7 @@ describe('a deferred write', () => {
     store.succeed()
   })
 
-  it('is written at once where it may make room for a sender, too', async () => {
+  it('is written at once if it may make room for a sender, too', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     const append = queue.append(message('a'))
@@ -273,7 +273,7 @@ describe('a deferred write', () => {
     assert.equal((await appends[2])?.kind, 'appended')
   })
 
-  it('leaves an inbox full, without another try, when nothing was acknowledged', async () => {
+  it('does not retry a message to a full inbox when nothing was acknowledged', async () => {
     const { queue, store } = openQueue()
     const append = queue.append(message('a'))
     await store.commits(1)
@@ -342,7 +342,7 @@ describe('a deferred write', () => {
     assert.deepEqual(store.batches[1]?.acknowledgements, [acknowledgement('phone', 3)])
   })
 
-  it('has settled only with the messages that found no place in the batches under way', async () => {
+  it('is flushed only with the messages that found no place in the running batches', async () => {
     const { queue, store } = openQueue()
     const appends = range(1, 65).map((number) => queue.append(message(String(number))))
     let isSettled = false
@@ -360,9 +360,9 @@ describe('a deferred write', () => {
   })
 
   for (const outcome of [{ kind: 'undecided' }, { kind: 'too_many_unread' }] as const) {
-    it(`has settled only with the messages that are tried again, after ${outcome.kind}`, async () => {
+    it(`is flushed only with the messages that are tried again, after ${outcome.kind}`, async () => {
       const { queue, store } = openQueue()
-      // It goes with the second commit, and may make room for what was in the first.
+      // It is written with the second commit, and may make room for the messages of the first.
       queue.acknowledge(acknowledgement('phone', 3))
       const appends = range(1, 32).map((number) => queue.append(message(String(number))))
       appends.push(...range(33, 63).map((number) => queue.append(message(String(number)))))
@@ -387,7 +387,7 @@ describe('a deferred write', () => {
     })
   }
 
-  it('has not settled when a commit fails that was under way before', async () => {
+  it('is not flushed when an earlier commit fails', async () => {
     const { queue, store } = openQueue()
     const failing = [queue.append(message('a'))]
     await store.commits(1)
@@ -398,7 +398,7 @@ describe('a deferred write', () => {
     for (const promise of [...failing, settling]) await assert.rejects(promise, DatabaseUnavailable)
   })
 
-  it('has not settled when the commit that carried it fails, though the next one succeeds', async () => {
+  it('is not flushed when the commit that carried it fails, even if the next one succeeds', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     const settling = [queue.flushed()]
@@ -418,7 +418,7 @@ describe('a deferred write', () => {
     assert.deepEqual(store.batches[2]?.acknowledgements, [acknowledgement('phone', 3)])
   })
 
-  it('has settled with the commit under way, without another, when that carried everything', async () => {
+  it('is flushed with the running commit, without another, if that carried everything', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     const first = queue.flushed()
@@ -439,7 +439,7 @@ describe('a deferred write', () => {
     assert.equal(store.batches.length, 0)
   })
 
-  it('is the date by the present clock, when it was ahead before', async () => {
+  it('is the date by the current clock, if that was ahead before', async () => {
     const { queue, store } = openQueue()
     queue.noteLastSeen(seen('ada', 3_600_100, 3_600_100))
     queue.noteLastSeen(seen('ada', 100))
@@ -449,11 +449,11 @@ describe('a deferred write', () => {
     assert.deepEqual(store.batches[0]?.lastSeen, [seen('ada', 100)])
   })
 
-  it('rides again when the commit fails, until it is written', async () => {
+  it('is retried when the commit fails, until it is written', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.noteLastSeen(seen('ada', 100))
-    // By itself: nobody sends anything.
+    // Without a send.
     await store.commits(1)
     store.fail(new DatabaseUnavailable('The disk is full.'))
     await store.commits(2)
@@ -468,7 +468,7 @@ describe('a deferred write', () => {
     })
   })
 
-  it('does not put an older word in the place of a newer one when it rides again', async () => {
+  it('does not overwrite a newer value with an older one when it is retried', async () => {
     const { queue, store } = openQueue()
     queue.acknowledge(acknowledgement('phone', 3))
     queue.acknowledge(acknowledgement('laptop', 1))
@@ -503,7 +503,7 @@ describe('a deferred write', () => {
   })
 })
 
-describe('where other nodes read the store', () => {
+describe('with several nodes', () => {
   it('an acknowledgement goes with the next commit, at once', async () => {
     const { queue, store } = openQueue(undefined, { defersAcknowledgements: false })
     queue.acknowledge(acknowledgement('phone', 3))
@@ -525,7 +525,7 @@ describe('where other nodes read the store', () => {
     const wait = (session: string) => queue.acknowledged(ofSession(session)).then(() => settled.push(session))
     queue.acknowledge(acknowledgement('phone', 3))
     await store.commits(1)
-    // It has acknowledged nothing new since, and what it did acknowledge is not in the store yet.
+    // The session has acknowledged nothing new since, and its acknowledgement is not in the store yet.
     const phone = wait('phone')
     await wait('laptop')
     assert.deepEqual(settled, ['laptop'])
@@ -564,7 +564,7 @@ describe('where other nodes read the store', () => {
         const outcomes = appends.map((_, seq) => ({ kind: 'appended' as const, seq, live: false }))
         ends.push(() => resolve({ outcomes, receipts: [] }))
       })
-    const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.append.body ?? ''), {
+    const queue = new CommitQueue({ commit }, (committed) => told.push(committed[0]?.message.body ?? ''), {
       defersAcknowledgements: false,
     })
     const first = range(1, 32).map((number) => queue.append(message(`first ${number}`)))
@@ -584,12 +584,12 @@ describe('where other nodes read the store', () => {
 })
 
 describe('sends with the same key that wait for the same commit', () => {
-  const keyed = (body: string, key = 'key'): Append => ({
+  const keyed = (body: string, key = 'key'): NewMessage => ({
     ...message(body),
     idempotency: { key, fingerprint: Buffer.from(body), expiredBeforeMs: 0 },
   })
 
-  it('are one commit, and one message: the others get the answer of the first', async () => {
+  it('make one commit and one message: the others get the answer of the first', async () => {
     const { queue, store } = openQueue()
     const sends = [keyed('a'), keyed('a'), keyed('b'), keyed('c', 'other')].map((each) => queue.append(each))
     await store.commits(1)
@@ -618,7 +618,7 @@ describe('sends with the same key that wait for the same commit', () => {
     assert.equal(store.batches.length, 1)
   })
 
-  it('go to the store themselves where nothing was stored for the first', async () => {
+  it('go to the store themselves if nothing was stored for the first', async () => {
     const { queue, store } = openQueue()
     const sends = [keyed('a'), keyed('b'), keyed('b')].map((each) => queue.append(each))
     await store.commits(1)
@@ -635,7 +635,9 @@ describe('sends with the same key that wait for the same commit', () => {
   })
 })
 
-/** A store whose commits end when the test says so, in the order in which they began, and as it says. */
+/**
+ * A store whose commits end when the test says so, in the order of their start, with the outcome of the test.
+ */
 class HeldStore {
   readonly batches: Batch[] = []
   readonly #underWay: {
@@ -660,7 +662,7 @@ class HeldStore {
     })
   }
 
-  /** Resolves when so many commits have begun. */
+  /** Resolves when this many commits have begun. */
   commits(count: number): Promise<void> {
     return eventually(`commit ${count} begins`, () => this.batches.length >= count)
   }
@@ -712,7 +714,7 @@ function openQueue(
   return { store, queue: new CommitQueue(store, onCommit, options) }
 }
 
-/** Has everything written that was said. */
+/** Writes everything deferred. */
 async function settle(queue: CommitQueue, store: HeldStore) {
   const settling = queue.flushed()
   await store.commits(store.batches.length + 1)
@@ -720,7 +722,7 @@ async function settle(queue: CommitQueue, store: HeldStore) {
   await settling
 }
 
-/** A few turns of the event loop: what would happen by itself has happened. */
+/** Waits some turns of the event loop, so that everything pending has run. */
 async function turns() {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -729,7 +731,7 @@ const acknowledgement = (sessionId: string, seq: number) => ({ sessionId, accoun
 
 const seen = (username: string, atMs: number, nowMs = 300) => ({ username, atMs, nowMs })
 
-const message = (body: string): Append => ({
+const message = (body: string): NewMessage => ({
   senderId: 2,
   from: 'bob',
   to: 'ada',

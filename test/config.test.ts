@@ -28,12 +28,12 @@ type Config = ReturnType<typeof readConfig>
 interface Variable {
   key: keyof Config
   initial: unknown
-  /** What may be written, and what it means. */
+  /** Valid values, and their meaning. */
   good: Record<string, unknown>
   bad: string[]
-  /** Of what is bad, what to write instead. */
+  /** For invalid values, what to write instead. */
   advice?: Record<string, string>
-  /** There may be a password in it, which a message does not repeat. */
+  /** It may contain a password, which a message must not repeat. */
   secret?: true
 }
 
@@ -41,7 +41,7 @@ const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000] as co
 const LONG_SECRET = 'a secret that is long enough to be one'
 const VAPID_KEY = Buffer.alloc(32, 1).toString('base64')
 const SECRETS = { JWT_SECRET: LONG_SECRET, VAPID_KEYS: VAPID_KEY }
-/** Ten years are the most: beyond them a date may be none. */
+/** The maximum is ten years: beyond, a date may be invalid. */
 const NO_DURATIONS = [
   ...['soon', '-1s', '1.5h', '10 s', '1w', '0x10', '1e3', 'infinity', '7', '15', '00', '7D', '1d2h'],
   ...['3651d', '87601h', '315360001', '999999999d', '100000000d'],
@@ -58,8 +58,8 @@ const VARIABLES: Record<string, Variable> = {
     bad: ['http://chat.example', 'two hosts', 'a/b', '*', '127.0.0.1,::1', ':::1'],
     advice: {
       '[::1]': 'Write ::1.',
-      'localhost:3000': 'The port belongs into PORT: write localhost, and PORT=3000.',
-      '[::1]:3000': 'The port belongs into PORT: write ::1, and PORT=3000.',
+      'localhost:3000': 'The port belongs in PORT: write localhost, and PORT=3000.',
+      '[::1]:3000': 'The port belongs in PORT: write ::1, and PORT=3000.',
       ' localhost': 'Write localhost.',
     },
   },
@@ -104,9 +104,9 @@ const VARIABLES: Record<string, Variable> = {
     ],
     advice: {
       'file:x.db?mode=memory':
-        'The path of an SQLite file takes no parameters: leave out what begins with "?".',
+        'The path of a SQLite file takes no parameters: remove everything from "?" on.',
       'postgresql://ada:se#cret@db/restante':
-        'In a user and a password write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @.',
+        'In the user and the password, write %23 for #, %2F for /, %3A for :, %3F for ?, %40 for @.',
     },
     secret: true,
   },
@@ -122,7 +122,7 @@ const VARIABLES: Record<string, Variable> = {
     good: { '1s': SECOND, '30d': 30 * DAY, '3650d': 3_650 * DAY },
     bad: [...NO_DURATIONS, '0', '999ms'],
     advice: {
-      '7': 'It needs its unit: write 7s for seconds, or 7m, 7h, 7d.',
+      '7': 'The unit is missing: write 7s for seconds, or 7m, 7h, 7d.',
       '7 d': 'Write 7d.',
       '24H': 'Write 24h.',
     },
@@ -265,7 +265,7 @@ const VARIABLES: Record<string, Variable> = {
       'https://ada:pass@a.example': 'Write https://a.example, as browsers send it.',
       'https://bücher.example': 'Write https://xn--bcher-kva.example, as browsers send it.',
       'Capacitor://LocalHost/': 'Write capacitor://localhost, as browsers send it.',
-      null: 'The origin "null" is that of any sandboxed page: write * to allow all.',
+      null: 'Every sandboxed page has the origin "null": write * to allow all.',
     },
   },
   WEB: { key: 'web', initial: 'on', good: { on: 'on', off: 'off' }, bad: ['ON', 'yes', 'true'] },
@@ -349,7 +349,7 @@ test('the configuration', async (t) => {
     assert.ok(Object.isFrozen(config))
   })
 
-  await t.test('takes an empty variable as one that is not set', () => {
+  await t.test('treats an empty variable as not set', () => {
     const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, '']))
 
     assert.deepEqual(readConfig(empty), readConfig({}))
@@ -381,7 +381,7 @@ test('the configuration', async (t) => {
     })
   }
 
-  await t.test('reports all mistakes at once', () => {
+  await t.test('reports all errors at once', () => {
     const wrong = Object.fromEntries(Object.entries(VARIABLES).map(([name, { bad }]) => [name, bad[0] ?? '']))
 
     assert.deepEqual(
@@ -396,7 +396,7 @@ test('push', async (t) => {
 
   await t.test('needs a subject when it is on, and nothing when it is off', () => {
     const sentence =
-      'PUSH_SUBJECT: Expected how push services reach you, such as mailto:you@example.org, ' +
+      'PUSH_SUBJECT: Expected your contact for push services, such as mailto:you@example.org, ' +
       'because PUSH is on, got none.'
 
     for (const PUSH_SUBJECT of ['', 'none'])
@@ -405,24 +405,24 @@ test('push', async (t) => {
     assert.deepEqual(mistakesOf(on), [])
   })
 
-  await t.test('needs VAPID_KEYS where several nodes may share the database', () => {
+  await t.test('needs VAPID_KEYS if several nodes may share the database', () => {
     const shared = { JWT_SECRET: LONG_SECRET, DATABASE_URL: 'postgresql://ada@db/restante' }
 
     assert.deepEqual(mistakesOf(shared), [])
     assert.deepEqual(mistakesOf({ ...shared, ...on }), [
-      'VAPID_KEYS: Expected keys that all nodes of this database have in common, because PUSH is on, got none.',
+      'VAPID_KEYS: Expected keys that all nodes of this database share, because PUSH is on, got none.',
     ])
     assert.deepEqual(mistakesOf({ ...shared, ...on, VAPID_KEYS: VAPID_KEY }), [])
   })
 
-  await t.test('takes keys in base64 and base64url, several of them', () => {
+  await t.test('accepts several keys, in base64 and base64url', () => {
     const url = Buffer.alloc(32, 0xfb).toString('base64url')
 
     for (const VAPID_KEYS of [VAPID_KEY, url, `${VAPID_KEY}, ${url}`])
       assert.deepEqual(mistakesOf({ VAPID_KEYS }), [])
   })
 
-  await t.test('says in one sentence that VAPID_KEYS has something else, and does not repeat it', () => {
+  await t.test('says in one sentence that VAPID_KEYS is invalid, and does not repeat its value', () => {
     const NONE = [
       'short',
       `${VAPID_KEY},`,
@@ -440,7 +440,7 @@ test('push', async (t) => {
   })
 })
 
-/** A folder with this `.env`, which nobody else can read. */
+/** A folder with this `.env`, which only its owner can read. */
 function withEnvFile(t: TestContext, content: string | Buffer, mode = 0o600) {
   const folder = scratchFolder(t)
   writeFileSync(join(folder, '.env'), content)
@@ -451,14 +451,14 @@ function withEnvFile(t: TestContext, content: string | Buffer, mode = 0o600) {
 test('.env', async (t) => {
   const read = (content: string | Buffer, env: Env = {}) => readEnvironment(env, withEnvFile(t, content))
 
-  await t.test('need not be there', (t) => {
-    const { values, lines, mistakes, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
+  await t.test('need not exist', (t) => {
+    const { values, lines, errors, warnings } = readEnvironment({ PORT: '80' }, scratchFolder(t))
 
     assert.deepEqual({ ...values, PORT: undefined }, { ...readEnvironment({}, scratchFolder(t)).values })
-    assert.deepEqual([values['PORT'], [...lines], mistakes, warnings], ['80', [], [], []])
+    assert.deepEqual([values['PORT'], [...lines], errors, warnings], ['80', [], [], []])
   })
 
-  await t.test('sets what the environment does not, where an empty variable is none', () => {
+  await t.test('sets variables that the environment does not set, or sets to an empty text', () => {
     const environment = read('PORT=1\nHOST=::\nLOG_LEVEL=warn\nRETENTION=\n', { PORT: '2', HOST: '' })
     const { port, host, logLevel, retentionMs } = configFrom(environment)
 
@@ -481,15 +481,15 @@ test('.env', async (t) => {
   }
   for (const [how, content] of Object.entries(written)) {
     await t.test(`takes a value ${how}`, () => {
-      const { values, mistakes, warnings } = read(content)
-      assert.deepEqual([values['HOST'], mistakes, warnings], ['chat.example', [], []])
+      const { values, errors, warnings } = read(content)
+      assert.deepEqual([values['HOST'], errors, warnings], ['chat.example', [], []])
     })
   }
 
-  await t.test('takes what is in quotes as it is', () => {
-    const { values, mistakes } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
+  await t.test('keeps quoted values unchanged', () => {
+    const { values, errors } = read('JWT_SECRET="a#b=c \'d\'" # two\nDATABASE_URL=\'file:$HOME "x" #1\'\n')
 
-    assert.deepEqual(mistakes, [])
+    assert.deepEqual(errors, [])
     assert.deepEqual([values['JWT_SECRET'], values['DATABASE_URL']], ["a#b=c 'd'", 'file:$HOME "x" #1'])
   })
 
@@ -498,23 +498,20 @@ test('.env', async (t) => {
     'of another language': ['PORT: 80', /Expected NAME=value/],
     'that begins with "="': ['=80', /Expected NAME=value/],
     'with a name of two words': ['set PORT=80', /Expected NAME=value/],
-    'with "#" in a value': ['JWT_SECRET=hidden#hidden', /^JWT_SECRET: A "#" begins a comment/],
-    'with "#" as a value': ['JWT_SECRET=#hidden', /^JWT_SECRET: A "#" begins a comment/],
+    'with "#" in a value': ['JWT_SECRET=hidden#hidden', /^JWT_SECRET: "#" begins a comment/],
+    'with "#" as a value': ['JWT_SECRET=#hidden', /^JWT_SECRET: "#" begins a comment/],
     'with a quote that does not end': ['JWT_SECRET="hidden', /^JWT_SECRET: The quote \("\) does not end/],
-    'with something behind quotes': ["JWT_SECRET='hidden'hidden", /^JWT_SECRET: There is something behind/],
-    'with a variable in a value': [
-      `DATABASE_URL=file:\${HOME}/x.db`,
-      /^DATABASE_URL: "\$" stands for itself/,
-    ],
-    'with a variable in quotes': ['DATABASE_URL="file:$HOME/x.db"', /^DATABASE_URL: "\$" stands for itself/],
-    'with a command in a value': ['JWT_SECRET=$(hidden)', /^JWT_SECRET: "\$" stands for itself/],
-    'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is set in line 1, too\.$/],
+    'with something behind quotes': ["JWT_SECRET='hidden'hidden", /^JWT_SECRET: There is text after/],
+    'with a variable in a value': [`DATABASE_URL=file:\${HOME}/x.db`, /^DATABASE_URL: "\$" is literal here/],
+    'with a variable in quotes': ['DATABASE_URL="file:$HOME/x.db"', /^DATABASE_URL: "\$" is literal here/],
+    'with a command in a value': ['JWT_SECRET=$(hidden)', /^JWT_SECRET: "\$" is literal here/],
+    'that sets a name again': ['LOG_LEVEL=info', /^LOG_LEVEL: It is already set in line 1\.$/],
   }
   for (const [what, [line, says]] of Object.entries(misread)) {
-    await t.test(`is refused with a line ${what}, which is named and not shown`, () => {
-      const { mistakes, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
+    await t.test(`is refused with a line ${what}, which is named but not shown`, () => {
+      const { errors, values } = read(`LOG_LEVEL=warn\n# two\n${line}\nINBOX_LIMIT=7\n`)
 
-      const [mistake = '', ...others] = mistakes
+      const [mistake = '', ...others] = errors
       assert.match(mistake, /^\.env, line 3: .+\.$/)
       assert.match(mistake.slice('.env, line 3: '.length), says)
       assert.doesNotMatch(mistake, /hidden/)
@@ -523,12 +520,12 @@ test('.env', async (t) => {
     })
   }
 
-  await t.test('is refused when it is there and cannot be read, with its name', (t) => {
+  await t.test('is refused, with its name, when it exists and cannot be read', (t) => {
     const [folder, link] = [scratchFolder(t), scratchFolder(t)]
     mkdirSync(join(folder, '.env'))
     symlinkSync(join(link, 'nothing'), join(link, '.env'))
     for (const place of [folder, link]) {
-      const [mistake = '', ...others] = readEnvironment({}, place).mistakes
+      const [mistake = '', ...others] = readEnvironment({}, place).errors
       assert.ok(mistake.startsWith(`${join(place, '.env')} cannot be read: `), mistake)
       assert.deepEqual(others, [])
     }
@@ -536,32 +533,32 @@ test('.env', async (t) => {
 
   await t.test('is refused when it is not UTF-8', () => {
     for (const content of [Buffer.from('\uFEFFPORT=80', 'utf16le'), Buffer.from('PORT=80', 'utf16le')])
-      assert.match(read(content).mistakes.join(), /\/\.env: Expected text in UTF-8\..+UTF-16\.$/)
+      assert.match(read(content).errors.join(), /\/\.env: Expected UTF-8\..+UTF-16\.$/)
   })
 
-  await t.test('is refused when anybody may have put it into a folder that all may write to', (t) => {
+  await t.test('is refused when it belongs to another user in a folder that all may write to', (t) => {
     if (process.getuid?.() !== 0) return
     const folder = withEnvFile(t, 'PORT=80\n')
     chownSync(join(folder, '.env'), 1_234, 1_234)
-    assert.deepEqual(readEnvironment({}, folder).mistakes, [])
+    assert.deepEqual(readEnvironment({}, folder).errors, [])
 
     chmodSync(folder, 0o1777)
-    const [mistake = ''] = readEnvironment({}, folder).mistakes
+    const [mistake = ''] = readEnvironment({}, folder).errors
     assert.match(mistake, /\/\.env belongs to another user, 1234/)
   })
 
-  await t.test('has names that are not ours ignored, with a warning', () => {
+  await t.test('may have unknown names, which are ignored with a warning', () => {
     const { values, warnings } = read('POSTGRES_PASSWORD=$x\nNODE_TLS_REJECT_UNAUTHORIZED=0\nTOKEN_TLL=7d\n')
 
     assert.equal(values['NODE_TLS_REJECT_UNAUTHORIZED'], undefined)
     assert.deepEqual(warnings, [
-      '.env, line 1: POSTGRES_PASSWORD is not known, and ignored.',
-      '.env, line 2: NODE_TLS_REJECT_UNAUTHORIZED is not known, and ignored.',
-      '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+      '.env, line 1: POSTGRES_PASSWORD is unknown and ignored.',
+      '.env, line 2: NODE_TLS_REJECT_UNAUTHORIZED is unknown and ignored.',
+      '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
     ])
   })
 
-  await t.test('that others can read is warned about when it has a secret', (t) => {
+  await t.test('gets a warning when others can read it and it has a secret', (t) => {
     const warningsOf = (content: string, mode: number) =>
       readEnvironment({}, withEnvFile(t, content, mode)).warnings.join('\n')
     const secret = 'JWT_SECRET=hidden\nDATABASE_URL=postgresql://ada:hidden@db/restante\n'
@@ -569,14 +566,14 @@ test('.env', async (t) => {
     for (const mode of [0o644, 0o640])
       assert.match(
         warningsOf(secret, mode),
-        /^Others can read .+\/\.env, which has .+\(DATABASE_URL, JWT_SECRET\)/,
+        /^Other users can read .+\/\.env, which contains .+\(DATABASE_URL, JWT_SECRET\)/,
       )
     assert.doesNotMatch(warningsOf(secret, 0o644), /hidden/)
     assert.equal(warningsOf(secret, 0o600), '')
     assert.equal(warningsOf('DATABASE_URL=postgresql://db/restante\n', 0o644), '')
   })
 
-  await t.test('is where a refusal says that a value is from', () => {
+  await t.test('is named in a refusal as the source of a value', () => {
     const environment = read('PORT=http\n\nJWT_SECRET=hidden\nnothing\n', {
       RETENTION: 'soon',
       TOKEN_TLL: '7d',
@@ -584,15 +581,15 @@ test('.env', async (t) => {
 
     assert.throws(
       () => configFrom(environment),
-      ({ mistakes }: { mistakes: string[] }) => {
-        assert.deepEqual(mistakes, [
+      ({ errors }: { errors: string[] }) => {
+        assert.deepEqual(errors, [
           '.env, line 4: Expected NAME=value, or # before a comment.',
           'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
           'RETENTION: Expected a duration such as 10s, 30m, 24h or 7d, of at most 3650d, or "never", ' +
             'got "soon" in the environment.',
           'JWT_SECRET: Expected secrets of at least 32 bytes each, separated by commas, ' +
             'got a shorter one in .env, line 3.',
-          'TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
+          'TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
         ])
         return true
       },
@@ -609,13 +606,13 @@ test('every setting is shown with its source, and without secrets', (t) => {
     settings.map(({ name }) => name),
     [...Object.keys(VARIABLES), 'JWT_SECRET', 'VAPID_KEYS'],
   )
-  const told = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
-  assert.deepEqual(told['PORT'], ['80', 'environment'])
-  assert.deepEqual(told['RETENTION'], ['1h', '.env, line 1'])
-  assert.deepEqual(told['TOKEN_TTL'], ['7d', 'default'])
-  for (const name of Object.keys(SECRETS)) assert.deepEqual(told[name], ['***', 'environment'])
+  const shownSettings = Object.fromEntries(settings.map(({ name, value, source }) => [name, [value, source]]))
+  assert.deepEqual(shownSettings['PORT'], ['80', 'environment'])
+  assert.deepEqual(shownSettings['RETENTION'], ['1h', '.env, line 1'])
+  assert.deepEqual(shownSettings['TOKEN_TTL'], ['7d', 'default'])
+  for (const name of Object.keys(SECRETS)) assert.deepEqual(shownSettings[name], ['***', 'environment'])
   const shown = 'postgresql://ada:***@db/restante?sslmode=require&password=***&sslpassword=***'
-  assert.deepEqual(told['DATABASE_URL'], [shown, '.env, line 2'])
+  assert.deepEqual(shownSettings['DATABASE_URL'], [shown, '.env, line 2'])
   for (const cut of ['12#hidden', '12/hidden', '12?hidden', 'a/hidden', '12/a?hidden'])
     for (const rest of ['', '/restante?pass%77ord=hidden']) {
       const database = settingsIn(
@@ -623,14 +620,14 @@ test('every setting is shown with its source, and without secrets', (t) => {
       )
       assert.doesNotMatch(JSON.stringify(database), /hidden/)
     }
-  const value = 'made at the first start, kept beside the database'
+  const value = 'created at the first start, kept beside the database'
   assert.deepEqual(
     settingsIn(readEnvironment({}, scratchFolder(t))).slice(-2),
     Object.keys(SECRETS).map((name) => ({ name, value, source: 'default' })),
   )
 })
 
-test('a name that is nearly one of ours', async (t) => {
+test('a name that resembles a known one', async (t) => {
   const warningsFor = (env: Env) => readEnvironment(env, scratchFolder(t)).warnings
 
   const slips: Record<string, string> = {
@@ -643,19 +640,19 @@ test('a name that is nearly one of ours', async (t) => {
     LOGLEVEL: 'LOG_LEVEL',
   }
   for (const [slip, known] of Object.entries(slips)) {
-    await t.test(`is warned about: ${slip}`, () => {
+    await t.test(`gets a warning: ${slip}`, () => {
       assert.deepEqual(warningsFor({ [slip]: '1' }), [
-        `${slip} is not known, and ignored. Is ${known} meant?`,
+        `${slip} is unknown and ignored. Did you mean ${known}?`,
       ])
     })
   }
 
-  await t.test('is not where that one is set, too, or it is empty itself', () => {
+  await t.test('gets none when the known one is also set, or when it is empty', () => {
     assert.deepEqual(warningsFor({ TOKEN_TLL: '1d', TOKEN_TTL: '7d' }), [])
     assert.deepEqual(warningsFor({ TOKEN_TLL: '' }), [])
   })
 
-  await t.test('is not where it is short, far, or of others', () => {
+  await t.test('gets none when it is short, dissimilar, or of another program', () => {
     const others = ['HOSTS', 'PORTS', 'HOSTNAME', 'POST', 'TOKEN', 'DATABASE', 'NODE_ENV', 'PATH', 'LOGNAME']
     const kubernetes = [
       'API_PORT',
@@ -677,11 +674,11 @@ function mistakesOf(env: Env): readonly string[] {
     return []
   } catch (error) {
     assert.ok(error instanceof ConfigurationError, String(error))
-    return error.mistakes
+    return error.errors
   }
 }
 
-/** Runs the server as it is started, to its end; it is expected not to come up. */
+/** Runs a server that must fail to start, to its end. */
 function run(folder: string, env: Env) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js'], {
     env: {
@@ -696,8 +693,8 @@ function run(folder: string, env: Env) {
   return { status, stdout, stderr }
 }
 
-test('a server that is configured wrongly', async (t) => {
-  await t.test('ends at once with nothing but the sentences', (t) => {
+test('a server with wrong settings', async (t) => {
+  await t.test('ends at once and prints only the mistakes', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stdout, stderr } = run(folder, { PORT: 'http', RETENTION: 'forever', TRUST_PROXY: 'yes' })
@@ -710,7 +707,7 @@ test('a server that is configured wrongly', async (t) => {
     assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
   })
 
-  await t.test('reports a short secret with the other mistakes, and does not repeat it', (t) => {
+  await t.test('reports a short secret among the other errors, and does not repeat it', (t) => {
     const folder = scratchFolder(t)
 
     const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
@@ -725,18 +722,18 @@ test('a server that is configured wrongly', async (t) => {
 
   for (const secret of ['short', `${LONG_SECRET},short`, `${LONG_SECRET},`, ',', `${'x'.repeat(31)}`]) {
     await t.test(`does not start with JWT_SECRET=${secret}`, async (t) => {
-      const { mistakes } = await startServer(t, { JWT_SECRET: secret }).then(
+      const { errors } = await startServer(t, { JWT_SECRET: secret }).then(
         () => assert.fail('It starts.'),
         (error: InstanceType<typeof ConfigurationError>) => error,
       )
 
-      assert.equal(mistakes.length, 1)
-      assert.match(mistakes[0] ?? '', /^JWT_SECRET: Expected .+$/)
+      assert.equal(errors.length, 1)
+      assert.match(errors[0] ?? '', /^JWT_SECRET: Expected .+$/)
     })
   }
 })
 
-test('the secret of its own', async (t) => {
+test("the server's own secret", async (t) => {
   const folder = join(scratchFolder(t), 'data')
   const file = join(folder, 'restante.db')
   const secretFile = `${file}.jwt-secret`
@@ -745,13 +742,13 @@ test('the secret of its own', async (t) => {
   await first.stop()
   const secret = readFileSync(secretFile, 'utf8')
 
-  await t.test('is made beside the database, for its owner alone', () => {
+  await t.test('is created beside the database, readable only by its owner', () => {
     assert.equal(statSync(secretFile).mode & 0o777, 0o600)
     assert.equal(statSync(folder).mode & 0o077, 0, 'the folder is open to others')
     assert.ok(Buffer.from(secret.trim(), 'base64url').length >= 32)
   })
 
-  await t.test('is kept, so that tokens outlive a restart', async (t) => {
+  await t.test('is kept, so that tokens survive a restart', async (t) => {
     const again = await startServer(t, {}, `file:${file}`)
 
     assert.equal(readFileSync(secretFile, 'utf8'), secret)
@@ -760,13 +757,13 @@ test('the secret of its own', async (t) => {
     await again.stop()
   })
 
-  await t.test('is another one for another database', async (t) => {
+  await t.test('is different for another database', async (t) => {
     const other = await startServer(t)
 
     assert.notEqual(readFileSync(`${fileOf(other.database)}.jwt-secret`, 'utf8'), secret)
   })
 
-  await t.test('is not made where JWT_SECRET is given', async (t) => {
+  await t.test('is not created when JWT_SECRET is set', async (t) => {
     const { database } = await startServer(t, { JWT_SECRET: 'a secret that is long enough to be one' })
 
     assert.ok(!existsSync(`${fileOf(database)}.jwt-secret`))
@@ -784,7 +781,7 @@ test('the secret of its own', async (t) => {
   })
 })
 
-test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t) => {
+test('MESSAGE_LENGTH_MAX limits new messages, not stored ones', async (t) => {
   const first = await startServer(t)
   const ada = await new Client(first).join('ada')
   await ada.send('ada', 'longer than ten')
@@ -802,7 +799,7 @@ test('MESSAGE_LENGTH_MAX is the limit of a message, of older ones not', async (t
   )
 })
 
-test('settings that are allowed but unlikely get a warning at the start, one sentence each', async (t) => {
+test('allowed but unlikely settings get a warning at the start, one sentence each', async (t) => {
   const warnings = async (env: Env) => {
     const { logs, stop } = await startServer(t, env)
     await stop()
@@ -811,13 +808,13 @@ test('settings that are allowed but unlikely get a warning at the start, one sen
 
   const doubtful = { HOST: '0.0.0.0', INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' }
   const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example', PUSH_ALLOW_PRIVATE: 'on' }
-  const told = await warnings({ ...doubtful, ...push })
+  const warned = await warnings({ ...doubtful, ...push })
 
   assert.deepEqual(
-    told.map((sentence) => sentence.split(':')[0]),
+    warned.map((sentence) => sentence.split(':')[0]),
     ['REGISTRATION', 'PUSH_ALLOW_PRIVATE', 'INBOX_BYTES', 'SESSION_MAX'],
   )
-  for (const sentence of told) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
+  for (const sentence of warned) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
   const meant = { HOST: '0.0.0.0', REGISTRATION: 'invite', INBOX_BYTES: '65536', TOKEN_TTL: '1d' }
   assert.deepEqual(await warnings({ ...meant, SESSION_MAX: '1d' }), [])
 })
@@ -833,7 +830,7 @@ test('TOKEN_TTL is how long a token lives', async (t) => {
   assert.ok(livesMs > HOUR - 2 * SECOND && livesMs < HOUR + MINUTE, `it lives ${livesMs} ms`)
 })
 
-test('the log has no token, password, body or secret in it, at no level', async (t) => {
+test('the log contains no token, password, body or secret, at any level', async (t) => {
   const secret = 'a secret that must not be shown to anyone'
   const server = await spawnServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
   let errors = ''
@@ -882,8 +879,8 @@ test('the log has no token, password, body or secret in it, at no level', async 
   assert.ok(server.logs.length > 20, 'nothing was logged')
   assert.match(log, /"reqId"/)
   const tokens = [token, renewed, device, device.slice(-8)]
-  for (const told of [password, next, guess, body, key, unreadable, secret, ...tokens, '$argon2id$'])
-    assert.ok(!log.includes(told), `the log tells ${told}`)
+  for (const text of [password, next, guess, body, key, unreadable, secret, ...tokens, '$argon2id$'])
+    assert.ok(!log.includes(text), `the log contains ${text}`)
   for (const part of [token, renewed].map((whole: string) => whole.split('.')[2] ?? ''))
     assert.ok(!log.includes(part), 'the log tells the signature of a token')
 })
@@ -909,7 +906,7 @@ test('pages of other origins', async (t) => {
     assert.equal(response.headers.get('access-control-allow-origin'), null)
   })
 
-  await t.test('may where CORS_ORIGIN names them, without credentials', async (t) => {
+  await t.test('may use it when CORS_ORIGIN names them, without credentials', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example, capacitor://localhost' })
 
     for (const origin of ['https://chat.example', 'capacitor://localhost']) {
@@ -927,7 +924,7 @@ test('pages of other origins', async (t) => {
     assert.notEqual(stranger.headers.get('access-control-allow-origin'), 'https://evil.example')
   })
 
-  await t.test('can read what an answer says in headers, of a refusal too', async (t) => {
+  await t.test('can read the headers of an answer, also of a refusal', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' })
 
     for (const path of ['/healthz', '/v1/inbox', '/v1/nothing']) {
@@ -938,7 +935,7 @@ test('pages of other origins', async (t) => {
     }
   })
 
-  await t.test('can read refusals of what is no readable request', async (t) => {
+  await t.test('can read refusals of unreadable requests', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
     const ask = (line: string, origin: string, header = '') =>
       sendRaw(url, `${line} HTTP/1.1\r\nOrigin: ${origin}\r\n${header}Connection: close\r\n\r\n`)
@@ -954,7 +951,7 @@ test('pages of other origins', async (t) => {
       const { status, headers } = await ask(line, 'https://other.example', header)
       const title = `${line} ${header.slice(0, 40)}: ${status}`
       assert.ok(status >= 400, title)
-      // What a tunnel is asked for with is not kept: no page can ask for one.
+      // The headers of a tunnel request are not kept, because no page can send one.
       const expected = line.startsWith('CONNECT') ? null : 'https://other.example'
       assert.equal(headers.get('access-control-allow-origin'), expected, title)
       assert.match(headers.get('vary') ?? '', /Origin/, title)
@@ -966,7 +963,7 @@ test('pages of other origins', async (t) => {
     }
   })
 
-  await t.test('may all where CORS_ORIGIN is *', async (t) => {
+  await t.test('may all use it when CORS_ORIGIN is *', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: '*' })
 
     assert.equal(
@@ -975,7 +972,7 @@ test('pages of other origins', async (t) => {
     )
   })
 
-  await t.test('change nothing for a request that is no preflight', async (t) => {
+  await t.test('do not change the answer to a request that is no preflight', async (t) => {
     const client = new Client(await startServer(t, { CORS_ORIGIN: 'https://chat.example' }))
 
     const answer = await client.request('OPTIONS', '/v1/messages')
@@ -986,7 +983,7 @@ test('pages of other origins', async (t) => {
   })
 })
 
-/** The methods, the headers of requests and those of answers that the contract has. */
+/** The methods, request headers and response headers of the contract. */
 function contractHeaders() {
   const { operations } = readContract(readConfig({}))
   const responses = operations.flatMap(

@@ -1,4 +1,4 @@
-/** What one connection, and one address, may make the server hold. */
+/** How much one connection and one address can make the server hold. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -26,7 +26,7 @@ describe('a client that does not wait for its answers', () => {
     'bodies of a known length': (i: number) => post(`/${i}`, `${i}\r\n\r\nGET / HTTP/1.1\r\n\r\n`),
     'bodies in chunks': (i: number) => postChunked(`/${i}`, `${i}\r\n\r\n.`),
   })) {
-    it(`gets all of them in order, and 16 at a time are worked on: ${kind}`, async (t) => {
+    it(`gets all of them in order, and at most 16 requests are processed at a time: ${kind}`, async (t) => {
       const working = new Set<ServerResponse>()
       let most = 0
       const client = await connectTo(t, {}, (incoming, response) => {
@@ -48,7 +48,7 @@ describe('a client that does not wait for its answers', () => {
         answers,
         range(1, 3_000).map((i) => `/${i}`),
       )
-      // Nobody knows how long one in chunks becomes, so fewer are begun in a turn.
+      // The length of a chunked body is unknown, so fewer are begun in a turn.
       assert.ok(kind === 'bodies in chunks' ? most <= UNANSWERED_MAX : most === UNANSWERED_MAX, `${most}`)
     })
   }
@@ -58,7 +58,7 @@ describe('a client that does not wait for its answers', () => {
     ', with long bodies': { count: 100, most: 1, request: (i: number) => post(`/${i}`, 'x'.repeat(131_072)) },
     ', with long paths': { count: 100, most: 2, request: (i: number) => get(`/${i}?${'x'.repeat(5_000)}`) },
   }))
-    it(`takes turns with the others, though each of its requests is answered at once${kind}`, async (t) => {
+    it(`takes turns with other clients, even if each of its requests is answered at once${kind}`, async (t) => {
       const perTurn: number[] = []
       let isCounted = false
       const client = await connectTo(t, {}, (incoming, response) => {
@@ -77,14 +77,14 @@ describe('a client that does not wait for its answers', () => {
       client.socket.write(range(1, count).map(request).join(''))
 
       assert.equal((await client.answers(count)).length, count)
-      // One more may stand right before the place where the parser stops.
+      // One more request may be right before the position where the parser stops.
       assert.ok(Math.max(...perTurn) <= most + 1, `${Math.max(...perTurn)} in one turn`)
     })
 
   it('is read no further until an answer is sent, wherever its bytes are split', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))
-    // The end of a head comes in two pieces.
+    // The end of the headers arrives in two pieces.
     const bytes = range(1, 40)
       .map((i) => get(`/${i}`))
       .join('')
@@ -111,7 +111,7 @@ describe('a client that does not wait for its answers', () => {
     client.socket.write(get('/').repeat(15))
     client.socket.write(post('/', 'body', 'Expect: 100-continue\r\n').slice(0, -2))
     await eventually('the beginning of the body arrives', () => bodies.join('') === 'bo')
-    // The rest, and the beginning of another request, which no time limit concerns before it has its turn.
+    // The rest, and the start of another request, whose time limits begin with its turn.
     client.socket.write(`dy${get('/').slice(0, 10)}`)
     await eventually('the rest of the body arrives', () => bodies.join('') === 'body')
 
@@ -126,7 +126,7 @@ describe('a client that does not wait for its answers', () => {
     assert.match(client.received(), /HTTP\/1\.1 100 Continue/)
   })
 
-  it('may ask for another protocol, and goes on with this one', async (t) => {
+  it('may ask for another protocol, and continues with HTTP/1.1', async (t) => {
     const client = await connectTo(t, {}, (request, response) =>
       setImmediate(() => response.end(request.url)),
     )
@@ -137,7 +137,7 @@ describe('a client that does not wait for its answers', () => {
     }
   })
 
-  it('is not read behind a request that closes the connection', async (t) => {
+  it('is not read after a request that closes the connection', async (t) => {
     let requests = 0
     const client = await connectTo(t, {}, (request, response) => {
       requests += 1
@@ -167,7 +167,7 @@ describe('a client that does not wait for its answers', () => {
 })
 
 describe('time limits', () => {
-  it('cut off a head or a body that comes too slowly, and say so with the headers of all answers', async (t) => {
+  it('cut off slow headers and slow bodies, with an answer that has the usual headers', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' }, undefined, {
       ...{ headersMs: 300, requestMs: 300, checkEveryMs: 20 },
     })
@@ -191,11 +191,11 @@ describe('time limits', () => {
         assert.equal(headers.get(name), value, name)
       assert.ok(headers.get('x-request-id'))
     }
-    // This one has its answer before its body.
+    // This request gets its answer before its body.
     assert.equal((await sendRaw(url, post('/v1/login', '{}').slice(0, -1))).status, 415)
   })
 
-  it('cut off a client that does not take its answers, and only that one', async (t) => {
+  it('cut off a client that does not receive its answers, and no other', async (t) => {
     const long = Buffer.alloc(32 * 1_024 * 1_024)
     const limits = { takeMs: 200, takeBytesPerSecond: 1e9, checkEveryMs: 20 }
     const client = await connectTo(t, limits, (request, response) => {
@@ -243,7 +243,7 @@ describe('connections that run short', () => {
     return { socket, isServed }
   }
 
-  it('are shared by address: none can have the last one, and a quiet one makes room', async (t) => {
+  it('are shared by address: no address gets the last one, and an idle one makes room', async (t) => {
     const { url } = await serve(t, {}, answerAtOnce, { CONNECTIONS_MAX: '20' })
     const open = async (host: number, count: number) => {
       const opened = []
@@ -257,7 +257,8 @@ describe('connections that run short', () => {
     const alive = (connections: { socket: Socket }[]) =>
       connections.filter(({ socket }) => !socket.closed).length
 
-    // Above half of them, an address that has a share gets a new one in place of its oldest quiet one.
+    // Above half of the maximum, an address with its share gets a new connection in place of its longest idle
+    // one.
     const greedy = await open(1, 15)
     await eventually('its oldest are closed', () => alive(greedy) === 10)
     assert.deepEqual(
@@ -265,7 +266,7 @@ describe('connections that run short', () => {
       range(1, 15).map((i) => i <= 5),
     )
 
-    // All are taken: the next newcomer takes one of those of the address that has the most.
+    // When all are open, a new connection replaces one of the address that has the most.
     const others = [...(await open(2, 2)), ...(await open(3, 2)), ...(await open(4, 2))]
     others.push(...(await open(5, 2)), ...(await open(6, 2)))
     assert.deepEqual([alive(greedy), alive(others)], [10, 10])
@@ -293,7 +294,7 @@ describe('connections that run short', () => {
     )
   })
 
-  it('are not shared among the clients of a proxy that is trusted', async (t) => {
+  it('are not shared among the clients of a trusted proxy', async (t) => {
     const { url } = await serve(t, {}, answerAtOnce, { CONNECTIONS_MAX: '6', TRUST_PROXY: '127.0.0.2' })
 
     const proxied = []
@@ -337,7 +338,7 @@ describe('sixty clients that pipeline 64 KB and read nothing', () => {
   })
 })
 
-/** A server with these limits and nothing else. */
+/** A server with only these limits. */
 async function serve(
   t: TestContext,
   limits: Partial<ConnectionLimits>,
@@ -381,7 +382,7 @@ async function connectTo(t: TestContext, limits: Partial<ConnectionLimits>, hand
     bodies,
     openConnections: () =>
       new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count))),
-    /** Resolves with the bodies of so many answers. */
+    /** Resolves with the bodies of this many answers. */
     answers: async (count: number) => {
       await eventually(`${count} answers`, () => bodies().length >= count)
       return bodies()
@@ -404,11 +405,11 @@ const residentBytes = ({ process }: ServerProcess) => {
 
 const openDescriptors = ({ process }: ServerProcess) => readdirSync(`/proc/${process.pid}/fd`).length
 
-describe('a client that closes its writing side behind its request', () => {
+describe('a client that closes its writing side after its request', () => {
   const halfClose = (socket: Socket, request: string) =>
     new Promise<void>((resolve) => socket.end(request, resolve))
 
-  it('gets all answers that it is owed, and then the connection closes', async (t) => {
+  it('gets all outstanding answers, and then the connection closes', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))
 
@@ -422,7 +423,7 @@ describe('a client that closes its writing side behind its request', () => {
     assert.deepEqual(client.bodies(), range(1, 40).map(String))
   })
 
-  it('gets an answer that takes its time, behind interim responses', async (t) => {
+  it('gets a slow answer, after interim responses', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))
 
@@ -437,11 +438,11 @@ describe('a client that closes its writing side behind its request', () => {
   })
 
   for (const [how, leave] of Object.entries({
-    'has closed all of it': (socket: Socket) => socket.destroy(),
+    'closes the whole connection': (socket: Socket) => socket.destroy(),
     'resets the connection': (socket: Socket) => socket.resetAndDestroy(),
     'speaks HTTP/1.0, which has no interim responses': (socket: Socket) => socket.end(),
   }))
-    it(`counts as gone soon when it ${how}`, async (t) => {
+    it(`soon counts as gone when it ${how}`, async (t) => {
       const held: ServerResponse[] = []
       const client = await connectTo(t, {}, (_request, response) => held.push(response))
 
@@ -453,7 +454,7 @@ describe('a client that closes its writing side behind its request', () => {
       assert.equal(await client.openConnections(), 0)
     })
 
-  it('gets a refusal where it breaks off in the middle of a request', async (t) => {
+  it('gets a refusal if it stops in the middle of a request', async (t) => {
     const client = await connectTo(t, {}, (_request, response) => response.end('.'))
 
     client.socket.end(get('/') + get('/').slice(0, 10))
@@ -462,7 +463,7 @@ describe('a client that closes its writing side behind its request', () => {
     assert.match(client.received(), /^HTTP\/1\.1 200 OK[\s\S]*HTTP\/1\.1 400 /)
   })
 
-  it('is closed at once when it is owed nothing', async (t) => {
+  it('is closed at once when no answer is outstanding', async (t) => {
     const client = await connectTo(t, {}, (_request, response) => response.end('.'))
 
     client.socket.end()
@@ -481,7 +482,7 @@ describe('another protocol', () => {
       '\r\nConnection: upgrade\r\nUpgrade: h2c\r\n',
     ),
   }))
-    it(`that is asked for keeps no request behind it from its answer: ${kind}`, async (t) => {
+    it(`does not stop later requests from being answered: ${kind}`, async (t) => {
       const client = await connectTo(t, {}, (request, response) => {
         request.resume()
         request.on('end', () => response.end(request.url))
@@ -492,7 +493,7 @@ describe('another protocol', () => {
       assert.deepEqual(await client.answers(6), ['/1', '/up', '/2', '/up', '/3', '/4'])
     })
 
-  it('through a tunnel is refused, behind the answers that are owed', async (t) => {
+  it('through a tunnel is refused, after the outstanding answers', async (t) => {
     const held: ServerResponse[] = []
     const client = await connectTo(t, {}, (_request, response) => held.push(response))
 

@@ -31,7 +31,7 @@ const manual = readFileSync(join(ROOT, 'docs/clients.md'), 'utf8')
 const document = load(text) as Document
 const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
 
-test('the contract is bound whole', async (t) => {
+test('the contract is bound completely', async (t) => {
   const handlers = Object.fromEntries(
     operations.map(({ operationId }) => [operationId, async () => ({})]),
   ) as unknown as Handlers
@@ -77,7 +77,7 @@ test('the problems of the contract are those of the server', async (t) => {
     assert.deepEqual(document.components.schemas.Problem.properties.code['x-extensible-enum'], problemCodes)
   })
 
-  await t.test('with their statuses, as the table for people has them', () => {
+  await t.test('with their statuses, as in the table of the manual', () => {
     const rows = [...manual.matchAll(/^\| `([a-z_]+)` +\| (\d{3}) +\|/gm)]
 
     assert.deepEqual(
@@ -86,9 +86,9 @@ test('the problems of the contract are those of the server', async (t) => {
     )
   })
 
-  await t.test('with the members that the examples show', () => {
+  await t.test('with the members of the examples', () => {
     const shown = Object.values(document.components.examples).map(({ value }) => value)
-    // No operation answers that a path does not have its method.
+    // No operation has this code: it is for methods that a path does not have.
     const codes = problemCodes.filter((code) => code !== 'method_not_allowed')
     assert.deepEqual(new Set(shown.map(({ code }) => code)), new Set<string>(codes))
     for (const { code, status, title, type } of shown) {
@@ -133,7 +133,7 @@ test('the contract is handed out by the server', async (t) => {
       }
   })
 
-  await t.test('for reading at /docs, on a page that needs nothing from elsewhere', async () => {
+  await t.test('for reading at /docs, on a page that loads nothing from other servers', async () => {
     const response = await fetch(`${url}/docs/`)
     const html = await response.text()
     const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = '']) => link)
@@ -153,7 +153,7 @@ test('the contract is handed out by the server', async (t) => {
     assert.match(initializer, /validatorUrl: null/)
   })
 
-  await t.test('to the page as it is, with this server as the one to try it out on', async () => {
+  await t.test('to the page unchanged, with this server for _Try it out_', async () => {
     const shown = (await (await fetch(`${url}/docs/json`)).json()) as Document & {
       servers: { url: string }[]
     }
@@ -172,7 +172,7 @@ test('the contract is handed out by the server', async (t) => {
   })
 
   await t.test(
-    'with an entity tag, so that nobody loads it twice, and whole whatever range is asked for',
+    'with an entity tag, so that caches can revalidate it, and completely for any range',
     async () => {
       for (const [path, caching] of Object.entries({
         '/openapi.yaml': 'no-cache',
@@ -206,7 +206,7 @@ test('the contract is handed out by the server', async (t) => {
     },
   )
 
-  await t.test('under a policy that lets the page load and ask nothing else', async () => {
+  await t.test('under a policy that lets the page load and request nothing else', async () => {
     for (const path of ['/docs', '/docs/reference.js']) {
       const policy = (await fetch(`${url}${path}`)).headers.get('content-security-policy') ?? ''
       assert.match(policy, /default-src 'none'/)
@@ -250,7 +250,7 @@ test('every response has a request id of its own, and no cache may keep one unde
   assert.equal(new Set(ids).size, ids.length)
 })
 
-test('what is generated is fresh', async () => {
+test('generated files are up to date', async () => {
   const nodes = await openapiTS(new URL('../openapi.yaml', import.meta.url), { silent: true })
   const generated = readFileSync(join(ROOT, 'src/generated/openapi.d.ts'), 'utf8')
 

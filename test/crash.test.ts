@@ -1,4 +1,4 @@
-/** The short form, which takes the same decisions every time; test/long has another. */
+/** The short form with a fixed seed; test/long has the long form. */
 import { describeCrashes } from './crash/crashes.ts'
 
 describeCrashes({ rounds: 1, seed: 1 })

@@ -1,4 +1,4 @@
-/** A disk that runs full stops sends and nothing else, as long as there is room to make room. */
+/** A disk that is nearly full stops only sends, so that other operations can free space. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DiskSpace } from '../src/limits/disk-space.ts'
@@ -7,7 +7,7 @@ import { eventually } from './support/eventually.ts'
 import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
-/** No disk has so much free. */
+/** More than any disk has free. */
 const MORE_THAN_THERE_IS = '8000TiB'
 
 test('below DISK_FREE_MIN sends are refused from the start on, and everything else continues', async (t) => {
@@ -54,7 +54,7 @@ test('DISK_FREE_MIN=0 switches it off', async (t) => {
   assert.equal((await ada.send(bob, 'text')).status, 201)
 })
 
-test('one line is logged when space runs short, one when it is there again, and one while it cannot be read', async () => {
+test('one line is logged when space runs short, one when there is space again, and one while it cannot be read', async () => {
   const lines: string[] = []
   const log = {
     warn: (_: object, message: string) => lines.push(message),
@@ -71,7 +71,7 @@ test('one line is logged when space runs short, one when it is there again, and 
   )
   const refusesAt = async (bytes: number | undefined) => {
     free = bytes
-    await disk.look()
+    await disk.refresh()
     try {
       disk.refuseWhenShort()
       return false
@@ -91,7 +91,7 @@ test('one line is logged when space runs short, one when it is there again, and 
   assert.deepEqual(lines, [
     'The disk is short of space: messages are refused.',
     'The free space of the disk cannot be read.',
-    'The disk has space again: messages are taken.',
+    'The disk has space again: messages are accepted.',
     'The disk is short of space: messages are refused.',
   ])
 })

@@ -1,9 +1,8 @@
 /**
- * Accepted means on the disk. That a commit waits for the disk cannot be seen from outside without tracing
- * the system calls of the process; it follows from `synchronous=FULL`, with which SQLite syncs the
- * write-ahead log after every transaction (sqlite.org/pragma.html#pragma_synchronous). The default of the
- * builds that better-sqlite3 ships is NORMAL there, which does not, and it is a property of the connection
- * and not of the file: so every connection is asked.
+ * Accepted means on disk. A wait for the disk cannot be observed without tracing system calls. It follows
+ * from `synchronous=FULL`, with which SQLite syncs the write-ahead log after every transaction
+ * (sqlite.org/pragma.html#pragma_synchronous). The builds of better-sqlite3 have NORMAL by default, which
+ * does not sync, and the setting belongs to the connection, not to the file: so every connection is checked.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
@@ -20,7 +19,7 @@ const PROBE = new URL('support/connection-settings.mjs', import.meta.url).href
 const FULL = '2'
 
 describe('every connection to the database', () => {
-  it('syncs each commit to the disk, writes ahead, and keeps to foreign keys', async (t) => {
+  it('syncs each commit to disk, uses a write-ahead log, and enforces foreign keys', async (t) => {
     const { database, stop } = await startServer(t)
     await stop()
     const report = join(scratchFolder(t), 'connections')
@@ -29,8 +28,8 @@ describe('every connection to the database', () => {
       { NODE_OPTIONS: `--import=${PROBE}`, CONNECTION_SETTINGS: report },
       database,
     )
-    // A registration goes through the ORM's connection, a send through that of the statements. As many as
-    // this are worth a checkpoint, which has a connection of its own.
+    // A registration uses the ORM's connection, a send that of the statements. This many cause a checkpoint,
+    // which has a connection of its own.
     const ada = await new Client(server).join('ada')
     await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
     await server.stop()
@@ -54,17 +53,17 @@ describe('every connection to the database', () => {
 })
 
 describe('group commit', () => {
-  it('writes 64 sends that come at once with a few transactions', async (t) => {
+  it('writes 64 concurrent sends in a few transactions', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const ada = await client.join('ada')
     const sendAll = (round: string) =>
       Promise.all(range(1, 64).map((i) => sendUntilAccepted(ada, `${round} ${i}`)))
-    // Opens the connections: what follows is only the sends.
+    // Opens the connections, so that only the sends follow.
     await sendAll('first')
 
     const commits = countCommits(fileOf(server.database))
-    // With the lock taken the first commit waits, and the others come meanwhile, on a machine of any speed.
+    // While the lock is held, the first commit waits and the other sends arrive, on a machine of any speed.
     const other = new SqliteFile(fileOf(server.database))
     t.after(() => other.close())
     other.exec('BEGIN IMMEDIATE')
@@ -78,7 +77,7 @@ describe('group commit', () => {
     assert.deepEqual(seqsOf(body.messages), range(1, 128))
   })
 
-  it('writes sends that come one after the other with a transaction each', async (t) => {
+  it('writes successive sends in a transaction each', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')
     await ada.poll({ wait: 0 })
@@ -88,7 +87,7 @@ describe('group commit', () => {
   })
 })
 
-/** On a very slow machine the lock may last longer than the server waits for it. */
+/** On a very slow machine, the server may give up waiting for the lock. */
 async function sendUntilAccepted(person: Person, body: string) {
   for (;;) {
     const { status } = await person.send(person.username, body, body.replace(' ', '-'))

@@ -29,18 +29,18 @@ const { components } = load(readFileSync(new URL('../openapi.yaml', import.meta.
 
 const NONE: ProblemDocument = { code: '', detail: 'The contract has no such example.' }
 
-/** How long somebody has to wait is another number each time. */
+/** The time to wait differs each time. */
 const withoutWait = (problem: ProblemDocument) => ({
   ...problem,
   detail: problem.detail.replace(/Try again in \d+ s/, 'Try again in N s'),
 })
 
-test('each problem that the contract shows as an example is word for word one of the server', async (t) => {
+test('each problem example of the contract matches an answer of the server, word for word', async (t) => {
   const server = await startServer(t, { ...PUSH, ...LIMITS })
   const client = new Client(server)
   const [ada, grace, bob] = [await client.join('ada'), await client.join('grace'), await client.join('bob')]
   const body = async (answer: Promise<{ body: ProblemDocument }>) => (await answer).body
-  /** The last of many answers. */
+  /** Resolves with the last answer. */
   const times = async (count: number, ask: () => Promise<{ body: ProblemDocument }>) => {
     for (let done = 1; done < count; done += 1) await ask()
     return body(ask())
@@ -145,7 +145,7 @@ test('each problem that the contract shows as an example is word for word one of
     overloaded: () => problemOf(new DatabaseUnavailable('It is gone.')),
   }
 
-  // In this order, because some need what others have done.
+  // In this order, because some depend on earlier ones.
   for (const [name, provoke] of Object.entries(provoked))
     await t.test(name, async () => {
       assert.deepEqual(withoutWait(await provoke()), withoutWait(components.examples[name]?.value ?? NONE))
@@ -159,7 +159,7 @@ const LIMITS = { RATE_LIMITS: 'on', SENDER_LIMIT: '42', INBOX_LIMIT: '43' }
 
 const KEY = { 'Idempotency-Key': '8e03978e-40d5-43dd-bc93-6894a57f9324' }
 
-/** As many accounts as Ada may block, and all blocked by her. */
+/** Creates as many accounts as Ada may block, all blocked by her. */
 const fillBlocks = (database: string) =>
   withSql(database, async ({ run }) => {
     const numbers = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)'
@@ -174,7 +174,7 @@ const fillBlocks = (database: string) =>
     )
   })
 
-/** What the server answers when a handler fails so. */
+/** The answer when a handler fails with this error. */
 async function problemOf(fault: Error): Promise<ProblemDocument> {
   const app = Fastify()
   replyWithProblems(app, readContract(), true, new RequestCounts())

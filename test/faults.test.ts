@@ -1,7 +1,6 @@
 /**
- * The disk and the database fail. No response is wrong: what cannot be done now is answered with 503 and
- * `Retry-After`, nothing of it is half done, what was accepted stays, and when the cause is gone everything
- * goes on by itself.
+ * Faults of the disk and the database. No response is wrong: an impossible request gets 503 and
+ * `Retry-After`, nothing is half done, accepted messages stay, and the server recovers by itself.
  */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
@@ -15,10 +14,10 @@ import { park } from './support/parked.ts'
 import { PROGRAM } from './support/program.ts'
 import { type RunningServer, spawnServer, startServer } from './support/servers.ts'
 
-// Each waits for the lock, as long as the server does.
+// Each waits for the lock as long as the server does.
 describe('while another connection has the database locked', { concurrency: true }, () => {
   for (const mode of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
-    it(`(${mode}) everything that writes is refused with 503, and can be done afterwards`, async (t) => {
+    it(`(${mode}) every write is refused with 503, and succeeds afterwards`, async (t) => {
       const server = await startServer(t)
       const everybody = await joinEverybody(server)
       const release = lock(t, server, mode)
@@ -31,7 +30,7 @@ describe('while another connection has the database locked', { concurrency: true
     })
   }
 
-  it('many sends at once are all refused, and each is stored once when it is repeated', async (t) => {
+  it('many concurrent sends are all refused, and each is stored once when it is repeated', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')
     const sendAll = () => Promise.all(range(1, 40).map((i) => ada.send('ada', `message ${i}`, `key-${i}`)))
@@ -53,7 +52,7 @@ describe('while another connection has the database locked', { concurrency: true
     assert.deepEqual(seqsOf(body.messages), range(1, 41))
   })
 
-  it('reads are answered all the same, and a parked poll stays parked', async (t) => {
+  it('reads are still answered, and a parked poll stays parked', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const [ada, bob] = [await client.join('ada'), await client.join('bob')]
@@ -79,7 +78,7 @@ describe('while another connection has the database locked', { concurrency: true
 
     const release = lock(t, server)
     assert.equal((await ada.poll({ after: 2, wait: 0 })).status, 200)
-    // Refused, and with it the attempt to write what rode along.
+    // Refused, together with the attempt to write the deferred acknowledgement.
     assertOverloaded('a send', await ada.send('ada', 'not now'))
     release()
 
@@ -90,13 +89,13 @@ describe('while another connection has the database locked', { concurrency: true
     assert.equal((await ada.status(ids[2] ?? '')).body.state, 'stored')
   })
 
-  it('the server is not ready as long as the database does not answer in time, but alive', async (t) => {
+  it('the server is alive but not ready while the database does not answer in time', async (t) => {
     const server = await startServer(t)
     const client = new Client(server)
     const ada = await client.join('ada')
     const release = lock(t, server)
-    // The store serves in turn, and each of these waits for the lock: together longer than a load balancer
-    // does.
+    // The store serves requests in turn, and each waits for the lock: together longer than a load balancer
+    // waits.
     const renewals = range(1, 10).map(() => ada.request('POST', '/v1/token'))
     await eventually('it is not ready', async () => (await client.get('/readyz')).status === 503)
     assert.equal((await client.get('/healthz')).status, 200)
@@ -105,14 +104,14 @@ describe('while another connection has the database locked', { concurrency: true
     await eventually('it is ready', async () => (await client.get('/readyz')).status === 200)
   })
 
-  it('a stop is not held up, and in good order', async (t) => {
+  it('a stop is clean and not delayed', async (t) => {
     const server = await spawnServer(t)
     await new Client(server).join('ada')
     lock(t, server)
     const begun = performance.now()
     await server.stop()
 
-    // That ada was seen cannot be written, which the code may tell. It must not be a signal.
+    // The time when ada was last seen cannot be written, so the exit code may be 1. It must not be a signal.
     assert.ok([0, 1].includes((await server.exited) as number), String(await server.exited))
     assert.equal(server.errors(), '')
     assert.ok(performance.now() - begun < 8_000)
@@ -120,9 +119,9 @@ describe('while another connection has the database locked', { concurrency: true
 })
 
 describe('when the disk is full', () => {
-  /** No file may grow above this: SQLite meets it as it meets a full disk, in the middle of writing. */
+  /** The maximum size of a file: to SQLite it looks like a full disk in the middle of a write. */
   const FILE_KIB_MAX = 1_024
-  /** Of the write-ahead log: a page with its header (sqlite.org/fileformat2.html#walformat). */
+  /** A frame of the write-ahead log: a page with its header (sqlite.org/fileformat2.html#walformat). */
   const FRAME_BYTES = 4_120
   const limited = ['bash', '-c', `ulimit -S -f ${FILE_KIB_MAX}; exec "$0" "$1"`, process.execPath, PROGRAM]
 
@@ -137,7 +136,7 @@ describe('when the disk is full', () => {
     assert.ok(statSync(`${file}-wal`).size > 0.9 * FILE_KIB_MAX * 1_024, 'It is full.')
 
     takeTheRest(file)
-    // Tokens last for whole seconds: SQLite does not write a session that a renewal leaves as it was.
+    // Expiries are whole seconds: SQLite does not write a session that a renewal does not change.
     await eventually('a token that is renewed lasts longer', () => Date.now() - joinedMs >= 1_000)
 
     for (const [what, attempt] of writes(everybody)) assertOverloaded(what, await attempt())
@@ -155,7 +154,7 @@ describe('when the disk is full', () => {
     assert.equal(again.errors(), '')
   })
 
-  /** Sends until nothing more is taken. Resolves with the ids of what was. */
+  /** Sends until a send is refused. Resolves with the ids of the accepted messages. */
   async function fill(person: Person): Promise<string[]> {
     const accepted: string[] = []
     for (const body of ['x'.repeat(16_000), 'x'.repeat(3_000), 'x']) {
@@ -171,20 +170,18 @@ describe('when the disk is full', () => {
     return accepted
   }
 
-  /** A page or two may be left, in which the smallest writes fit: another process takes them. */
+  /** A page or two may be left for small writes: another process uses them up. */
   function takeTheRest(file: string) {
     const other = new SqliteFile(file)
     other.pragma('wal_autocheckpoint = 0')
     const takeSome = other.prepare('UPDATE account SET last_seen_at = ?')
-    // By its frames: the last write may have filled the file without being in the log.
+    // Counted in frames: the last write may have filled the file without completing a frame.
     const frames = () => (other.pragma('wal_checkpoint(NOOP)') as { log: number }[])[0]?.log ?? 0
     for (let n = 0; FRAME_BYTES * (frames() + 1) < FILE_KIB_MAX * 1_024; n++) takeSome.run(n)
     other.close()
   }
 
-  /**
-   * Somebody deletes files: here, the log is written back into the database by a process without the limit.
-   */
+  /** Frees space: a process without the limit writes the log back into the database. */
   function makeRoom(file: string) {
     const other = new SqliteFile(file)
     other.pragma('wal_checkpoint(TRUNCATE)')
@@ -213,7 +210,7 @@ async function joinEverybody(server: RunningServer): Promise<Everybody> {
   return { ada, bob, carol, dora }
 }
 
-/** Everything that changes the store, and can be done once. */
+/** Every operation that changes the store, and can be done once. */
 function writes({ ada, bob, carol, dora }: Everybody): [what: string, attempt: () => Promise<Answer>][] {
   const { client } = ada
   return [
@@ -234,7 +231,7 @@ function writes({ ada, bob, carol, dora }: Everybody): [what: string, attempt: (
   ]
 }
 
-/** Takes the database's lock, as a backup tool does that is slow. */
+/** Holds the database's lock, like a slow backup tool. */
 function lock(t: TestContext, { database }: RunningServer, mode = 'BEGIN IMMEDIATE'): () => void {
   const other = new SqliteFile(fileOf(database))
   t.after(() => other.close())
@@ -257,7 +254,7 @@ function assertDone(what: string, { status, body }: Answer) {
   assert.ok(status >= 200 && status < 300, `${what}: ${status} ${JSON.stringify(body)}`)
 }
 
-/** A transient failure is no fault: the log must not look as if it were. */
+/** A transient failure is no fault, and the log must not report one. */
 function assertNoFault({ logs }: RunningServer) {
   assert.deepEqual(
     logs.filter(({ msg }) => /fault/.test(msg)),

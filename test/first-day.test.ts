@@ -1,4 +1,4 @@
-/** The commands of the first day in docs/operating.md, typed into a shell, say what is shown there. */
+/** The commands of the first day in docs/operating.md, typed into a shell, print the output shown there. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Client, type Person, passwordOf } from './support/client.ts'
@@ -13,13 +13,13 @@ import {
   standIn,
 } from './support/stand-ins/stand-ins.ts'
 
-/** In the place of npm and npx, which take the processor longer than what they start. */
+/** Replaces npm and npx, which take more processor time than the program that they start. */
 const RESTANTE = `exec '${process.execPath}' '${PROGRAM}'`
 
 test('a new operator can do what the first day of the runbook shows, with the same answers', async (t) => {
   let bob: Person
   let poll: ParkedPoll
-  /** They are at the other node, where there is one. */
+  /** They use the other node, if there is one. */
   const clientAt = ({ urls }: Day) => new Client({ url: urls.at(-1) as string })
 
   await walkThroughFirstDay(

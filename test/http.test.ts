@@ -1,4 +1,7 @@
-/** HTTP as people's tools speak it: empty bodies, HEAD, half-closed connections, codings, and the tools. */
+/**
+ * HTTP as common tools use it: empty bodies, HEAD, half-closed connections, codings, and the tools
+ * themselves.
+ */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +24,7 @@ async function newcomer() {
 }
 
 describe('a body', () => {
-  it('that is empty is refused for no Content-Type', async () => {
+  it('that is empty is accepted with any Content-Type', async () => {
     const { url, authorization } = await newcomer()
     const types = [
       'application/x-www-form-urlencoded',
@@ -44,7 +47,7 @@ describe('a body', () => {
     }
   })
 
-  it('that has content of another type is refused, in chunks and before it has come, too', async () => {
+  it('of another type is refused, also in chunks, and before it has arrived', async () => {
     const { url, authorization } = await newcomer()
     const headers = [authorization, 'Content-Type: text/plain']
 
@@ -59,7 +62,7 @@ describe('a body', () => {
     }
   })
 
-  it('that is coded is refused with the coding that is taken, after the token was looked at', async () => {
+  it('with a Content-Encoding is refused with the accepted coding, after the token was checked', async () => {
     const { person } = await newcomer()
     const json = JSON.stringify({ to: person.username, body: 'Hello' })
     const send = (coding: string, body: string | Uint8Array) =>
@@ -75,7 +78,7 @@ describe('a body', () => {
     for (const coding of ['identity', 'Identity', '']) assert.equal((await send(coding, json)).status, 201)
   })
 
-  it('may begin with a byte order mark, and with one only', async () => {
+  it('may begin with one byte order mark', async () => {
     const { person } = await newcomer()
     const json = JSON.stringify({ to: person.username, body: '\ufeffHello' })
     const send = (body: string) => person.request('POST', '/v1/messages', { body })
@@ -87,7 +90,7 @@ describe('a body', () => {
 })
 
 describe('a long body', () => {
-  it('is refused when it has far more values than any request takes, and not for its text', async () => {
+  it('is refused for far too many values, and not for the length of its text', async () => {
     const { person } = await newcomer()
     const send = (body: string) => person.request('POST', '/v1/messages', { body })
     const members = range(1, 9_000).map((number) => `"member ${number}": 1`)
@@ -100,23 +103,23 @@ describe('a long body', () => {
     ]) {
       const { status, body } = await send(json)
       assert.equal(status, 400)
-      assert.deepEqual(body.errors, [{ pointer: '', detail: 'has far more values than any request takes' }])
+      assert.deepEqual(body.errors, [{ pointer: '', detail: 'has far more values than any operation takes' }])
     }
     for (const text of [',[{', '",', '\\,', '\\"[,'].map((part) => part.repeat(4_000)))
       assert.equal((await send(JSON.stringify({ to: person.username, body: text }))).status, 201)
   })
 })
 
-describe('a query parameter that is not known', () => {
-  it('is refused with the one that is meant, where one is near', async () => {
+describe('an unknown query parameter', () => {
+  it('is refused with the similar name that was probably meant', async () => {
     const { person } = await newcomer()
 
     for (const [query, pointer, detail] of [
-      ['waits=1', '/query/waits', 'waits is not known here: is wait meant?'],
-      ['wait=0&Limit=1', '/query/Limit', 'Limit is not known here: is limit meant?'],
-      ['wait=0&afetr=1', '/query/afetr', 'afetr is not known here: is after meant?'],
-      ['wait=0&since=1', '/query/since', 'since is not known here'],
-      ['wait=0&__proto__=1', '/query/__proto__', '__proto__ is not known here'],
+      ['waits=1', '/query/waits', 'waits is unknown: did you mean wait?'],
+      ['wait=0&Limit=1', '/query/Limit', 'Limit is unknown: did you mean limit?'],
+      ['wait=0&afetr=1', '/query/afetr', 'afetr is unknown: did you mean after?'],
+      ['wait=0&since=1', '/query/since', 'since is unknown'],
+      ['wait=0&__proto__=1', '/query/__proto__', '__proto__ is unknown'],
     ] as const) {
       const { status, body } = await person.request('GET', `/v1/inbox?${query}`)
       assert.deepEqual([status, body.code, body.errors], [400, 'invalid_request', [{ pointer, detail }]])
@@ -124,7 +127,7 @@ describe('a query parameter that is not known', () => {
     }
   })
 
-  it('is taken when it is the _ that libraries append against caches', async () => {
+  it('is accepted if it is the _ that libraries append against caches', async () => {
     const { person } = await newcomer()
 
     for (const path of ['/healthz', '/readyz', '/v1/inbox?wait=0', `/v1/users/${person.username}`]) {
@@ -169,7 +172,7 @@ describe('HEAD', () => {
   })
 })
 
-describe('a client that closes its writing side behind its request', () => {
+describe('a client that closes its writing side after its request', () => {
   it('gets its answers: to a login, to a message, and to a poll that waits', async () => {
     const { url } = await server()
     const { ada, bob } = await adaAndBob({ url })
@@ -205,7 +208,7 @@ describe('a client that closes its writing side behind its request', () => {
   })
 })
 
-/** Sends a request and closes the writing side behind it. */
+/** Sends a request and then closes the writing side. */
 async function sendAndEnd(url: string, bytes: string) {
   const { hostname, port } = new URL(url)
   const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
@@ -222,7 +225,7 @@ async function sendAndEnd(url: string, bytes: string) {
 }
 
 describe("people's tools", { concurrency: true }, () => {
-  it('curl logs out with an empty body, and with a HEAD sees that the server lives', async (t) => {
+  it('curl logs out with an empty body, and checks the server with HEAD', async (t) => {
     if (isMissing(t, 'curl')) return
     const { url, authorization } = await newcomer()
     const curl = (...args: string[]) => run('curl', ['-s', '-w', '%{http_code}', '-m', '20', ...args])
@@ -231,7 +234,7 @@ describe("people's tools", { concurrency: true }, () => {
     assert.equal(await curl('-d', '', '-H', authorization, `${url}/v1/logout`), '204')
   })
 
-  it('wget finds the server and its documents with --spider, and logs out with --post-data', async (t) => {
+  it('wget checks the server and its documents with --spider, and logs out with --post-data', async (t) => {
     if (isMissing(t, 'wget')) return
     const { url, authorization } = await newcomer()
     const wget = (...args: string[]) => run('wget', ['-q', '-S', '-O', '-', '-T', '20', '-t', '1', ...args])

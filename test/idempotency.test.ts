@@ -22,7 +22,7 @@ test('an idempotency key', async (t) => {
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
   await client.register('alan')
 
-  /** How many messages are in the inbox of a name. */
+  /** The number of messages in the inbox of an account. */
   const inboxOf = async (username: string) => {
     const { account = [], message = [] } = await stored(server.database)
     const id = account.find((row) => row['username'] === username)?.['id']
@@ -41,7 +41,7 @@ test('an idempotency key', async (t) => {
     assert.equal((await inboxOf('grace')).length, count)
   })
 
-  await t.test('repeats that the message was live, also when its recipient has gone', async (t) => {
+  await t.test('repeats that the message was live, even if its recipient has gone offline', async (t) => {
     const parked = await park(t, grace, `after=${(await inboxOf('grace')).length}`)
     const first = await ada.send('grace', 'Are you there?', 'live')
     await parked.answer()
@@ -85,7 +85,7 @@ test('an idempotency key', async (t) => {
     assertReplayOf(first, await ada.send('grace', 'One message', 'key-3'))
   })
 
-  await t.test('is refused where only the border between recipient and body has moved', async () => {
+  await t.test('is refused if only the border between recipient and body has moved', async () => {
     await client.register('edi')
     await ada.send('edi', 'thx', 'key-4')
 
@@ -103,7 +103,7 @@ test('an idempotency key', async (t) => {
     assert.equal((await alan.send('edith', 'From another', 'shared')).status, 422)
   })
 
-  await t.test('stands for one message when both requests come at once', async () => {
+  await t.test('stores one message when both requests arrive at once', async () => {
     await client.register('joan')
     const keys = range(1, 100).map(() => randomUUID())
 
@@ -120,7 +120,7 @@ test('an idempotency key', async (t) => {
     assert.deepEqual(seqsOf((await client.login('joan')).body.offlineMessages), range(1, 100))
   })
 
-  await t.test('stands for one message when two different ones come at once', async () => {
+  await t.test('stores one message when two different ones arrive at once', async () => {
     await client.register('mary')
     const pairs = await Promise.all(
       range(1, 50).map((i) =>
@@ -149,7 +149,7 @@ test('an idempotency key', async (t) => {
     assertReplayOf(first, await ada.send('zoe', 'Hello', 'key-6'))
   })
 
-  await t.test('holds after a restart', async (t) => {
+  await t.test('is valid after a restart', async (t) => {
     const first = await ada.send('edith', 'Before the restart', 'key-7')
     await server.stop()
 
@@ -171,11 +171,11 @@ test('a key is free again after an inbox was full', async (t) => {
 
   const sent = await ada.send('grace', 'No room', 'key')
   assert.deepEqual([sent.status, isReplay(sent)], [201, false])
-  // The inbox is full again, which a replay does not mind.
+  // The inbox is full again, which does not affect a replay.
   assertReplayOf(sent, await ada.send('grace', 'No room', 'key'))
 })
 
-test('a key is forgotten after IDEMPOTENCY_TTL, and can stand for another message then', async (t) => {
+test('a key is forgotten after IDEMPOTENCY_TTL, and can then be used for another message', async (t) => {
   const server = await startServer(t, { IDEMPOTENCY_TTL: '1s' })
   const client = new Client(server)
   const [ada] = [await client.join('ada'), await client.register('grace')]

@@ -7,7 +7,7 @@ import type { Answer } from './support/contract-check.ts'
 import { shareServer, startServer } from './support/servers.ts'
 import { claimsOf, forgedApplicationToken } from './support/tokens.ts'
 
-/** What the service allows, as src/limits/rate-limits.ts has it. */
+/** The rate limits, as in src/limits/rate-limits.ts. */
 const SENDS = 500
 const IDLE_POLLS = 30
 
@@ -32,7 +32,7 @@ test('sends are limited per account, over all its tokens', async (t) => {
   const { token } = (await ada.createToken()).body
   const device = new Person(client, 'ada', token, 0)
 
-  // The clock stands still, so that nobody is allowed more meanwhile, however long this takes.
+  // The clock is stopped, so that no tokens are added, however long this takes.
   stillClock(t)
   const answers = await Promise.all(
     range(1, SENDS + 50).map((i) => (i % 2 === 0 ? ada : device).send('grace', `message ${i}`)),
@@ -46,7 +46,7 @@ test('sends are limited per account, over all its tokens', async (t) => {
   assert.equal(body.messages.length, 500, 'what was accepted is there')
 })
 
-test('looking at the own account and changing it are limited, each by itself', async (t) => {
+test('reading and changing the own account are limited separately', async (t) => {
   const client = new Client(await startServer(t, ON))
   const ada = await client.join('ada')
   stillClock(t)
@@ -59,7 +59,7 @@ test('looking at the own account and changing it are limited, each by itself', a
   assertLimited(looks.find(({ status }) => status === 429) as Answer, 'rate_limited', 1)
 })
 
-test('polls that show the same cursor again without waiting are limited, those that wait are not', async () => {
+test('polls that repeat a cursor without waiting are limited, those that wait are not', async () => {
   const client = new Client(await server())
   const [ada, grace] = [await client.join('ada'), await client.join('grace')]
 
@@ -110,7 +110,7 @@ test('RATE_LIMITS=off lets everything pass', async (t) => {
 test('an account sends 8 MiB of text at once, and then gets Retry-After', async (t) => {
   const client = new Client(await startServer(t, { RATE_LIMITS: 'on', MESSAGE_LENGTH_MAX: '1048576' }))
   const [ada, bob] = [await client.join('ada'), await client.join('bob')]
-  // 4 MiB, as the text is counted.
+  // 4 MiB of counted text.
   const text = '😀'.repeat(1_048_576)
 
   const [first, second, third] = [
@@ -121,7 +121,7 @@ test('an account sends 8 MiB of text at once, and then gets Retry-After', async 
 
   assert.deepEqual([first.status, second.status], [201, 201])
   assert.deepEqual([third.status, third.body.code], [429, 'rate_limited'])
-  // At 512 KiB a second, less what came in while the first were sent.
+  // At 512 KiB per second, less the tokens added while the first messages were sent.
   const retryAfter = Number(third.headers.get('retry-after'))
   assert.ok(retryAfter >= 1 && retryAfter <= 8, `${retryAfter} s`)
   assert.equal((await bob.send(ada, text)).status, 201)
@@ -141,11 +141,14 @@ test('a secret can be rotated', async (t) => {
   const client = new Client(second)
   const signedAfter = await client.enter('ada')
 
-  await t.test('a token signed with the old one is good while it stands behind the new one', async () => {
-    assert.equal((await client.get('/v1/users/ada', { token })).status, 200)
-  })
+  await t.test(
+    'a token signed with the old secret is valid while that is listed after the new one',
+    async () => {
+      assert.equal((await client.get('/v1/users/ada', { token })).status, 200)
+    },
+  )
 
-  await t.test('new tokens are signed with the first one alone', async (t) => {
+  await t.test('new tokens are signed only with the first secret', async (t) => {
     const renewed = (await client.post('/v1/token', undefined, { token })).body.token
     await second.stop()
     const third = new Client(
@@ -164,7 +167,7 @@ test('a token bucket', async (t) => {
   const START_MS = 1_000_000
   const bucketOf = (burst: number, everyMs: number) => new TokenBuckets({ burst, everyMs })
 
-  await t.test('gives as many at once as its burst, then says how long to wait', () => {
+  await t.test('gives as many tokens at once as its burst, then says how long to wait', () => {
     const buckets = bucketOf(3, 100)
 
     for (const _ of range(1, 3)) assert.equal(buckets.take('ada', START_MS), 0)
@@ -172,7 +175,7 @@ test('a token bucket', async (t) => {
     assert.equal(buckets.take('ada', START_MS + 40), 60)
   })
 
-  await t.test('takes as many as something costs, and says how long to wait for them', () => {
+  await t.test('takes as many tokens as the cost, and says how long to wait for them', () => {
     const buckets = bucketOf(1_000, 0.5)
 
     assert.equal(buckets.take('ada', START_MS, 900), 0)
@@ -182,7 +185,7 @@ test('a token bucket', async (t) => {
     assert.equal(buckets.take('ada', START_MS + 150, 1), 0.5)
   })
 
-  await t.test('gives one more each time that its interval is over', () => {
+  await t.test('gives one more token per interval', () => {
     const buckets = bucketOf(3, 100)
     for (const _ of range(1, 3)) buckets.take('ada', START_MS)
 
@@ -201,7 +204,7 @@ test('a token bucket', async (t) => {
     assert.equal(buckets.take('ada', START_MS + 100), 0)
   })
 
-  await t.test('is full again after a rest, and never more than full', () => {
+  await t.test('is full again after a pause, and never more than full', () => {
     const buckets = bucketOf(3, 100)
     for (const _ of range(1, 3)) buckets.take('ada', START_MS)
 
@@ -226,7 +229,7 @@ test('a token bucket', async (t) => {
     assert.equal(buckets.take('ada', START_MS + 25, 0.25), 0)
   })
 
-  await t.test('counts what it refuses where that is wanted, up to a bound', () => {
+  await t.test('counts refused attempts if asked to, up to a bound', () => {
     const buckets = new TokenBuckets({ burst: 1, everyMs: 100, debtMsMax: 250 })
     buckets.take('ada', START_MS)
 
@@ -241,39 +244,39 @@ test('a token bucket', async (t) => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
     buckets.take('ada', START_MS)
-    buckets.giveBack('ada')
+    buckets.returnToken('ada')
 
     assert.equal(buckets.take('ada', START_MS), 0)
     assert.equal(buckets.take('ada', START_MS), 100)
   })
 
-  await t.test('is never more than full by what is given back', () => {
+  await t.test('is never more than full when tokens are returned', () => {
     const buckets = bucketOf(2, 100)
     buckets.take('ada', START_MS)
-    for (const _ of range(1, 5)) buckets.giveBack('ada')
+    for (const _ of range(1, 5)) buckets.returnToken('ada')
 
     for (const _ of range(1, 2)) assert.equal(buckets.take('ada', START_MS), 0)
     assert.ok(buckets.take('ada', START_MS) > 0)
   })
 
-  await t.test('is one for each key, and the number 1 is not the text "1"', () => {
+  await t.test('is separate for each key, and the number 1 is not the text "1"', () => {
     const buckets = bucketOf(1, 100)
 
     for (const key of ['ada', 'grace', 1, '1']) assert.equal(buckets.take(key, START_MS), 0, String(key))
     for (const key of ['ada', 'grace', 1, '1']) assert.equal(buckets.take(key, START_MS), 100, String(key))
   })
 
-  await t.test('is remembered while it is busy, and the memory is bounded', () => {
+  await t.test('is remembered while it is in use, and memory is bounded', () => {
     const buckets = bucketOf(1, 1_000_000)
     const idle = range(1, 99_999)
     for (const key of idle) buckets.take(key, START_MS - 2_000_000)
     buckets.take('busy', START_MS)
 
-    // Full again are the idle ones: they make room, the busy one stays.
+    // Idle buckets are full again and are evicted; the busy one stays.
     for (const key of ['new', 'newer']) assert.equal(buckets.take(key, START_MS + 1), 0)
     assert.ok(buckets.take('busy', START_MS + 2) > 0)
 
-    // All are busy: the one used least recently makes room, so that strangers cannot fill the memory.
+    // If all are busy, the least recently used one is evicted, so that strangers cannot fill the memory.
     for (const key of idle) buckets.take(-key, START_MS + 3)
     assert.ok(buckets.take('busy', START_MS + 4) > 0, 'one that is refused is in use')
     for (const key of [...idle, 'one more']) buckets.take(key, START_MS + 5)

@@ -12,7 +12,7 @@ const withLimits = shareServer({ RATE_LIMITS: 'on' })
 const withoutGrace = shareServer({ PRESENCE_GRACE: '0s' })
 
 describe('reading the inbox', () => {
-  it('gives what follows the cursor, in order, at most limit, and says whether there is more', async () => {
+  it('returns the messages after the cursor, in order, at most limit, and whether there are more', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const ids = await bob.sendMany(ada, 5)
 
@@ -35,7 +35,7 @@ describe('reading the inbox', () => {
     )
   })
 
-  it('gives 100 messages unless limit says otherwise, and 500 at most', async () => {
+  it('returns 100 messages unless limit says otherwise, and at most 500', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await Promise.all(range(1, 6).map(() => bob.sendMany(ada, 90)))
 
@@ -73,7 +73,7 @@ describe('reading the inbox', () => {
     })
   }
 
-  it('takes nothing: the same page comes as often as it is asked for', async () => {
+  it('removes nothing: a repeated read returns the same page', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 3)
 
@@ -84,7 +84,7 @@ describe('reading the inbox', () => {
     assert.deepEqual(again.body, first.body)
   })
 
-  it('acknowledges what is not behind after, and nothing else', async () => {
+  it('acknowledges everything up to after, and nothing else', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const ids = await bob.sendMany(ada, 3)
 
@@ -117,7 +117,7 @@ describe('reading the inbox', () => {
     assert.deepEqual(seqsOf((await client.login(ada.username)).body.offlineMessages), [3])
   })
 
-  it('without after begins behind what was acknowledged, and acknowledges nothing', async () => {
+  it('without after starts after the last acknowledged message, and acknowledges nothing', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const ids = await bob.sendMany(ada, 3)
     await ada.acknowledge(1)
@@ -148,7 +148,7 @@ describe('reading the inbox', () => {
 
     const poll = await ada.poll({ after: 3, wait: 25 })
     const acknowledgement = await ada.acknowledge(3)
-    // The newest number is known without a look into the store while somebody waits for the next.
+    // While a poll waits, the newest number is known without reading the store.
     await park(t, ada, 'after=2')
     const pollBeside = await ada.poll({ after: 3, wait: 25 })
     const acknowledgementBeside = await ada.acknowledge(9_007_199_254_740_991)
@@ -171,7 +171,7 @@ describe('reading the inbox', () => {
     assert.deepEqual(seqsOf((await ada.poll()).body.messages), [1])
   })
 
-  it('gives a message again when the answer that carried it was lost', async (t) => {
+  it('returns a message again when the answer that carried it was lost', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     const poll = await park(t, ada, 'after=0')
     const [id = ''] = await bob.sendMany(ada, 1)
@@ -202,7 +202,7 @@ describe('reading the inbox', () => {
     assert.deepEqual([seqsOf(rest.body.messages), rest.body.cursor], [range(111, 151), 151])
   })
 
-  it('stops a client that asks again and again with the same cursor and does not wait', async () => {
+  it('limits a client that repeats the same cursor without waiting', async () => {
     const { ada, bob } = await adaAndBob(await withLimits())
 
     const answers = []
@@ -254,7 +254,7 @@ describe('the long poll', () => {
     assert.deepEqual(seqsOf((await poll.answer()).body.messages), [2])
   })
 
-  it('is answered at once, empty and with the same cursor, when it shall not wait', async () => {
+  it('is answered at once, empty and with the same cursor, with wait=0', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.send(ada, 'hello')
 
@@ -306,7 +306,7 @@ describe('the long poll', () => {
     assert.equal(answer.headers.get('preference-applied'), null)
   })
 
-  it('waits 55 seconds at most: Prefer is capped, and a query that asks for more is refused', async (t) => {
+  it('waits at most 55 seconds: Prefer is capped, and a query that asks for more is refused', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     const poll = await park(t, ada, 'after=0', { prefer: 'wait=600' })
     await bob.send(ada, 'hello')
@@ -316,7 +316,7 @@ describe('the long poll', () => {
     assert.deepEqual([refused.status, refused.body.code], [400, 'invalid_request'])
   })
 
-  it('gives a message to every poll that waits for it', async (t) => {
+  it('delivers a message to every poll that waits for it', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.send(ada, 'old')
     const polls = []
@@ -375,7 +375,7 @@ describe('the long poll', () => {
     })
   }
 
-  it('is forgotten at once with its connection when it stood behind another poll there', async (t) => {
+  it('is forgotten at once with its connection, even behind another poll there', async (t) => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     const poll = await park(t, ada, 'after=0&wait=55')
     // Pipelined (RFC 9112 §9.3.2): Node answers it after the first.
@@ -396,7 +396,7 @@ describe('the long poll', () => {
 
     older.socket.destroy()
     await once(older.socket, 'close')
-    // By now the server knows of the end, and has answered another request since.
+    // By now the server has noticed the end, and has answered another request since.
     for (let i = 0; i < 5; i++) assert.equal((await bob.user(ada)).body.online, true)
     const { delivery } = (await bob.send(ada, 'hello')).body
 

@@ -1,4 +1,4 @@
-/** What Prometheus is given: each metric moves by what it says, and nobody's name is in it. */
+/** The metrics for Prometheus: each counts what its name says, and none contains a name. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -9,7 +9,7 @@ import { backUp } from '../src/database/sqlite/file/backup.ts'
 import { Histogram } from '../src/histogram.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
 import { InboxCounts } from '../src/inbox/inbox-counts.ts'
-import { type MetricSources, Metrics } from '../src/operator/metrics.ts'
+import { type MetricSources, Metrics } from '../src/metrics/metrics.ts'
 import { isPostgres } from './support/built.ts'
 import { adaAndBob, Client, newName } from './support/client.ts'
 import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
@@ -24,10 +24,10 @@ const getServer = shareServer({ OPS_PORT: '0', RETENTION: '0', PRESENCE_GRACE: '
 
 const scrape = async ({ operator }: StartedServer) => scraped(await operator.metrics.text())
 
-/** By how much each of these metrics moves while something is done. */
-async function moves(server: StartedServer, metrics: Parameters<Scraped>[], deed: () => Promise<unknown>) {
+/** Resolves with the change of each of these metrics during an action. */
+async function moves(server: StartedServer, metrics: Parameters<Scraped>[], act: () => Promise<unknown>) {
   const before = await scrape(server)
-  await deed()
+  await act()
   const after = await scrape(server)
   return metrics.map((metric) => (after(...metric) ?? 0) - (before(...metric) ?? 0))
 }
@@ -62,7 +62,7 @@ describe('a metric counts what its name says', () => {
     assert.ok(commits >= 1)
   })
 
-  it('a send that is repeated with its key is one message', async () => {
+  it('a send repeated with its key is one message', async () => {
     const server = await getServer()
     const { ada, bob } = await adaAndBob(server)
 
@@ -106,7 +106,7 @@ describe('a metric counts what its name says', () => {
     assert.deepEqual(moved, [-1, -1, 1, 1, 1])
   })
 
-  it('what was acknowledged, and purged later', async () => {
+  it('acknowledged messages, and purged ones', async () => {
     const server = await getServer()
     const { ada, bob } = await adaAndBob(server)
     await bob.sendMany(ada, 5)
@@ -122,21 +122,21 @@ describe('a metric counts what its name says', () => {
     const purgedBefore = before('restante_messages_purged_total') ?? Number.NaN
     await eventually('they are purged', async () => {
       const purged = ((await scrape(server))('restante_messages_purged_total') ?? 0) - purgedBefore
-      // Other tests of this file may have left something.
+      // Other tests of this file may have left messages.
       return purged >= 4
     })
   })
 
-  it('the numbers that a restore skipped were never acknowledged messages', () => {
+  it('numbers that a restore skipped do not count as acknowledged messages', () => {
     const counts = new InboxCounts()
 
-    counts.movedOn(3)
-    counts.movedOn(1_795_000_000_000_000)
+    counts.countAcknowledged(3)
+    counts.countAcknowledged(1_795_000_000_000_000)
 
     assert.equal(counts.acknowledged, 3)
   })
 
-  it('a send that is refused counts by its code, whichever way it came', async () => {
+  it('a refused send counts by its code, for both operations', async () => {
     const server = await getServer()
     const { client, ada, bob } = await adaAndBob(server)
     await ada.block(bob)
@@ -159,7 +159,7 @@ describe('a metric counts what its name says', () => {
     assert.deepEqual(moved, [1, 1, 1, 1, 0])
   })
 
-  it('a cursor beyond the inbox counts where the token is good', async () => {
+  it('a cursor beyond the inbox counts if the token is valid', async () => {
     const server = await getServer()
     const { client, ada } = await adaAndBob(server)
 
@@ -172,7 +172,7 @@ describe('a metric counts what its name says', () => {
     assert.deepEqual(moved, [2])
   })
 
-  it('pages have one name together, and so has all that is not there or not readable', async () => {
+  it('all pages share one name, and so do unknown and unreadable requests', async () => {
     const server = await getServer()
 
     const moved = await moves(
@@ -194,20 +194,26 @@ describe('a metric counts what its name says', () => {
     assert.deepEqual(moved, [2, 2, 1, 2])
   })
 
-  it('what waits for a commit and for a core', async () => {
+  it('messages waiting for a commit, and hashes for a core', async () => {
     const text = await new Metrics(fakeSources()).text()
 
     assert.equal(scraped(text)('restante_appends_waiting'), 7)
     assert.equal(scraped(text)('restante_password_hashes_waiting'), 8)
   })
 
-  it('the accounts that are online, counted once per scrape', async () => {
+  it('online accounts, counted once per scrape', async () => {
     let counts = 0
-    const countPresent = () => {
+    const countOnlineHere = () => {
       counts += 1
-      return { online: 10 * counts, parkedPolls: 100 * counts }
+      return 10 * counts
     }
-    const metrics = new Metrics({ ...fakeSources(), waiters: { wakeUps: 0, countPresent } })
+    const mailboxes = {
+      wakeUps: 0,
+      get parkedPolls() {
+        return 100 * counts
+      },
+    }
+    const metrics = new Metrics({ ...fakeSources(), mailboxes, presence: { countOnlineHere } })
 
     for (const scrape of [1, 2]) {
       const value = scraped(await metrics.text())
@@ -216,7 +222,7 @@ describe('a metric counts what its name says', () => {
     }
   })
 
-  it('the disk and the last backup, where the database is a file', async (t) => {
+  it('the disk and the last backup, if the database is a file', async (t) => {
     const server = await getServer()
     const names = ['disk_free_bytes', 'disk_free_min_bytes', 'backup_timestamp_seconds']
     const read = async () => {
@@ -265,7 +271,7 @@ test('a label is from a closed list: no name, address or path is exposed', async
   )
 })
 
-test('promtool has nothing to say about the metrics', { skip: noPromtool ?? false }, async () => {
+test('promtool finds no fault in the metrics', { skip: noPromtool ?? false }, async () => {
   const server = await getServer()
   const { ada, bob } = await adaAndBob(server)
   await bob.send(ada, 'text')
@@ -280,7 +286,7 @@ describe('an alert', () => {
   const read = (path: string) => readFileSync(path, 'utf8')
   const names = [...read('deploy/alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name as string)
 
-  it('is understood by Prometheus, quiet while all is well, and fires when it is not', {
+  it('is valid for Prometheus, quiet while all is well, and fires when it is not', {
     skip: noPromtool ?? false,
   }, () => {
     const { code, said } = promtool(['test', 'rules', 'deploy/alerts.test.yaml'])
@@ -290,12 +296,12 @@ describe('an alert', () => {
     assert.deepEqual([...new Set(fired.map(([, name]) => name))], names)
   })
 
-  it('has a severity, a time to hold, and a place in the runbook that says what to do', () => {
+  it('has a severity, a duration, and a section of the runbook', () => {
     const { groups } = load(read('deploy/alerts.yaml')) as {
       groups: { rules: Record<string, string & Record<string, string>>[] }[]
     }
     const sections = read('docs/operating.md').split(/^### /m)
-    const WHAT = ['Means', 'Hurts', 'Look', 'Cure', 'Confirm']
+    const WHAT = ['Means', 'Affects', 'Check', 'Fix', 'Confirm']
 
     for (const rule of groups.flatMap(({ rules }) => rules)) {
       assert.match(rule['labels']?.['severity'] ?? '', /^(critical|warning)$/)
@@ -318,7 +324,7 @@ test('a histogram counts a value in the first bucket that holds it', () => {
 })
 
 describe('OPS_PORT', () => {
-  it('has the metrics for this machine, and nothing else', async () => {
+  it('serves the metrics to this machine, and nothing else', async () => {
     const server = await getServer()
     const url = opsUrl(server)
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+\/metrics$/)
@@ -335,7 +341,7 @@ describe('OPS_PORT', () => {
     assert.equal((await new Client(server).get('/metrics')).status, 404)
   })
 
-  it('has them in the bundle, too, which is what npm installs', async (t) => {
+  it('serves them from the bundle, too, which npm installs', async (t) => {
     const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [process.execPath, PROGRAM])
     const { msg } = await server.logged('metrics at ')
 
@@ -345,7 +351,7 @@ describe('OPS_PORT', () => {
     assert.match(await answer.text(), /^nodejs_version_info\{/m)
   })
 
-  it('refuses a page that has led its own name to this machine', async () => {
+  it('refuses a page whose own name leads to this machine', async () => {
     const foreign = await sendRaw(
       opsUrl(await getServer()),
       'GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
@@ -354,7 +360,7 @@ describe('OPS_PORT', () => {
     assert.equal(foreign.status, 403)
   })
 
-  it('stops the start when the port is taken, and is free when the server has stopped', async (t) => {
+  it('stops the start when the port is in use, and is free when the server has stopped', async (t) => {
     const first = await startServer(t, { OPS_PORT: '0' })
     const { port } = new URL(opsUrl(first))
 
@@ -383,7 +389,8 @@ const fakeSources = (): MetricSources => ({
   version: '1.2.3',
   requests: new RequestCounts(),
   inbox: { appendsWaiting: 7, counts: new InboxCounts() },
-  waiters: { wakeUps: 0, countPresent: () => ({ online: 0, parkedPolls: 0 }) },
+  mailboxes: { wakeUps: 0, parkedPolls: 0 },
+  presence: { countOnlineHere: () => 0 },
   passwords: { waiting: 8 },
   push: { results: { sent: 3, gone: 2 } },
   disk: undefined,

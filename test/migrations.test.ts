@@ -1,4 +1,4 @@
-/** The models are written once, in prisma/schema.prisma; both databases are made after them. */
+/** The models are written once, in prisma/schema.prisma, and both databases follow them. */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ for (const kind of KINDS) {
   })
 
   describe(`a start on a database of ${kind.name}`, () => {
-    it('that is empty makes the tables of the schema, and the history of Prisma', async (t) => {
+    it('that is empty creates the tables of the schema, and the history of Prisma', async (t) => {
       const { database } = await startServer(t, {}, await kind.empty(t))
 
       const models = [...schema.matchAll(/^ +@@map\("(\w+)"\)/gm)].map(([, table]) => table ?? '')
@@ -64,14 +64,14 @@ test('two servers that start at once on an empty database of PostgreSQL migrate 
   assert.equal(found.status, 200)
 })
 
-/** The names of the migrations that were applied, as often as each was. */
+/** The names of the applied migrations, once per application. */
 async function history(database: string): Promise<unknown[]> {
   const rows = (await stored(database))['_prisma_migrations'] ?? []
   for (const row of rows) assert.ok(row['finished_at'] && !row['rolled_back_at'])
   return rows.map((row) => row['migration_name']).sort()
 }
 
-/** But for those that SQLite has for itself. */
+/** Except SQLite's internal tables. */
 const tablesIn = async (database: string) =>
   (await withSql(database, (sql) => tablesOf(sql, database))).filter((name) => !name.startsWith('sqlite_'))
 

@@ -1,4 +1,4 @@
-/** From one file to PostgreSQL: nobody notices but by its being another machine. */
+/** Moves a SQLite file to PostgreSQL without a visible change for clients. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,13 +24,13 @@ before(async () => {
 after(() => cluster.stop())
 
 describe('restante move', () => {
-  it('takes everything along: tokens, messages, cursors, keys, and what was counted', async (t) => {
+  it('copies everything: tokens, messages, cursors, keys and counters', async (t) => {
     const old = await startServer(t, { ...PUSH, JWT_SECRET, SESSION_POLICY: 'multi' }, newFile(t))
     const [ada, bob] = [await new Client(old).join('ada'), await new Client(old).join('bob')]
     const ids = await bob.sendMany(ada, 250)
     const keyed = await bob.send(ada, '𝕏 "quoted" \\ and\nnew', 'a-key')
     await ada.acknowledge(3)
-    // Once with a receipt that was given, once with one that is to come.
+    // Once with a written receipt, once with a future one.
     const noted = (await sendWithReceipt(bob, bob, 'a note')).body.id
     await bob.acknowledge(1)
     const wanted = (await sendWithReceipt(bob, ada, 'Did you get this?')).body.id
@@ -125,13 +125,13 @@ describe('restante move', () => {
 
     const { stdout } = await move(await cluster.createDatabase(), fileOf(old.database))
 
-    // Those of Prisma and of SQLite, and those that begin anew.
+    // The tables of Prisma and SQLite, and those that start empty.
     const others = ['_prisma_migrations', 'sqlite_sequence', 'store', 'node', 'presence']
     const moved = [...stdout.matchAll(/(\w+) 0\b/g)].map(([, name]) => name)
     assert.deepEqual([...moved, ...others].sort(), tables)
   })
 
-  it('refuses a file that is in use, one that is not there, and one that is none', async (t) => {
+  it('refuses a file that is in use, does not exist, or is no database', async (t) => {
     const url = await cluster.createDatabase()
     const running = await startServer(t, {}, newFile(t))
     const other = join(scratchFolder(t), 'other.db')
@@ -142,14 +142,14 @@ describe('restante move', () => {
 
     for (const [path, reason] of [
       [fileOf(running.database), /in use by another Restante process/],
-      ['/nowhere/restante.db', /^There is no file \/nowhere\/restante\.db\.\n$/],
+      ['/nowhere/restante.db', /^The file \/nowhere\/restante\.db does not exist\.\n$/],
       [other, /cannot be opened: .*not a database/],
     ] as const) {
       await assert.rejects(move(url, path), (error: { stderr: string }) => reason.test(error.stderr))
     }
   })
 
-  it('refuses a database that is in use, and leaves it as it was', async (t) => {
+  it('refuses a database that is in use, and does not change it', async (t) => {
     const old = await startServer(t, { JWT_SECRET }, newFile(t))
     await new Client(old).join('ada')
     await old.stop()

@@ -1,4 +1,4 @@
-/** The short form: its decisions are the same every time, and ten seconds have some of every kind. */
+/** The short form with a fixed seed, which has every kind of fault within ten seconds. */
 import { itKeepsEveryPromise } from './faults/promises.ts'
 
 itKeepsEveryPromise({ minutes: 1 / 6, seed: 182 })

@@ -1,18 +1,16 @@
-/**
- * What holds on every node the moment that one has answered, and what holds when one gets no notifications.
- */
+/** Promises on every node from the answer of one node on, and promises of a node without notifications. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
 import { Client, newName, Person, range, seqsOf } from './support/client.ts'
-import { DatabaseWay } from './support/database-way.ts'
 import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
+import { FaultyProxy } from './support/faulty-proxy.ts'
 import { at, startNodes } from './support/nodes.ts'
 import { orAgain, park } from './support/parked.ts'
 import { type RunningServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
-import { SilencedWay } from './support/silenced-way.ts'
+import { SilencedProxy } from './support/silenced-proxy.ts'
 import { withSql } from './support/sql.ts'
 
 let cluster: SharedCluster
@@ -32,7 +30,7 @@ describe('two nodes with notifications', () => {
   })
   const join = (node = one) => new Client(node).join(newName('ada'))
 
-  it('read at one behind what was acknowledged at the other by a poll, the moment that it was answered', async () => {
+  it('read on one after everything that a poll has acknowledged on the other, from its answer on', async () => {
     const ada = await join()
     await ada.sendMany(ada, 30)
     for (const seq of range(1, 30)) {
@@ -43,7 +41,7 @@ describe('two nodes with notifications', () => {
     }
   })
 
-  it('a login at one hands over nothing that was acknowledged at the other', async () => {
+  it('a login on one returns no message that was acknowledged on the other', async () => {
     const ada = await join()
     await ada.sendMany(ada, 3)
     await ada.poll({ after: 2, wait: 0 })
@@ -51,10 +49,10 @@ describe('two nodes with notifications', () => {
     assert.deepEqual(seqsOf(body.offlineMessages), [3])
   })
 
-  it('an acknowledgement is answered after its commit, though a later commit ends first', async (t) => {
+  it('an acknowledgement is answered after its commit, even if a later commit ends first', async (t) => {
     const [ada, bob] = [await join(), await join()]
     await ada.sendMany(ada, 2)
-    // That they were online is written half a second later, and must not hold up the commits.
+    // Their presence is written half a second later, and must not delay the commits.
     await eventually('their logins are noted', async () => {
       const answers = await withSql(database, ({ run }) =>
         run(
@@ -65,7 +63,7 @@ describe('two nodes with notifications', () => {
       )
       return answers.length === 2
     })
-    // The row that the acknowledgement writes is somebody else's for a while.
+    // Another transaction holds the row that the acknowledgement writes.
     const { release, waits } = await lockAccount(t, database, ada)
     const watcher = await connectTo(t, database)
     const polled = ada.poll({ after: 1, wait: 0 })
@@ -75,7 +73,7 @@ describe('two nodes with notifications', () => {
     const seen = await Promise.race([
       acknowledged.then(() => 'acknowledged'),
       polled.then(() => 'polled'),
-      // What the later commit has written is there.
+      // The later commit is visible.
       eventually('the later commit has ended', async () => {
         const { rows } = await watcher.query('SELECT newest_seq FROM account WHERE username = $1', [
           bob.username,
@@ -94,7 +92,7 @@ describe('two nodes with notifications', () => {
     for (const { status } of await sent) assert.equal(status, 201)
   })
 
-  it('a commit that waits does not delay a read that acknowledges nothing', async (t) => {
+  it('a slow commit does not delay a read that acknowledges nothing', async (t) => {
     const [ada, bob] = [await join(), await join()]
     await bob.sendMany(bob, 1)
     const { release, waits } = await lockAccount(t, database, bob)
@@ -109,7 +107,7 @@ describe('two nodes with notifications', () => {
     assert.equal((await acknowledged).status, 200)
   })
 
-  it('a session that has ended when its acknowledgement is written acknowledges nothing', async (t) => {
+  it('a session that ends before its acknowledgement is written acknowledges nothing', async (t) => {
     const ada = await join()
     await ada.sendMany(ada, 2)
     const { holder, release, waits } = await lockAccount(t, database, ada)
@@ -132,7 +130,7 @@ describe('two nodes with notifications', () => {
       ada.request('POST', '/v1/me/delete', { body: { password: `the password of ${ada.username}` } }),
   }
   for (const [what, end] of Object.entries(endings)) {
-    it(`${what} at one has ended the session at the other when it is answered, 20 times`, async () => {
+    it(`${what} on one has ended the session on the other when it is answered, 20 times`, async () => {
       for (const _ of range(1, 20)) {
         const ada = await join()
         await ada.sendMany(ada, 1)
@@ -157,7 +155,7 @@ describe('two nodes with notifications', () => {
   }
 })
 
-describe('a node whose notifications are swallowed', () => {
+describe('a node whose notifications are lost', () => {
   it('serves no session or application token that ended elsewhere, acknowledges nothing for it, and ends its polls', async (t) => {
     const { one, silent, database, silence } = await pairWithSilent(t)
     const ada = await new Client(silent).join('ada')
@@ -183,7 +181,7 @@ describe('a node whose notifications are swallowed', () => {
     assert.ok(performance.now() - answeredMs < 2_000, 'the parked poll ends about then, too')
   })
 
-  it('answers a new poll with what was stored before it came', async (t) => {
+  it('answers a new poll with messages that were stored before it arrived', async (t) => {
     const { one, silent, silence } = await pairWithSilent(t)
     const ada = await new Client(silent).join('ada')
     await ada.poll({ after: 0, wait: 0 })
@@ -197,7 +195,7 @@ describe('a node whose notifications are swallowed', () => {
     assert.ok(performance.now() - beganMs < 1_500, 'at once')
   })
 
-  it('lets no end of a session wait for it for longer than about a second', async (t) => {
+  it('delays the end of a session by no more than about a second', async (t) => {
     const { one, silence } = await pairWithSilent(t)
     const ada = await new Client(one).join('ada')
     silence()
@@ -209,7 +207,7 @@ describe('a node whose notifications are swallowed', () => {
 })
 
 describe('a node that has stopped', () => {
-  it('keeps no end of a session at the others waiting', async (t) => {
+  it('does not delay the end of a session on the others', async (t) => {
     const [one, other] = await startNodes(t, await cluster.createDatabase())
     const ada = await new Client(other).join('ada')
     await park(t, ada, 'wait=55')
@@ -222,54 +220,54 @@ describe('a node that has stopped', () => {
       assert.equal((await person.logout()).status, 204)
       tookMs.push(performance.now() - beganMs)
     }
-    // It would be a second for each.
+    // Otherwise each would take a second.
     assert.ok(Math.min(...tookMs) < 500, `They took ${tookMs} ms.`)
   })
 })
 
-describe('a node whose database is away', () => {
+describe('a node whose database is unavailable', () => {
   it('answers a new poll with 503, and never with an empty page', async (t) => {
-    const way = await DatabaseWay.start(t, cluster.port)
-    const node = await startServer(t, {}, through(way, await cluster.createDatabase()))
+    const proxy = await FaultyProxy.start(t, cluster.port)
+    const node = await startServer(t, {}, through(proxy, await cluster.createDatabase()))
     const ada = await new Client(node).join('ada')
     await ada.poll({ after: 0, wait: 0 })
     const parked = await park(t, ada, 'after=0&wait=55')
 
-    // First it says nothing any more, and then it is known to be away.
-    way.stall()
+    // First the database is silent, and then connections to it are refused.
+    proxy.stall()
     const polls = await Promise.all([1, 2].map((wait) => ada.poll({ after: 0, wait })))
     assert.deepEqual(
       polls.map(({ status }) => status),
       [503, 503],
     )
-    way.refuse()
+    proxy.refuse()
     for (const wait of [0, 1, 55]) {
       const { status, body } = await ada.poll({ after: 0, wait })
       assert.deepEqual([status, body.code], [503, 'overloaded'])
     }
-    way.heal()
+    proxy.heal()
     await eventually('it sends again', async () => (await ada.send(ada, 'hello')).status === 201)
     assert.deepEqual(seqsOf((await orAgain(parked, ada, 'after=0&wait=55')).messages), [1])
   })
 })
 
-/** Two nodes. When it is silenced, all that one of them does goes on, but for what it should hear. */
+/** Two nodes. After silence(), one of them gets no notifications; everything else still works. */
 async function pairWithSilent(t: TestContext) {
   const database = await cluster.createDatabase()
   const one = await startServer(t, {}, database)
-  const way = await SilencedWay.start(t, cluster.port)
-  const silent = await startServer(t, {}, through(way, database))
-  return { one, silent, database, silence: () => way.silence() }
+  const proxy = await SilencedProxy.start(t, cluster.port)
+  const silent = await startServer(t, {}, through(proxy, database))
+  return { one, silent, database, silence: () => proxy.silence() }
 }
 
-/** The same database, by that way. */
-function through(way: { port: number }, database: string): string {
+/** The URL of the database through that proxy. */
+function through(proxy: { port: number }, database: string): string {
   const url = new URL(database)
-  url.port = String(way.port)
+  url.port = String(proxy.port)
   return url.href
 }
 
-/** How far the account of somebody has acknowledged, in the store; 0 when it is gone. */
+/** The acknowledged number of an account in the store; 0 if the account is gone. */
 async function acknowledgedSeq(database: string, { username }: Person): Promise<number> {
   const client = new pg.Client({ connectionString: database })
   await client.connect()
@@ -281,7 +279,7 @@ async function acknowledgedSeq(database: string, { username }: Person): Promise<
   }
 }
 
-/** Holds the row of an account, which a commit that writes there waits for. */
+/** Locks the row of an account, so that a commit that writes there waits. */
 async function lockAccount(t: TestContext, database: string, { username }: Person) {
   const [holder, watcher] = [await connectTo(t, database), await connectTo(t, database)]
   await holder.query('BEGIN')
@@ -289,7 +287,7 @@ async function lockAccount(t: TestContext, database: string, { username }: Perso
   return {
     holder,
     release: () => holder.query('COMMIT'),
-    /** Resolves when a commit waits for it. */
+    /** Resolves when a commit waits for the lock. */
     waits: () =>
       eventually('its commit waits for the row', async () => {
         const { rows } = await watcher.query(

@@ -1,4 +1,4 @@
-/** Several nodes of one PostgreSQL database: to clients they are one server. */
+/** Several nodes on one PostgreSQL database, which are one server to clients. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
@@ -13,7 +13,7 @@ import { sendWithReceipt } from './support/receipts.ts'
 import { mistakeOf, type RunningServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 
-/** Without hints, those who wait are looked after every 2 s. */
+/** Without notifications, parked polls are checked every 2 s. */
 const DEAF_MS = 5_000
 
 let cluster: SharedCluster
@@ -37,7 +37,7 @@ describe('two nodes', () => {
       async () => (await at(node, person).user(person)).body.online === online,
     )
 
-  it('a message sent at one wakes the poll at the other, within milliseconds', async (t) => {
+  it('a message sent on one wakes the poll on the other, within milliseconds', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     const tookMs: number[] = []
     for (const seq of range(1, 100)) {
@@ -57,7 +57,7 @@ describe('two nodes', () => {
     assert.ok(p50 < 1_000, `p50 is ${p50} ms`)
   })
 
-  it('a receipt for what is acknowledged at one wakes the poll at the other', async (t) => {
+  it('a receipt for a message acknowledged on one wakes the poll on the other', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     const { id } = (await sendWithReceipt(bob, ada, 'hello')).body
     const poll = await park(t, bob, 'after=0')
@@ -69,7 +69,7 @@ describe('two nodes', () => {
     assert.ok(performance.now() - beganMs < AT_ONCE_MS)
   })
 
-  it('50 senders at one fill an inbox that is read at the other: in order, and without a gap', async () => {
+  it('50 senders on one fill an inbox that is read on the other, in order and without a gap', async () => {
     const ada = await join('ada')
     const senders = await Promise.all(range(1, 50).map(() => join('sender', other)))
     const each = 10
@@ -105,7 +105,7 @@ describe('two nodes', () => {
       }),
   }
   for (const [what, end] of Object.entries(endings)) {
-    it(`${what} at one ends the polls and the token at the other at once`, async (t) => {
+    it(`${what} on one ends the polls and the token on the other at once`, async (t) => {
       const ada = await join('ada')
       const poll = await park(t, ada, 'wait=55')
 
@@ -119,7 +119,7 @@ describe('two nodes', () => {
     })
   }
 
-  it('a password that is changed at one expels the other sessions from the other', async (t) => {
+  it('a password changed on one ends the other sessions on the other', async (t) => {
     const ada = await join('ada')
     await ada.user(ada)
     const newer = await new Client(other).enter(ada.username)
@@ -139,7 +139,7 @@ describe('two nodes', () => {
     assert.equal((await poll.answer()).status, 200)
   })
 
-  it('an account that polls one is online at the other at once, and offline after a logout', async (t) => {
+  it('an account that polls one is online on the other at once, and offline after a logout', async (t) => {
     const ada = await join('ada')
     await park(t, ada, 'wait=55')
     await seen(ada, other)
@@ -151,7 +151,7 @@ describe('two nodes', () => {
     assert.equal((await new Client(other).login(ada.username)).status, 200)
   })
 
-  it('after a logout at one, a login is refused at neither, though the poll waited at the other', async (t) => {
+  it('after a logout on one, both accept a login, even if the poll waited on the other', async (t) => {
     for (const node of [one, other]) {
       const ada = await join('ada')
       const poll = await park(t, ada, 'wait=55')
@@ -164,7 +164,7 @@ describe('two nodes', () => {
     }
   })
 
-  it('an account that polls one is online at the other, with the time, and offline after the grace time', async (t) => {
+  it('an account that polls one is online on the other, with the time, and offline after the grace time', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     assert.equal((await bob.user(ada)).body.online, false)
     const poll = await park(t, ada, 'wait=55')
@@ -191,7 +191,7 @@ describe('two nodes', () => {
     })
   })
 
-  it('a poll that is away at one makes the account online at neither', async (t) => {
+  it('a poll with away on one makes the account online on neither', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     await bob.send(ada, 'hello')
     const beforeMs = Date.now()
@@ -204,7 +204,7 @@ describe('two nodes', () => {
     assert.equal((await new Client(other).login(ada.username)).status, 200)
   })
 
-  it('a presence that is hidden at one is hidden at the other at once, and a new name is shown', async (t) => {
+  it('a presence hidden on one is hidden on the other at once, and a new name is shown', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     const poll = await park(t, ada, 'after=0&wait=55')
     await seen(ada, other)
@@ -240,7 +240,7 @@ describe('two nodes', () => {
     assert.deepEqual([again.body, again.headers.get('idempotent-replayed')], [body, 'true'])
   })
 
-  it('the same key at both nodes at once: one message, one answer', async () => {
+  it('the same key on both nodes at once gives one message and one answer', async () => {
     const [ada, bob] = [await join('ada'), await join('bob')]
     await at(other, bob).user(ada)
     const pairs = await Promise.all(
@@ -260,7 +260,7 @@ describe('two nodes', () => {
     assert.equal((await at(other, bob).send(ada, 'something else', 'key-1')).status, 422)
   })
 
-  it('a read that does not wait sees at one what the other has just accepted, 100 times', async () => {
+  it('a read without a wait on one sees the message that the other has just accepted, 100 times', async () => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     for (const seq of range(1, 100)) {
       await bob.send(ada, `message ${seq}`)
@@ -269,7 +269,7 @@ describe('two nodes', () => {
     }
   })
 
-  it('a read without a cursor follows what the same session has acknowledged at the other node', async () => {
+  it('a read without a cursor starts after the last acknowledgement of the session on the other node', async () => {
     const ada = await join('ada', one)
     await ada.sendMany(ada, 6)
     const elsewhere = at(other, ada)
@@ -318,7 +318,7 @@ describe('nodes without notifications', () => {
     assert.deepEqual(faultsOf(one, other), [])
   })
 
-  it('a logout ends being online too, when the poll began before the connection was lost', async (t) => {
+  it('a logout also ends the presence of a poll that began before the connection was lost', async (t) => {
     const database = await cluster.createDatabase()
     const [one, other] = await startNodes(t, database)
     const silence = await silenceOf(t, database)
@@ -353,13 +353,13 @@ describe('a node that dies', () => {
     assert.equal((await new Client(other).login('ada')).status, 200)
   })
 
-  it('loses no receipt and gives none twice: each acknowledged message has one, and no other has any', async (t) => {
+  it('loses and duplicates no receipt: each acknowledged message has one, and no other has any', async (t) => {
     const size = { messages: 150, unacknowledged: 30, kills: 1 }
     await receiptsOutliveKills(t, await cluster.createDatabase(), size)
   })
 })
 
-describe('a database that goes away', () => {
+describe('an unavailable database', () => {
   it('parked polls stay, requests get 503, and everything recovers by itself', async (t) => {
     const own = await startCluster()
     atTheEnd(t, () => own.stop())
@@ -403,7 +403,7 @@ describe('a database that goes away', () => {
     assert.deepEqual(faultsOf(one, other), [])
   })
 
-  it('a node that is stopped meanwhile answers its polls, and ends with 1: it could not write everything', async (t) => {
+  it('a node stopped meanwhile answers its polls, and exits with 1 because it could not write everything', async (t) => {
     const own = await startCluster()
     atTheEnd(t, () => own.stop())
     const node = await spawnServer(t, {}, await own.createDatabase())
@@ -423,7 +423,7 @@ describe('a database that goes away', () => {
 })
 
 describe('the start', () => {
-  it('of three nodes at once on an empty database makes it, once', async (t) => {
+  it('of three nodes at once on an empty database creates the tables once', async (t) => {
     const database = await cluster.createDatabase()
 
     const nodes = await Promise.all(range(1, 3).map(() => spawnServer(t, {}, database)))
@@ -436,7 +436,7 @@ describe('the start', () => {
     )
   })
 
-  it('of a node whose clock is a day wrong goes by the time of the database', async (t) => {
+  it('of a node whose clock is a day wrong uses the time of the database', async (t) => {
     const database = await cluster.createDatabase()
     const right = await startServer(t, { TOKEN_TTL: '1h' }, database)
     for (const days of [-1, 1]) {
@@ -465,7 +465,7 @@ describe('the start', () => {
     }
   })
 
-  it('ends with one sentence, without the password, when DATABASE_URL leads nowhere', async (t) => {
+  it('ends with one sentence, without the password, when DATABASE_URL is wrong', async (t) => {
     const good = await cluster.createDatabase()
     const change = (what: (url: URL) => void) => {
       const url = new URL(good)
@@ -477,23 +477,23 @@ describe('the start', () => {
       'a wrong password': change((url) => {
         url.password = password
       }),
-      'nobody of that name': change((url) => {
+      'an unknown user': change((url) => {
         url.username = 'nobody'
         url.password = password
       }),
-      'no such database': change((url) => {
+      'an unknown database': change((url) => {
         url.pathname = '/nowhere'
       }),
       'no such host': change((url) => {
         url.hostname = 'nowhere.invalid'
         url.password = password
       }),
-      'nothing at that port': change((url) => {
+      'a closed port': change((url) => {
         url.port = '1'
         url.password = password
       }),
       'a server without TLS': `${good}?sslmode=verify-full`,
-      'no name of a database': change((url) => {
+      'a missing database name': change((url) => {
         url.pathname = '/'
         url.password = password
       }),
@@ -517,12 +517,12 @@ describe('the start', () => {
 const faultsOf = (...nodes: RunningServer[]) =>
   nodes.flatMap(({ logs }) => logs.filter(({ level }) => level >= 50))
 
-/** Both have several connections to the database then, that they keep for a while. */
+/** Then both have several database connections, which they keep for a while. */
 async function warmUp(...nodes: RunningServer[]) {
   await Promise.all(nodes.flatMap((node) => range(1, 12).map(() => new Client(node).get('/readyz'))))
 }
 
-/** Cuts the connections over which the nodes of a database hear each other. */
+/** Cuts the connections on which the nodes of a database get notifications. */
 async function silenceOf(t: TestContext, database: string) {
   const url = new URL(database)
   const name = url.pathname.slice(1)
@@ -536,7 +536,7 @@ async function silenceOf(t: TestContext, database: string) {
   }
   return {
     interrupt,
-    /** How many hear. */
+    /** The number of listening connections. */
     listeners: async () => (await admin.query(`SELECT ${LISTENERS}`)).rowCount,
     begin: async () => {
       await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)

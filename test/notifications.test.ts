@@ -1,6 +1,4 @@
-/**
- * How a node notices that notifications are lost, and what it does then: the heartbeat and the reconciler.
- */
+/** How a node notices lost notifications, and its reaction: the heartbeat and the reconciler. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
@@ -12,20 +10,21 @@ import {
   type ParkedStatus,
 } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
-import type { WaitEnd } from '../src/inbox/waiter.ts'
-import { Waiters } from '../src/inbox/waiters.ts'
+import { Mailboxes } from '../src/inbox/mailboxes.ts'
+import type { ReadingSession, WaitEnd } from '../src/inbox/poll.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
 import { Heartbeat } from '../src/nodes/heartbeat.ts'
 import { Lease } from '../src/nodes/lease.ts'
 import { Nodes } from '../src/nodes/nodes.ts'
+import { Presence } from '../src/presence.ts'
 import { connection } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 
-/** A beat comes every 2 s, and one that has not come back after 5 s is given up with the next. */
+/** A heartbeat every 2 s; one that has not come back after 5 s counts as lost with the next. */
 const BEAT_MS = 2_500
 const SILENT_MS = 10_000
 
-/** Without hints, everybody is looked after every 2 s. */
+/** Without notifications, all parked polls are checked every 2 s. */
 const LOOK_MS = 2_500
 
 describe('the heartbeat', { concurrency: true }, () => {
@@ -82,7 +81,7 @@ describe('the heartbeat', { concurrency: true }, () => {
 
     await eventually('the third beat', () => silent.events.lost.length === 4, 3 * BEAT_MS)
 
-    // At once, and with a first beat before which nothing had been written.
+    // At once, with the first heartbeat.
     assert.deepEqual(silent.events.lost, [false, false, true, true])
     assert.ok(!away.events.lost.includes(true))
   })
@@ -141,7 +140,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
 
     const waited = await within(LOOK_MS, parked)
 
-    assert.equal(waited.kind, 'look')
+    assert.equal(waited.kind, 'read')
     await eventually('it is logged', () => node.said.length > 0, BEAT_MS)
     await eventually('two more beats', () => node.beats > 3, 3 * BEAT_MS)
     assert.equal(node.said.length, 1)
@@ -163,7 +162,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     node.handlers().onConnected()
     node.handlers().onProbe()
     await eventually('notifications arrive', () => node.lease.holds)
-    // The round that was begun before it heard is the last one that is short.
+    // The check that began before notifications arrived is the last with the short interval.
     const looks = node.looks
     const waiting = node.park('bob')
     await eventually('that round is over', () => node.looks > looks, LOOK_MS)
@@ -172,8 +171,8 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
 
     node.handlers().onDisconnected()
 
-    assert.equal((await within(LOOK_MS, parked)).kind, 'look')
-    assert.equal((await within(LOOK_MS, waiting)).kind, 'look')
+    assert.equal((await within(LOOK_MS, parked)).kind, 'read')
+    assert.equal((await within(LOOK_MS, waiting)).kind, 'read')
   })
 
   it('finds sessions that have ended', async (t) => {
@@ -191,11 +190,11 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     const parked = node.park('ada')
     node.newest = 1
 
-    assert.equal((await within(2 * LOOK_MS, parked)).kind, 'look')
+    assert.equal((await within(2 * LOOK_MS, parked)).kind, 'read')
   })
 })
 
-describe('a node that gets notifications, and whose beats cannot be written', { concurrency: true }, () => {
+describe('a node that gets notifications, but cannot write its heartbeats', { concurrency: true }, () => {
   it('trusts its caches only while it counts as alive, and again afterwards', async (t) => {
     const node = startNode(t)
     node.handlers().onConnected()
@@ -214,7 +213,7 @@ describe('a node that gets notifications, and whose beats cannot be written', { 
 
 describe('a commit whose outcome is unknown', () => {
   it('makes the node check parked polls once per batch; a refused message does not', async () => {
-    const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })
+    const [mailboxes, presence] = [new Mailboxes(Date.now), new Presence(0, Date.now)]
     let doubts = 0
     const others = {
       suspectMissed: () => {
@@ -229,7 +228,7 @@ describe('a commit whose outcome is unknown', () => {
       findMessage: () => assert.fail('nobody looks'),
     }
     const [history, rules] = [new ClockHistory(Date.now), { idempotencyTtlMs: 1 }]
-    const inbox = new Inbox(database, waiters, history, rules, new ReadBudget(false), others)
+    const inbox = new Inbox(database, mailboxes, presence, history, rules, new ReadBudget(false), others)
     const send = (n: number) =>
       inbox.append({
         sender: { accountId: 1, username: 'ada' },
@@ -248,7 +247,8 @@ describe('a commit whose outcome is unknown', () => {
     commits[0]?.(new DatabaseUnavailable('The connection broke.'))
     await sends[0]
     assert.equal(doubts, 1)
-    waiters.close()
+    presence.close()
+    mailboxes.close()
   })
 })
 
@@ -256,7 +256,7 @@ describe('a commit whose outcome is unknown', () => {
 function beating(t: TestContext) {
   const database = {
     onBeat: (): unknown => undefined,
-    /** Ends the beat that hangs. */
+    /** Ends the hanging heartbeat. */
     release: () => {},
   }
   const events = {
@@ -295,10 +295,10 @@ function beating(t: TestContext) {
   return { heartbeat, events, database }
 }
 
-/** A node on a database that tells it nothing but what the test has it tell. */
+/** A node on a database that sends only the notifications of the test. */
 function startNode(t: TestContext) {
   let handlers: NotificationHandlers | undefined
-  const waiters = new Waiters(0, Date.now, { onEnter: () => {}, onOffline: () => {} })
+  const [mailboxes, presence] = [new Mailboxes(Date.now), new Presence(0, Date.now)]
   const node = {
     newest: 0,
     alive: true,
@@ -312,15 +312,14 @@ function startNode(t: TestContext) {
     pulse: () => Promise.resolve(),
     handlers: () => handlers as NotificationHandlers,
     park: (username: string) => {
-      const poller = { id: `session of ${username}`, username, ended: false }
-      waiters.enter(poller)
-      waiters.learn(username, 0)
+      const id = `session of ${username}`
+      const counters = { acknowledgedSeq: 0, offeredSeq: 0, handedSeq: 0 }
+      const session: ReadingSession = { id, username, accountId: 1, ended: false, ...counters }
+      mailboxes.enter(username)
+      mailboxes.noteNewestSeq(username, 0)
       return new Promise<WaitEnd>((wake) => {
         const tokenExpiresAtMs = Number.MAX_SAFE_INTEGER
-        waiters.park(
-          { poller, cursor: 0, tokenExpiresAtMs, connection: connection(), away: false, wake },
-          60_000,
-        )
+        mailboxes.park({ session, cursor: 0, tokenExpiresAtMs, connection: connection(), wake }, 60_000)
       })
     },
   }
@@ -354,7 +353,7 @@ function startNode(t: TestContext) {
     forgetAll: () => {},
     forget: (username: string, ids: string[]) => {
       node.forgotten.push(...ids)
-      for (const id of ids) waiters.endSession({ id, username })
+      for (const id of ids) mailboxes.endSession({ id, username }, true)
     },
   }
   const applicationTokens = { forgetAll: () => {}, forget: () => {} }
@@ -362,12 +361,14 @@ function startNode(t: TestContext) {
     node.said.push(`${level} ${message}`)
   }
   const lease = new Lease()
-  const nodes = new Nodes(database, waiters, sessions, applicationTokens, lease, {
+  const local = { mailboxes, presence, sessions, applicationTokens }
+  const nodes = new Nodes(database, local, lease, {
     warn: say('warn'),
     info: say('info'),
   })
   t.after(async () => {
-    waiters.close()
+    presence.close()
+    mailboxes.close()
     await nodes.stop()
   })
   return Object.assign(node, { nodes, lease })

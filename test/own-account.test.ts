@@ -1,4 +1,4 @@
-/** What an account sees and changes of itself: name, presence, how full its inbox is, sessions. */
+/** The own account: name, presence, the state of the inbox, sessions. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { OwnSessions } from '../src/accounts/own-sessions.ts'
@@ -20,7 +20,7 @@ const assertRefused = ({ status, body }: Answer, expected: number, code: string)
   assert.deepEqual([status, body.code], [expected, code], JSON.stringify(body))
 
 describe('the own account', () => {
-  it('is shown with its name, its presence, and an inbox that is empty at first', async () => {
+  it('is shown with its name, its presence, and an empty inbox at first', async () => {
     const { ada } = await adaAndBob(await server())
 
     const { status, body } = await ada.me()
@@ -36,7 +36,7 @@ describe('the own account', () => {
     })
   })
 
-  it('reports what is unread as the next read of the session has it, at once', async () => {
+  it('reports unread messages like the next read of the session, at once', async () => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 5)
     assert.deepEqual(await inboxOf(ada), { newest: 5, acknowledged: 0, unread: 5 })
@@ -61,7 +61,7 @@ describe('the own account', () => {
     assert.deepEqual(await inboxOf(newer), { newest: 2, acknowledged: 2, unread: 0 })
   })
 
-  it('counts for each session what that session has not acknowledged', async () => {
+  it('counts the unacknowledged messages of each session', async () => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     await bob.sendMany(phone, 3)
@@ -87,7 +87,7 @@ describe('the own account', () => {
     assert.deepEqual(await inboxOf(ada), { newest: 3, acknowledged: 2, unread: 0 })
   })
 
-  it('does not count numbers that were skipped at a restore, nor messages that were purged unread', async () => {
+  it('counts neither numbers skipped at a restore nor messages purged unread', async () => {
     const { database, url } = await server()
     const { ada, bob } = await adaAndBob({ url })
     await withSql(database, async ({ run }) => {
@@ -105,7 +105,7 @@ describe('the own account', () => {
     assert.deepEqual(await inboxOf(ada), { newest: 1_001, acknowledged: 0, unread: 8 })
   })
 
-  it('takes another display name, which others see at once', async () => {
+  it('accepts another display name, which others see at once', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
 
     const { status, body } = await ada.update({ displayName: 'Ada 🧮' })
@@ -115,7 +115,7 @@ describe('the own account', () => {
     assert.equal((await client.login(ada.username)).body.displayName, 'Ada 🧮')
   })
 
-  it('changes what a request names, and nothing by an empty one', async () => {
+  it('changes only the members of a request, and nothing with an empty one', async () => {
     const { ada } = await adaAndBob(await server())
     await ada.update({ displayName: 'Ada', presence: 'nobody' })
 
@@ -125,7 +125,7 @@ describe('the own account', () => {
     }
   })
 
-  it('takes nothing else, and changes nothing then', async () => {
+  it('accepts no other members, and then changes nothing', async () => {
     const { ada } = await adaAndBob(await server())
     const before = (await ada.me()).body
     const wrong = {
@@ -160,7 +160,7 @@ describe('the own sessions', () => {
     assert.equal((await phone.sessions()).body.sessions[0].current, true)
   })
 
-  it('take a label of 1 to 64 characters', async () => {
+  it('accept a label of 1 to 64 characters', async () => {
     const { client, ada } = await adaAndBob(await server())
     for (const label of ['', '📱'.repeat(65), 'a\u0000b']) {
       const { status, body } = await client.login(ada.username, { label })
@@ -170,7 +170,7 @@ describe('the own sessions', () => {
     assert.equal((await newest.sessions()).body.sessions[0].label, '📱'.repeat(64))
   })
 
-  it('show when a poll of each was last under way, and not one that was away', async (t) => {
+  it('show when a poll of each was last under way, except polls with away', async (t) => {
     const { client, ada } = await adaAndBob(await multi())
     const [phone, tablet] = [await client.enter(ada.username), await client.enter(ada.username)]
     const beforeMs = Date.now()
@@ -190,7 +190,7 @@ describe('the own sessions', () => {
     assert.ok(ofAda >= askedAtMs && ofAda <= Date.now(), 'its poll waits now')
   })
 
-  it('keep that date over a restart, also where the account went on being online', async (t) => {
+  it('keep that date over a restart, even if the account stayed online', async (t) => {
     const first = await startServer(t, { SESSION_POLICY: 'multi', PRESENCE_GRACE: '0s' })
     const { client, ada } = await adaAndBob(first)
     const phone = await client.enter(ada.username)
@@ -215,7 +215,7 @@ describe('the own sessions', () => {
     assert.ok(Date.parse(ofAda.lastSeenAt) >= beforeMs, 'its poll waited until the end')
   })
 
-  it('keep that date while it is on its way from memory to the store', async () => {
+  it('keep that date while it is being written to the store', async () => {
     const session = { id: 'a', accountId: 1, username: 'ada' } as Session
     const dates = { memory: 5, store: undefined as number | undefined }
     const listed = () => ({
@@ -249,7 +249,7 @@ describe('the own sessions', () => {
     assertRefused(await ada.endSession(expired.id), 404, 'not_found')
   })
 
-  it('are ended by their owner: the token is dead and the polls are answered, before that is', async (t) => {
+  it('are ended by their owner: before the answer, the token is invalid and the polls are answered', async (t) => {
     const { client, ada } = await adaAndBob(await multi())
     const lost = await client.enter(ada.username)
     const poll = await park(t, lost, 'wait=55')
@@ -264,7 +264,7 @@ describe('the own sessions', () => {
     assert.equal((await ada.poll({ wait: 0 })).status, 200)
   })
 
-  it('can be ended only by their owner, and nothing else is found there', async () => {
+  it('can be ended only by their owner; any other id is not found', async () => {
     const { ada, bob } = await adaAndBob(await multi())
     const [{ id }] = (await ada.sessions()).body.sessions
 
@@ -275,7 +275,7 @@ describe('the own sessions', () => {
     assert.equal((await ada.me()).status, 200)
   })
 
-  it('leave to the next login what their polls have acknowledged a moment ago', async () => {
+  it('pass on to the next login what their polls have just acknowledged', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 2)
     await ada.poll({ after: 1, wait: 0 })
@@ -287,7 +287,7 @@ describe('the own sessions', () => {
     assert.deepEqual(seqsOf(offlineMessages), [2])
   })
 
-  it('end by their own request like by a logout, and acknowledge nothing', async () => {
+  it('end by their own request like by a logout, without acknowledging', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const [id = ''] = await bob.sendMany(ada, 2)
     const newer = await client.enter(ada.username)

@@ -1,4 +1,4 @@
-/** Nobody can keep an owner out of the account, and what is remembered for that tells nothing to a thief. */
+/** Nobody can lock an owner out, and the data stored for this reveals nothing to a thief. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Client, newName, passwordOf, range } from './support/client.ts'
@@ -7,19 +7,19 @@ import { withSql } from './support/sql.ts'
 
 const ON = { RATE_LIMITS: 'on', TRUST_PROXY: 'loopback' }
 
-/** The owner logs in within so many ms while others guess. Far more than it takes. */
+/** The owner logs in within this time while others guess. Far more than it takes. */
 const OWNER_MS_MAX = 10_000
 
 const sharedServer = shareServer(ON)
 
-/** The request comes from that address, as the proxy in front says. */
+/** Makes the request come from that address, as forwarded by the proxy. */
 const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
 const login = (client: Client, username: string, address: string, password = passwordOf(username)) =>
   client.post('/v1/login', { username, password, takeover: true }, from(address))
 
 let registrars = 0
-/** From an address of its own, because registrations are limited. */
+/** Uses an address of its own, because registrations are limited. */
 async function register(client: Client, name: string): Promise<string> {
   const username = newName(name)
   const body = { username, password: passwordOf(username) }
@@ -41,7 +41,7 @@ const knownAddresses = (database: string, username: string) =>
     ])
   })
 
-describe('the owner of a name at which fifty addresses guess', () => {
+describe('the owner of a name under attack from fifty addresses', () => {
   it('logs in from a known address and from a new one within ten seconds', async () => {
     const client = new Client(await sharedServer())
     const ada = await register(client, 'ada')
@@ -86,7 +86,7 @@ describe('the owner of a name at which fifty addresses guess', () => {
     assert.ok(Math.max(...tried.values()) <= 11, 'an address guessed on')
   })
 
-  it('changes the password and deletes the account meanwhile, and can log in after wrong confirmations', async () => {
+  it('can change the password and delete the account meanwhile, and log in after wrong confirmations', async () => {
     const client = new Client(await sharedServer())
     const ada = await register(client, 'ada')
     const { body } = await login(client, ada, '192.0.2.11')
@@ -112,7 +112,7 @@ describe('the owner of a name at which fifty addresses guess', () => {
 })
 
 describe('a guess', () => {
-  it('is limited for an unknown name as for any other, in any case', async () => {
+  it('is limited for an unknown name like for any other, in upper or lower case', async () => {
     const client = new Client(await sharedServer())
     const ada = await register(client, 'ada')
 
@@ -159,7 +159,7 @@ describe('a registration', () => {
 })
 
 describe('an address from which an account has logged in', () => {
-  it('is remembered as a hash, once, and forgotten with the account', async () => {
+  it('is stored once, as a hash, and deleted with the account', async () => {
     const { database, url } = await sharedServer()
     const client = new Client({ url })
     const [ada, grace] = [await register(client, 'ada'), await register(client, 'grace')]
@@ -195,7 +195,7 @@ describe('an address from which an account has logged in', () => {
     assert.equal(twenty.filter((hash) => now.includes(hash)).length, 19)
   })
 
-  it('stays known when the secret is rotated, at every node', async (t) => {
+  it('stays known when the secret is rotated, on every node', async (t) => {
     const [old, fresh] = ['the old secret that is long enough', 'the new secret that is long enough']
     const first = await startServer(t, { ...ON, JWT_SECRET: old })
     const ada = await register(new Client(first), 'ada')

@@ -1,13 +1,12 @@
-/** What a page of an inbox holds, and that the store gives it as it was sent. */
+/** The contents of a page of an inbox, which the store returns unchanged. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { Append, StoredMessage } from '../src/database/database.ts'
+import type { NewMessage, StoredMessage } from '../src/database/database.ts'
 import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
-import { PAGE_BYTES_MAX, pageOf, pageSize } from '../src/inbox/page.ts'
-import { asReading } from '../src/inbox/reading.ts'
+import { PAGE_BYTES_MAX, pageSize, toInboxPage, toMessageList } from '../src/inbox/inbox-page.ts'
 import { messageId } from '../src/message-id.ts'
 import { type Message, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
@@ -16,7 +15,7 @@ import { atTheEnd } from './support/endings.ts'
 const YEAR_10000_MS = Date.UTC(10_000, 0)
 
 describe('the store', () => {
-  it('gives each message as it was sent, to the millisecond, with its sender', async (t) => {
+  it('returns each message as it was sent, to the millisecond, with its sender', async (t) => {
     const { write, read } = await openInbox(t)
     const sent = range(0, 999).map((number) => ({
       from: `sender-${number}`,
@@ -55,11 +54,11 @@ describe('a page', () => {
       const inbox = range(1, 300).map((seq) => message(seq, letter.repeat(1 + ((seq * 7_919) % 16_384))))
       const seen: number[] = []
       while (seen.length < inbox.length) {
-        const { json, lastSeq } = pageOf(inbox.slice(seen.length))
+        const { json, lastSeq } = toMessageList(inbox.slice(seen.length))
         seen.push(...seqsOf(JSON.parse(json) as Message[]))
         const bytes = Buffer.byteLength(json)
         const next = inbox[seen.length]
-        const bytesWithNext = bytes + (next ? Buffer.byteLength(pageOf([next]).json) - 1 : 0)
+        const bytesWithNext = bytes + (next ? Buffer.byteLength(toMessageList([next]).json) - 1 : 0)
 
         assert.ok(bytes <= PAGE_BYTES_MAX, `a page of ${bytes} bytes`)
         assert.ok(!next || bytesWithNext > PAGE_BYTES_MAX, `${bytesWithNext} bytes would have done`)
@@ -69,37 +68,37 @@ describe('a page', () => {
     })
   }
 
-  it('may have 1 MiB to the byte', () => {
-    const fixed = Buffer.byteLength(pageOf([message(1, '')]).json) - '[]'.length
+  it('may have exactly 1 MiB', () => {
+    const fixed = Buffer.byteLength(toMessageList([message(1, '')]).json) - '[]'.length
     const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
     const half = PAGE_BYTES_MAX / 2
 
-    // Around them stand two brackets, between them a comma.
-    const full = pageOf([ofLength(1, half), ofLength(2, half - 3)])
-    const tooLong = pageOf([ofLength(1, half), ofLength(2, half - 2)])
+    // Two brackets around them, and commas between them.
+    const full = toMessageList([ofLength(1, half), ofLength(2, half - 3)])
+    const tooLong = toMessageList([ofLength(1, half), ofLength(2, half - 2)])
 
     assert.deepEqual([full.lastSeq, Buffer.byteLength(full.json)], [2, PAGE_BYTES_MAX])
     assert.equal(tooLong.lastSeq, 1)
   })
 
-  it('holds one message at least, however long it is', () => {
+  it('holds at least one message, however long', () => {
     const inbox = [message(1, 'long'.repeat(PAGE_BYTES_MAX)), message(2, 'short')]
 
     assert.deepEqual(
-      [pageOf(inbox), pageOf(inbox.slice(1)), pageOf([])].map(({ lastSeq }) => lastSeq),
+      [toMessageList(inbox), toMessageList(inbox.slice(1)), toMessageList([])].map(({ lastSeq }) => lastSeq),
       [1, 2, undefined],
     )
   })
 })
 
-describe('a number that is missing', () => {
+describe('a missing number', () => {
   const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
     const messages = seqs.map((seq) => message(seq, 'text'))
-    const { messages: list, ...rest } = asReading({ after, messages, newestSeq, restoredFrom })
+    const { messages: list, ...rest } = toInboxPage({ after, messages, newestSeq, restoredFrom })
     return { ...rest, seqs: seqsOf(JSON.parse(list.json) as Message[]) }
   }
 
-  it('stands in a gap before the messages', () => {
+  it('is reported in a gap before the messages', () => {
     assert.deepEqual(read(2, [5, 6], 6), {
       seqs: [5, 6],
       cursor: 6,
@@ -143,7 +142,7 @@ const message = (seq: number, body: string): StoredMessage => ({
   id: '01a20779-7500-71c9-b0a4-e83d57f2094b',
 })
 
-/** An inbox with 1 000 people who send to it. */
+/** An inbox with 1 000 senders. */
 async function openInbox(t: TestContext) {
   const path = join(scratchFolder(t), 'pages.db')
   const writer = await openWriter(path, { inboxLimit: 1e6, inboxBytes: 1e9, senderLimit: 1e6 })
@@ -160,8 +159,8 @@ async function openInbox(t: TestContext) {
 
   return {
     /** Resolves with the ids. */
-    write: async (contents: Pick<Append, 'from' | 'body' | 'sentAtMs'>[]) => {
-      const appends: Append[] = []
+    write: async (contents: Pick<NewMessage, 'from' | 'body' | 'sentAtMs'>[]) => {
+      const appends: NewMessage[] = []
       for (const content of contents)
         appends.push({
           ...content,

@@ -33,7 +33,7 @@ const responseSchemas = operations.flatMap(({ operationId, responses }) =>
   ),
 )
 
-test('responses are open: what comes within v1 breaks no client', async (t) => {
+test('responses are open: additions within v1 break no client', async (t) => {
   const CLOSED = ['enum', 'const', 'pattern', 'minLength', 'maxLength', 'minItems', 'maxItems']
 
   await t.test('no response is closed to members, to values or to lengths', () => {
@@ -49,7 +49,7 @@ test('responses are open: what comes within v1 breaks no client', async (t) => {
       }
   })
 
-  await t.test('the members with known values list them', () => {
+  await t.test('members with known values list them', () => {
     const members = { delivery: 'SentMessage', state: 'MessageStatus', reason: 'Gap', code: 'Problem' }
     for (const [member, schema] of Object.entries(members)) {
       const { properties = {} } = (document.components['schemas']?.[schema] ?? {}) as Schema
@@ -58,7 +58,7 @@ test('responses are open: what comes within v1 breaks no client', async (t) => {
   })
 })
 
-/** What a browser gives goes in as it is, also what a later one adds. */
+/** A browser's subscription is accepted unchanged, with members that later browsers add. */
 const OPEN_REQUESTS = ['createPushSubscription']
 
 test('requests are closed, and no text in them is without a limit', () => {
@@ -71,14 +71,14 @@ test('requests are closed, and no text in them is without a limit', () => {
     }
 })
 
-test('every pattern of a request has its words', () => {
+test('every pattern of a request is described in words', () => {
   for (const { operationId, body, parameters } of operations)
     for (const [part, path] of partsOf({ body, parameters }, operationId))
       if ('pattern' in part) assert.ok('x-rule' in part, path)
 })
 
-test('the contract avoids what breaks generators', async (t) => {
-  await t.test('patterns that mean something else without the flag u, or stand beside a format', () => {
+test('the contract avoids constructs that break generators', async (t) => {
+  await t.test('patterns that differ without the flag u, or that stand beside a format', () => {
     for (const [part, path] of partsOf(document, '')) {
       const { pattern, format } = part
       if (typeof pattern !== 'string' || path.endsWith('/properties')) continue
@@ -88,7 +88,7 @@ test('the contract avoids what breaks generators', async (t) => {
     }
   })
 
-  await t.test('two components of one name, and names that languages have', () => {
+  await t.test('two components with the same name, and reserved names', () => {
     const names = ['schemas', 'parameters', 'responses', 'headers'].flatMap((kind) =>
       Object.keys(document.components[kind] ?? {}).map((name) => name.toLowerCase()),
     )
@@ -127,7 +127,7 @@ test('every operation says which problems it answers with', async (t) => {
         )
       }
       const expected = path.startsWith('/v1') ? ['400', '429', '500', '503'] : ['500', '503']
-      // The content of every other method is read, also where none is wanted.
+      // The content of every other method is read, even if the operation has none.
       const ofContent = method === 'GET' ? [] : ['413', '415']
       for (const status of [...expected, ...ofContent, ...(authenticated ? ['401'] : [])])
         assert.ok(status in responses, `${operationId} does not say ${status}`)
@@ -157,15 +157,15 @@ test('all faults of a body are reported at once, each with a pointer and in word
         },
         { pointer: '/password', detail: 'must be 8 to 256 characters' },
         { pointer: '/displayName', detail: 'must be a string' },
-        { pointer: '/nickname', detail: 'is not known here' },
-        { pointer: '/age', detail: 'is not known here' },
+        { pointer: '/nickname', detail: 'is unknown' },
+        { pointer: '/age', detail: 'is unknown' },
       ]),
     )
-    for (const part of ['password must be 8 to 256 characters', 'nickname is not known here'])
+    for (const part of ['password must be 8 to 256 characters', 'nickname is unknown'])
       assert.ok(problem?.message.includes(part), problem?.message)
   })
 
-  await t.test('of a body that has nothing', () => {
+  await t.test('of an empty body', () => {
     const pointers = register({})?.extras.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`)
 
     assert.deepEqual(pointers, ['/username is required', '/password is required'])
@@ -195,7 +195,7 @@ test('all faults of a body are reported at once, each with a pointer and in word
     ])
   })
 
-  await t.test('and those of a hostile body are few, and soon', () => {
+  await t.test('and those of a hostile body are few, and found quickly', () => {
     const body = Object.fromEntries(Array.from({ length: 40_000 }, (_, index) => [`x${index}`, index]))
     const started = process.cpuUsage()
     const problem = register(body)
@@ -222,7 +222,7 @@ test('all faults of a body are reported at once, each with a pointer and in word
   })
 })
 
-test('a limit that an operator has set is in the words of a fault', () => {
+test('a fault names the limit that the operator has set', () => {
   const { operations: own } = readContract(readConfig({ MESSAGE_LENGTH_MAX: '10' }))
   const schema = own.find(({ operationId }) => operationId === 'sendMessage')?.body as Schema
   const validate = validatorCompiler()({ schema, httpPart: 'body', method: 'POST', url: '/' })

@@ -4,7 +4,7 @@ import { openPool } from '../src/database/postgres/connection.ts'
 import { eventually } from './support/eventually.ts'
 import { shareCluster } from './support/shared-cluster.ts'
 
-it('a connection that is cut while nobody listens to it does not end the process', async (t) => {
+it('a connection that breaks while it has no listener does not end the process', async (t) => {
   const cluster = await shareCluster()
   const pool = openPool(
     { url: await cluster.createDatabase(), schema: 'public', channel: 'none' },

@@ -1,7 +1,7 @@
-/** Nodes purge the database that they share all at once, in small batches, and while messages come in. */
+/** Several nodes purge the shared database at the same time, in small batches, while messages arrive. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Append } from '../src/database/database.ts'
+import type { NewMessage } from '../src/database/database.ts'
 import { openPostgres } from '../src/database/postgres/open.ts'
 import type { PurgeBatch } from '../src/database/purge-batch.ts'
 import type { SharedDatabase } from '../src/database/shared-database.ts'
@@ -32,7 +32,7 @@ after(async () => {
   await cluster.stop()
 })
 
-test('a batch takes a part of a long inbox, and the next goes on there', async () => {
+test('a batch takes a part of a long inbox, and the next one continues there', async () => {
   const [store] = stores as [SharedDatabase]
   const account = await join('long', 250)
   await acknowledge(account, 240)
@@ -45,7 +45,7 @@ test('a batch takes a part of a long inbox, and the next goes on there', async (
   assert.deepEqual(await inboxOf(account.id), { purged: 240, newest: 250, seqs: range(241, 250) })
 })
 
-test('three nodes that purge at once, while two senders write, leave what must stay', async () => {
+test('three nodes that purge at once while two senders write remove nothing that must stay', async () => {
   const [first, second, third] = stores as [SharedDatabase, SharedDatabase, SharedDatabase]
   const accounts: Joined[] = []
   for (const index of range(1, 60)) accounts.push(await join(`crowd${index}`, 150))
@@ -60,18 +60,18 @@ test('three nodes that purge at once, while two senders write, leave what must s
   })
   const purging = [first, second, third].map((store) => pass(store, {}))
   await Promise.all([...sending, ...purging])
-  // What one of them had locked the others passed by.
+  // Each skips rows that another has locked.
   await pass(third, {})
 
   for (const { id } of accounts)
     assert.deepEqual(await inboxOf(id), { purged: 100, newest: 190, seqs: range(101, 190) })
 })
 
-test('messages that come while their inbox expires are not counted as gone', async () => {
+test('messages that arrive while their inbox expires are not counted as removed', async () => {
   const [first, second, third] = stores as [SharedDatabase, SharedDatabase, SharedDatabase]
   const { id, username } = await join('expiring', 0)
   let sending = true
-  // Old as soon as they are there: all may go, but none before it is seen.
+  // Old from the start: all may be purged, but none before it was read.
   const sent = Promise.all(
     [first, second].map(async (store) => {
       for (const _ of range(1, 40)) await send(store, [username, username, username], OLD_MS)
@@ -89,7 +89,7 @@ test('messages that come while their inbox expires are not counted as gone', asy
   assert.deepEqual(await inboxOf(id), { purged: 240, newest: 240, seqs: [] })
 })
 
-test('a node is forgotten when it has looked dead for a minute, and none that lives, however the clock is set', async (t) => {
+test('a node is removed when it has counted as dead for a minute, and no living node, however the clock is set', async (t) => {
   const [store] = stores as [SharedDatabase]
   const setAlive = (id: string, inMs: number) =>
     withSql(url, ({ run }) =>
@@ -100,7 +100,7 @@ test('a node is forgotten when it has looked dead for a minute, and none that li
     )
   const clock = stillClock(t)
   clock.tick(60_000)
-  // As a living node looks, too, before its first word after a step.
+  // A living node looks like this, too, before its first heartbeat after a step.
   for (const id of ['killed', 'living']) await setAlive(id, -3_600_000)
   await setAlive('killed before the clock went back', 3_600_000)
   await pass(store, {})
@@ -124,7 +124,7 @@ interface Joined {
   username: string
 }
 
-/** An account with so many old messages. */
+/** Adds an account with this many old messages. */
 async function join(username: string, messages: number): Promise<Joined> {
   const [store] = stores as [SharedDatabase]
   await store.createAccount({ username, displayName: username, passwordHash: 'x', createdAtMs: OLD_MS })
@@ -142,7 +142,7 @@ async function join(username: string, messages: number): Promise<Joined> {
 
 async function send(store: SharedDatabase, to: string[], sentAtMs = Date.now()) {
   const appends = to.map(
-    (name): Append => ({
+    (name): NewMessage => ({
       ...{ senderId: 1, from: 'somebody', to: name, body: 'hello', sentAtMs, live: false },
       id: messageId(sentAtMs),
       wantsReceipt: false,

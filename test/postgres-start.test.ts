@@ -1,4 +1,4 @@
-/** What a PostgreSQL database may be like, and what is refused before anything is changed in it. */
+/** Which PostgreSQL databases are served, and which are refused before anything is changed in them. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
@@ -25,7 +25,7 @@ describe('the schema', () => {
     () => cluster,
   )
 
-  it('is all that its owner needs: other rights in the database it need not have', async (t) => {
+  it('is all that its owner needs: no other rights in the database', async (t) => {
     const database = await cluster.createDatabase()
     const url = new URL(database)
     url.username = `owner_of_${nameOf(database)}`
@@ -41,7 +41,7 @@ describe('the schema', () => {
     await serves(t, one, other)
   })
 
-  it('is the one that has the tables, though another one stands before it now', async (t) => {
+  it('is the one that has the tables, even if another one now comes first', async (t) => {
     const database = await cluster.createDatabase()
     const first = await startServer(t, {}, database)
     await new Client(first).register('ada')
@@ -56,18 +56,18 @@ describe('the schema', () => {
     await refused(t, database, /restante and public both have the tables.*\?schema=/)
   })
 
-  it('is refused with a sentence when its name has a double quote', async (t) => {
+  it('is refused with a message when its name has a double quote', async (t) => {
     const database = await cluster.createDatabase()
     await refused(t, `${database}?schema=${encodeURIComponent('a"b')}`, /a"b.*quote/)
   })
 
-  it('is refused with a sentence when none of the search path exists', async (t) => {
+  it('is refused with a message when none of the search path exists', async (t) => {
     const database = await cluster.createDatabase()
     await inDatabase(database, ['ALTER DATABASE $db SET search_path = nowhere'])
     await refused(t, database, /schema.*search_path.*\?schema=/)
   })
 
-  it('keeps the nodes of one apart from those of another in the same database', async (t) => {
+  it('separates its nodes from those of another in the same database', async (t) => {
     const database = await cluster.createDatabase()
     const [one, another] = [
       await startServer(t, {}, `${database}?schema=one`),
@@ -90,7 +90,7 @@ describe('the schema', () => {
     )
   })
 
-  it('is found by the trigger whatever the search path of the session that is ended by hand', async (t) => {
+  it('is found by the trigger, whatever the search path of a manual DELETE', async (t) => {
     const database = await cluster.createDatabase()
     const node = await startServer(t, {}, `${database}?schema=chat`)
     const ada = await new Client(node).join('ada')
@@ -103,7 +103,7 @@ describe('the schema', () => {
 })
 
 describe('settings of the database', () => {
-  it('change nothing of what is read, nor of what transactions may expect', async (t) => {
+  it('do not change what is read, or the guarantees of transactions', async (t) => {
     const database = await cluster.createDatabase()
     const settings = {
       DateStyle: "'SQL, DMY'",
@@ -142,7 +142,7 @@ describe('settings of the database', () => {
 
 describe('a database that must not be served', () => {
   for (const encoding of ['LATIN1', 'SQL_ASCII', 'EUC_JP']) {
-    it(`has the encoding ${encoding}: it is refused, and stays as it was`, async (t) => {
+    it(`has the encoding ${encoding}: it is refused, and not changed`, async (t) => {
       const database = await cluster.createDatabase()
       await inDatabase(database.replace(/\/\w+$/, '/postgres'), [
         `DROP DATABASE ${nameOf(database)}`,
@@ -154,7 +154,7 @@ describe('a database that must not be served', () => {
     })
   }
 
-  it('was migrated by a newer version: it is refused, and stays as it was', async (t) => {
+  it('was migrated by a newer version: it is refused, and not changed', async (t) => {
     const database = await cluster.createDatabase()
     await (await startServer(t, {}, database)).stop()
     await inDatabase(database, [
@@ -166,7 +166,7 @@ describe('a database that must not be served', () => {
     await refused(t, database, /newer version.*29990101000000_future/)
   })
 
-  it('may have a migration of the future that was rolled back', async (t) => {
+  it('may have a newer migration that was rolled back', async (t) => {
     const database = await cluster.createDatabase()
     await (await startServer(t, {}, database)).stop()
     await inDatabase(database, [
@@ -177,13 +177,13 @@ describe('a database that must not be served', () => {
     await startServer(t, {}, database)
   })
 
-  it('is behind a pool that gives connections away after each transaction', async (t) => {
+  it('is behind a pool in transaction mode', async (t) => {
     const database = await cluster.createDatabase()
     const url = new URL(database)
     url.port = String(await startTransactionPool(t, cluster.port))
 
     await refused(t, url.href, /PgBouncer.*session/, database)
-    // Nothing is locked for those who start without it.
+    // No lock affects starts without it.
     await startServer(t, {}, database)
   })
 })
@@ -201,7 +201,7 @@ describe('PgBouncer', { skip: pgbouncerMissing ?? false }, () => {
   })
 })
 
-/** The start ends with one sentence, and the database is as it was. */
+/** Checks that the start ends with one message and does not change the database. */
 async function refused(t: TestContext, url: string, sentence: RegExp, database = url) {
   const before = await contents(database)
   const mistake = await mistakeOf(startServer(t, {}, url))
@@ -219,7 +219,7 @@ const contents = (database: string) =>
     "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1",
   ])
 
-/** The first words of what nodes tell each other, but for their probes. */
+/** The kinds of notifications between nodes, except probes. */
 async function wordsOn(t: TestContext, database: string, schemas: string[]) {
   const client = new pg.Client({ connectionString: database })
   await client.connect()
@@ -239,7 +239,7 @@ async function wordsOn(t: TestContext, database: string, schemas: string[]) {
   for (const { channel } of rows) await client.query(`LISTEN ${channel}`)
   return {
     heard,
-    /** Resolves when all was heard that was said before. */
+    /** Resolves when all earlier notifications have arrived. */
     marked: async () => {
       const marked = new Promise<void>((resolve) => {
         mark = resolve

@@ -1,125 +1,132 @@
-/** Other nodes learn which sessions poll here: once when they begin, once when they have stopped. */
+/**
+ * Publishes to other nodes which sessions poll here: once when they begin, and once when they have stopped.
+ */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { PresencePublisher } from '../src/nodes/presence-publisher.ts'
+import { Presence } from '../src/presence.ts'
 import { eventually } from './support/eventually.ts'
 
-const ada = { id: 'session of ada', username: 'ada', ended: false }
-const bob = { id: 'session of bob', username: 'bob', ended: false }
+const ADA = 'session of ada'
+const BOB = 'session of bob'
 
-/** How late a change is published, at most. */
+/** The maximum delay of a publication. */
 const LATE_MS = 2_500
 
 describe('the presence publisher', { concurrency: true }, () => {
-  it('publishes a session once, however often it polls', async (t) => {
-    const { publisher, written } = announce(t)
-    for (let poll = 0; poll < 100; poll += 1) publisher.enter({ ...ada })
-    publisher.enter(bob)
+  it('publishes sessions that come online together in one statement', async (t) => {
+    const { presence, written } = publish(t)
+    presence.emit('online', ADA)
+    presence.emit('online', BOB)
 
     await eventually('both are published', () => written.length > 0)
 
-    assert.deepEqual(written, [`+ ${ada.id}`, `+ ${bob.id}`])
+    assert.deepEqual(written, [`+ ${ADA}`, `+ ${BOB}`])
   })
 
   it('publishes once that a session has stopped polling', async (t) => {
-    const { publisher, written, present } = announce(t)
-    publisher.enter(ada)
+    const { presence, written } = publish(t)
+    presence.emit('online', ADA)
     await eventually('ada is published', () => written.length === 1)
 
-    present.delete(ada.id)
+    presence.emit('offline', ADA)
 
     await eventually('that she has gone, too', () => written.length === 2, LATE_MS)
-    assert.deepEqual(written, [`+ ${ada.id}`, `- ${ada.id}`])
+    assert.deepEqual(written, [`+ ${ADA}`, `- ${ADA}`])
+  })
+
+  it('does not publish a session whose last poll is over by then', async (t) => {
+    const { presence, written } = publish(t)
+    const [short, long] = [
+      { id: ADA, username: 'ada' },
+      { id: BOB, username: 'bob' },
+    ]
+    presence.addPoll(short)
+    presence.addPoll(long)
+    presence.removePoll(short)
+
+    await eventually('the other is published', () => written.includes(`+ ${BOB}`))
+
+    assert.ok(!written.includes(`+ ${ADA}`), written.join())
   })
 
   it('publishes that a session is back', async (t) => {
-    const { publisher, written, present } = announce(t)
-    publisher.enter(ada)
+    const { presence, written } = publish(t)
+    presence.emit('online', ADA)
     await eventually('ada is published', () => written.length === 1)
-    present.delete(ada.id)
+    presence.emit('offline', ADA)
     await eventually('that she has gone, too', () => written.length === 2, LATE_MS)
 
-    present.add(ada.id)
-    publisher.enter(ada)
+    presence.emit('online', ADA)
 
     await eventually('that she is back, too', () => written.length === 3)
-    assert.deepEqual(written, [`+ ${ada.id}`, `- ${ada.id}`, `+ ${ada.id}`])
-  })
-
-  it('treats an ended session as one that has stopped polling', async (t) => {
-    const { publisher, written } = announce(t)
-    const poller = { ...ada }
-    publisher.enter(poller)
-    await eventually('ada is published', () => written.length === 1)
-
-    poller.ended = true
-
-    await eventually('that she has gone, too', () => written.includes(`- ${ada.id}`), LATE_MS)
+    assert.deepEqual(written, [`+ ${ADA}`, `- ${ADA}`, `+ ${ADA}`])
   })
 
   it('retries after a failed write, and the latest change wins', async (t) => {
-    const { publisher, written, present, failures } = announce(t)
+    const { presence, written, failures } = publish(t)
     failures.next = 1
-    publisher.enter(ada)
-    publisher.enter(bob)
+    presence.emit('online', ADA)
+    presence.emit('online', BOB)
     await eventually('it has failed', () => failures.next === 0)
-    present.delete(ada.id)
+    presence.emit('offline', ADA)
 
-    await eventually('bob is published', () => written.includes(`+ ${bob.id}`), LATE_MS)
+    await eventually('bob is published', () => written.includes(`+ ${BOB}`), LATE_MS)
 
-    assert.ok(!written.includes(`+ ${ada.id}`), written.join())
+    assert.ok(!written.includes(`+ ${ADA}`), written.join())
   })
 
   it('publishes everything again when this node may have counted as dead', async (t) => {
-    const { publisher, written } = announce(t)
-    publisher.enter(ada)
+    const { publisher, presence, written } = publish(t)
+    presence.emit('online', ADA)
     await eventually('ada is published', () => written.length === 1)
 
     publisher.publishAll()
 
     await eventually('again', () => written.length === 2)
-    assert.deepEqual(written, [`+ ${ada.id}`, `+ ${ada.id}`])
+    assert.deepEqual(written, [`+ ${ADA}`, `+ ${ADA}`])
   })
 
-  it('removes all sessions when the node stops, those not yet published too', async (t) => {
-    const { publisher, written, present, failures } = announce(t)
-    publisher.enter(ada)
-    publisher.enter(bob)
+  it('removes all sessions when the node stops, including unpublished ones', async (t) => {
+    const { publisher, presence, written, failures } = publish(t)
+    presence.emit('online', ADA)
+    presence.emit('online', BOB)
     await eventually('both are published', () => written.length === 2)
     failures.next = 1
-    present.delete(ada.id)
+    presence.emit('offline', ADA)
     await eventually('it has failed', () => failures.next === 0, LATE_MS)
 
     await publisher.stop()
 
-    assert.deepEqual(new Set(written.slice(2)), new Set([`- ${ada.id}`, `- ${bob.id}`]))
+    assert.deepEqual(new Set(written.slice(2)), new Set([`- ${ADA}`, `- ${BOB}`]))
   })
 
   it('writes nothing after the last removal, even if a write was under way', async (t) => {
-    const { publisher, written, held } = announce(t)
+    const { publisher, presence, written, held } = publish(t)
     const release = held.hold()
-    publisher.enter(ada)
+    presence.emit('online', ADA)
     await eventually('it is under way', () => held.waiting)
-    publisher.enter(bob)
+    presence.emit('online', BOB)
 
     const stopped = publisher.stop()
     release()
     await stopped
 
     const { length } = written
-    assert.ok(written.indexOf(`- ${ada.id}`) > written.indexOf(`+ ${ada.id}`))
-    // Another round would begin a tenth of a second later.
-    const { publisher: later, written: writtenLater } = announce(t)
-    later.enter(ada)
+    assert.ok(written.indexOf(`- ${ADA}`) > written.indexOf(`+ ${ADA}`))
+    // Another round would start a tenth of a second later.
+    const { presence: presenceLater, written: writtenLater } = publish(t)
+    presenceLater.emit('online', ADA)
     await eventually('another publisher has written meanwhile', () => writtenLater.length === 1)
     assert.equal(written.length, length, written.join())
   })
 })
 
-/** A publisher with a database that records what it gets. */
-function announce(t: TestContext) {
+/** A publisher with a database that records its calls. */
+function publish(t: TestContext) {
   const written: string[] = []
-  const present = new Set([ada.id, bob.id])
+  const presence = new Presence(0, Date.now)
+  t.after(() => presence.close())
   const failures = { next: 0 }
   let gate: Promise<void> | undefined
   const held = {
@@ -145,8 +152,8 @@ function announce(t: TestContext) {
   }
   const publisher = new PresencePublisher(
     { addPresence: (ids) => tell('+', ids), removePresence: (ids) => tell('-', ids) },
-    { isPresent: ({ id }) => present.has(id) },
+    presence,
   )
   t.after(() => publisher.stop())
-  return { publisher, written, present, failures, held }
+  return { publisher, presence, written, failures, held }
 }

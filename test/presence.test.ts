@@ -8,7 +8,7 @@ import { shareServer, startServer } from './support/servers.ts'
 describe('being online', () => {
   const server = shareServer()
   const withoutGrace = shareServer({ PRESENCE_GRACE: '0s' })
-  // Longer than a busy machine takes from the end of a poll to the next answer.
+  // Longer than the time from the end of a poll to the next answer on a busy machine.
   const withSecondsOfGrace = shareServer({ PRESENCE_GRACE: '3s' })
   const multi = shareServer({ SESSION_POLICY: 'multi' })
 
@@ -25,7 +25,7 @@ describe('being online', () => {
     assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
   })
 
-  it('begins with a poll, is shown to senders, and concerns one account alone', async (t) => {
+  it('begins with a poll, is shown to senders, and concerns only one account', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     const carol = await client.join(newName('carol'))
     await park(t, ada)
@@ -48,9 +48,9 @@ describe('being online', () => {
     assert.equal((await bob.send(ada, 'hello')).body.delivery, 'stored')
   })
 
-  it('is no matter of how the poll ended: an answer begins the grace time too', async () => {
+  it('does not depend on how the poll ended: an answer starts the grace time, too', async () => {
     const { ada, bob } = await adaAndBob(await withSecondsOfGrace())
-    // The server answers before the client has the answer, and after it was asked.
+    // The time of the answer is between the request and its arrival at the client.
     const askedAtMs = Date.now()
     await ada.poll({ wait: 0 })
     assert.equal((await bob.user(ada)).body.online, true)
@@ -71,7 +71,7 @@ describe('being online', () => {
     const { ada, bob } = await adaAndBob(await withoutGrace())
     const poll = await park(t, ada, 'wait=2')
 
-    // What is swept is swept every second.
+    // The sweep runs every second.
     await throughout(1_500, async () => assert.equal((await bob.user(ada)).body.online, true))
     assert.equal((await poll.answer()).status, 200)
     await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
@@ -131,7 +131,7 @@ describe('being online', () => {
     const afterMs = await seen()
     assert.ok(afterMs >= droppedAtMs && afterMs <= offlineAtMs, `${afterMs - droppedAtMs} ms after the end`)
 
-    // The mailbox is swept, and the store remembers.
+    // The mailbox is swept, but the store keeps the date.
     await eventually(
       'it stays so',
       async () => Date.now() > offlineAtMs + 2_000 || (await seen()) !== afterMs,
@@ -172,7 +172,7 @@ describe('being online', () => {
     await throughout(1_500, look)
   })
 
-  describe('with polls that are away', () => {
+  describe('with polls with away', () => {
     it('does not begin: a login is not refused, delivery is "stored", and lastSeenAt does not change', async (t) => {
       const { client, ada, bob } = await adaAndBob(await server())
       await bob.send(ada, 'hello')
@@ -190,7 +190,7 @@ describe('being online', () => {
       assert.equal((await client.login(ada.username)).status, 200)
     })
 
-    it('is as without them: other polls of the same session make it online, before and after', async (t) => {
+    it('does not depend on them: other polls of the same session make it online, before and after', async (t) => {
       const { client, ada, bob } = await adaAndBob(await server())
       const online = async () => (await bob.user(ada)).body.online
       await bob.send(ada, 'hello')
@@ -223,7 +223,7 @@ describe('being online', () => {
       assert.equal((await client.login(ada.username)).status, 200)
     })
 
-    it('says so in the query as true or false, and nothing else', async () => {
+    it('accepts true or false in the query, and nothing else', async () => {
       const { ada } = await adaAndBob(await server())
       for (const away of ['1', 'yes', 'TRUE', '']) {
         const { status, body } = await ada.request('GET', `/v1/inbox?wait=0&away=${away}`)
@@ -258,7 +258,7 @@ describe('being online', () => {
     })
   })
 
-  it('survives a restart as a date, not as being online', async (t) => {
+  it('survives a restart as a date, not as presence', async (t) => {
     const first = await startServer(t)
     const { ada, bob } = await adaAndBob(first)
     await park(t, ada, 'wait=55')

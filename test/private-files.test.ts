@@ -1,4 +1,4 @@
-/** What the server makes is for its user alone, and what others have prepared in its place is refused. */
+/** Only the server's user can access the files of the server, and files prepared by others are refused. */
 import assert from 'node:assert/strict'
 import {
   chmodSync,
@@ -28,7 +28,7 @@ const SECRET = 'a secret that is long enough to be one'
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
-/** In a folder that others may read, as one that existed may be. */
+/** In a folder that others may read, like one that existed before. */
 function openFolder(t: TestContext) {
   const folder = join(scratchFolder(t), 'open')
   mkdirSync(folder)
@@ -37,8 +37,8 @@ function openFolder(t: TestContext) {
   return { folder, file, database: `file:${file}` }
 }
 
-describe('what the server makes', () => {
-  it('only its user can read, whatever the umask, also in a folder that existed', async (t) => {
+describe('the files of the server', () => {
+  it('can be read only by its user, whatever the umask, also in an existing folder', async (t) => {
     const { folder, database } = openFolder(t)
     const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, PROGRAM]
     const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
@@ -54,7 +54,7 @@ describe('what the server makes', () => {
     assert.equal(modeOf(folder), '755', 'the folder is not ours')
   })
 
-  it('has that mode by itself where the process has another umask, and its folders 0700', async (t) => {
+  it('have this mode even with another umask, and their folders 0700', async (t) => {
     const folder = join(scratchFolder(t), 'one', 'two')
     const before = process.umask(0)
     t.after(() => process.umask(before))
@@ -68,7 +68,7 @@ describe('what the server makes', () => {
 })
 
 describe('a database that others can read', () => {
-  it('is served with a warning that says what to do, and without one when it is closed', async (t) => {
+  it('is served with a warning that says what to do, and without one when the mode is right', async (t) => {
     const { file, database } = openFolder(t)
     const warnings = async () => {
       const server = await startServer(t, {}, database)
@@ -111,7 +111,7 @@ describe('a file prepared by another user is refused, and not touched', () => {
       assertRefused(/is a symbolic link/)
       rmSync(place)
       linkSync(target, place)
-      assertRefused(/has a second name, a hard link/)
+      assertRefused(/has a second hard link/)
       rmSync(place)
       mkdirSync(place)
       assertRefused(/is not a regular file/)
@@ -122,16 +122,16 @@ describe('a file prepared by another user is refused, and not touched', () => {
     })
   }
 
-  it('when the draft of the secret can be read by others', (t) => {
+  it('when others can read the draft of the secret', (t) => {
     const { file } = openFolder(t)
     writeFileSync(`${file}.jwt-secret.draft`, '')
     chmodSync(`${file}.jwt-secret.draft`, 0o666)
 
-    assert.throws(() => readSecrets({}, `${file}.jwt-secret`, () => {}), /draft is open to others/)
+    assert.throws(() => readSecrets({}, `${file}.jwt-secret`, () => {}), /Other users can write to .*draft/)
     assert.ok(!existsSync(`${file}.jwt-secret`))
   })
 
-  it('with a sentence, and 1, by the program', async (t) => {
+  it('by the program, with a message and exit code 1', async (t) => {
     const { file, folder, database } = openFolder(t)
     symlinkSync(join(folder, 'target'), `${file}.jwt-secret`)
     const program = spawnProgram(t, {}, database)
@@ -141,8 +141,8 @@ describe('a file prepared by another user is refused, and not touched', () => {
   })
 })
 
-describe('the secret of its own', () => {
-  it('is made where a start that was killed has left its draft', (t) => {
+describe("the server's own secret", () => {
+  it('is made even if a killed start has left its draft', (t) => {
     const { file, folder } = openFolder(t)
     writeFileSync(`${file}.jwt-secret.draft`, 'hal', { mode: 0o600 })
 
@@ -153,7 +153,7 @@ describe('the secret of its own', () => {
     assert.deepEqual(readdirSync(folder), ['restante.db.jwt-secret'])
   })
 
-  it('that push services know is made once, and is one of theirs', (t) => {
+  it('for push services is made once, and is a valid key', (t) => {
     const { file, folder } = openFolder(t)
     const read = (env = {}) => readKeyPairs(env, `${file}.vapid-keys`, () => {})
 
@@ -170,7 +170,7 @@ describe('the secret of its own', () => {
     assert.throws(read, /vapid-keys: Expected private keys of 32 bytes each/)
   })
 
-  it('is closed to others who could read it, with a warning', async (t) => {
+  it('is closed to others that could read it, with a warning', async (t) => {
     const { file, database } = openFolder(t)
     writeFileSync(`${file}.jwt-secret`, SECRET)
     chmodSync(`${file}.jwt-secret`, 0o644)
@@ -183,11 +183,11 @@ describe('the secret of its own', () => {
     assert.ok(!JSON.stringify(server.logs).includes(SECRET))
   })
 
-  it('is read, with a warning, when it is given to the group and belongs to root or the owner of the folder', (t) => {
+  it('is read, with a warning, when a group can read it and it belongs to root or the owner of the folder', (t) => {
     const { file } = openFolder(t)
     writeFileSync(`${file}.jwt-secret`, SECRET)
     chmodSync(`${file}.jwt-secret`, 0o640)
-    // For another user the file would not be ours, and could not be closed.
+    // The file would belong to another user, and its mode could not be changed.
     t.mock.method(process as Required<typeof process>, 'getuid', () => 54_321)
     const warnings: string[] = []
 
@@ -202,7 +202,7 @@ describe('the secret of its own', () => {
   it('is refused when it belongs to another user', (t) => {
     const { file } = openFolder(t)
     writeFileSync(`${file}.jwt-secret`, SECRET, { mode: 0o600 })
-    // Only root can give a file away. Others cannot be given one here, and read their own.
+    // Only root can change the owner of a file. Without root, the test uses a file of its own.
     const isRoot = process.getuid?.() === 0
     if (isRoot) chownSync(`${file}.jwt-secret`, 1_234, 1_234)
     const read = () => readSecrets({}, `${file}.jwt-secret`, () => {})

@@ -1,4 +1,4 @@
-/** How the program starts, refuses to start, and what it prints. */
+/** How the program starts, refuses to start, and prints. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,13 +20,13 @@ import {
   startServer,
 } from './support/servers.ts'
 
-/** Under a second on an idle machine; here only a start that hangs is a failure. */
+/** Under a second on an idle machine; only a hanging start is a failure. */
 const START_MS_MAX = 60_000
 
 describe('a start', () => {
-  it('says where it listens and nothing else, and makes the folder and the database', async (t) => {
+  it('prints only where it listens, and creates the folder and the database', async (t) => {
     const file = join(scratchFolder(t), 'data', 'deeper', 'restante.db')
-    // More than the machine allows would be logged.
+    // If it were more than the machine permits, this would be logged.
     const server = await spawnServer(t, { CONNECTIONS_MAX: '100' }, `file:${file}`)
 
     assert.equal((await new Client(server).get('/readyz')).status, 200)
@@ -57,10 +57,10 @@ describe('a start', () => {
     })
     let text = ''
     terminal.stdout.on('data', (chunk: Buffer) => {
-      const told = text.includes('Ctrl+C')
+      const printed = text.includes('Ctrl+C')
       text += chunk.toString()
-      // As a person ends it.
-      if (!told && text.includes('Ctrl+C')) terminal.stdin.write('\x03')
+      // Like a person stops it.
+      if (!printed && text.includes('Ctrl+C')) terminal.stdin.write('\x03')
     })
     await once(terminal, 'close')
 
@@ -72,7 +72,7 @@ describe('a start', () => {
     assert.match(text, /"stopped"/)
   })
 
-  it('goes on with a database that another start has made: accounts, tokens and messages', async (t) => {
+  it('continues with the database of an earlier start: accounts, tokens and messages', async (t) => {
     const first = await startServer(t)
     const ada = await new Client(first).join('ada')
     await ada.send('ada', 'from the first start')
@@ -84,7 +84,7 @@ describe('a start', () => {
     assert.equal(second.errors(), '')
   })
 
-  it('is refused in a sentence when another process has the database, which goes on', async (t) => {
+  it('is refused with a message when another process has the database, which continues', async (t) => {
     const first = await startServer(t)
     const ada = await new Client(first).join('ada')
 
@@ -104,7 +104,7 @@ describe('a start', () => {
     )
   })
 
-  it('is given to one of several that start at the same moment', async (t) => {
+  it('gets the database only once when several happen at the same moment', async (t) => {
     const database = noDatabaseYet(t)
     const programs = Array.from({ length: 3 }, () => spawnProgram(t, {}, database))
     const listens = (await Promise.allSettled(programs.map(({ listening }) => listening))).map(
@@ -119,7 +119,7 @@ describe('a start', () => {
     }
   })
 
-  it('is possible again at once when the process that had the database was killed', async (t) => {
+  it('is possible at once after the process that had the database was killed', async (t) => {
     const first = await spawnServer(t)
     first.process.kill('SIGKILL')
     await first.exited
@@ -127,7 +127,7 @@ describe('a start', () => {
     assert.equal((await new Client(second).get('/readyz')).status, 200)
   })
 
-  it('reads .env in the working directory, and warns about what it does not take from there', async (t) => {
+  it('reads .env in the working directory, and warns about ignored names', async (t) => {
     const folder = scratchFolder(t)
     writeFileSync(join(folder, '.env'), 'RATE_LIMITS=on\nMESSAGE_LENGTH_MAX=2\nTOKEN_TLL=1h\n')
     const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
@@ -140,17 +140,15 @@ describe('a start', () => {
     assert.equal((await ada.send('ada', '123')).status, 400)
     await server.stop()
     assert.deepEqual(
-      server.logs
-        .filter(({ level, msg }) => level >= 40 && msg.includes('is not known'))
-        .map(({ msg }) => msg),
+      server.logs.filter(({ level, msg }) => level >= 40 && msg.includes('is unknown')).map(({ msg }) => msg),
       [
-        '.env, line 3: TOKEN_TLL is not known, and ignored. Is TOKEN_TTL meant?',
-        'RETENTOIN is not known, and ignored. Is RETENTION meant?',
+        '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
+        'RETENTOIN is unknown and ignored. Did you mean RETENTION?',
       ],
     )
   })
 
-  it('is refused in sentences with mistakes in .env, and so is every command', async (t) => {
+  it('is refused with one message per mistake in .env, and so is every command', async (t) => {
     const folder = scratchFolder(t)
     writeFileSync(join(folder, '.env'), 'PORT=http\nRETENTION 7d\n')
 
@@ -166,7 +164,7 @@ describe('a start', () => {
     }
   })
 
-  it('is none with an argument that it does not know, which would be ignored', (t) => {
+  it('is refused with an unknown argument, which would otherwise be ignored', (t) => {
     const folder = scratchFolder(t)
     for (const args of [['--port=80'], ['start', '--port=80'], ['start', 'now'], ['strat']]) {
       const { status, stdout, stderr } = run(args, folder)
@@ -174,13 +172,13 @@ describe('a start', () => {
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(
         stderr,
-        /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables: README/,
+        /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables, not arguments: README/,
       )
     }
     assert.deepEqual(readdirSync(folder), [])
   })
 
-  it('is refused in a sentence when the port is taken', async (t) => {
+  it('is refused with a message when the port is in use', async (t) => {
     const { url, port } = await somethingElse(t)
     const sentence = await refusal(t, noDatabaseYet(t), { PORT: String(port) })
     assert.match(sentence, /EADDRINUSE/)
@@ -202,13 +200,13 @@ describe('a start', () => {
     },
     'is damaged': (folder) => {
       const file = join(folder, 'damaged.db')
-      // The head of an SQLite file, and noise behind it.
+      // The header of an SQLite file, followed by noise.
       writeFileSync(file, Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(20_000, 0xa5)]))
       return { file, says: /database/ }
     },
   }
   for (const [what, make] of Object.entries(unusable)) {
-    it(`is refused in a sentence that names the database when that ${what}`, async (t) => {
+    it(`is refused with a message that names the database when that ${what}`, async (t) => {
       const { file, says } = make(scratchFolder(t))
       const sentence = await mistakeOf(startServer(t, {}, `file:${file}`))
       assert.ok(sentence.includes(file), sentence)
@@ -216,16 +214,16 @@ describe('a start', () => {
     })
   }
 
-  it('is refused in a sentence when the folder cannot be written', async (t) => {
+  it('is refused with a message when the folder cannot be written', async (t) => {
     const folder = scratchFolder(t)
     chmodSync(folder, 0o500)
-    // Root is stopped by no permission, but nobody can write below what is no folder.
+    // Permissions do not stop root, but nobody can write below a path that is no folder.
     const file = process.getuid?.() === 0 ? '/dev/null/restante.db' : join(folder, 'restante.db')
     const sentence = await refusal(t, `file:${file}`)
     assert.ok(sentence.includes(file), sentence)
   })
 
-  it('is refused in a sentence when the disk is full, and possible when it no longer is', async (t) => {
+  it('is refused with a message when the disk is full, and possible when it no longer is', async (t) => {
     const database = noDatabaseYet(t)
     const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" dist/main.js', process.execPath]
     const sentence = await refusal(t, database, {}, full)
@@ -261,7 +259,7 @@ describe('the log', () => {
     assert.ok(server.logs.every(isLogLine))
   })
 
-  it('says once that fewer connections fit into the files that it may open', async (t) => {
+  it('says once that fewer connections fit the limit of open files', async (t) => {
     const server = await spawnServer(t, {}, undefined, [
       ...['sh', '-c', 'ulimit -n 200 && exec "$0" "$@"'],
       ...[process.execPath, 'dist/main.js'],
@@ -274,12 +272,12 @@ describe('the log', () => {
     assert.match(lines[0]?.msg ?? '', /from 50000 to 136\b/)
   })
 
-  it('ends the server in good order with 1 when nobody reads it any more, so that it is started again', async (t) => {
+  it('stops the server cleanly with 1 when nobody reads it any more, so that it is restarted', async (t) => {
     const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
     server.process.stdout?.destroy()
     await new Client(server).get('/healthz').catch(() => {})
     assert.equal(await server.exited, 1)
-    // It has given the database back: what was in its log is in the file.
+    // It has closed the database: the log is written back into the file.
     assert.ok(!readdirSync(join(fileOf(server.database), '..')).some((name) => /\.(sock|db-wal)$/.test(name)))
   })
 
@@ -301,13 +299,13 @@ describe('the log', () => {
 const isLogLine = ({ level, time, msg }: LogLine) =>
   typeof level === 'number' && typeof time === 'number' && typeof msg === 'string'
 
-/** Ends the process in good order, and resolves with its exit code. */
+/** Stops the process cleanly, and resolves with its exit code. */
 async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
   await server.stop()
   return server.exited
 }
 
-/** Runs the command in a folder, where there may be a `.env`, to its end. */
+/** Runs the command to its end in a folder, which may have a `.env`. */
 function run(args: string[], folder: string) {
   const file = fileURLToPath(new URL('../dist/main.js', import.meta.url))
   const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
@@ -319,7 +317,7 @@ function run(args: string[], folder: string) {
   return { status, stdout, stderr }
 }
 
-/** Starts in vain. Resolves with what it said: one sentence to read, nothing for the machine, no stack. */
+/** Makes a start that must fail. Resolves with its output: one message, no log, no stack. */
 async function refusal(t: TestContext, database: string, env: Env = {}, command?: string[]): Promise<string> {
   const program = spawnProgram(t, env, database, command)
   const timer = setTimeout(() => program.process.kill('SIGKILL'), START_MS_MAX)

@@ -1,18 +1,17 @@
-/** Where hints may go: to push services on the public internet, and nowhere inward. */
+/** Where hints may go: only to push services on the public internet. */
 import assert from 'node:assert/strict'
 import type { LookupAddress } from 'node:dns'
 import { describe, it, type TestContext } from 'node:test'
-import { checkEndpoint, EndpointRefused } from '../src/push/endpoint.ts'
+import { checkEndpoint, EndpointRefused, isPublicAddress } from '../src/push/endpoint.ts'
+import { HttpsClient } from '../src/push/https-client.ts'
 import { AddressRefused, checkedLookup, type Resolve } from '../src/push/lookup.ts'
-import { isPublicAddress } from '../src/push/public-addresses.ts'
-import { WayOut } from '../src/push/request.ts'
 import { atTheEnd } from './support/endings.ts'
 import { CA, PushService } from './support/push-service.ts'
 import { range } from './support/range.ts'
 
 const TOKEN = 'c2VjcmV0'
 
-/** What services give, and what is as good. */
+/** Endpoints of real services, and equivalent ones. */
 const ALLOWED = [
   `https://updates.push.services.mozilla.com/wpush/v2/${TOKEN}`,
   `https://fcm.googleapis.com/fcm/send/${TOKEN}`,
@@ -28,15 +27,15 @@ const ALLOWED = [
   'https://[64:ff9b::5db8:d822]/x',
 ]
 
-/** By why they are refused. */
+/** By the reason of the refusal. */
 const REFUSED: Record<string, string[]> = {
-  'It is no URL.': ['//push.example/x', ''],
+  'It is not a URL.': ['//push.example/x', ''],
   'Its scheme is not https.': ['http://push.example/x', 'file:///etc/passwd', 'unix:/run/x.sock'],
   'Its port is not 443 or 8443.': [':0', ':22', ':80', ':6443'].map(
     (port) => `https://push.example${port}/x`,
   ),
-  'It has a user or a password in it.': ['https://u:p@push.example/x', 'https://push.example@127.0.0.1/x'],
-  'is no public name.': [
+  'It contains a user or a password.': ['https://u:p@push.example/x', 'https://push.example@127.0.0.1/x'],
+  'is not a public name.': [
     'https://localhost/x',
     'https://LOCALHOST./x',
     'https://a.localhost/x',
@@ -46,7 +45,7 @@ const REFUSED: Record<string, string[]> = {
     'https://x.onion/x',
     'https://x.home.arpa/x',
   ],
-  '127.0.0.1 is no public address.': [
+  '127.0.0.1 is not a public address.': [
     'https://127.0.0.1/x',
     'https://127.1/x',
     'https://2130706433/x',
@@ -58,7 +57,7 @@ const REFUSED: Record<string, string[]> = {
     'https:\\\\127.0.0.1\\x',
     'https:///127.0.0.1/x',
   ],
-  'is no public address.': [
+  'is not a public address.': [
     ...['0', '0.0.0.0', '[::]', '[::1]'],
     ...['10.1.2.3', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.1.5'],
     ...['192.0.0.1', '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.1'],
@@ -67,10 +66,10 @@ const REFUSED: Record<string, string[]> = {
     ...['[2002:7f00:1::1]', '[2001:0:0:1::1]'],
     ...['[fd00::1]', '[fe80::1]', '[fec0::1]', '[ff02::1]', '[2001:db8::1]', '[3fff::1]', '[100::1]'],
   ].map((host) => `https://${host}/x`),
-  ' It is no URL.': ['https://[fe80::1%25eth0]/x'],
+  ' It is not a URL.': ['https://[fe80::1%25eth0]/x'],
 }
 
-/** Names that lead somewhere else than they should, as the connection finds out. */
+/** Names that lead to forbidden addresses, which the connection detects. */
 const REBOUND: Record<string, string[]> = {
   'to loopback': ['127.0.0.1'],
   'to a public address and a private one': ['93.184.216.34', '192.168.1.1'],
@@ -104,7 +103,7 @@ describe('an endpoint is refused, with the reason', () => {
       })
 })
 
-describe('with PUSH_ALLOW_PRIVATE an endpoint at home is allowed', () => {
+describe('with PUSH_ALLOW_PRIVATE a private endpoint is allowed', () => {
   for (const endpoint of ['https://127.0.0.1:8000/x', 'https://ntfy.local/x', 'https://[fd00::1]:2586/x'])
     it(endpoint, () => {
       assert.equal(checkEndpoint(endpoint, true).href, endpoint)
@@ -138,12 +137,12 @@ describe('an address is public or not, whatever its form', () => {
     })
 })
 
-describe('a name is judged by where the connection goes', () => {
-  /** Posts to a name, as often as there are answers of its name server. */
+describe('a name is checked at the connection', () => {
+  /** Posts to a name, once per answer of its name server. */
   const post = async (t: TestContext, endpoint: string, resolve: Resolve, allowPrivate = false) => {
-    const wayOut = new WayOut({ allowPrivate, resolve, ca: CA, connectMs: 5_000, totalMs: 5_000 })
-    atTheEnd(t, () => wayOut.close())
-    return wayOut.post(checkEndpoint(endpoint, true), {}, Buffer.from('hint'))
+    const client = new HttpsClient({ allowPrivate, resolve, ca: CA, connectMs: 5_000, totalMs: 5_000 })
+    atTheEnd(t, () => client.close())
+    return client.post(checkEndpoint(endpoint, true), {}, Buffer.from('hint'))
   }
 
   for (const [where, addresses] of Object.entries(REBOUND))
@@ -153,7 +152,7 @@ describe('a name is judged by where the connection goes', () => {
       const answers = where.includes('and then') ? addresses.map((address) => [address]) : [addresses]
       let asked = 0
       const resolve: Resolve = async () => answers[asked++] ?? []
-      // What is public at first is public when the endpoint is checked, and was at the subscription.
+      // The first address is public, at the subscription and when the endpoint is checked.
       if (answers.length > 1) assert.ok((await resolve('push.example')).every(isPublicAddress))
 
       await assert.rejects(post(t, endpoint, resolve), AddressRefused)
@@ -162,9 +161,9 @@ describe('a name is judged by where the connection goes', () => {
       assert.equal(service.connections, 0)
     })
 
-  it('and an address that got past the name is refused when it is connected', async (t) => {
+  it('and an address that passed the name check is refused at the connection', async (t) => {
     const service = await PushService.start(t)
-    // As if the look-up were passed by: addresses are not looked up.
+    // This bypasses the look-up, because addresses are not looked up.
     const { endpoint } = service.subscribe()
 
     await assert.rejects(
@@ -174,7 +173,7 @@ describe('a name is judged by where the connection goes', () => {
     assert.deepEqual([service.connections, service.faults], [0, []])
   })
 
-  it('of many addresses a few are tried, of both families: a third host is not hammered', async () => {
+  it('only a few of many addresses are tried, of both families, so that no third host is flooded', async () => {
     const all = range(1, 200).flatMap((at) => [`93.184.216.${at}`, `2606:4700::${at}`])
     const found = await new Promise<LookupAddress[]>((done, fail) => {
       const lookup = checkedLookup(async () => all, false)
@@ -192,7 +191,7 @@ describe('a name is judged by where the connection goes', () => {
     )
   })
 
-  it('one look-up per connection decides, and the connection goes to what it found', async (t) => {
+  it('one look-up per connection decides, and the connection uses its result', async (t) => {
     const service = await PushService.start(t)
     const endpoint = service.subscribe().endpoint.replace('127.0.0.1', 'push.example')
     let asked = 0

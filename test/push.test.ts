@@ -16,7 +16,7 @@ import { withSql } from './support/sql.ts'
 const ending = endOfSuite()
 const service = PushService.start(ending)
 
-/** For many tests: opened when the first one asks for it. */
+/** Shared by many tests: opened when the first one needs it. */
 function shared<T>(open: () => Promise<T>): () => Promise<T> {
   let opened: Promise<T> | undefined
   return () => {
@@ -25,20 +25,20 @@ function shared<T>(open: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** A server with people who sleep. */
+/** A server with sleeping people. */
 async function open(env: Env = {}, database?: string): Promise<{ server: StartedServer; room: Dormitory }> {
   const server = await startServer(ending, { ...PUSH, ...env }, database, {}, PUSH_WAY)
   return { server, room: await Dormitory.at(server, await service) }
 }
 
-/** With an older key, which subscriptions may have been made with. */
+/** With an older key, which subscriptions may use. */
 const KEYS = `${PUSH['VAPID_KEYS']},q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94`
 
 const single = shared(() => open({ PRESENCE_GRACE: '200ms', VAPID_KEYS: KEYS }))
-/** Where who has vanished counts as online for longer than there is time to acknowledge. */
+/** A vanished client counts as online for longer than the time to acknowledge. */
 const multi = shared(() => open({ PRESENCE_GRACE: '30s', SESSION_POLICY: 'multi' }))
 
-/** How many subscriptions the store has of an account. */
+/** The number of subscriptions of an account in the store. */
 const storedOf = ({ database }: StartedServer, { username }: Person) =>
   withSql(database, async ({ run }) => {
     const rows = await run(
@@ -49,7 +49,7 @@ const storedOf = ({ database }: StartedServer, { username }: Person) =>
     return rows.length
   })
 
-/** Polls and acknowledges as a client does, until it is stopped. */
+/** Polls and acknowledges like a client, until it is stopped. */
 function attend(person: Person) {
   const stopping = new AbortController()
   const done = (async () => {
@@ -65,7 +65,7 @@ function attend(person: Person) {
 }
 
 describe('a message wakes an absent recipient', () => {
-  it('by one hint, which says nothing but its number, and comes within 100 ms', async () => {
+  it('by one hint, which contains only its number, and comes within 100 ms', async () => {
     const { room } = await single()
     const hint = async () => {
       const ada = await room.sleeper()
@@ -83,7 +83,7 @@ describe('a message wakes an absent recipient', () => {
   it('and a thousand messages wake once', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
-    // From few connections: a busy machine resets some of a thousand that are made at once.
+    // Over few connections: a busy machine resets some of a thousand that are opened at once.
     const sendMany = async () => {
       for (const number of range(1, 20)) await room.sender.send(ada.person, `message ${number}`)
     }
@@ -94,7 +94,7 @@ describe('a message wakes an absent recipient', () => {
   })
 
   for (const away of [false, true])
-    it(`again when the session has read${away ? ', with a poll that is away' : ''}`, async () => {
+    it(`again when the session has read${away ? ', with away' : ''}`, async () => {
       const { room } = await single()
       const ada = await room.sleeper()
       await room.sender.send(ada.person, 'one')
@@ -114,7 +114,7 @@ describe('a message wakes an absent recipient', () => {
       assert.deepEqual(ada.newest, [1, 3])
     })
 
-  it('again when the session has acknowledged what was hinted', async () => {
+  it('again when the session has acknowledged the hinted message', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
     await room.sender.send(ada.person, 'one')
@@ -125,7 +125,7 @@ describe('a message wakes an absent recipient', () => {
     assert.deepEqual(await ada.got(2), [1, 2])
   })
 
-  it('also when it was read by a poll that acknowledges and finds nothing, a moment ago', async () => {
+  it('even when a poll has just acknowledged and found nothing', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
     await room.sender.send(ada.person, 'one')
@@ -133,14 +133,14 @@ describe('a message wakes an absent recipient', () => {
     await ada.read(true)
     await room.sender.send(ada.person, 'two')
     await ada.got(2)
-    // Two, because the second one finds the newest number in memory, and need not look into the store.
+    // Two, because the second one finds the newest number in memory, without reading the store.
     for (const _ of range(1, 2)) await ada.person.poll({ after: 2, wait: 0, away: true })
     await room.sender.send(ada.person, 'three')
 
     assert.deepEqual(await ada.got(3), [1, 2, 3])
   })
 
-  it('and neither a receipt wakes, nor a message that is refused', async () => {
+  it('but receipts and refused messages do not', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
     const grace = await room.sleeper()
@@ -159,7 +159,7 @@ describe('a message wakes an absent recipient', () => {
 })
 
 describe('a session that is online is not woken', () => {
-  it('when it acknowledges what it gets', async () => {
+  it('when it acknowledges its messages', async () => {
     const { room } = await multi()
     const ada = await room.sleeper()
     const stop = attend(ada.person)
@@ -171,10 +171,10 @@ describe('a session that is online is not woken', () => {
     assert.deepEqual(ada.newest, [])
   })
 
-  it('but is when it does not in time: a frozen phone keeps its connection', async (t) => {
+  it('unless it does not acknowledge in time: a frozen phone keeps its connection', async (t) => {
     const { room } = await multi()
     const ada = await room.sleeper()
-    // Both get the message. They are read no further, and the session is online for a while.
+    // Both get the message. They read no further, and the session stays online for a while.
     for (const _ of range(1, 2)) await park(t, ada.person, 'wait=55')
     const sentMs = performance.now()
     await room.sender.send(ada.person, 'Hello')
@@ -184,7 +184,7 @@ describe('a session that is online is not woken', () => {
     assert.equal((await room.sender.user(ada.person)).body.online, true)
   })
 
-  it('but is when it has vanished, and still counts as online', async (t) => {
+  it('unless it has vanished, and still counts as online', async (t) => {
     const { room } = await multi()
     const ada = await room.sleeper()
     const poll = await park(t, ada.person, 'wait=55')
@@ -213,7 +213,7 @@ describe('a subscription ends with its session', () => {
   const ends: Record<string, (ada: Sleeper, server: StartedServer, room: Dormitory) => Promise<unknown>> = {
     'by logout': ({ person }) => person.logout(),
     'by takeover': ({ person }, _, room) => room.client.enter(person.username, { takeover: true }),
-    'by a new password that another session sets': async ({ person }, server) => {
+    'when another session changes the password': async ({ person }, server) => {
       await server.operator.administration.setPassword(person.username, 'another password')
     },
     'when the account is disabled': ({ person }, server) =>
@@ -251,7 +251,7 @@ describe('a push subscription', () => {
     assert.deepEqual((await ada.person.subscriptions()).body.subscriptions, [])
   })
 
-  it('is taken with padding, and with members that nobody knows yet', async () => {
+  it('is accepted with padding, and with unknown members', async () => {
     const { room } = await single()
     const ada = await room.client.join(newName('ada'))
     const { endpoint, keys } = room.service.subscribe()
@@ -264,7 +264,7 @@ describe('a push subscription', () => {
     await eventually('she is woken', () => room.service.received.some((hint) => hint.endpoint === endpoint))
   })
 
-  it('is refused when its keys are none, or its endpoint is not allowed, with all that is wrong', async () => {
+  it('is refused when its keys are invalid or its endpoint is not allowed, with all faults', async () => {
     const { room } = await single()
     const { endpoint, keys } = room.service.subscribe()
     const notOnTheCurve = Buffer.alloc(65, 1).fill(4, 0, 1).toString('base64url')
@@ -289,7 +289,7 @@ describe('a push subscription', () => {
     ])
   })
 
-  it('moves with its endpoint and keys, is replaced by its own account, and is taken for others', async () => {
+  it('moves with its endpoint and keys, can be replaced by its own account, and by no other', async () => {
     const { room } = await multi()
     const ada = await room.sleeper()
     const laptop = await room.client.enter(ada.person.username)
@@ -301,7 +301,7 @@ describe('a push subscription', () => {
     assert.equal((await laptop.subscribe(otherKeys)).status, 201)
     assert.equal((await grace.subscribe(ada.subscription)).body.code, 'endpoint_taken')
     assert.equal((await laptop.subscribe(ada.subscription)).status, 201)
-    // The session that made it ends, and it is that of the other by now.
+    // The session that made it ends, but by now it belongs to the other session.
     await ada.person.logout()
     assert.equal((await laptop.subscriptions()).body.subscriptions.length, 1)
     // The same browser, with another account.
@@ -314,7 +314,7 @@ describe('a push subscription', () => {
     assert.deepEqual(ada.newest, [1])
   })
 
-  it('is one of ten at most, exactly, however many are made at once', async () => {
+  it('is one of at most ten, exactly, however many are made at once', async () => {
     const { room } = await single()
     const ada = await room.client.join(newName('ada'))
     const answers = await Promise.all(range(1, 20).map(() => ada.subscribe(room.service.subscribe())))
@@ -328,7 +328,7 @@ describe('a push subscription', () => {
     assert.equal((await ada.subscribe(room.service.subscribe())).status, 201)
   })
 
-  it('is one when many register it at once', async () => {
+  it('is stored once when many register it at once', async () => {
     const { room } = await single()
     const [ada, grace] = [await room.client.join(newName('ada')), await room.client.join(newName('grace'))]
     const subscription = room.service.subscribe()
@@ -340,7 +340,7 @@ describe('a push subscription', () => {
     assert.equal(both.flatMap(({ subscriptions }) => subscriptions).length, 1)
   })
 
-  it('that is registered again keeps its key, and gets the current one when the server has lost that', async () => {
+  it('keeps its key when it is registered again, or gets the current one if the server has lost that key', async () => {
     const { server, room } = await single()
     const [current, old] = readVapidKeys(KEYS) ?? []
     assert.ok(current && old)
@@ -364,7 +364,7 @@ describe('a push subscription', () => {
     assert.deepEqual(await madeWith(await room.sleeper(), 'lost'), [[2, current.publicKey]])
   })
 
-  it('ends when its service does not know it, and stays when that fails', async () => {
+  it('ends when its service does not know it, and stays when the service fails', async () => {
     const { server, room } = await single()
     const [gone, failing] = [await room.sleeper(), await room.sleeper()]
     room.service.replyWith({ status: 410 })
@@ -395,7 +395,7 @@ describe('of several nodes', () => {
     return [one, await open({}, one.server.database)] as const
   })
 
-  itOnPostgres('one sends a hint, when messages come through both at once', async () => {
+  itOnPostgres('only one sends a hint when both get messages at once', async () => {
     const [one, other] = await nodes()
     const sleepers = await Promise.all(range(1, 20).map(() => one.room.sleeper()))
     await Promise.all(
@@ -409,7 +409,7 @@ describe('of several nodes', () => {
       sleepers.map(() => 1),
     )
 
-    // And one takes the mark back, when it is read through.
+    // And one removes the mark, after it has read everything.
     await Promise.all(
       sleepers.map(({ person }) => at(other.room.client, person).poll({ wait: 0, away: true })),
     )
@@ -417,24 +417,27 @@ describe('of several nodes', () => {
     await Promise.all(sleepers.map((sleeper) => sleeper.got(2)))
   })
 
-  itOnPostgres('none wakes a session that polls another one, and each does when it is frozen', async (t) => {
-    const [one, other] = await nodes()
-    const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
-    const stop = attend(at(other.server, awake.person))
-    await park(t, at(other.server, frozen.person), 'wait=55')
-    for (const { person } of [awake, frozen])
-      await eventually('it is online', async () => (await one.room.sender.user(person)).body.online)
-    const sentMs = performance.now()
-    for (const { person } of [frozen, awake]) await one.room.sender.send(person, 'Hello')
+  itOnPostgres(
+    'none wakes a session that polls another node, and each does when the session is frozen',
+    async (t) => {
+      const [one, other] = await nodes()
+      const [awake, frozen] = [await one.room.sleeper(), await one.room.sleeper()]
+      const stop = attend(at(other.server, awake.person))
+      await park(t, at(other.server, frozen.person), 'wait=55')
+      for (const { person } of [awake, frozen])
+        await eventually('it is online', async () => (await one.room.sender.user(person)).body.online)
+      const sentMs = performance.now()
+      for (const { person } of [frozen, awake]) await one.room.sender.send(person, 'Hello')
 
-    assert.deepEqual(await frozen.got(1), [1])
-    assert.ok(performance.now() - sentMs >= PUSH_WAY.hintTimes.acknowledgeMs, 'it had its time')
-    await one.room.decidedLate()
-    await stop()
-    assert.deepEqual(awake.newest, [])
-  })
+      assert.deepEqual(await frozen.got(1), [1])
+      assert.ok(performance.now() - sentMs >= PUSH_WAY.hintTimes.acknowledgeMs, 'it had its time')
+      await one.room.decidedLate()
+      await stop()
+      assert.deepEqual(awake.newest, [])
+    },
+  )
 
-  it('one goes on when another one was killed before it could send', async () => {
+  it('one takes over when another was killed before it could send', async () => {
     const { server, room } = await single()
     const ada = await room.sleeper()
     const claimedUntil = new Date(Date.now() + 1_500)
@@ -451,7 +454,7 @@ describe('of several nodes', () => {
     assert.ok(Date.now() >= claimedUntil.getTime() - 1, 'not before the claim has run out')
   })
 
-  it('a claim that a killed node has made when its clock was wrong holds nobody up', async () => {
+  it('a claim that a killed node made with a wrong clock delays nobody', async () => {
     const { server, room } = await single()
     const ada = await room.sleeper()
     await withSql(server.database, ({ run }) =>
@@ -494,7 +497,7 @@ describe('after a restart', () => {
     return { server, room, expired, without, unused, read, hinted, unread }
   })
 
-  it('nobody is hinted again, and nobody who has unread messages is by itself', async () => {
+  it('no hint is repeated, and none is sent for messages that are already unread', async () => {
     const { room, hinted, unread } = await restarted()
     await room.decided()
     await room.sender.send(hinted.person, 'two')
@@ -505,7 +508,7 @@ describe('after a restart', () => {
     assert.deepEqual(await unread.got(2), [1, 2])
   })
 
-  it('a phone whose token has expired is woken, also when what has expired is purged', async () => {
+  it('a phone whose token has expired is woken, even after a purge of expired sessions', async () => {
     const { server, room, expired, without } = await restarted()
     await eventually('the session without a subscription is purged', () =>
       withSql(server.database, async ({ run }) => {
@@ -528,7 +531,7 @@ describe('after a restart', () => {
     assert.equal(await storedOf(server, read.person), 1)
   })
 
-  it('with push off nobody is woken, and subscriptions can be ended', async (t) => {
+  it('with push off nobody is woken, and subscriptions can be deleted', async (t) => {
     const { server, room, read } = await restarted()
     await server.stop()
 
@@ -539,7 +542,7 @@ describe('after a restart', () => {
     await at(off, room.sender).send(person, 'Hello')
     const [{ id }] = (await person.subscriptions()).body.subscriptions
     assert.equal((await person.unsubscribe(id)).status, 204)
-    // Its end would send what is due.
+    // A clean stop would send the due hints.
     await off.stop()
     assert.deepEqual(read.newest, [])
   })

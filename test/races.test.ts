@@ -2,28 +2,29 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { ClockHistory } from '../src/clock.ts'
 import {
-  type Append,
   type AppendOutcome,
   type Batch,
   type CommitResult,
   DatabaseUnavailable,
-  type Page,
+  type NewMessage,
   type PageSize,
   type ReadFrom,
   type StoredMessage,
+  type StoredPage,
 } from '../src/database/database.ts'
 import type { Hints } from '../src/inbox/delivery.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
-import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
-import { Waiters } from '../src/inbox/waiters.ts'
+import { Mailboxes } from '../src/inbox/mailboxes.ts'
+import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
+import { Presence } from '../src/presence.ts'
 import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
 import { connection, response } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { shareServer } from './support/servers.ts'
 
-/** A poll that is not woken waits for so long, and its test fails. */
+/** The wait of a poll that is not woken; then its test fails. */
 const WAIT_MS = 1_000
 
 describe('a poll, while its read of the store is delayed', () => {
@@ -34,18 +35,18 @@ describe('a poll, while its read of the store is delayed', () => {
     await look.begun
     await send('hello')
 
-    // What it read is empty: the message came after the look, and before the poll waits.
+    // Its page is empty: the message came after the read and before the poll is parked.
     look.release()
 
     assert.deepEqual(seqsOf((await answer).messages), [1])
     await inbox.flushed()
   })
 
-  it('gets what comes before its mark is taken back: nobody is hinted of that', async (t) => {
+  it('gets a message that comes before its mark is removed, without a hint', async (t) => {
     const hinted: number[] = []
     const hints: Hints = {
       added: (_, seq) => {
-        // As where a mark stands in the store.
+        // As if the store had a mark.
         if (!store.wasHinted) hinted.push(seq)
       },
       takeBack: async () => {
@@ -77,27 +78,27 @@ describe('a poll, while its read of the store is delayed', () => {
   })
 
   it('ends when its session ends meanwhile, whether there is something to read or not', async (t) => {
-    const { store, waiters, ada, poll, send } = openInbox(t)
-    const bob = readerOf('laptop')
+    const { store, mailboxes, ada, poll, send } = openInbox(t)
+    const bob = sessionOf('laptop')
     await send('hello')
-    for (const [reader, after] of [
+    for (const [session, after] of [
       [ada, 1],
       [bob, 0],
     ] as const) {
       const look = store.holdNextPage()
-      const answer = poll(reader, { after })
+      const answer = poll(session, { after })
       await look.begun
 
-      reader.ended = true
-      waiters.endSession(reader)
+      session.ended = true
+      mailboxes.endSession(session, true)
       look.release()
 
       await assert.rejects(answer, { code: 'session_ended' })
     }
   })
 
-  it('is not kept when its client goes meanwhile', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+  it('is not kept when its client disconnects meanwhile', async (t) => {
+    const { store, presence, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
     const client = connection()
     const answer = poll(ada, { after: 0, waitMs: 60_000, connection: client })
@@ -107,16 +108,16 @@ describe('a poll, while its read of the store is delayed', () => {
     look.release()
     await answer
 
-    assert.equal(waiters.isOnline('ada'), false)
+    assert.equal(presence.isOnlineHere('ada'), false)
   })
 
   it('is answered when the server begins to stop meanwhile', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t)
+    const { store, mailboxes, ada, poll } = openInbox(t)
     const look = store.holdNextPage()
     const answer = poll(ada, { after: 0, waitMs: 60_000 })
     await look.begun
 
-    waiters.close()
+    mailboxes.close()
     look.release()
 
     const { messages, cursor, closing } = await answer
@@ -124,7 +125,7 @@ describe('a poll, while its read of the store is delayed', () => {
   })
 
   it('gets an error of the store, and leaves its account offline', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { graceMs: 0 })
+    const { store, presence, ada, poll } = openInbox(t, { graceMs: 0 })
     const look = store.holdNextPage()
     const answer = poll(ada, { after: 0 })
     await look.begun
@@ -132,21 +133,21 @@ describe('a poll, while its read of the store is delayed', () => {
     look.fail(new DatabaseUnavailable('The disk is gone.'))
 
     await assert.rejects(answer, DatabaseUnavailable)
-    assert.equal(waiters.isOnline('ada'), false)
+    assert.equal(presence.isOnlineHere('ada'), false)
   })
 })
 
-describe('a poll, while a commit is held up', () => {
+describe('a poll, while a commit is delayed', () => {
   it('gets the message after the commit and not before', async (t) => {
-    const { store, waiters, ada, poll, send } = openInbox(t)
+    const { store, presence, ada, poll, send } = openInbox(t)
     const commit = store.holdNextCommit()
     const parked = poll(ada, { after: 0, waitMs: 60_000 })
-    await eventually('the poll waits', () => waiters.isOnline('ada'))
+    await eventually('the poll waits', () => presence.isOnlineHere('ada'))
     const sent = send('hello')
     await commit.begun
 
-    // Another poll looks into the store meanwhile: the message is not there.
-    const between = await poll(readerOf('laptop'), { after: 0, waitMs: 0 })
+    // Another poll reads the store meanwhile, where the message is not yet.
+    const between = await poll(sessionOf('laptop'), { after: 0, waitMs: 0 })
     assert.deepEqual(between.messages, [])
     assert.equal(await Promise.race([parked, sent, nextTurn()]), undefined)
     commit.release()
@@ -198,7 +199,7 @@ describe('a poll, while a commit is held up', () => {
     commit.fail(new DatabaseUnavailable('The disk is full.'))
     await assert.rejects(refused, DatabaseUnavailable)
 
-    // The same cursor again: what this process remembers of it is not yet in the store.
+    // The same cursor again, which is in the memory of this process and not yet in the store.
     await inbox.acknowledge(ada, 1)
 
     assert.equal(store.acknowledgedSeq, 1)
@@ -206,7 +207,7 @@ describe('a poll, while a commit is held up', () => {
 })
 
 describe('a poll that acknowledges a message whose sender waits for a receipt', () => {
-  it('has that written at once, and not with a later commit', async (t) => {
+  it('is written at once, and not with a later commit', async (t) => {
     const { store, ada, poll, send } = openInbox(t)
     await send('one', true)
     await send('two')
@@ -218,8 +219,8 @@ describe('a poll that acknowledges a message whose sender waits for a receipt', 
   })
 })
 
-describe('an acknowledgement that is on its way to the store', () => {
-  it('is there when what waits for all of them goes on', async (t) => {
+describe('an acknowledgement that is being written', () => {
+  it('is stored before a caller that waits for all of them continues', async (t) => {
     const { inbox, store, ada, poll, send } = openInbox(t)
     await send('one')
     await poll(ada, { after: 1, waitMs: 0 })
@@ -230,7 +231,7 @@ describe('an acknowledgement that is on its way to the store', () => {
   })
 })
 
-describe('a poll that ends by time', () => {
+describe('a poll whose time ends', () => {
   it('ends with its token when that expires before the wait is over, and empty otherwise', async (t) => {
     const { ada, poll } = openInbox(t)
     const soonMs = Date.now() + 100
@@ -258,7 +259,7 @@ describe('a poll that is answered from memory', () => {
     assert.deepEqual([seqsOf(rest.messages), rest.cursor, rest.hasMore], [[4, 5], 5, false])
   })
 
-  it('gets about 1 MiB at most of a batch, as from the store', async (t) => {
+  it('gets at most about 1 MiB of a batch, as from the store', async (t) => {
     const { ada, poll, send } = openInbox(t)
     const parked = poll(ada, { after: 0, limit: 500, waitMs: 60_000 })
     await nextTurn()
@@ -271,11 +272,11 @@ describe('a poll that is answered from memory', () => {
     assert.deepEqual(seqsOf(messages), range(1, cursor))
   })
 
-  it('gets it beside other polls, each by its own limit', async (t) => {
+  it('gets it together with other polls, each by its own limit', async (t) => {
     const { ada, poll, send } = openInbox(t)
     await send('1')
     const behind = poll(ada, { after: 1, limit: 1 })
-    const beside = poll(readerOf('laptop'), { after: 1 })
+    const beside = poll(sessionOf('laptop'), { after: 1 })
     await nextTurn()
 
     await Promise.all([send('2'), send('3')])
@@ -289,7 +290,7 @@ describe('many at once', () => {
   const server = shareServer()
   const multi = shareServer({ SESSION_POLICY: 'multi' })
 
-  it('50 senders and one reader: it sees 1 to N, in order, without a gap or a repeat', async () => {
+  it('50 senders and one reader: the reader sees 1 to N, in order, without a gap or a repeat', async () => {
     const { client, ada } = await adaAndBob(await server())
     const senders = await Promise.all(range(1, 50).map(() => client.join(newName('sender'))))
     const texts = new Set<string>()
@@ -318,7 +319,7 @@ describe('many at once', () => {
     }
   })
 
-  it('several readers with different limits: each sees all, in order', async () => {
+  it('several readers with different limits: each sees all messages, in order', async () => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const [laptop, tablet] = [await client.enter(phone.username), await client.enter(phone.username)]
 
@@ -354,14 +355,14 @@ describe('many at once', () => {
     await Promise.all([asking(), answering()])
   })
 
-  it('a reader that is taken over again and again while messages arrive: together they see all', async () => {
+  it('repeated takeovers while messages arrive: together, the sessions see all messages', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const total = 120
     const sending = Promise.all(range(1, 4).map(() => bob.sendMany(ada, total / 4)))
 
     const seen: number[] = []
     while (seen.length < total) {
-      // A device that shows what it got, and uses its token only then.
+      // A device that first shows the messages, and then uses its token.
       const { token, offlineMessages, cursor } = (await client.login(ada.username, { takeover: true })).body
       assert.equal(offlineMessages[0]?.seq ?? seen.length + 1, seen.length + 1, 'nothing skipped or repeated')
       seen.push(...seqsOf(offlineMessages))
@@ -374,14 +375,14 @@ describe('many at once', () => {
     assert.deepEqual(seen, range(1, total))
   })
 
-  it('a logout among messages on their way: the poll gets them or ends, and nothing is lost', async (t) => {
+  it('a logout while messages are in flight: the poll gets them or ends, and nothing is lost', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     let acknowledged = 0
-    let reader = ada
+    let session = ada
     for (let round = 1; round <= 10; round++) {
-      const poll = await park(t, reader, `after=${acknowledged}`)
+      const poll = await park(t, session, `after=${acknowledged}`)
       const [, { status, body }] = await Promise.all([
-        Promise.all([bob.send(ada, `message ${round}`), reader.logout()]),
+        Promise.all([bob.send(ada, `message ${round}`), session.logout()]),
         poll.answer(),
       ])
       assert.ok(status === 200 || body.code === 'session_ended')
@@ -389,13 +390,13 @@ describe('many at once', () => {
       const login = (await client.login(ada.username)).body
       assert.deepEqual(seqsOf(login.offlineMessages), [round], 'what was not acknowledged is there')
       acknowledged = round
-      reader = await client.enter(ada.username)
-      assert.equal((await reader.acknowledge(round)).status, 204)
+      session = await client.enter(ada.username)
+      assert.equal((await session.acknowledge(round)).status, 204)
     }
   })
 })
 
-/** Polls as a client does until it has so many messages. */
+/** Polls like a client until it has this many messages. */
 async function readAll(person: Person, count: number, limit = 100): Promise<Message[]> {
   const seen: Message[] = []
   for (let cursor = 0; seen.length < count; ) {
@@ -406,21 +407,26 @@ async function readAll(person: Person, count: number, limit = 100): Promise<Mess
   return seen
 }
 
-interface TestReader extends Reader {
+interface TestSession extends ReadingSession {
   ended: boolean
 }
 
 /** The inbox of ada over a store in memory. */
 function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: number; hints?: Hints } = {}) {
   const store = new HeldStore()
-  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
-  t.after(() => waiters.close())
-  // A server is kept running by its sockets, and not by the time at which a poll will end.
+  const mailboxes = new Mailboxes(Date.now)
+  const presence = new Presence(graceMs, Date.now)
+  t.after(() => {
+    presence.close()
+    mailboxes.close()
+  })
+  // The sockets keep a server running, not the timers of polls.
   const running = setInterval(() => {}, 60_000)
   t.after(() => clearInterval(running))
   const inbox = new Inbox(
     store,
-    waiters,
+    mailboxes,
+    presence,
     new ClockHistory(Date.now),
     { idempotencyTtlMs: 1 },
     new ReadBudget(false),
@@ -428,7 +434,7 @@ function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: numb
     hints,
   )
 
-  const poll = async (reader: Reader, request: Partial<PollRequest>) => {
+  const poll = async (session: ReadingSession, request: Partial<PollRequest>) => {
     const whole = {
       after: undefined,
       limit: 100,
@@ -440,17 +446,17 @@ function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: numb
       ...request,
     }
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
-      inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
+      inbox.read(session, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
     return { ...answer, messages: JSON.parse(answer.messages.json) as Message[] }
   }
   const sender = { accountId: 2, username: 'bob' }
   const send = (body: string, wantsReceipt = false) =>
     inbox.append({ sender, to: 'ada', body, wantsReceipt, idempotencyKey: undefined })
-  return { store, waiters, inbox, ada: readerOf('phone'), poll, send }
+  return { store, mailboxes, presence, inbox, ada: sessionOf('phone'), poll, send }
 }
 
-const readerOf = (id: string): TestReader => ({
+const sessionOf = (id: string): TestSession => ({
   id,
   username: 'ada',
   ended: false,
@@ -460,7 +466,7 @@ const readerOf = (id: string): TestReader => ({
   handedSeq: 0,
 })
 
-/** Something that is held up until the test lets it go on. */
+/** An operation that waits until the test continues it. */
 class Hold {
   readonly begun: Promise<void>
   readonly #over: Promise<void>
@@ -484,7 +490,7 @@ class Hold {
   }
 }
 
-/** One inbox, kept as the real stores keep it. A page that is held was read before it was held. */
+/** One inbox that behaves like the real stores. A held page was read before it was held. */
 class HeldStore {
   acknowledgedSeq = 0
   wasHinted = false
@@ -497,13 +503,13 @@ class HeldStore {
     return this.#heldPage
   }
 
-  /** A commit that is held has not happened, and when it fails it never does. */
+  /** A held commit has not happened, and never happens if it fails. */
   holdNextCommit(): Hold {
     this.#heldCommit = new Hold()
     return this.#heldCommit
   }
 
-  async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<Page> {
+  async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<StoredPage> {
     const after = typeof from === 'number' ? from : this.acknowledgedSeq
     const messages = this.#messages.slice(after, after + limit)
     const page = { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
@@ -530,7 +536,7 @@ class HeldStore {
     return undefined
   }
 
-  #append({ id, from, body, sentAtMs, live }: Append): AppendOutcome {
+  #append({ id, from, body, sentAtMs, live }: NewMessage): AppendOutcome {
     const seq = this.#messages.length + 1
     this.#messages.push({ seq, id, from, body, sentAtMs })
     return { kind: 'appended', seq, live }

@@ -1,4 +1,4 @@
-/** The commands of README.md and docs/clients.md, typed into a shell as they stand, do what is shown. */
+/** The commands of README.md and docs/clients.md, typed into a shell, give the output shown. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -12,13 +12,13 @@ import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { startServer } from './support/servers.ts'
-import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+import { pathWithCurl } from './support/stand-ins/stand-ins.ts'
 
 const root = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8')
 const README = root('README.md')
 const MANUAL = root('docs/clients.md')
 
-/** The code of the first block of that language below a heading. */
+/** The first code block of that language below a heading. */
 function block(heading: string, language: string, page = README): string {
   const [, section = ''] = page.split(`# ${heading}\n`)
   const [, code] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section) ?? []
@@ -26,19 +26,19 @@ function block(heading: string, language: string, page = README): string {
   return code
 }
 
-/** What is another one every time. */
+/** Replaces values that differ each time. */
 const masked = (line: string) =>
   line
     .replaceAll(/"token":"[^"]+"/g, '"token":"…"')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'ID')
 
-/** A shell that commands are typed into. */
-function shell(t: TestContext, standIns: string[]) {
-  // A group of its own, so that what it has in the background ends with it.
+/** A shell for typed commands. */
+function shell(t: TestContext) {
+  // A process group of its own, so that its background jobs end with it.
   const child = spawn('bash', [], {
     cwd: scratchFolder(t),
-    env: { PATH: pathWith(t, standIns) },
+    env: { PATH: pathWithCurl(t) },
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   })
@@ -49,7 +49,7 @@ function shell(t: TestContext, standIns: string[]) {
   return {
     lines,
     /**
-     * Types a command; resolves when the shell has read the next one, so that this one is done or in the
+     * Types a command; resolves when the shell has read the next one, so that this one is finished or in the
      * background.
      */
     type: async (command: string) => {
@@ -60,17 +60,11 @@ function shell(t: TestContext, standIns: string[]) {
   }
 }
 
-test('the walk through README gives the answers it shows, and the loop the messages', (t) =>
-  walkThrough(t, missingCommands()))
-
-test('it does so too with our stand-ins for curl and jq, made for machines without them', (t) =>
-  walkThrough(t, ['curl', 'jq']))
-
-async function walkThrough(t: TestContext, standIns: string[]) {
+test('the commands of README give the answers shown, and the loop the messages', async (t) => {
   const { url } = await startServer(t)
   const here = (text: string) => text.replaceAll('http://127.0.0.1:3000', url)
   const walk = here(block('With curl', 'console')).split('\n').filter(Boolean)
-  const { lines, type } = shell(t, standIns)
+  const { lines, type } = shell(t)
   const client = new Client({ url })
   const witness = await client.join('witness')
   const online = async () => (await witness.user('ada')).body.online as boolean
@@ -86,14 +80,14 @@ async function walkThrough(t: TestContext, standIns: string[]) {
   await type(`( ${here(block('In a shell', 'sh', MANUAL))} ) &`)
   await eventually('the loop waits', online)
   await witness.send('ada', 'and so on')
-  // An answer that has no end of line may stand before it.
+  // An answer without an end of line may come before it.
   const shows = (text: string) =>
     eventually(`the loop shows "${text}"`, () => lines.some((line) => line.endsWith(text)))
   await shows('witness: and so on')
 
   for (const command of block('A notifier', 'sh').split('\n').filter(Boolean)) await type(command)
   await shows('grace: Backup failed')
-}
+})
 
 test('the loop of the manual is that of examples/receive.sh, and has nothing that zsh does not take', () => {
   const shown = block('In a shell', 'sh', MANUAL)
@@ -119,15 +113,15 @@ test('README and .env.example name every variable with its default', () => {
   const nonsense = new Proxy({}, { get: () => '?' })
   assert.throws(
     () => readConfig(nonsense),
-    ({ mistakes }: { mistakes: string[] }) => {
-      const names = mistakes.map((mistake) => mistake.split(':')[0])
+    ({ errors }: { errors: string[] }) => {
+      const names = errors.map((mistake) => mistake.split(':')[0])
       assert.deepEqual(names.sort(), table.map(([name]) => name).sort())
       return true
     },
   )
 })
 
-test('every file that README and the documents point to is there', () => {
+test('every file that README and the documents link to exists', () => {
   const documents = ['clients', 'decisions', 'durability', 'operating', 'scaling', 'security'].map(
     (name) => `docs/${name}.md`,
   )
@@ -154,7 +148,7 @@ const anchorsOf = (page: string) =>
       .replaceAll(' ', '-'),
   )
 
-test('every heading that a page, an alert or a setting points to is there', () => {
+test('every heading that a page, an alert or a setting links to exists', () => {
   const pages = ['.', 'docs', 'deploy', 'bench']
     .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
     .filter((path) => /\.(md|yaml)$/.test(path))
@@ -214,20 +208,20 @@ test('the runbook explains every line of the log, and no other', () => {
   assert.ok(library.includes('killed by timeout'))
 })
 
-/** What differs each time is an ellipsis. */
+/** Replaces variable parts by an ellipsis. */
 const textsIn = (code: string) =>
   [...code.matchAll(/'((?:[^'\\\n]|\\.)*)'|`([^`]*)`/g)].map(([, plain, template = '']) =>
     (plain ?? template).replaceAll(/\$\{[^}]*\}/g, '…'),
   )
 
 /** Sentences of a setting, of `.env` or of the secret, which are made elsewhere. */
-const MADE_ELSEWHERE = /^(doubt|message)$/
+const MADE_ELSEWHERE = /^(warning|message)$/
 
 function linesOfLog(source: string): { level: string; text: string }[] {
   const calls = [
     ...source.matchAll(/\blog\??\.(info|warn|error|fatal)\(((?:[^()]|\([^()]*\))*)\)/g),
     ...source.matchAll(/\bfaults\.write\('(warn|error)', ([\s\S]*?)\)\n/g),
-    ...source.matchAll(/#notices\.(warn|over)\([^,]*,([\s\S]*?)\)\n/g),
+    ...source.matchAll(/#warnings\.(warn|over)\([^,]*,([\s\S]*?)\)\n/g),
   ]
   return calls.flatMap(([call, level = '', given = '']) => {
     if (MADE_ELSEWHERE.test(given)) return []
@@ -249,7 +243,7 @@ test('the command of the runbook makes every runbook_url absolute', () => {
   for (const url of urls) assert.match(url, /^https:\/\/git\.example\/.*\/docs\/operating\.md#restante\w+$/)
 })
 
-/** Of the last run of the benchmark. */
+/** The results of the last run of the benchmark. */
 const RESULTS = JSON.parse(root('bench/results.json'))
 
 function rowOf(scenario: string, what: string): { ours: number; floor: number; ratio: number; note: string } {
@@ -272,7 +266,7 @@ test('bench/README shows the last results, and README the same figures', () => {
   const exchange = rowOf('roundtrip', 'send to answered poll, one pair, p50')
   const memory = rowOf('parked', 'memory of a parked poll, 10 000 parked')
   for (const figure of [
-    `store ${hundreds(sends.ours)} durable messages a second`,
+    `store ${hundreds(sends.ours)} durable messages per second`,
     `${sends.ratio.toFixed(2)} times`,
     `${exchange.ours.toFixed(2)} ms after`,
     `takes ${Math.round(memory.ours)} kB`,
@@ -292,8 +286,8 @@ test('docs/scaling.md has the figures of the last results', () => {
   const between = (part: string) => rowOf('nodes', `send to answered poll, one pair, two nodes, ${part}`)
 
   for (const figure of [
-    `${hundreds(send.ours)} to ${hundreds(onSqlite)} durable sends a second`,
-    `takes ${poll.toFixed(1)} kB, so 50 000 people who wait (\`CONNECTIONS_MAX\`) are ${Math.round(poll * 5) * 10} MB`,
+    `${hundreds(send.ours)} to ${hundreds(onSqlite)} durable sends per second`,
+    `takes ${poll.toFixed(1)} kB, so 50 000 waiting people (\`CONNECTIONS_MAX\`) take ${Math.round(poll * 5) * 10} MB`,
     `| one node on SQLite | ${hundreds(onSqlite)} |`,
     ...['1 node', '2 nodes', '4 nodes'].map((nodes) => {
       const { ours, note } = nodesRow(nodes)
@@ -313,7 +307,7 @@ test('docs/scaling.md has the figures of the last results', () => {
     assert.ok(scaling.includes(figure), figure)
 })
 
-test('the runbook has the disk and memory that were measured, and sums them up rightly', () => {
+test('the runbook has the measured disk and memory, and its sums are right', () => {
   const [, section = ''] = OPERATING.split('\n## How much disk and memory\n')
   const [text = ''] = section.replaceAll(/ +/g, ' ').split('\n## ')
   const { sqlite, postgres } = JSON.parse(root('bench/sizes.json'))
@@ -331,8 +325,8 @@ test('the runbook has the disk and memory that were measured, and sums them up r
     `| ${tens(sqlite.idempotencyKey)} B | ${tens(postgres.idempotencyKey)} B |`,
     `| the write-ahead log under load | ${megabytes(sqlite.log)} MB | ${tens(postgres.walOfMessage)} B per message`,
     `| ${resident} MB on SQLite, ${Math.ceil(postgres.memory.resident / 10_000_000) * 10} MB for a node`,
-    `| a session that is in use | ${session.toFixed(1)} kB |`,
-    `| a poll that waits, and a descriptor | ${poll.toFixed(1)} kB |`,
+    `| a session in use | ${session.toFixed(1)} kB |`,
+    `| a parked poll, with one descriptor | ${poll.toFixed(1)} kB |`,
     `100 000 messages, ${megabytes(100_000 * (sqlite.message[100] + sqlite.idempotencyKey))} MB on SQLite`,
     `${resident} MB + 10 000 × (${poll.toFixed(1)} + ${session.toFixed(1)}) kB = ${Math.round(resident + 10 * (poll + session))} MB`,
   ])

@@ -1,6 +1,6 @@
 /**
- * Nobody can stop the reading of others: accounts take turns, few pages are in memory, what is read again and
- * again is refused, and looks into the database are shared.
+ * No account can stop the reads of others: accounts take turns, few pages are in memory, repeated reads are
+ * limited, and checks of the database are shared.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -8,12 +8,12 @@ import { connect } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClockHistory } from '../src/clock.ts'
-import type { Batch, Page, PageSize, ReadFrom, StoredMessage } from '../src/database/database.ts'
+import type { Batch, PageSize, ReadFrom, StoredMessage, StoredPage } from '../src/database/database.ts'
 import { FaultLog } from '../src/http/fault-log.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
-import type { PollAnswer, PollRequest, Reader } from '../src/inbox/poll.ts'
+import { Mailboxes } from '../src/inbox/mailboxes.ts'
+import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadTurns } from '../src/inbox/read-turns.ts'
-import { Waiters } from '../src/inbox/waiters.ts'
 import { RateLimits } from '../src/limits/rate-limits.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
 import { acknowledge } from '../src/operations/acknowledge.ts'
@@ -21,6 +21,7 @@ import { getMessageStatus } from '../src/operations/getMessageStatus.ts'
 import { getReadiness } from '../src/operations/getReadiness.ts'
 import { getUser } from '../src/operations/getUser.ts'
 import { renewToken } from '../src/operations/renewToken.ts'
+import { Presence } from '../src/presence.ts'
 import { Problem } from '../src/problems.ts'
 import { adaAndBob, Client, type Message, range, seqsOf } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
@@ -29,11 +30,11 @@ import { eventually } from './support/eventually.ts'
 import { shareServer } from './support/servers.ts'
 
 const MIB = 1_048_576
-/** As many as fill a page. */
+/** Enough to fill a page. */
 const RECEIPT_IDS = 26_800
 const [ADA, BOB, CAROL] = [1, 2, 3]
 
-describe('the line in front of the store', () => {
+describe('the queue in front of the store', () => {
   it('reads two pages of one account at a time, and then those of others before its third', async () => {
     const { begun, read, finish } = gatedReads()
     for (const number of range(1, 400)) read(ADA, `ada ${number}`)
@@ -56,7 +57,7 @@ describe('the line in front of the store', () => {
       for (const number of range(1, 4)) read(account, `${account} ${number}`)
     for (let done = 0; done < 12; done++) await finish(begun[done] ?? '')
 
-    // The first four were begun at once, in the order in which they came.
+    // The first four began at once, in the order of their arrival.
     assert.deepEqual(begun.slice(4), ['3 1', '1 3', '3 2', '1 4', '2 3', '3 3', '2 4', '3 4'])
   })
 
@@ -95,7 +96,7 @@ describe('the line in front of the store', () => {
     assert.deepEqual(begun, ['ada 1', 'ada 2'])
   })
 
-  it('does not wait for clients to take small pages', async () => {
+  it('does not wait for clients to receive small pages', async () => {
     const { begun, read, finish } = gatedReads()
     for (const number of range(1, 5)) read(ADA, `ada ${number}`)
 
@@ -105,7 +106,7 @@ describe('the line in front of the store', () => {
     assert.deepEqual(begun.slice(2), ['ada 3', 'ada 4'])
   })
 
-  it('does not hold the page of a client that went while it was read', async () => {
+  it('does not hold the page of a client that disconnected while it was read', async () => {
     const { begun, read, finish } = gatedReads()
     const [first] = range(1, 3).map((number) => read(ADA, `ada ${number}`))
 
@@ -115,7 +116,7 @@ describe('the line in front of the store', () => {
     assert.deepEqual(begun, ['ada 1', 'ada 2', 'ada 3'])
   })
 
-  it('cuts off a client that does not take its page, when another waits for the place', async (t) => {
+  it('cuts off a client that does not receive its page when another waits for the place', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { begun, read, finish } = gatedReads()
     const [first, second] = range(1, 2).map((number) => read(ADA, `ada ${number}`))
@@ -146,7 +147,7 @@ describe('a page', () => {
     assert.deepEqual(seqsOf((await answer).messages()), [1, 2, 3])
   })
 
-  it('of a login is not read for a client that has gone while its answer stood behind others', async (t) => {
+  it('of a login is not read for a client that disconnected while its answer waited behind others', async (t) => {
     const { store, inbox } = openInbox(t, { messages: 3 })
     const [socket, behind] = [connection(), response({ isNext: false })]
     const page = inbox.firstPage(ADA, 100, behind, socket)
@@ -158,7 +159,7 @@ describe('a page', () => {
     assert.deepEqual([socket.listenerCount('close'), behind.listenerCount('socket')], [0, 0])
   })
 
-  it('follows another one no sooner than everything else has had its turn', async (t) => {
+  it('follows another one only after everything else has had its turn', async (t) => {
     const { ada, poll } = openInbox(t, { messages: 3 })
     let turnsOfOthers = 0
     const takeTurn = () => {
@@ -173,7 +174,7 @@ describe('a page', () => {
     assert.ok(turnsOfOthers >= 10, `Two pages at a time, and ${turnsOfOthers} turns of others.`)
   })
 
-  it('is not made for a poll that waits behind another when a message comes', async (t) => {
+  it('is not made when a message arrives for a poll that waits behind another', async (t) => {
     const { store, ada, poll, send } = openInbox(t)
     await poll(ada, { after: 0 })
     const behind = response({ isNext: false })
@@ -191,19 +192,19 @@ describe('a page', () => {
     assert.deepEqual(seqsOf((await answer).messages()), [1])
   })
 
-  it('is not read for a client that has gone, and its account is not online', async (t) => {
-    const { store, waiters, ada, poll } = openInbox(t, { messages: 3 })
+  it('is not read for a client that has disconnected, and its account is not online', async (t) => {
+    const { store, presence, ada, poll } = openInbox(t, { messages: 3 })
     const [socket, behind] = [connection(), response({ isNext: false })]
     const answer = poll(ada, { after: 0, connection: socket, response: behind })
 
     socket.destroy()
 
     assert.deepEqual((await answer).messages(), [])
-    assert.deepEqual([store.reads, waiters.isOnline('ada')], [0, false])
+    assert.deepEqual([store.reads, presence.isOnlineHere('ada')], [0, false])
     assert.deepEqual([socket.listenerCount('close'), behind.listenerCount('socket')], [0, 0])
   })
 
-  it('of a login waits for what its account has acknowledged, and for no message of others', async (t) => {
+  it('of a login waits for the acknowledgements of its account, and for no message of others', async (t) => {
     const { store, inbox, ada, send } = openInbox(t, { messages: 3 })
     const first = () => inbox.firstPage(ADA, 100, response(), connection())
     const commit = store.holdCommits()
@@ -223,7 +224,7 @@ describe('a page', () => {
   describe('over HTTP', () => {
     const server = shareServer()
 
-    it('has what came until its turn', async (t) => {
+    it('has the messages that arrived before its turn', async (t) => {
       const { ada, bob } = await adaAndBob(await server())
       const { hostname, port } = new URL(ada.client.url)
       const socket = connect(Number(port), hostname)
@@ -246,31 +247,31 @@ describe('a page', () => {
   })
 })
 
-describe('what is read without waiting', () => {
-  it('is enough for ten devices that each drain an inbox of 10 000, at once', async (t) => {
+describe('reading without waiting', () => {
+  it('is allowed for ten devices that each drain an inbox of 10 000 at the same time', async (t) => {
     stillClock(t)
     const { poll } = openInbox(t, { messages: 10_000, length: 200 })
     for (const device of range(1, 10)) {
-      const reader = readerOf(`device ${device}`)
+      const session = sessionOf(`device ${device}`)
       let [cursor, hasMore] = [0, true]
-      while (hasMore) ({ cursor, hasMore } = await poll(reader, { after: cursor, limit: 500 }))
+      while (hasMore) ({ cursor, hasMore } = await poll(session, { after: cursor, limit: 500 }))
       assert.equal(cursor, 10_000)
     }
   })
 
-  it('costs nothing the first time, however much there is', async (t) => {
+  it('costs nothing the first time, however much is read', async (t) => {
     stillClock(t)
     const { ada, poll } = openInbox(t, { messages: 300, length: MIB })
     for (const after of range(0, 299)) assert.equal((await poll(ada, { after })).messages().length, 1)
   })
 
-  it('is refused when it is read again and again, without a read, until Retry-After is over', async (t) => {
+  it('is refused, without a read, when the same messages are read again and again, until Retry-After is over', async (t) => {
     const clock = stillClock(t)
     const { store, ada, bob, poll } = openInbox(t, { messages: 2, length: MIB })
     await poll(bob, { after: 2 })
     const refusal = await readUntilRefused((round) => poll(ada, { after: round % 2 }))
     const { reads } = store
-    // The first time was for nothing.
+    // The first read cost nothing.
     assert.ok(reads > 120 && reads < 135, `${reads} pages of 1 MiB`)
     const { retryAfterSeconds = 0 } = refusal.extras
 
@@ -281,7 +282,7 @@ describe('what is read without waiting', () => {
     assert.equal((await poll(ada, { after: 1 })).messages().length, 1)
   })
 
-  it('is counted by the ids of receipts, too', async (t) => {
+  it('counts the ids of receipts, too', async (t) => {
     stillClock(t)
     const { store, ada, poll } = openInbox(t, { messages: 1, length: 0, ids: RECEIPT_IDS })
 
@@ -290,11 +291,11 @@ describe('what is read without waiting', () => {
     assert.ok(store.reads < 135, `${store.reads} pages of 1 MiB`)
   })
 
-  it('is counted for the account, also when it is read over many connections at once', async (t) => {
+  it('is counted per account, over all its connections', async (t) => {
     stillClock(t)
     const { store, poll } = openInbox(t, { messages: 1, length: MIB })
-    const devices = range(0, 9).map((number) => readerOf(`device ${number}`))
-    const polls = range(1, 400).map((number) => poll(devices[number % 10] as Reader, { after: 0 }))
+    const devices = range(0, 9).map((number) => sessionOf(`device ${number}`))
+    const polls = range(1, 400).map((number) => poll(devices[number % 10] as ReadingSession, { after: 0 }))
 
     const ends = await Promise.allSettled(polls)
 
@@ -305,15 +306,15 @@ describe('what is read without waiting', () => {
 
   it('acknowledges nothing, and makes no account online, when it is refused', async (t) => {
     stillClock(t)
-    const { waiters, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
+    const { presence, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
     await readUntilRefused(() => poll(ada, { after: 0 }))
 
     await assert.rejects(poll(ada, { after: 1 }), { code: 'rate_limited' })
 
-    assert.deepEqual([ada.acknowledgedSeq, waiters.isOnline('ada')], [0, false])
+    assert.deepEqual([ada.acknowledgedSeq, presence.isOnlineHere('ada')], [0, false])
   })
 
-  it('does not keep a poll that waits from waiting', async (t) => {
+  it('does not affect a parked poll', async (t) => {
     stillClock(t)
     const { ada, poll, send } = openInbox(t, { messages: 1, length: MIB })
     await readUntilRefused(() => poll(ada, { after: 0 }))
@@ -325,7 +326,7 @@ describe('what is read without waiting', () => {
     assert.deepEqual(seqsOf((await waiting).messages()), [2])
   })
 
-  it('is refused when a session asks for nothing again and again, with cursors in turn', async (t) => {
+  it('is refused when a session repeats reads that find nothing, with alternating cursors', async (t) => {
     stillClock(t)
     const { ada, bob, poll } = openInbox(t)
     const refusal = await readUntilRefused((round) =>
@@ -336,7 +337,7 @@ describe('what is read without waiting', () => {
     assert.deepEqual((await poll(bob, { after: 0 })).messages(), [], 'another session may')
   })
 
-  it('is refused when a session asks for what is not there yet, however long it would wait', async (t) => {
+  it('is refused when a session repeats a cursor from the future, however long it would wait', async (t) => {
     stillClock(t)
     const { ada, poll } = openInbox(t)
     const ahead = () =>
@@ -348,7 +349,7 @@ describe('what is read without waiting', () => {
   })
 })
 
-it('operations on users, messages and tokens are limited, and refused before anything is read', async (t) => {
+it('operations on users, messages and tokens are limited, and refused before the store is read', async (t) => {
   stillClock(t)
   const limits = new RateLimits(true)
   const account = { accountId: ADA, username: 'ada' }
@@ -358,7 +359,7 @@ it('operations on users, messages and tokens are limited, and refused before any
       request as unknown as FastifyRequest,
       {} as FastifyReply,
     )
-  // Whatever is asked of these fails in another way.
+  // Every other call fails differently.
   const nothing = undefined as never
   const limited = [
     ['lookups', 2_000, getUser(nothing, nothing, nothing, nothing, limits)],
@@ -374,7 +375,7 @@ it('operations on users, messages and tokens are limited, and refused before any
   }
 })
 
-it('a refusal of these operations is as the contract says', async (t) => {
+it('a refusal of these operations matches the contract', async (t) => {
   const client = new Client(await limitedServer())
   const ada = await client.join('ada')
   stillClock(t)
@@ -390,7 +391,7 @@ it('a refusal of these operations is as the contract says', async (t) => {
 const limitedServer = shareServer({ RATE_LIMITS: 'on' })
 
 describe('/readyz', () => {
-  it('asks the database once a second, however many ask', async (t) => {
+  it('checks the database once per second, however many requests there are', async (t) => {
     const clock = stillClock(t)
     let pings = 0
     const ask = readiness(async () => {
@@ -406,7 +407,7 @@ describe('/readyz', () => {
     assert.equal(pings, 2)
   })
 
-  it('says no for a second, and then asks again', async (t) => {
+  it('answers 503 for a second, and then checks again', async (t) => {
     const clock = stillClock(t)
     let failure: Error | undefined = new Error('The disk is gone.')
     const ask = readiness(async () => {
@@ -421,7 +422,7 @@ describe('/readyz', () => {
     assert.deepEqual(await ask(), { status: 'ready' })
   })
 
-  it('asks one question at a time of a database that does not answer', async (t) => {
+  it('has one check at a time under way while the database does not answer', async (t) => {
     const clock = stillClock(t)
     let pings = 0
     const ask = readiness(() => {
@@ -434,7 +435,7 @@ describe('/readyz', () => {
       answers.push(assert.rejects(ask(), { code: 'overloaded' }))
       clock.tick(1_000)
     }
-    // Its patience does not keep a process running, which is right for a server.
+    // Its timer does not keep the process running, as is right for a server.
     const running = setInterval(() => {}, 60_000)
     t.after(() => clearInterval(running))
     await Promise.all(answers)
@@ -444,7 +445,7 @@ describe('/readyz', () => {
 })
 
 describe('the log of faults', () => {
-  it('has each kind once a second, the first at once, and then how often it came', (t) => {
+  it('has each kind once per second: the first at once, and then its count', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { log, lines } = faultLog()
     for (const reqId of range(1, 1_000)) log.write('warn', { reqId }, 'database unavailable', 'locked')
@@ -490,12 +491,17 @@ function readiness(ping: () => Promise<void>) {
 function gatedReads() {
   const line = new ReadTurns()
   const begun: string[] = []
-  const gates = new Map<string, { resolve: (page: Pick<Page, 'messages'>) => void; reject: () => void }>()
+  const gates = new Map<
+    string,
+    { resolve: (page: Pick<StoredPage, 'messages'>) => void; reject: () => void }
+  >()
   const read = (accountId: number, name: string): TestResponse => {
     const carrier = response()
     const page = () => {
       begun.push(name)
-      return new Promise<Pick<Page, 'messages'>>((resolve, reject) => gates.set(name, { resolve, reject }))
+      return new Promise<Pick<StoredPage, 'messages'>>((resolve, reject) =>
+        gates.set(name, { resolve, reject }),
+      )
     }
     line.read(accountId, carrier, page).catch(() => {})
     return carrier
@@ -514,11 +520,15 @@ function gatedReads() {
 /** Ada's inbox over a store in memory. */
 function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs = 10_000 } = {}) {
   const store = new CountingStore(messages, length, ids)
-  const waiters = new Waiters(graceMs, Date.now, { onEnter: () => {}, onOffline: () => {} })
-  t.after(() => waiters.close())
+  const mailboxes = new Mailboxes(Date.now)
+  const presence = new Presence(graceMs, Date.now)
+  t.after(() => {
+    presence.close()
+    mailboxes.close()
+  })
   const rules = { idempotencyTtlMs: 1 }
-  const inbox = new Inbox(store, waiters, new ClockHistory(Date.now), rules, new ReadBudget(true))
-  const poll = async (reader: Reader, request: Partial<PollRequest>) => {
+  const inbox = new Inbox(store, mailboxes, presence, new ClockHistory(Date.now), rules, new ReadBudget(true))
+  const poll = async (session: ReadingSession, request: Partial<PollRequest>) => {
     const whole = {
       after: undefined,
       limit: 100,
@@ -530,7 +540,7 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
       ...request,
     }
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
-      inbox.read(reader, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
+      inbox.read(session, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
     ;(whole.response as TestResponse).end()
     const { cursor, hasMore, messages } = answer
@@ -538,10 +548,10 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
-  return { store, waiters, inbox, ada: readerOf('phone'), bob: readerOf('laptop'), poll, send }
+  return { store, mailboxes, presence, inbox, ada: sessionOf('phone'), bob: sessionOf('laptop'), poll, send }
 }
 
-const readerOf = (id: string): Reader => ({
+const sessionOf = (id: string): ReadingSession => ({
   id,
   username: 'ada',
   ended: false,
@@ -551,7 +561,7 @@ const readerOf = (id: string): Reader => ({
   handedSeq: 0,
 })
 
-/** @param ids of a receipt; 0 for what is none */
+/** @param ids how many ids a receipt has; 0 for a message */
 const messageOf = (seq: number, length: number, ids = 0): StoredMessage => ({
   seq,
   id: `message ${seq}`,
@@ -561,7 +571,7 @@ const messageOf = (seq: number, length: number, ids = 0): StoredMessage => ({
   ...(ids > 0 && { receiptFor: range(1, ids).map((number) => `message ${number}`) }),
 })
 
-/** One inbox, that counts how often it is read. */
+/** One inbox that counts its reads. */
 class CountingStore {
   reads = 0
   #acknowledgedSeq = 0
@@ -572,7 +582,7 @@ class CountingStore {
     this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids))
   }
 
-  async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<Page> {
+  async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<StoredPage> {
     this.reads += 1
     const after = typeof from === 'number' ? from : this.#acknowledgedSeq
     const messages: StoredMessage[] = []
@@ -609,7 +619,7 @@ class CountingStore {
   findMessage = async () => undefined
 }
 
-/** Resolves with the refusal that comes in the end. */
+/** Resolves with the final refusal. */
 async function readUntilRefused(read: (round: number) => Promise<unknown>): Promise<Problem> {
   for (const round of range(1, 1_000)) {
     try {
@@ -622,12 +632,12 @@ async function readUntilRefused(read: (round: number) => Promise<unknown>): Prom
   return assert.fail('Nothing was refused.')
 }
 
-/** Whatever else goes wrong means that it was not refused. */
+/** Any other error means that it was not refused. */
 function rethrowProblem(error: unknown) {
   if (error instanceof Problem) throw error
 }
 
-/** All that is ready to go on has gone on. */
+/** Waits until everything pending has run. */
 async function turns() {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

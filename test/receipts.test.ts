@@ -1,4 +1,4 @@
-/** A sender learns that a message was received, from an entry in the sender's own inbox. */
+/** Receipts: an entry in the sender's own inbox reports that a message was acknowledged. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
@@ -18,9 +18,9 @@ import { withSql } from './support/sql.ts'
 const INBOX_LIMIT = 5
 const server = shareServer({ SESSION_POLICY: 'multi', INBOX_LIMIT: String(INBOX_LIMIT) })
 
-/** What an inbox has behind a number, after all that was acknowledged is in the store. */
+/** The entries of an inbox after a number, after all acknowledgements are in the store. */
 async function entriesOf(person: Person, after = 0): Promise<Message[]> {
-  // Acknowledgements that come with a poll may be deferred on SQLite; the state of a message waits for them.
+  // Acknowledgements by polls may be deferred on SQLite; the state of a message waits for them.
   await person.status('01a20779-7500-71c9-b0a4-e83d57f2094b')
   return (await person.poll({ after, wait: 0 })).body.messages
 }
@@ -46,7 +46,7 @@ describe('a message that asks for a receipt', () => {
     assert.deepEqual((await bob.poll({ after: 0, wait: 0 })).body.messages, messages)
   })
 
-  it('is to its recipient like any other, and others bring no receipt', async () => {
+  it('is like any other to its recipient, and other messages bring no receipt', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const { id, sentAt } = (await sendWithReceipt(bob, ada, 'with')).body
     await bob.send(ada, 'without')
@@ -58,7 +58,7 @@ describe('a message that asks for a receipt', () => {
     assert.deepEqual(await receiptsOf(bob), [[id]])
   })
 
-  it('shares its receipt with the others of an acknowledgement, in order; none comes twice', async () => {
+  it('shares its receipt with the other messages of the acknowledgement, in order; none comes twice', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const ids: string[] = []
     for (const body of ['1', '2', '3']) ids.push((await sendWithReceipt(bob, ada, body)).body.id)
@@ -67,7 +67,7 @@ describe('a message that asks for a receipt', () => {
     for (const cursor of [1, 2, 3, 3]) await ada.acknowledge(cursor)
 
     assert.deepEqual(await receiptsOf(bob), [ids.slice(0, 2), ids.slice(2)])
-    // The receipts ask for none themselves.
+    // Receipts ask for no receipts.
     await bob.acknowledge(2)
     assert.equal((await entriesOf(ada)).length, 3)
   })
@@ -82,16 +82,16 @@ describe('a message that asks for a receipt', () => {
   })
 
   const ways: [name: string, acknowledge: (client: Client, ada: Person) => Promise<unknown>][] = [
-    ['a poll behind it', async (_, ada) => ada.poll({ after: 1, wait: 0 })],
+    ['a poll after it', async (_, ada) => ada.poll({ after: 1, wait: 0 })],
     [
-      'the first poll after the login that gave it',
+      'the first poll after the login that returned it',
       async (client, ada) => {
         const again = await client.enter(ada.username)
         return again.poll({ wait: 0 })
       },
     ],
     [
-      'the logout of the session that it was given to',
+      'the logout of the session that got it',
       async (client, ada) => (await client.enter(ada.username)).logout(),
     ],
   ]
@@ -106,7 +106,7 @@ describe('a message that asks for a receipt', () => {
       assert.deepEqual(await receiptsOf(bob), [[id]])
     })
 
-  it('brings its receipt with the first session that acknowledges it, and none with the others', async () => {
+  it('brings its receipt with the first session that acknowledges it, and with no other', async () => {
     const { client, ada: phone, bob } = await adaAndBob(await server())
     const laptop = await client.enter(phone.username)
     const { id } = (await sendWithReceipt(bob, phone, 'hello')).body
@@ -117,7 +117,7 @@ describe('a message that asks for a receipt', () => {
     assert.deepEqual(await receiptsOf(bob), [[id]])
   })
 
-  it('brings one to each sender, and none to one who blocks its reader, is blocked, or is deleted', async () => {
+  it('brings a receipt to each sender, except one that blocks the reader, is blocked, or is deleted', async () => {
     const { url, database } = await server()
     const { client, ada, bob } = await adaAndBob({ url })
     const [cleo, dora, erik] = (await Promise.all(
@@ -138,13 +138,13 @@ describe('a message that asks for a receipt', () => {
       SELECT id FROM account WHERE username = ? AND (
         purged_seq > 0 OR EXISTS (SELECT 1 FROM message WHERE recipient_id = account.id))`
     assert.deepEqual(await withSql(database, ({ run }) => run(ofErik, erik.username)), [])
-    // Later it comes no more.
+    // It does not come again later.
     await ada.unblock(cleo)
     await ada.acknowledge(5)
     assert.deepEqual(await receiptsOf(cleo), [])
   })
 
-  it('is another message than one without: its Idempotency-Key is refused', async () => {
+  it('is not the same message as one without: its Idempotency-Key is refused', async () => {
     const { ada, bob } = await adaAndBob(await server())
     const first = await sendWithReceipt(bob, ada, 'hello', 'key')
 
@@ -174,7 +174,7 @@ describe('receipts and the limits of an inbox', () => {
     assert.deepEqual((await entriesOf(bob)).at(-1)?.receiptFor, [id])
   })
 
-  it('while it has as many unread ones as it takes messages, its owner may ask for no more', async () => {
+  it('while it has as many unread receipts as it holds messages, its owner may not ask for more', async () => {
     const { ada, bob } = await adaAndBob(await server())
     for (const seq of range(1, INBOX_LIMIT)) {
       assert.equal((await sendWithReceipt(bob, ada, 'hello')).status, 201)

@@ -1,4 +1,4 @@
-/** examples/receive.sh, which README shows in part, in each shell that this machine has. */
+/** examples/receive.sh, of which docs/clients.md shows a part, in each shell of this machine. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,10 +7,10 @@ import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Client, newName, passwordOf } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
-import { startLossyWay } from './support/lossy-way.ts'
+import { startLossyProxy } from './support/lossy-proxy.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
-import { missingCommands, pathWith } from './support/stand-ins/stand-ins.ts'
+import { pathWithCurl } from './support/stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../examples/receive.sh', import.meta.url))
 
@@ -18,37 +18,31 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
   const server = shareServer()
 
   for (const shell of ['sh', 'dash', 'bash', 'zsh', 'busybox'])
-    it(`prints messages and receipts, gives no commands to the terminal, and ends with the session: ${shell}`, async (t) => {
+    it(`prints messages and receipts, passes no terminal commands, and ends with the session: ${shell}`, async (t) => {
       if (spawnSync('sh', ['-c', `command -v ${shell}`]).status !== 0) {
         t.diagnostic(`Not tried: this machine has no ${shell}.`)
         return
       }
-      await receiveUntilLogout(t, (await server()).url, {
-        shell: shell === 'busybox' ? ['busybox', 'sh'] : [shell],
-      })
+      await receiveUntilLogout(t, (await server()).url, shell === 'busybox' ? ['busybox', 'sh'] : [shell])
     })
 
-  it('does so too with our stand-ins for curl and jq, made for machines without them', async (t) => {
-    await receiveUntilLogout(t, (await server()).url, { standIns: ['curl', 'jq'] })
-  })
-
-  it('prints each message once when the server is killed, restarted, and out of reach meanwhile', async (t) => {
+  it('prints each message once, although the server is killed, restarted and unreachable meanwhile', async (t) => {
     const before = await spawnServer(t)
     const client = new Client(before)
     const bob = await client.join('bob')
     await client.register('ada')
-    const way = await startLossyWay(t, before.url)
-    const receiver = startReceiver(t, way.url, 'ada')
+    const proxy = await startLossyProxy(t, before.url)
+    const receiver = startReceiver(t, proxy.url, 'ada')
     await eventually('it waits', async () => (await bob.user('ada')).body.online)
     await bob.send('ada', 'before')
     await receiver.shown('bob: before')
 
     before.process.kill('SIGKILL')
     await before.exited
-    const asked = way.requests.length
-    await eventually('it is asked again in vain', () => way.requests.length > asked)
+    const asked = proxy.requests.length
+    await eventually('it is asked again in vain', () => proxy.requests.length > asked)
     const after = await spawnServer(t, {}, before.database)
-    way.to = after.url
+    proxy.to = after.url
     const again = await new Client(after).enter('bob')
     const { body: last } = await again.send('ada', 'after')
     await receiver.shown('bob: after')
@@ -63,7 +57,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
     assert.deepEqual((await new Client(after).login('ada')).body.offlineMessages, [], 'It has acknowledged.')
   })
 
-  it('says why it cannot begin', async (t) => {
+  it('says why it cannot start', async (t) => {
     const { url } = await server()
     const wrong = startReceiver(t, url, newName('nobody'))
     assert.equal(await wrong.exited, 1)
@@ -75,7 +69,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
   })
 })
 
-async function receiveUntilLogout(t: TestContext, url: string, options: Options) {
+async function receiveUntilLogout(t: TestContext, url: string, shell: string[]) {
   const client = new Client({ url })
   const [ada, bob] = [newName('ada'), await client.join(newName('bob'))]
   const before = await client.join(ada)
@@ -85,8 +79,8 @@ async function receiveUntilLogout(t: TestContext, url: string, options: Options)
     ada,
     'red \u001b[31m, bell \u0007, C1 \u009b1m, over\rwritten, two\nlines',
   )
-  // An address is often given with a slash at its end.
-  const receiver = startReceiver(t, `${url}/`, ada, options)
+  // People often add a slash to an address.
+  const receiver = startReceiver(t, `${url}/`, ada, shell)
   await receiver.shown(`* ${bob.username} has received 1 of your messages`)
   await receiver.shown(`${bob.username}: red  [31m, bell  , C1  1m, over written, two lines`)
   await eventually('it is acknowledged', async () => (await bob.status(first.id)).body.state === 'delivered')
@@ -100,20 +94,10 @@ async function receiveUntilLogout(t: TestContext, url: string, options: Options)
   assert.equal((await client.request('POST', '/v1/logout', { token: body.token })).status, 204)
 }
 
-interface Options {
-  shell?: string[]
-  standIns?: string[]
-}
-
-/** Starts the script in a process group of its own, as a terminal does. */
-function startReceiver(
-  t: TestContext,
-  url: string,
-  me: string,
-  { shell = ['sh'], standIns = missingCommands() }: Options = {},
-) {
+/** Starts the script in a process group of its own, like a terminal. */
+function startReceiver(t: TestContext, url: string, me: string, shell = ['sh']) {
   const [command = '', ...args] = [...shell, SCRIPT, me]
-  const env = { PATH: pathWith(t, standIns), RESTANTE_URL: url, RESTANTE_PASSWORD: passwordOf(me) }
+  const env = { PATH: pathWithCurl(t), RESTANTE_URL: url, RESTANTE_PASSWORD: passwordOf(me) }
   const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'close').then(([code]) => code as number)
   const signal = (name: NodeJS.Signals) => {

@@ -7,7 +7,7 @@ import { startServer } from './support/servers.ts'
 import { stored } from './support/stored.ts'
 import { claimsOf, forge } from './support/tokens.ts'
 
-/** Something that must be refused. */
+/** A request that must be refused. */
 interface Refusal {
   title: string
   method: string
@@ -18,11 +18,11 @@ interface Refusal {
   token?: string | undefined
   status: number
   code: string
-  /** Where `errors` must point. */
+  /** The expected pointer in `errors`. */
   pointer?: string | undefined
 }
 
-/** An operation with a body: one that is accepted, and the longest text that its properties take. */
+/** An operation with a valid body, and the lengths of its properties. */
 interface BodyOperation {
   operationId: string
   method: string
@@ -94,7 +94,7 @@ const OPERATIONS: BodyOperation[] = [
   },
 ]
 
-/** Every authenticated operation, with input that would be accepted. */
+/** Every authenticated operation, with valid input. */
 const AUTHENTICATED: { method: string; path: string; body?: unknown }[] = [
   ...OPERATIONS.filter(({ authenticated }) => authenticated).map(({ method, path, valid }) => ({
     method,
@@ -160,7 +160,7 @@ function assertRefused(
   if (parameter) assert.ok(body.errors[0].detail.includes(parameter), `the detail does not name ${parameter}`)
 }
 
-/** What is wrong with a body, for one operation. */
+/** Invalid bodies of one operation. */
 function badBodies({ operationId, method, path, authenticated, valid, required, texts }: BodyOperation) {
   const refusals: Refusal[] = []
   const json = JSON.stringify(valid)
@@ -380,7 +380,7 @@ function badPaths(): Refusal[] {
   return [
     ...names.map((name) => ({
       ...get(`/v1/users/${name}`, `/v1/users/${name.slice(0, 40)}`),
-      // What is too long is not even looked at as a name.
+      // A text that is too long is not checked as a name.
       ...(name.length < 100 && { pointer: '/path/username' }),
     })),
     ...ids.map((id) => ({ ...get(`/v1/messages/${id}`), pointer: '/path/id' })),
@@ -664,7 +664,7 @@ test('malformed HTTP is refused with a problem document, too', async (t) => {
     })
   }
 
-  await t.test('an expectation that is unknown is no reason to refuse', async () => {
+  await t.test('an unknown expectation is no reason to refuse', async () => {
     const answer = await sendRaw(
       server.url,
       rawRequest('POST /v1/inbox/ack', [authorization, json, 'Expect: the-unexpected'], '{"cursor":0}'),
@@ -683,7 +683,7 @@ test('malformed HTTP is refused with a problem document, too', async (t) => {
   })
 })
 
-test('a method that a path does not have is refused with 405 and those that it has', async (t) => {
+test('an unknown method is refused with 405 and the methods of the path', async (t) => {
   const server = await startServer(t)
   const client = new Client(server)
   const ada = await client.join('ada')
@@ -707,13 +707,13 @@ test('a method that a path does not have is refused with 405 and those that it h
   for (const [path, allow] of Object.entries(allowed)) {
     await t.test(`${path} has only ${allow}`, async () => {
       for (const method of METHODS.filter((other) => !allow.split(', ').includes(other))) {
-        // With a body that cannot be read: what the path does not have is no matter of the body.
+        // With an unreadable body: the method is refused before the body is read.
         const body = ['POST', 'PUT', 'PATCH'].includes(method) ? '{' : ''
         const headers = ['Content-Type: application/json', `Authorization: Bearer ${ada.token}`]
         const answer = await sendRaw(server.url, rawRequest(`${method} ${path}`, headers, body))
 
         assert.deepEqual([answer.status, answer.headers.get('allow')], [405, allow], method)
-        // HEAD has no body, and says with its headers what the body would be.
+        // HEAD has no body, but the headers of one.
         if (method === 'HEAD') assert.match(answer.headers.get('content-type') ?? '', /problem\+json/)
         else {
           assert.equal(answer.body.code, 'method_not_allowed', method)

@@ -1,6 +1,6 @@
 /**
- * Who may open an account, and what the operator does to accounts. On PostgreSQL two nodes serve one
- * database: what is done at one holds at the other.
+ * Registration, and the operator's changes to accounts. On PostgreSQL two nodes serve one database: a change
+ * on one is in force on the other.
  */
 import assert from 'node:assert/strict'
 import { before, describe, it, type TestContext } from 'node:test'
@@ -21,7 +21,7 @@ import { stored } from './support/stored.ts'
 const ending = endOfSuite()
 const ENV = { REGISTRATION: 'invite', JWT_SECRET: 'the secret of both nodes of a test' }
 let one: StartedServer
-/** The other node, where there is one. */
+/** The other node, if there is one. */
 let other: StartedServer
 before(async () => {
   one = await startServer(ending, ENV, await newDatabase(ending))
@@ -37,7 +37,7 @@ const usedOf = async (id: number) =>
 const assertRefused = ({ status, body }: Answer, expected: number, code: string) =>
   assert.deepEqual([status, body.code], [expected, code])
 
-/** Somebody whom the operator has added, logged in at the other node. */
+/** An account that the operator has added, logged in on the other node. */
 async function added(name: string): Promise<Person> {
   const username = newName(name)
   await one.operator.administration.add({ username, password: passwordOf(username) })
@@ -45,7 +45,7 @@ async function added(name: string): Promise<Person> {
 }
 
 describe('an invite', () => {
-  it('opens as many accounts as it has uses, and its code may be typed as people do', async () => {
+  it('creates as many accounts as it has uses, and its code may be typed in any form', async () => {
     const invite = await one.operator.invites.create({ ...RULES, uses: 2, note: 'the neighbours' })
     assert.match(invite.code, /^([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}$/)
 
@@ -61,12 +61,12 @@ describe('an invite', () => {
       assert.ok(!rows.includes(form), 'the store has the code')
   })
 
-  it('is refused in the same words when it is missing, unknown, no code, expired or revoked', async () => {
+  it('is refused in the same words when it is missing, unknown, malformed, expired or revoked', async () => {
     const expired = await one.operator.invites.create({ ...RULES, expiresInMs: 1 })
     const revoked = await one.operator.invites.create(RULES)
     await other.operator.invites.revoke(revoked.id)
     await assert.rejects(one.operator.invites.revoke(revoked.id), { code: 'not_found' })
-    // Also with a name that is taken.
+    // Also with a taken name.
     const taken = (await added('taken')).username
 
     const codes = [undefined, '', '7ZKD-0QXM-V3TE-9HBW', 'no code', expired.code, revoked.code]
@@ -88,7 +88,7 @@ describe('an invite', () => {
     assert.equal((await register(one, newName('bob'), invite.code)).status, 201)
   })
 
-  it('opens no more accounts than it has uses when many come at the same time', async () => {
+  it('creates no more accounts than it has uses when many register at the same time', async () => {
     const invite = await one.operator.invites.create({ ...RULES, uses: 5 })
 
     const answers = await Promise.all(
@@ -125,7 +125,7 @@ describe('the operator', () => {
       await assert.rejects(administration.add(wrong), { code: 'invalid_request' })
   })
 
-  it('sees all accounts, what is unread there, and the sums', async () => {
+  it('sees all accounts, their unread messages, and the totals', async () => {
     const { administration } = one.operator
     const before = await administration.stats()
     const [ada, bob] = [await added('ada'), await added('bob')]
@@ -197,7 +197,7 @@ describe('the operator', () => {
     assert.deepEqual([accounts, online], [401, undefined])
   })
 
-  it('sets a password: sessions end at every node, and application tokens stay', async (t) => {
+  it('sets a password: sessions end on every node, and application tokens stay', async (t) => {
     const ada = await added('ada')
     const { token } = (await ada.createToken()).body
     const poll = await park(t, ada, 'wait=55')
@@ -267,7 +267,7 @@ describe('the operator', () => {
     await assert.rejects(administration.enable(newName('nobody')), { code: 'user_not_found' })
   })
 
-  it('deletes an account: everything of it ends, and its name is never given again', async (t) => {
+  it('deletes an account: all its sessions and tokens end, and its name is never given again', async (t) => {
     const ada = await added('ada')
     const { token } = (await ada.createToken()).body
     const poll = await park(t, ada, 'wait=55')
@@ -287,7 +287,7 @@ describe('the operator', () => {
 
 type Opened = Awaited<ReturnType<typeof openDatabase>>['database']
 
-/** As a command does without a server. */
+/** Like a command without a server. */
 async function openOnly(url: string): Promise<Opened> {
   const config = readConfig({ DATABASE_URL: url, JWT_SECRET: ENV.JWT_SECRET })
   const lost = (error: Error) => {
@@ -311,7 +311,7 @@ describe('with another rule', () => {
 
   it('closed registration admits no one, and an operator without a server can still add accounts', async (t) => {
     const url = await newDatabase(t)
-    // Nodes may run meanwhile; a SQLite file is of one process at a time.
+    // Nodes may run meanwhile; only one process at a time can use a SQLite file.
     const running = onPostgres ? await startAgain(t, url, { REGISTRATION: 'closed' }) : undefined
     const database = await openOnly(url)
     const administration = administrationOf(database)
@@ -331,7 +331,7 @@ describe('with another rule', () => {
     assert.equal((await new Client(server).login('bob')).status, 200)
   })
 
-  /** A poll that waits, and a device that has sent. */
+  /** A parked poll, and a device that has sent. */
   async function useIt(t: TestContext, node: StartedServer) {
     const ada = await new Client(node).enter('ada')
     const { token } = (await ada.createToken()).body
@@ -340,14 +340,14 @@ describe('with another rule', () => {
     return { parked: await park(t, ada, 'wait=55'), device }
   }
 
-  it('an open server takes everybody, however many were invited, and minds no invite that is over', async (t) => {
+  it('an open server accepts everybody, and ignores used-up and expired invites', async (t) => {
     const server = await startAgain(t, await newDatabase(t), { RATE_LIMITS: 'on' })
     const invite = await server.operator.invites.create({ ...RULES, uses: 25 })
     for (const i of range(1, 25))
       assert.equal((await register(server, `invited-${i}`, invite.code)).status, 201)
     assert.equal((await server.operator.invites.list())[0]?.used, 25)
 
-    // The invite is used up, and now the limit of the address holds.
+    // The invite is used up, so the limit of the address applies.
     for (const i of range(1, 20))
       assert.equal((await register(server, `open-${i}`, invite.code)).status, 201, String(i))
     assertRefused(await register(server, 'one-more', invite.code), 429, 'too_many_attempts')

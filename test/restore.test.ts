@@ -1,4 +1,4 @@
-/** After a restore no number comes again, and no client misses in silence what was lost. */
+/** After a restore no number is repeated, and no client silently misses lost messages. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,9 +12,9 @@ import { park } from './support/parked.ts'
 import { type Env, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
-const RESTORED = /^The database was restored.*: 2 inboxes go on at higher numbers/
+const RESTORED = /^The database was restored.*: 2 inboxes continue at higher numbers/
 
-/** Tokens of before go on. */
+/** Tokens from before stay valid. */
 const SECRET = 'a secret that outlives the restore'
 
 /** Ada's inbox: 42 messages, of which the backup has 30. */
@@ -32,7 +32,7 @@ async function restart(t: TestContext, server: { stop: () => Promise<void> }, re
   return startServer(t, { JWT_SECRET: SECRET, ...env }, await restore())
 }
 
-/** Sends several at once, and gives their ids. */
+/** Sends several at once, and returns their ids. */
 const sendAtOnce = (sender: Person, to: Person, count: number): Promise<string[]> =>
   Promise.all(range(1, count).map(async (number) => (await sender.send(to, `message ${number}`)).body.id))
 
@@ -41,7 +41,7 @@ const statesOf = (sender: Person, ids: string[]) =>
 
 describe('a client that had seen more than the backup has', () => {
   for (const [when, count] of [
-    ['before the inbox has got anything', 0],
+    ['before the inbox has any new messages', 0],
     ['before the inbox has outgrown its cursor', 3],
     ['after the inbox has outgrown its cursor', 15],
   ] as const) {
@@ -72,7 +72,7 @@ describe('a client that had seen more than the backup has', () => {
         sent.map(() => 'stored'),
       )
       assert.equal((await bobThere.status(lost[0] as string)).status, 404)
-      // The gap comes once, and a poll behind it waits as ever.
+      // The gap is reported once, and a poll after it waits as usual.
       const poll = await park(t, adaThere, `after=${newest}`)
       await bobThere.send(ada, 'at last')
       const { body: next } = await poll.answer()
@@ -94,14 +94,14 @@ describe('after a restore', () => {
     assert.deepEqual([second.gap.from, second.gap.reason], [31, 'restored'])
     assert.deepEqual(seqsOf(second.messages), [second.gap.to + 1, second.gap.to + 2])
     assert.equal(second.hasMore, false)
-    // For the operator, too, numbers that were left out are no messages.
+    // The operator's counts exclude skipped numbers, too.
     await eventually('two of 32 are unread', async () => {
       const { inbox, stored } = await restored.operator.administration.show('ada')
       return inbox.acknowledged === 30 && inbox.unread === 2 && stored === 32
     })
   })
 
-  it('a read without a cursor, and a login, tell the gap', async (t) => {
+  it('a read without a cursor, and a login, report the gap', async (t) => {
     const { ada, bob, restore } = await backedUp(t, { SESSION_POLICY: 'multi' })
     await ada.acknowledge(42)
     const restored = await restore()
@@ -122,7 +122,7 @@ describe('after a restore', () => {
     }
   })
 
-  it('a cursor inside of the gap can be acknowledged, one beyond the newest number cannot', async (t) => {
+  it('a cursor inside the gap can be acknowledged, one beyond the newest number cannot', async (t) => {
     const { ada, bob, restore } = await backedUp(t)
     const restored = await restore()
     const adaThere = at(restored, ada)
@@ -137,7 +137,7 @@ describe('after a restore', () => {
     assert.deepEqual([behind.gap, seqsOf(behind.messages)], [undefined, [body.cursor]])
   })
 
-  it('a full inbox counts messages, and no numbers that were skipped', async (t) => {
+  it('a full inbox counts messages, not skipped numbers', async (t) => {
     const { ada, bob, restore } = await backedUp(t, { INBOX_LIMIT: '45' })
     const restored = await restore()
     const [adaThere, bobThere] = [at(restored, ada), at(restored, bob)]
@@ -160,7 +160,7 @@ describe('after a restore', () => {
     assert.deepEqual(await fill(), [5, 'inbox_full'])
   })
 
-  it('a send that is repeated with its key is stored again if it was lost, and once if not', async (t) => {
+  it('a send repeated with its key is stored again only if it was lost', async (t) => {
     const server = await startServer(t)
     const [ada, bob] = [await new Client(server).join('ada'), await new Client(server).join('bob')]
     const kept = (await bob.send(ada, 'kept', 'kept')).body
@@ -175,7 +175,7 @@ describe('after a restore', () => {
     assert.deepEqual([again.status, again.body.id === lost.id], [201, false])
   })
 
-  it('a name that was registered after the backup, and again after the restore, gives no number again', async (t) => {
+  it('a name registered after the backup, and again after the restore, repeats no number', async (t) => {
     const { server, ada, restore } = await backedUp(t)
     const carol = await new Client(server).join('carol')
     await sendAtOnce(carol, carol, 10)
@@ -192,7 +192,7 @@ describe('after a restore', () => {
     assert.deepEqual(seqsOf(body.messages), range(first.cursor + 1, first.cursor + 15))
   })
 
-  it('a second and a third restore, of the same backup and of a later one, give no number again', async (t) => {
+  it('a second and a third restore, of the same backup and of a later one, repeat no number', async (t) => {
     const { ada, bob, copy, restore } = await backedUp(t, { SESSION_POLICY: 'multi' })
     const ids = new Map<number, string>()
     const note = ({ seq, id }: Message) => {
@@ -234,7 +234,7 @@ describe('after a restore', () => {
     await readAll(at(third, ada), 0)
   })
 
-  it('what is acknowledged is purged before and behind the gap, which keeps its reason', async (t) => {
+  it('acknowledged messages are purged before and after the gap, which keeps its reason', async (t) => {
     const { ada, bob, restore } = await backedUp(t)
     const restored = await restore()
     await sendAtOnce(at(restored, bob), ada, 150)
@@ -255,7 +255,7 @@ describe('after a restore', () => {
     }
   })
 
-  it('unread messages expire before and behind the gap, and the purge comes to its end', async (t) => {
+  it('unread messages expire before and after the gap, and the purge finishes', async (t) => {
     const { ada, bob, restore } = await backedUp(t)
     const restored = await restore()
     await sendAtOnce(at(restored, bob), ada, 120)
@@ -271,7 +271,7 @@ describe('after a restore', () => {
     assert.deepEqual(seqsOf(body.messages), [newest + 1])
   })
 
-  it('the log says so once, and the next start is a start as any other', async (t) => {
+  it('the log reports it once, and the next start is a normal start', async (t) => {
     const { ada, bob, restore } = await backedUp(t)
     const restored = await restore()
     assert.equal(restored.logs.filter(({ msg }) => RESTORED.test(msg)).length, 1)
@@ -303,14 +303,14 @@ describe('restante restored', () => {
 
     const { stdout } = await runRestante(database, ['restored'])
 
-    assert.equal(stdout, '2 inboxes go on at higher numbers.\n')
+    assert.equal(stdout, '2 inboxes continue at higher numbers.\n')
     const restored = await startServer(t, { JWT_SECRET: SECRET }, database)
     await sendAtOnce(at(restored, bob), ada, 15)
     const { body } = await at(restored, ada).poll({ after: 42, wait: 0 })
     assert.deepEqual([body.gap.from, body.gap.reason, body.messages.length], [43, 'restored', 15])
   })
 
-  it('waits for no node, lets no node wait, and refuses a file that is in use', async (t) => {
+  it('waits for no node, delays no node, and refuses a file that is in use', async (t) => {
     const server = await startServer(t)
     const [ada, bob] = [await new Client(server).join('ada'), await new Client(server).join('bob')]
     await sendAtOnce(bob, ada, 3)
@@ -324,7 +324,7 @@ describe('restante restored', () => {
 
     const running = runRestante(server.database, ['restored'])
     if (isPostgres(server.database)) {
-      assert.equal((await running).stdout, '2 inboxes go on at higher numbers.\n')
+      assert.equal((await running).stdout, '2 inboxes continue at higher numbers.\n')
       await bob.send(ada, 'the fourth')
       const { body } = await poll.answer()
       assert.deepEqual(body.gap, { from: 4, to: body.cursor - 1, reason: 'restored' })

@@ -1,4 +1,4 @@
-/** The purge removes what may go and nothing else, and clients that missed it get a gap. */
+/** The purge removes only what it may, and clients that missed messages get a gap. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
@@ -20,7 +20,7 @@ import { countCommits } from './support/write-ahead-log.ts'
 const HOUR_MS = 3_600_000
 
 describe('a purge', () => {
-  it('with a MESSAGE_TTL begins behind the acknowledgements that are on their way: they are not unread', async () => {
+  it('with a MESSAGE_TTL first writes deferred acknowledgements, whose messages are not unread', async () => {
     const rules = { retentionMs: 0, messageTtlMs: 1_000, idempotencyTtlMs: 1_000 }
     const steps: string[] = []
     await new Promise<void>((resolve) => {
@@ -31,13 +31,14 @@ describe('a purge', () => {
           return { next: undefined, messages: 0 }
         },
       }
-      const acknowledged = async () => {
+      const acknowledgementsWritten = async () => {
         await new Promise(setImmediate)
         steps.push('acknowledged')
       }
+      const inbox = { acknowledgementsWritten, counts: { purged: 0 } }
       const onFault = (error: unknown) => assert.fail(error as Error)
       const clock = new ClockHistory(Date.now)
-      const stop = startRetention(database, acknowledged, rules, clock, () => {}, onFault)
+      const stop = startRetention(database, inbox, rules, clock, onFault)
     })
 
     assert.deepEqual(steps, ['acknowledged', 'purged'])
@@ -65,11 +66,11 @@ describe('an acknowledged message', () => {
     await eventually('all are gone', () => hasSeqs(server, []))
   })
 
-  it('stays as long as it is younger, and one that is not acknowledged stays however old it is', async (t) => {
+  it('stays while it is younger, and an unacknowledged one stays however old it is', async (t) => {
     const database = await prepare(t, async (sql) => {
       await insertMessages(sql, 'ada', [25, 25, 1, 25, 25], 4)
       await insertMessages(sql, 'bob', [25, 25, 25], 1)
-      // The last inbox of a walk: when this one is purged, the others have been looked at.
+      // The last inbox of a pass: when it is purged, the others have been checked.
       await insertMessages(sql, 'zoe', [25], 1)
     })
     const server = await startServer(t, {}, database)
@@ -77,7 +78,7 @@ describe('an acknowledged message', () => {
 
     assert.deepEqual(await seqsIn(server, 'bob'), [2, 3])
     assert.deepEqual(await seqsIn(server, 'ada'), [3, 4, 5])
-    // The fourth is old and acknowledged, but what is gone is always one range.
+    // The fourth is old and acknowledged, but a purge always removes one range.
     const ada = await new Client(server).enter('ada')
     const { body } = await ada.poll({ after: 0, wait: 0 })
     assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2, reason: 'purged' }, [3, 4, 5]])
@@ -95,7 +96,7 @@ describe('an unread message', () => {
     assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
   })
 
-  it('leaves a gap that is reported once, and then the poll waits for the next message', async (t) => {
+  it('leaves a gap that is reported once; then the poll waits for the next message', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
     const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
     await eventually('all are gone', () => hasSeqs(server, []))
@@ -118,7 +119,7 @@ describe('an unread message', () => {
     assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
   })
 
-  it('is expired for its sender, for as long as an idempotency key, and gives no receipt', async (t) => {
+  it('is expired for its sender, for as long as an idempotency key lasts, and gives no receipt', async (t) => {
     const database = await prepare(t, async (sql) => {
       await insertMessages(sql, 'ada', [25, 3, 3, 0.1], 1)
       await sql.run('UPDATE message SET wants_receipt = true')
@@ -148,7 +149,7 @@ describe('an unread message', () => {
   it('makes room in a full inbox when it is purged', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
     const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, database)
-    // A send before that would lock the inbox, and a walk passes by what is locked.
+    // An earlier send would lock the inbox, and a pass skips locked inboxes.
     await eventually('the old ones are gone', () => hasSeqs(server, []))
     const zoe = await new Client(server).enter('zoe')
     assert.equal((await zoe.send('ada', 'once more')).status, 201)
@@ -168,7 +169,7 @@ describe('a wrong clock', () => {
     await clock.step(Date.UTC(2026, 10, 26))
     await server.stop()
 
-    // The next process knows nothing of the step.
+    // The next process does not know of the step.
     const again = await startServer(t, env, clock.database)
     const sender = await new Client(again).enter('zoe')
     await sender.send('zoe', 'expires')
@@ -195,7 +196,7 @@ describe('a wrong clock', () => {
     assert.deepEqual(await seqsIn(server, ada.username), [1])
   })
 
-  it('keeps no expired key from being purged by keys that it dated ahead, and those go, too', async (t) => {
+  it('does not keep expired keys because of keys dated ahead, which are purged, too', async (t) => {
     const database = await prepare(t, async (sql) => {
       await insertKeys(sql, 'ada', 1_000, -100_000)
       await insertKeys(sql, 'ada', 1_500, 25)
@@ -210,7 +211,7 @@ describe('a wrong clock', () => {
 })
 
 describe('numbers', () => {
-  it('go on when everything was purged, also after a restart', async (t) => {
+  it('continue when everything was purged, also after a restart', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
     await ada.sendMany('ada', 3)
     await ada.acknowledge(3)
@@ -276,8 +277,8 @@ describe('the purge of other rows', () => {
 })
 
 describe('the purge', () => {
-  // The transactions are counted in its write-ahead log.
-  itOnSqlite('of 5 000 messages is done in small portions', async (t) => {
+  // Transactions are counted in the write-ahead log.
+  itOnSqlite('of 5 000 messages works in small batches', async (t) => {
     const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
     const commits = countCommits(fileOf(database))
     const server = await startServer(t, {}, database)
@@ -306,8 +307,8 @@ describe('the purge', () => {
     assert.deepEqual(seqsOf(body.messages), range(5_001, 5_000 + Math.min(sent, 500)))
   })
 
-  // Nobody can lock a whole database of PostgreSQL.
-  itOnSqlite('goes on by itself after the database was locked', async (t) => {
+  // A whole PostgreSQL database cannot be locked.
+  itOnSqlite('continues by itself after the database was locked', async (t) => {
     const { ada, server } = await begin(t, { RETENTION: '0' })
     await ada.sendMany('ada', 2)
     await ada.acknowledge(1)
@@ -316,7 +317,7 @@ describe('the purge', () => {
     const other = new SqliteFile(fileOf(server.database))
     t.after(() => other.close())
     other.exec('BEGIN IMMEDIATE')
-    // Behind a send that was refused, a walk has been refused, or will be: they take turns.
+    // Sends and passes take turns, so a refused send means that a pass is also refused.
     assert.equal((await ada.send('ada', 'not now')).status, 503)
     other.close()
 
@@ -340,21 +341,18 @@ async function begin(t: TestContext, env: Env): Promise<Beginning> {
   return { server, ada: await client.join('ada'), zoe: await client.join('zoe') }
 }
 
-/**
- * A database with accounts, and with what the test puts there that only time would bring. Resolves with its
- * DATABASE_URL.
- */
+/** A database with accounts, and with rows that would otherwise take time. Resolves with its DATABASE_URL. */
 async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promise<string> {
   const database = await newDatabase(t)
   await withSql(database, async (sql) => {
-    // Zoe behind the others, and so purged after them.
+    // Zoe comes after the others, so she is purged after them.
     await addAccounts(sql, 'ada', 'bob', 'zoe')
     await fill(sql)
   })
   return database
 }
 
-/** @param agesHours one for each message, in the order of their numbers */
+/** @param agesHours one per message, in the order of their numbers */
 async function insertMessages(sql: Sql, to: string, agesHours: number[], acknowledgedSeq = 0) {
   const id = await idOf(sql, to)
   const rows = agesHours.map((hours, i) => [
@@ -374,7 +372,7 @@ async function insertKeys(sql: Sql, from: string, count: number, ageHours: numbe
   await insert(sql, 'idempotency_key (sender_id, key, fingerprint, message_id, sent_at, live)', rows)
 }
 
-/** Hundreds of rows a statement. */
+/** Hundreds of rows per statement. */
 async function insert(sql: Sql, into: string, rows: Parameters<Sql['run']>[1][][]) {
   for (let at = 0; at < rows.length; at += 500) {
     const some = rows.slice(at, at + 500)
@@ -398,7 +396,7 @@ const seqsIn = ({ database }: RunningServer, username: string): Promise<unknown[
     return (await sql.run(`${of} ORDER BY seq`, username)).map(({ seq }) => seq)
   })
 
-/** Whether the inbox of ada has exactly these. */
+/** Whether the inbox of ada has exactly these messages. */
 async function hasSeqs(server: RunningServer, seqs: number[]): Promise<boolean> {
   return JSON.stringify(await seqsIn(server, 'ada')) === JSON.stringify(seqs)
 }

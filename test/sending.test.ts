@@ -6,7 +6,7 @@ import { startServer } from './support/servers.ts'
 
 const UNKNOWN_ID = '01a20779-7500-71c9-b0a4-e83d57f2094b'
 
-/** Texts that careless handling would trim, decode, normalise, escape or cut. */
+/** Texts that careless code would trim, decode, normalise, escape or cut. */
 const TEXTS = {
   'one character': 'x',
   'one character outside the basic plane': '🕰',
@@ -25,7 +25,7 @@ const TEXTS = {
   'something like a number': '1e400',
 }
 
-/** Of messages in an answer. */
+/** The bodies of the messages in an answer. */
 const bodiesOf = (messages: unknown[]) => (messages as { body: string }[]).map(({ body }) => body)
 
 test('a message', async (t) => {
@@ -40,7 +40,7 @@ test('a message', async (t) => {
     assert.deepEqual(bodiesOf(body.messages), Object.values(TEXTS))
   })
 
-  await t.test('does so too when it is the whole body of its request', async () => {
+  await t.test('does so, too, when it is the whole body of its request', async () => {
     for (const text of Object.values(TEXTS))
       assert.equal((await client.sendText(ada.token, 'grace', text)).status, 201, text)
 
@@ -50,7 +50,7 @@ test('a message', async (t) => {
     await grace.acknowledge(body.cursor)
   })
 
-  await t.test('comes out the same from memory, from the store and from a login', async (t) => {
+  await t.test('is the same from memory, from the store and from a login', async (t) => {
     const alan = await client.join('alan')
     const fromMemory: unknown[] = []
     for (const text of Object.values(TEXTS)) {
@@ -97,7 +97,7 @@ test('a message', async (t) => {
     assert.deepEqual([body.messages[0].from, body.messages[0].body], ['selfish', 'Do not forget the moth.'])
   })
 
-  await t.test('has the sender of the token, and nothing in the request can change it', async () => {
+  await t.test('has the sender of its token, and nothing in the request can change it', async () => {
     const forged = await ada.request('POST', '/v1/messages', {
       body: { to: 'grace', body: 'Believe me', from: 'alan' },
     })
@@ -123,7 +123,7 @@ test('the state of a message', async (t) => {
       assert.deepEqual((await person.status(id)).body, { ...stored, state: 'delivered' })
   })
 
-  await t.test('is "delivered" as soon as the next poll has shown the cursor', async () => {
+  await t.test('is "delivered" as soon as the next poll has sent the cursor', async () => {
     const { body } = await ada.send('grace', 'And another.')
     assert.equal((await grace.poll({ after: 1, wait: 0 })).body.cursor, 2)
     assert.equal((await ada.status(body.id)).body.state, 'stored')
@@ -154,14 +154,14 @@ test('an inbox with INBOX_LIMIT=3', async (t) => {
     return status === 409 && body.code === 'inbox_full'
   }
 
-  await t.test('takes three messages of many that come at once', async () => {
+  await t.test('accepts three of many concurrent messages', async () => {
     const answers = await Promise.all(range(1, 10).map((i) => ada.send('grace', `message ${i}`)))
 
     assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 201, 201, ...Array(7).fill(409)])
     assert.ok(await isFull())
   })
 
-  await t.test('has no more room when they were only read', async () => {
+  await t.test('has no more room when messages were only read', async () => {
     assert.deepEqual(seqsOf((await grace.poll({ wait: 0 })).body.messages), [1, 2, 3])
 
     assert.ok(await isFull())
@@ -178,11 +178,11 @@ test('an inbox with INBOX_LIMIT=3', async (t) => {
     assert.ok(await isFull())
   })
 
-  await t.test('used no numbers for what it refused', async () => {
+  await t.test('uses no numbers for refused messages', async () => {
     assert.deepEqual(seqsOf((await grace.poll({ after: 3, wait: 0 })).body.messages), [4, 5, 6])
   })
 
-  await t.test('is full for one recipient alone', async () => {
+  await t.test('is full for only one recipient', async () => {
     assert.equal((await ada.send('ada', 'To myself')).status, 201)
   })
 })
@@ -196,7 +196,7 @@ test('an inbox with SENDER_LIMIT=3 and INBOX_BYTES=1000', async (t) => {
   }
 
   await t.test(
-    'takes three messages of one sender, also of many that come at once, and still of others',
+    'accepts three of many concurrent messages of one sender, and further ones of others',
     async () => {
       const answers = await Promise.all(range(1, 10).map((i) => ada.send('grace', `message ${i}`)))
 
@@ -206,34 +206,34 @@ test('an inbox with SENDER_LIMIT=3 and INBOX_BYTES=1000', async (t) => {
     },
   )
 
-  await t.test('has room for as many of a sender as were acknowledged, by a call or by a poll', async () => {
-    await grace.acknowledge(1)
-    assert.equal(await codeOf(ada.send('grace', 'fits')), 201)
-    assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
-
-    await grace.poll({ after: 3, wait: 0 })
-    assert.deepEqual(
-      [await codeOf(ada.send('grace', 'fits')), await codeOf(ada.send('grace', 'fits'))],
-      [201, 201],
-    )
-    assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
-    await grace.poll({ after: 7, wait: 0 })
-  })
-
   await t.test(
-    'takes 1 000 bytes, of which a sign has as many as it has in UTF-8, also of many at once',
+    'has room for as many messages of a sender as were acknowledged, by a call or by a poll',
     async () => {
-      assert.equal(await codeOf(bob.send('grace', 'x'.repeat(700))), 201)
-      const answers = await Promise.all(
-        [ada, bob, grace].map((sender) => sender.send('grace', '€'.repeat(100))),
-      )
+      await grace.acknowledge(1)
+      assert.equal(await codeOf(ada.send('grace', 'fits')), 201)
+      assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
 
-      assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409])
-      assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
+      await grace.poll({ after: 3, wait: 0 })
+      assert.deepEqual(
+        [await codeOf(ada.send('grace', 'fits')), await codeOf(ada.send('grace', 'fits'))],
+        [201, 201],
+      )
+      assert.equal(await codeOf(ada.send('grace', 'One too many')), 'too_many_unread')
+      await grace.poll({ after: 7, wait: 0 })
     },
   )
 
-  await t.test('gives the first answer again to a repeat, though it is full', async () => {
+  await t.test('accepts 1 000 bytes, counted in UTF-8, also of concurrent messages', async () => {
+    assert.equal(await codeOf(bob.send('grace', 'x'.repeat(700))), 201)
+    const answers = await Promise.all(
+      [ada, bob, grace].map((sender) => sender.send('grace', '€'.repeat(100))),
+    )
+
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409])
+    assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
+  })
+
+  await t.test('gives the first answer again to a repeat, even if it is full', async () => {
     await grace.poll({ after: 9, wait: 0 })
     const first = await ada.send('grace', 'x'.repeat(1_000), 'a-key')
     assert.equal(await codeOf(ada.send('grace', 'x')), 'inbox_full')
@@ -241,7 +241,7 @@ test('an inbox with SENDER_LIMIT=3 and INBOX_BYTES=1000', async (t) => {
     assert.deepEqual((await ada.send('grace', 'x'.repeat(1_000), 'a-key')).body, first.body)
   })
 
-  await t.test('takes a message of any size when nothing is unread', async () => {
+  await t.test('accepts a message of any size when nothing is unread', async () => {
     await grace.poll({ after: 10, wait: 0 })
 
     assert.equal(await codeOf(ada.send('grace', 'x'.repeat(5_000))), 201)

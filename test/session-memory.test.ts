@@ -1,4 +1,4 @@
-/** What is kept in memory of sessions and application tokens is bounded, and what is in use stays. */
+/** The caches of sessions and application tokens are bounded, and keep used entries. */
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import { ApplicationTokens } from '../src/accounts/application-tokens.ts'
@@ -9,7 +9,7 @@ import { forgedApplicationToken } from './support/tokens.ts'
 
 const REMEMBERED_MAX = 100_000
 
-/** A token is the id of its session. */
+/** The token is the id of the session. */
 class IdsAsTokens extends Tokens {
   override verify(sid: string) {
     return { sub: 'ada', sid, exp: Number.MAX_SAFE_INTEGER }
@@ -35,21 +35,22 @@ test('sessions in memory', async (t) => {
     Date.now,
   )
   const presence = { isOnline: async () => false, endSession: () => {} }
+  const mailboxes = { endSession: () => {} }
   const rules = { sessionPolicy: 'multi' } as const
-  const sessions = new Sessions(database, tokens, presence, rules, Date.now)
+  const sessions = new Sessions(database, tokens, presence, mailboxes, rules, Date.now)
   const session = async (id: string) => (await sessions.identify(id)).session
 
-  await t.test('stay while they are used, and are read once, however many others come', async () => {
+  await t.test('stay while they are used, and are read once, however many others arrive', async () => {
     const used = await session('used')
     for (const n of range(1, 2 * REMEMBERED_MAX)) {
       await session(`stranger ${n}`)
       if (n % 50_000 === 0) assert.equal(await session('used'), used)
     }
-    assert.deepEqual([reads.get('used'), used.forgotten], [1, false])
+    assert.deepEqual([reads.get('used'), used.evicted], [1, false])
   })
 
   await t.test(
-    'make room when they were used least recently, and are read again when they come back',
+    'are evicted when they were used least recently, and read again when they are used again',
     async () => {
       assert.equal(reads.get('stranger 1'), 1)
       const first = await session('stranger 1')
@@ -57,12 +58,12 @@ test('sessions in memory', async (t) => {
 
       for (const n of range(1, REMEMBERED_MAX)) await session(`newcomer ${n}`)
 
-      assert.equal(first.forgotten, true)
+      assert.equal(first.evicted, true)
       assert.notEqual(await session('stranger 1'), first)
     },
   )
 
-  await t.test('are one object each, also for requests that come while it is read', async () => {
+  await t.test('are one object each, also for concurrent requests', async () => {
     const [one, other] = await Promise.all([session('twice'), session('twice')])
     assert.equal(one, other)
     assert.equal(reads.get('twice'), 1)
@@ -100,7 +101,7 @@ describe('application tokens in memory', () => {
     assert.deepEqual([state.looked.length, state.uses], [1, 1])
   })
 
-  it('are not looked up when they are cut, mistyped or written in other letters', async () => {
+  it('are not looked up when they are truncated, mistyped or in another case', async () => {
     const { tokens, looked } = setUp()
     const good = forgedApplicationToken(10)
     const typos = [good.slice(0, -1), `${good}0`, good.replace('a', 'b'), good.toUpperCase(), 'rst_', '']

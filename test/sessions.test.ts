@@ -22,7 +22,7 @@ const withSecondOfGrace = shareServer({ PRESENCE_GRACE: '1s' })
 const withTwoSeconds = shareServer({ TOKEN_TTL: '2s' })
 
 describe('a login', () => {
-  it('gives the offline messages, and gives them again when its answer was lost', async () => {
+  it('returns the offline messages, and again when its answer was lost', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const ids = await bob.sendMany(ada, 3)
 
@@ -126,7 +126,7 @@ describe('a login', () => {
     assert.equal((await bob.status(id)).body.state, 'stored')
   })
 
-  it('does not give again what the session before it has acknowledged a moment ago', async () => {
+  it('does not return messages that the former session has just acknowledged', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 3)
 
@@ -137,15 +137,15 @@ describe('a login', () => {
   })
 })
 
-describe('a session, where an account has one', () => {
-  it('is not ended by a login whose client has gone meanwhile', async () => {
+describe('the single session of an account', () => {
+  it('is not ended by a login whose client has disconnected meanwhile', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
     const body = JSON.stringify({ username: ada.username, password: passwordOf(ada.username) })
     const { hostname, port } = new URL(client.url)
     const socket = connect(Number(port), hostname)
     const others = (count: number) => Promise.all(range(1, count).map(() => client.login(newName('nobody'))))
 
-    // Passwords are checked in the order in which they come.
+    // Passwords are checked in the order of their arrival.
     const before = others(60)
     await client.get('/healthz')
     socket.write(rawRequest('POST /v1/login', ['Content-Type: application/json'], body))
@@ -166,7 +166,7 @@ describe('a session, where an account has one', () => {
     assert.equal((await newer.poll({ wait: 0 })).status, 200)
   })
 
-  it('is not ended by a login while a poll waits: the account is in use', async (t) => {
+  it('is not ended by a login while a poll waits: the account is online', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     const poll = await park(t, ada, 'after=0')
 
@@ -180,7 +180,7 @@ describe('a session, where an account has one', () => {
     assert.equal((await ada.poll({ wait: 0 })).status, 200)
   })
 
-  it('reveals that an account is in use only after the right password', async (t) => {
+  it('reveals that the account is online only after the right password', async (t) => {
     const { client, ada } = await adaAndBob(await server())
     await park(t, ada)
 
@@ -223,7 +223,7 @@ describe('a session, where an account has one', () => {
     assert.equal((await client.login(ada.username)).status, 200)
   })
 
-  it('ends with a logout only when what it acknowledged is on the disk', async (t) => {
+  it('ends with a logout only after its acknowledgements are on disk', async (t) => {
     const { ada, bob } = await adaAndBob(await server())
     await bob.sendMany(ada, 3)
     await ada.poll({ after: 2 })
@@ -235,7 +235,7 @@ describe('a session, where an account has one', () => {
     assert.deepEqual(seqsOf((await restored.login(ada.username)).body.offlineMessages), [3])
   })
 
-  it('goes on, with its polls, when it changes the password', async (t) => {
+  it('continues, with its polls, when it changes the password', async (t) => {
     const { client, ada, bob } = await adaAndBob(await server())
     const poll = await park(t, ada, 'after=0')
 
@@ -259,7 +259,7 @@ describe('a session, where an account has one', () => {
     assertSessionEnded(await ada.poll({ wait: 0 }))
   })
 
-  it('is one when several log in at once: of their tokens one is good', async () => {
+  it('is one when several clients log in at once: only one of their tokens is valid', async () => {
     const { client, ada } = await adaAndBob(await server())
 
     const logins = await Promise.all(range(1, 5).map(() => client.enter(ada.username)))
@@ -268,7 +268,7 @@ describe('a session, where an account has one', () => {
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401, 401])
   })
 
-  it('is one when several take over at once', async (t) => {
+  it('is one when several clients take over at once', async (t) => {
     const { client, ada } = await adaAndBob(await server())
     const poll = await park(t, ada, 'wait=55')
 
@@ -279,7 +279,7 @@ describe('a session, where an account has one', () => {
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401])
   })
 
-  it('stays good over a restart, with what it has acknowledged', async (t) => {
+  it('survives a restart, with its acknowledgements', async (t) => {
     const first = await startServer(t)
     const { ada, bob } = await adaAndBob(first)
     await bob.sendMany(ada, 3)
@@ -302,13 +302,13 @@ describe('a session, where an account has one', () => {
     const second = new Client(await spawnServer(t, {}, first.database))
     const returned = new Person(second, ada.username, ada.token, ada.cursor)
 
-    // Other nodes may believe for 8 s that the one that was killed is alive.
+    // Other nodes may treat the killed one as alive for 8 s.
     const patienceMs = onPostgres ? 30_000 : 0
     await eventually('ada is offline', async () => !(await returned.user(ada)).body.online, patienceMs)
     assert.equal((await second.login(ada.username)).status, 200)
   })
 
-  it('is not ended by polls that wait on: they may come and go', async (t) => {
+  it('is not ended by its polls, which may come and go', async (t) => {
     const { client, ada } = await adaAndBob(await withSecondOfGrace())
     const poll = await park(t, ada, 'wait=55')
     poll.socket.destroy()
@@ -333,7 +333,7 @@ describe('sessions side by side', () => {
     assert.deepEqual(seqsOf((await onLaptop.answer()).body.messages), [1])
   })
 
-  it('keep a cursor each: what one acknowledged the other still reads', async () => {
+  it('have a cursor each: the other still reads messages that one has acknowledged', async () => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     const ids = await bob.sendMany(phone, 3)
@@ -378,7 +378,7 @@ describe('sessions side by side', () => {
     }
   })
 
-  it('end apart: a logout leaves the others, and their polls', async (t) => {
+  it('end separately: a logout leaves the others, and their polls', async (t) => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     const onPhone = await park(t, phone, 'after=0')
@@ -391,7 +391,7 @@ describe('sessions side by side', () => {
     assert.deepEqual(seqsOf((await onLaptop.answer()).body.messages), [1])
   })
 
-  it('have eight polls each: those of one do not displace those of another', async (t) => {
+  it('have eight polls each, which do not displace those of another session', async (t) => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     const onLaptop = await park(t, laptop, 'after=0')
@@ -404,7 +404,7 @@ describe('sessions side by side', () => {
       assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
   })
 
-  it('all end when the password changes, but for the one that changed it', async (t) => {
+  it('all end when the password changes, except the one that changed it', async (t) => {
     const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     const onPhone = await park(t, phone, 'after=0&wait=55')
@@ -429,7 +429,7 @@ describe('sessions side by side', () => {
     for (const poll of polls) assertSessionEnded(await atOnce(poll))
   })
 
-  it('are ten at most: with one more the oldest ends, and its polls with it', async (t) => {
+  it('are at most ten: with one more the oldest ends, and its polls with it', async (t) => {
     const { client, ada: oldest } = await adaAndBob(await multi())
     const poll = await park(t, oldest, 'wait=55')
     const others: Person[] = []
@@ -459,7 +459,7 @@ describe('sessions side by side', () => {
     assert.deepEqual([seqsOf(rest.messages), rest.gap], [[3], { from: 1, to: 2, reason: 'purged' }])
   })
 
-  it('keep no message when they have ended: by a logout, or with their tokens', async () => {
+  it('keep no message after they have ended by a logout or with their tokens', async () => {
     const server = await multiWithoutRetention()
     const { client, ada: phone, bob } = await adaAndBob(server)
     const [laptop, tablet] = [await client.enter(phone.username), await client.enter(phone.username)]
@@ -493,7 +493,7 @@ describe('sessions side by side', () => {
 })
 
 describe('a token', () => {
-  it('ends the polls that were begun with it when it expires, and not before', async (t) => {
+  it('ends its polls when it expires, and not before', async (t) => {
     const { client, ada } = await adaAndBob(await withTwoSeconds())
     const { token, expiresAt } = (await client.login(ada.username)).body
     const reader = new Person(client, ada.username, token, 0)
@@ -508,7 +508,7 @@ describe('a token', () => {
     assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
   })
 
-  it('can be renewed: the newer lasts longer and is of the same session', async (t) => {
+  it('can be renewed: the new one lasts longer and belongs to the same session', async (t) => {
     const { client, bob } = await adaAndBob(await withTwoSeconds())
     const username = newName('ada')
     await client.register(username)
@@ -549,22 +549,23 @@ describe('a token', () => {
     assert.equal((await client.login('ada')).status, 200)
   })
 
-  it('is not renewed in the second in which its session ends: the new one would have expired', async () => {
+  it('is not renewed in the last second of its session, because the new one would expire at once', async () => {
     const nowMs = 1_800_000_000_900
     const jwt = { sign: () => 'signed' } as unknown as JWT
     const lifetimes = { tokenTtlMs: 60_000, sessionMaxMs: 90_000 }
     const tokens = new Tokens(jwt, ['secret'], lifetimes, () => nowMs)
     const database = { extendSession: async () => true } as unknown as Database
     const presence = { isOnline: async () => false, endSession: () => {} }
+    const mailboxes = { endSession: () => {} }
     const rules = { sessionPolicy: 'multi' as const }
-    const sessions = new Sessions(database, tokens, presence, rules, () => nowMs)
+    const sessions = new Sessions(database, tokens, presence, mailboxes, rules, () => nowMs)
     const renew = (endsAtMs: number) => sessions.renew({ id: 'id', username: 'ada', endsAtMs } as Session)
 
     await assert.rejects(renew(nowMs + 99), { code: 'invalid_token' })
     assert.equal((await renew(nowMs + 100)).expiresAtMs, nowMs + 100)
   })
 
-  it('ends with its session, also when SESSION_MAX was longer before', async (t) => {
+  it('ends with its session, even if SESSION_MAX was longer before', async (t) => {
     const first = await startServer(t)
     const ada = await new Client(first).join('ada')
     await first.stop()
@@ -577,7 +578,7 @@ describe('a token', () => {
     })
   })
 
-  it('stays good when it is renewed, and dies with its session', async () => {
+  it('stays valid when it is renewed, and ends with its session', async () => {
     const { client, ada } = await adaAndBob(await server())
     const { body: renewed, status } = await ada.request('POST', '/v1/token')
     assert.deepEqual([status, renewed.tokenType], [200, 'Bearer'])
@@ -590,7 +591,7 @@ describe('a token', () => {
     assertSessionEnded(await newer.request('POST', '/v1/token'))
   })
 
-  it('says who sends: a sender cannot be named in the request', async () => {
+  it('determines the sender: a request cannot name another', async () => {
     const { ada, bob } = await adaAndBob(await server())
 
     const forged = await bob.request('POST', '/v1/messages', {
@@ -607,13 +608,13 @@ describe('a token', () => {
   })
 })
 
-/** The answer of a login, and a time at which its session had begun. */
+/** The answer of a login, and a time after the start of its session. */
 async function loginOf(client: Client, username: string) {
   const { body } = await client.login(username)
   return { body, createdAtMs: Date.now() }
 }
 
-/** Two walks over all accounts have ended since, or more: each purges what this person has acknowledged. */
+/** Waits for at least two passes over all accounts: each purges the acknowledged messages of this person. */
 async function afterWalk(person: Person) {
   for (const _ of [1, 2]) {
     const { id } = (await person.send(person, 'to be purged')).body
@@ -627,7 +628,7 @@ function assertSessionEnded({ status, body }: Answer) {
   assert.deepEqual([status, body.code], [401, 'session_ended'])
 }
 
-/** The answer of a poll that would wait for long. */
+/** The answer of a poll with a long wait. */
 async function atOnce(poll: ParkedPoll): Promise<Answer> {
   const startedAtMs = Date.now()
   const answer = await poll.answer()

@@ -1,14 +1,14 @@
-/** What an inbox takes, decided by the store: as if messages came one by one, however they come. */
+/** The limits of an inbox, decided by the store: in any batch as if messages came one by one. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext, test } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import pg from 'pg'
 import {
   type AddedReceipt,
-  type Append,
   type AppendOutcome,
   type Batch,
   type Database,
+  type NewMessage,
   type Owner,
   RECEIPT_MESSAGES_MAX,
 } from '../src/database/database.ts'
@@ -27,9 +27,9 @@ import { addAccount, newMessage, openStore, sessionIdOf } from './support/stores
 const LIMITS = { inboxLimit: 12, inboxBytes: 400, senderLimit: 4 }
 const ROUNDS = 200
 
-const batchOf = (appends: Append[]): Batch => ({ acknowledgements: [], lastSeen: [], appends })
+const batchOf = (appends: NewMessage[]): Batch => ({ acknowledgements: [], lastSeen: [], appends })
 
-/** Inboxes that take messages, and acknowledgements with their receipts, one by one. */
+/** A model of inboxes that handles messages, acknowledgements and receipts one by one. */
 class Model {
   readonly expired = new Set<string>()
   readonly #inboxes = new Map<string, ModelInbox>()
@@ -42,7 +42,7 @@ class Model {
     return this.#inboxes.get(username) ?? assert.fail(`${username} has no inbox.`)
   }
 
-  append({ id, from, to, body, wantsReceipt }: Append): AppendOutcome['kind'] {
+  append({ id, from, to, body, wantsReceipt }: NewMessage): AppendOutcome['kind'] {
     const [inbox, sender, bytes] = [this.of(to), this.of(from), Buffer.byteLength(body)]
     const messages = inbox.unread.filter(({ receiptFor }) => !receiptFor)
     if (inbox.blocked.has(from)) return 'blocked'
@@ -117,7 +117,7 @@ class ModelInbox {
   }
 }
 
-test('batches of messages, acknowledgements with their receipts, purges, blocks and restarts in any order are decided as one by one', async (t) => {
+test('batches of messages, acknowledgements, receipts, purges, blocks and restarts in any order decide like single operations', async (t) => {
   const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
   t.diagnostic(`seed ${seed}`)
   const random = randomFrom(seed)
@@ -133,7 +133,7 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
   const seen = new Set<string>()
 
   for (const round of range(1, ROUNDS)) {
-    // Mostly from one to one, so that batches meet limits in their midst.
+    // Mostly one pair, so that batches reach limits in the middle.
     const [sender, recipient] = [anybody(), anybody()]
     const appends = range(1, upTo(9)).map(() => {
       const { accountId, username } = random() < 0.5 ? sender : anybody()
@@ -158,7 +158,7 @@ test('batches of messages, acknowledgements with their receipts, purges, blocks 
     }))
     assert.deepEqual(given.sort(byInbox), expected.sort(byInbox), `in round ${round}`)
     if (given.length > 0) seen.add('receipt')
-    // What is decided later comes later.
+    // Later decisions come later.
     for (const { append, kind } of outcomes) {
       assert.equal(kind, model.append(append), `in round ${round}`)
       seen.add(kind)
@@ -223,19 +223,19 @@ test('an acknowledgement of more messages than fit one receipt gives several', a
   assert.equal(await assertOneReceiptEach(database), messages.length)
 })
 
-/** In the order of their owners, and of their numbers there. */
+/** In the order of owners and numbers. */
 const byInbox = (one: ModelReceipt, other: ModelReceipt) =>
   one.to.localeCompare(other.to) || one.seq - other.seq
 
-/** Commits until everything is decided. Gives what was decided in this order. */
+/** Commits until everything is decided. Returns the decisions in this order. */
 async function decide(store: Database, batch: Batch) {
-  const decided: { append: Append; kind: AppendOutcome['kind'] }[] = []
+  const decided: { append: NewMessage; kind: AppendOutcome['kind'] }[] = []
   const receipts: AddedReceipt[] = []
   let next = batch
   do {
     const { outcomes, receipts: added } = await store.commit(next)
     receipts.push(...added)
-    const undecided: Append[] = []
+    const undecided: NewMessage[] = []
     for (const [at, append] of next.appends.entries()) {
       const kind = outcomes[at]?.kind ?? assert.fail('An outcome is missing.')
       if (kind === 'undecided') undecided.push(append)
@@ -247,7 +247,7 @@ async function decide(store: Database, batch: Batch) {
   return { outcomes: decided, receipts }
 }
 
-/** @param all what is unread, too */
+/** @param all whether to include unread messages */
 async function purge(store: Database, all: boolean) {
   const laterMs = Date.now() + 1_000_000
   let fromAccountId: number | undefined = 0
@@ -275,7 +275,7 @@ const rules: [name: string, limits: typeof LIMITS, body: string, refusal: string
 
 describe('the last free place', () => {
   for (const [name, limits, body, refusal] of rules) {
-    it(`${name} goes to one of 64 that come at once, at two nodes where there are several`, async (t) => {
+    it(`${name} goes to one of 64 concurrent sends, on two nodes where there are several`, async (t) => {
       const { database, stores, send } = await openFilled(t, limits, body)
 
       const outcomes = await whileLocked(database, stores.length, () =>
@@ -287,7 +287,7 @@ describe('the last free place', () => {
   }
 })
 
-test('a sender with room in a crowded inbox has each message in it once, though two nodes write to it at once', async (t) => {
+test('a sender with room in a crowded inbox has each message in it once, while two nodes write to it', async (t) => {
   const limits = { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 9 }
   const { database, stores, ada } = await openFilled(t, limits, 'x')
   const cleo = await addAccount(stores[0] as Database, 'cleo')
@@ -307,7 +307,7 @@ test('a sender with room in a crowded inbox has each message in it once, though 
   )
 })
 
-/** Two stores where there may be two, and an inbox with one place left, in part acknowledged. */
+/** Two stores if there may be two, and an inbox with one free place, partly acknowledged. */
 async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
   const database = await newDatabase(t)
   const stores: Database[] = []
@@ -328,8 +328,8 @@ async function openFilled(t: TestContext, limits: typeof LIMITS, body: string) {
 }
 
 /**
- * Runs commits so that on PostgreSQL those of all nodes begin before the first can end: it is held up until
- * each node waits for the row of the inbox.
+ * Runs commits so that on PostgreSQL those of all nodes begin before the first can end: the row of the inbox
+ * is locked until each node waits for it.
  */
 async function whileLocked<T>(database: string, nodes: number, run: () => Promise<T>): Promise<T> {
   if (!onPostgres) return run()
@@ -341,7 +341,7 @@ async function whileLocked<T>(database: string, nodes: number, run: () => Promis
   const waiting = `SELECT count(*)::int AS waiting FROM pg_stat_activity
                     WHERE datname = current_database() AND wait_event_type = 'Lock'`
   await eventually('commits of all nodes wait', async () => {
-    // Of a transaction's own, statistics are those of its first look.
+    // Within a transaction, statistics are those of the first query.
     await client.query('SELECT pg_stat_clear_snapshot()')
     return (await client.query(waiting)).rows[0].waiting > nodes
   })
@@ -350,7 +350,7 @@ async function whileLocked<T>(database: string, nodes: number, run: () => Promis
   return result
 }
 
-describe('an acknowledgement of messages that ask for no receipt', () => {
+describe('an acknowledgement of messages without receipts', () => {
   it('reads none of them', async (t) => {
     const { ada, bob, adaId, run } = await openCounted(t, {
       inboxLimit: 100,
@@ -362,16 +362,16 @@ describe('an acknowledgement of messages that ask for no receipt', () => {
 
     const { reads } = await run({ acknowledgements, lastSeen: [], appends: [] })
 
-    // On PostgreSQL an index that is empty says so; on SQLite it is known that nobody asks for one.
+    // On PostgreSQL an empty index shows this; on SQLite the server knows that no message asks for a receipt.
     if (onPostgres) assert.deepEqual(reads, ['message_wants_receipt, 0 rows'])
     else assert.ok(!reads.some((statement) => statement.includes('wants_receipt')))
   })
 })
 
-describe('a send to an inbox that is far from its limits', () => {
+describe('a send to an inbox far from its limits', () => {
   const limits = { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 50 }
 
-  it('reads no message: nothing is counted', async (t) => {
+  it('reads and counts no messages', async (t) => {
     const { ada, bob, run } = await openCounted(t, limits)
     await run(batchOf([newMessage(bob, ada, 'the first')]))
 
@@ -381,7 +381,7 @@ describe('a send to an inbox that is far from its limits', () => {
     assert.deepEqual(reads, [])
   })
 
-  it('does so where a limit is near', async (t) => {
+  it('counts them when a limit is near', async (t) => {
     const { ada, bob, run } = await openCounted(t, { ...limits, senderLimit: 1 })
     await run(batchOf([newMessage(bob, ada, 'the first')]))
 
@@ -392,24 +392,21 @@ describe('a send to an inbox that is far from its limits', () => {
   })
 })
 
-itOnSqlite(
-  'a sender who is at the limit costs no reading of the inbox, however often he sends',
-  async (t) => {
-    const { ada, bob, run } = await openCounted(t, { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 3 })
-    await run(batchOf(range(1, 4).map(() => newMessage(bob, ada, 'text'))))
+itOnSqlite('a sender at the limit causes no reads of the inbox, however often it sends', async (t) => {
+  const { ada, bob, run } = await openCounted(t, { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 3 })
+  await run(batchOf(range(1, 4).map(() => newMessage(bob, ada, 'text'))))
 
-    const { outcomes, reads } = await run(batchOf(range(1, 20).map(() => newMessage(bob, ada, 'text'))))
+  const { outcomes, reads } = await run(batchOf(range(1, 20).map(() => newMessage(bob, ada, 'text'))))
 
-    assert.deepEqual(new Set(outcomes), new Set(['too_many_unread']))
-    assert.deepEqual(
-      reads.filter((statement) => statement.includes('sender_id')),
-      [],
-    )
-  },
-)
+  assert.deepEqual(new Set(outcomes), new Set(['too_many_unread']))
+  assert.deepEqual(
+    reads.filter((statement) => statement.includes('sender_id')),
+    [],
+  )
+})
 
 itOnSqlite(
-  'crowded inboxes are counted in memory, and those that nobody sends to go when it is full',
+  'counts of crowded inboxes are cached, and unused ones are evicted when the cache is full',
   async (t) => {
     const database = await newDatabase(t)
     const store = await openStore(database, { inboxLimit: 100, inboxBytes: 1e6, senderLimit: 50 })
@@ -447,7 +444,7 @@ itOnSqlite(
     ])
     assert.deepEqual(count(cleo), { messages: 4, reads: 1 })
     assert.deepEqual(count(ada), { messages: 4, reads: 0 }, 'it was counted after the one that went')
-    // Twelve were read of it and three came: no more are remembered than are unread.
+    // Twelve were read and three arrived: the cache holds no more than the unread messages.
     for (const _ of range(1, 3)) {
       ada.newest += 4
       ada.readSeq += 4
@@ -464,7 +461,7 @@ itOnSqlite(
   },
 )
 
-/** Two people, and a store that tells which of its statements, or of their parts, have read messages. */
+/** Two people, and a store that reports which of its statements, or their parts, have read messages. */
 async function openCounted(t: TestContext, limits: typeof LIMITS) {
   const database = await newDatabase(t)
   const store = await openStore(database, limits)
@@ -506,7 +503,7 @@ async function explained(t: TestContext, database: string, limits: typeof LIMITS
   atTheEnd(t, () => client.end())
   const reads: string[] = []
   const query = async ({ text, values }: { text: string; values: unknown[] }) => {
-    // Rolled back, and then as it is.
+    // First rolled back, then committed.
     await client.query('BEGIN')
     const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
     await client.query('ROLLBACK')

@@ -1,7 +1,4 @@
-/**
- * SIGTERM: who waits is answered, what has begun is finished, what still comes is sent away, and then it
- * ends.
- */
+/** SIGTERM: the server answers parked polls, finishes running requests, refuses new ones, and ends. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +18,7 @@ import { type RunningServer, type ServerProcess, spawnServer, startServer } from
 import { stored } from './support/stored.ts'
 
 /**
- * It takes well under a second. A loaded machine gets more, but less than the 10 s after which a stop is
+ * It takes well under a second. A busy machine gets more, but less than the 10 s after which a stop is
  * forced.
  */
 const STOP_MS_MAX = 9_000
@@ -31,7 +28,7 @@ describe('a stop', () => {
     ['SIGTERM', 8],
     ['SIGINT', 2],
   ] as const) {
-    it(`by ${signal} answers ${readers * 8} parked polls at once, empty, and tells each when to come back`, async (t) => {
+    it(`by ${signal} answers ${readers * 8} parked polls at once, empty, each with the time to come back`, async (t) => {
       const server = await spawnServer(t)
       const client = new Client(server)
       const people = await Promise.all(range(1, readers).map((i) => client.join(`reader${i}`)))
@@ -55,7 +52,7 @@ describe('a stop', () => {
     })
   }
 
-  it('finishes the sends that had begun: they are accepted, and stored', async (t) => {
+  it('finishes running sends: they are accepted, and stored', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     const sends = await Promise.all(range(1, 20).map((i) => beginSend(t, ada, `begun ${i}`)))
@@ -100,10 +97,10 @@ describe('a stop', () => {
     assert.equal(await server.exited, 0)
   })
 
-  it('is not held up by connections that are silent, wherever in a request', async (t) => {
+  it('is not delayed by connections that are silent, at any point of a request', async (t) => {
     const server = await spawnServer(t)
     for (let i = 0; i < 20; i++) {
-      // Between two requests, before the first, in the middle of a head, and of a body.
+      // Between two requests, before the first, within headers, and within a body.
       await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n', 'HTTP/1.1 200')
       await silentConnection(t, server, '', '')
       await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost:', '')
@@ -112,7 +109,7 @@ describe('a stop', () => {
       const half = `POST /v1/login HTTP/1.1\r\n${head}\r\n\r\n{"user`
       await silentConnection(t, server, half, 'HTTP/1.1 100')
     }
-    // Connections are taken in turn: when this one is answered, the silent ones are taken.
+    // Connections are accepted in order: when this one is answered, the silent ones are accepted.
     await new Client(server).get('/healthz')
 
     assert.equal(await stop(server), 0)
@@ -120,19 +117,19 @@ describe('a stop', () => {
   })
 
   it('reaches the server through `npm start`', async (t) => {
-    // Without the script before it, which might build again what other tests run.
+    // Without the script before it, which might rebuild the server that other tests run.
     const server = await spawnServer(t, {}, undefined, ['npm', '--silent', '--ignore-scripts', 'start'])
     const pid = Number((await server.logged('ready'))['pid'])
     const isAlive = () => spawnSync('kill', ['-0', String(pid)]).status === 0
     atTheEnd(t, () => spawnSync('kill', ['-9', String(pid)]))
 
     server.process.kill('SIGTERM')
-    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
-    assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    await server.logged('stopped')
     assert.equal(await server.exited, 0)
+    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
   })
 
-  it('is one stop when a signal comes twice at once, as Ctrl+C does through npm', async (t) => {
+  it('is one stop when a signal comes twice at once, like Ctrl+C through npm', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     const poll = await park(t, ada, 'wait=55')
@@ -146,7 +143,7 @@ describe('a stop', () => {
     assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
   })
 
-  it('ends at once on a second signal, and what was accepted is kept', async (t) => {
+  it('ends at once on a second signal, and keeps accepted messages', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     await beginSend(t, ada, 'never finished')
@@ -154,7 +151,7 @@ describe('a stop', () => {
 
     server.process.kill('SIGTERM')
     await server.logged('stopping')
-    // What comes within a second is the same stop. The send holds this one for two.
+    // A signal within a second is the same stop. The send delays this stop for two.
     await setTimeout(1_100)
 
     assert.equal(await stop(server), 1)
@@ -193,13 +190,13 @@ describe('when an account was last seen', () => {
     ['still counts as online', { PRESENCE_GRACE: '1h' }],
     ['has just gone offline', { PRESENCE_GRACE: '0' }],
   ] as const) {
-    it(`is the same after a stop, for somebody who ${when}`, async (t) => {
+    it(`is the same after a stop, for an account that ${when}`, async (t) => {
       const server = await startServer(t, env)
       const ada = await new Client(server).join('ada')
       await ada.poll({ wait: 0 })
-      const told = await lastSeenAtMs(ada)
+      const seenAtMs = await lastSeenAtMs(ada)
 
-      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), told)
+      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), seenAtMs)
     })
   }
 
@@ -232,18 +229,18 @@ const sendHead = ({ client, token }: Person, message: string) => ({
     Authorization: `Bearer ${token}`,
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(message),
-    // The server says when it has read the head.
+    // The server reports when it has read the headers.
     Expect: '100-continue',
   },
 })
 
-/** Begins to send, and resolves when the server has the head of the request. What it gives sends the body. */
+/** Begins a send, and resolves when the server has the headers, with a function that sends the body. */
 async function beginSend(t: TestContext, person: Person, body: string): Promise<() => Promise<Answer>> {
   const message = JSON.stringify({ to: person.username, body })
   const { url, headers } = sendHead(person, message)
   const request = httpRequest(url, { method: 'POST', agent: false, headers })
   t.after(() => request.destroy())
-  // One that is never finished is cut off.
+  // An unfinished request is cut off.
   request.on('error', () => {})
   request.flushHeaders()
   await once(request, 'continue')
@@ -262,9 +259,8 @@ async function beginSend(t: TestContext, person: Person, body: string): Promise<
 }
 
 /**
- * The same on a connection that brings another request right behind: so that one comes while the server
- * stops, on a connection that is not idle. What it gives sends both, and resolves with the answer to the
- * second.
+ * The same on a connection with another request right after it, which arrives while the server stops, on a
+ * connection that is not idle. The returned function sends both, and resolves with the answer to the second.
  */
 async function beginSendWithAnotherBehind(t: TestContext, person: Person, line: string) {
   const message = JSON.stringify({ to: person.username, body: 'another comes behind' })
@@ -288,7 +284,7 @@ async function beginSendWithAnotherBehind(t: TestContext, person: Person, line: 
   }
 }
 
-/** Opens a connection, sends some bytes and then nothing more. */
+/** Opens a connection, sends some bytes, and then nothing more. */
 async function silentConnection(t: TestContext, server: ServerProcess, bytes: string, answer: string) {
   const { hostname, port } = new URL(server.url)
   const socket = connect(Number(port), hostname)

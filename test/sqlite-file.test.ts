@@ -1,6 +1,6 @@
 /**
- * The SQLite file: one that must not be served stops the start with a sentence, before anything is changed in
- * it; one that breaks while it is served takes nothing more, and the server says that it is not ready.
+ * The SQLite file. A file that must not be served stops the start with a message, before anything is changed
+ * in it. If a served file breaks, the server refuses requests and is not ready.
  */
 import assert from 'node:assert/strict'
 import {
@@ -31,7 +31,7 @@ import { withSql } from './support/sql.ts'
 const PAGE_BYTES = 4_096
 
 describe('a second process is refused', () => {
-  it('where both came by a symbolic link to a file that did not exist', async (t) => {
+  it('when both used a symbolic link to a file that did not exist', async (t) => {
     const folder = scratchFolder(t)
     const [link, file] = [join(folder, 'link.db'), join(folder, 'file.db')]
     symlinkSync(file, link)
@@ -41,7 +41,7 @@ describe('a second process is refused', () => {
       assert.match(await refusal(t, path), /is in use by another Restante process/)
   })
 
-  it('where one came through a linked folder', async (t) => {
+  it('when one used a linked folder', async (t) => {
     const folder = scratchFolder(t)
     mkdirSync(join(folder, 'real'))
     symlinkSync(join(folder, 'real'), join(folder, 'linked'))
@@ -53,15 +53,15 @@ describe('a second process is refused', () => {
     )
   })
 
-  it('where one came by a hard link, and so is every process until the link is gone', async (t) => {
+  it('when one used a hard link, and so is every process until the link is removed', async (t) => {
     const server = await startServer(t)
     const file = fileOf(server.database)
     const link = `${file}.link`
     linkSync(file, link)
 
-    assert.match(await mistakeIn(t, link), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, link), /has a second hard link/)
     await server.stop()
-    assert.match(await mistakeIn(t, file), /has a second name, a hard link/)
+    assert.match(await mistakeIn(t, file), /has a second hard link/)
     rmSync(link)
     await startServer(t, {}, server.database)
   })
@@ -71,7 +71,7 @@ it('a start completes a new file that a killed process had begun', async (t) => 
   const folder = scratchFolder(t)
   const [file, crashed] = [join(folder, 'restante.db'), join(folder, 'crashed.db')]
   const begun = new SqliteFile(file)
-  // So little memory that what is not committed is written to the file, with a journal to undo it.
+  // So little memory that uncommitted pages are written to the file, with a journal to undo them.
   begun.exec(
     'PRAGMA cache_size = 1; BEGIN; CREATE TABLE begun (text); CREATE INDEX begun_text ON begun (text)',
   )
@@ -120,7 +120,7 @@ describe('a start is refused, and the file stays as it was', () => {
     await stop()
     const file = fileOf(database)
     chmodSync(file, 0o444)
-    // Without the capability that lets root write whatever it wants.
+    // Without the capability that lets root write everywhere.
     const asRoot = ['setpriv', '--bounding-set=-dac_override', '--']
     const command = [...(process.getuid?.() === 0 ? asRoot : []), process.execPath, PROGRAM]
 
@@ -133,7 +133,7 @@ describe('a start is refused, and the file stays as it was', () => {
 })
 
 describe('a server whose file breaks', () => {
-  it('takes nothing more when the file was removed, and is not ready', async (t) => {
+  it('refuses everything when the file was removed, and is not ready', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
 
@@ -143,7 +143,7 @@ describe('a server whose file breaks', () => {
     assert.equal((await new Client(server).get('/readyz')).status, 503)
   })
 
-  it('takes nothing more when the file was moved or replaced, until it is back', async (t) => {
+  it('refuses everything when the file was moved or replaced, until it is back', async (t) => {
     const server = await startServer(t)
     const file = fileOf(server.database)
     const ada = await new Client(server).join('ada')
@@ -158,7 +158,7 @@ describe('a server whose file breaks', () => {
     await eventually('it is ready', async () => (await new Client(server).get('/readyz')).status === 200)
   })
 
-  it('takes nothing more when its lock was removed: another process may have come in', async (t) => {
+  it('refuses everything when its lock was removed, because another process may have opened the file', async (t) => {
     const server = await startServer(t)
     const ada = await new Client(server).join('ada')
 
@@ -170,7 +170,7 @@ describe('a server whose file breaks', () => {
     assert.equal((await ada.send('ada', 'alone')).status, 201)
   })
 
-  it('is not ready any more once it has met a damaged page', async (t) => {
+  it('is no longer ready once it has read a damaged page', async (t) => {
     const first = await startServer(t)
     const ada = await new Client(first).join('ada')
     for (let i = 0; i < 10; i += 1) await ada.send('ada', 'page '.repeat(3_000))
@@ -214,7 +214,7 @@ describe('a database thread that ends by itself', () => {
   ]
 
   for (const role of ['writer', 'reader'])
-    it(`stops the start with a sentence: the ${role}`, async (t) => {
+    it(`stops the start with a message: the ${role}`, async (t) => {
       const program = spawnProgram(
         t,
         {},
@@ -230,11 +230,11 @@ describe('a database thread that ends by itself', () => {
     it(`ends the process, so that its supervisor starts it again: the ${thread}`, async (t) => {
       const server = await spawnServer(t, {}, undefined, command(thread))
       const ada = await new Client(server).join('ada')
-      // As many as this are worth a checkpoint, which has a thread of its own.
+      // This many cause a checkpoint, which has a thread of its own.
       if (thread === 'checkpoints')
         await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
 
-      // A thread that is about to start hears a later one.
+      // A thread that is about to start gets a later signal.
       const signals = setInterval(() => server.process.kill('SIGWINCH'), 100)
       t.after(() => clearInterval(signals))
 
@@ -243,7 +243,7 @@ describe('a database thread that ends by itself', () => {
     })
 })
 
-it('the folders that a start makes are synced into the ones above them', async (t) => {
+it('the folders that a start creates are synced into their parents', async (t) => {
   const scratch = scratchFolder(t)
   const file = join(scratch, 'data', 'deeper', 'restante.db')
   const synced = join(scratch, 'synced')
@@ -264,7 +264,7 @@ function inodeOf(folder: string): string {
   }
 }
 
-/** What a start that fails says; it must end with 1, and say no more than a sentence. */
+/** The message of a start that must fail with 1, and print nothing else. */
 async function refusal(t: TestContext, file: string): Promise<string> {
   const program = spawnProgram(t, {}, `file:${file}`)
   assert.equal(await program.exited, 1)
@@ -273,5 +273,5 @@ async function refusal(t: TestContext, file: string): Promise<string> {
   return sentence
 }
 
-/** The same for one in this process, which others need not see as another. */
+/** The same for a start in this process, if a separate process is not needed. */
 const mistakeIn = (t: TestContext, file: string) => mistakeOf(startServer(t, {}, `file:${file}`))

@@ -1,4 +1,4 @@
-/** Another PostgreSQL server takes over, with less in it than the old one had accepted. */
+/** Another PostgreSQL server takes over, without some of the accepted messages. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { accepted, laggingStandby, takeOver } from './standby/standby.ts'
@@ -12,7 +12,7 @@ import { withSql } from './support/sql.ts'
 
 const TOOK_OVER = /^The database was restored, or another server has taken over: 3 inboxes/
 
-it('nodes that run on tell every client the gap, also one whose poll waits, and give no number again', async (t) => {
+it('running nodes report the gap to every client, also to a parked poll, and repeat no number', async (t) => {
   const setting = await laggingStandby(t)
   const { nodes, ada, bob, carol, lost } = setting
   const poll = await park(t, ada, 'after=42&wait=55')
@@ -20,7 +20,7 @@ it('nodes that run on tell every client the gap, also one whose poll waits, and 
 
   await takeOver(setting)
 
-  // Nothing is sent: the node itself finds out.
+  // Nothing is sent: the node detects it itself.
   const body = await orAgain(poll, ada, 'after=42&wait=55')
   assert.deepEqual([body.messages, body.gap], [[], { from: 43, to: body.cursor, reason: 'restored' }])
   assert.equal((await orAgain(idle, at(nodes[1], carol), 'after=0&wait=55')).gap.reason, 'restored')
@@ -36,14 +36,14 @@ it('nodes that run on tell every client the gap, also one whose poll waits, and 
     await Promise.all(lost.map(async (id) => (await bob.status(id)).status)),
     lost.map(() => 404),
   )
-  // Two nodes with dozens of connections have moved the inboxes on once.
+  // Two nodes with dozens of connections have moved the inboxes on only once.
   const lines = nodes.flatMap(({ logs }) => logs.filter(({ msg }) => TOOK_OVER.test(msg)))
   assert.equal(lines.length, 1)
   const ranges = await withSql(setting.url.href, ({ run }) => run('SELECT * FROM restored_range'))
   assert.equal(ranges.length, 3)
 })
 
-it('a restart of the same server is no restore, not even after a crash', async (t) => {
+it('a restart of the same server is no restore, even after a crash', async (t) => {
   const cluster = await startCluster({ durable: true })
   atTheEnd(t, () => cluster.stop())
   const url = await cluster.createDatabase()

@@ -8,13 +8,13 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LINES_MAX = 250
 const COLUMNS_MAX = 110
 
-/** What runs: the command, which may start the server, and a thread of its database. */
+/** The entry points: the command, which may start the server, and the database threads. */
 const PROCESSES = ['main.ts', 'start.ts']
 const ENTRIES = ['main.ts', 'database/sqlite/thread.ts']
 
 /**
- * What each part of src may import of the others: a folder, or a file of it. `package` allows what is not of
- * this project; Node's own modules are allowed to all.
+ * The folders and files of src that each part may import. `packages` are the permitted packages; Node's own
+ * modules are always permitted.
  */
 const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   operations: {
@@ -25,6 +25,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'limits',
       'push',
       'contract',
+      'presence.ts',
       'problems.ts',
       'database/database.ts',
     ],
@@ -32,32 +33,32 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   },
   accounts: {
     may: ['clock.ts', 'database/database.ts', 'limits/address.ts', 'problems.ts'],
-    // How tokens are signed and verified is given from outside; only its type is known here.
+    // Signing and verifying is passed in; only its type is imported.
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
   inbox: {
-    may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'problems.ts'],
-    packages: /^$/,
+    may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'presence.ts', 'problems.ts'],
+    packages: /^lru-cache$/,
   },
   nodes: {
     may: [
       'accounts/sessions.ts',
       'accounts/application-tokens.ts',
-      'inbox',
-      'database/database.ts',
+      'inbox/mailboxes.ts',
+      'presence.ts',
       'database/shared-database.ts',
     ],
     packages: /^$/,
   },
-  limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js)$/ },
+  limits: { may: ['clock.ts', 'problems.ts'], packages: /^(@fastify\/proxy-addr|ipaddr\.js|lru-cache)$/ },
   contract: {
-    may: ['accounts/sessions.ts', 'config.ts', 'nearest.ts', 'problems.ts', 'generated/openapi.d.ts'],
+    may: ['accounts/sessions.ts', 'config.ts', 'closest-name.ts', 'problems.ts', 'generated/openapi.d.ts'],
     packages: /^(type fastify|(type )?ajv\/dist\/2020\.js|js-yaml)$/,
   },
   database: {
     may: [
       'private-files.ts',
-      'sync.ts',
+      'sync-to-disk.ts',
       'clock.ts',
       'message-id.ts',
       'generated/prisma/client.ts',
@@ -85,44 +86,50 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'config',
       'contract',
       'database',
-      'histogram.ts',
+      'metrics',
       'open-database.ts',
       'private-files.ts',
       'problems.ts',
       'secrets.ts',
+      'start-notice.ts',
     ],
-    packages: /^(type )?(commander|prom-client)$/,
+    packages: /^(type )?commander$/,
   },
+  metrics: { may: ['config.ts', 'histogram.ts'], packages: /^(type )?prom-client$/ },
   push: {
     may: [
       'accounts/sessions.ts',
       'clock.ts',
       'config/push.ts',
       'database/database.ts',
-      'inbox',
+      'inbox/deadlines.ts',
       'limits/token-buckets.ts',
+      'presence.ts',
       'problems.ts',
     ],
     packages: /^(web-push|ipaddr\.js|lru-cache)$/,
   },
   'open-push.ts': { may: ['config.ts', 'push', 'secrets.ts'], packages: /^$/ },
+  'start-notice.ts': { may: ['config.ts'], packages: /^$/ },
   'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
   'histogram.ts': { may: [], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
+  'presence.ts': { may: ['clock.ts'], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },
   'config.ts': { may: ['config'], packages: /^$/ },
-  config: { may: ['config.ts', 'nearest.ts', 'private-files.ts'], packages: /^$/ },
-  'nearest.ts': { may: [], packages: /^$/ },
-  'secrets.ts': { may: ['config.ts', 'config/push.ts', 'private-files.ts', 'sync.ts'], packages: /^$/ },
+  config: { may: ['config.ts', 'closest-name.ts', 'private-files.ts'], packages: /^$/ },
+  'closest-name.ts': { may: [], packages: /^$/ },
+  'secrets.ts': {
+    may: ['config.ts', 'config/push.ts', 'private-files.ts', 'sync-to-disk.ts'],
+    packages: /^$/,
+  },
   'private-files.ts': { may: [], packages: /^$/ },
-  'sync.ts': { may: [], packages: /^$/ },
+  'sync-to-disk.ts': { may: [], packages: /^$/ },
 }
 
 interface Import {
-  /**
-   * As it stands: a file of src from its root, or a package, `type ` before it where only types are imported.
-   */
+  /** A file of src relative to its root, or a package, with the prefix `type ` if only types are imported. */
   target: string
   ours: boolean
 }
@@ -147,12 +154,12 @@ function importsOf(name: string): Import[] {
   })
 }
 
-/** Whether a line is code around a text. */
+/** Whether a line of code contains a text. */
 const isText = (line: string) => /['"`]/.test(line) && !/^\s*(\/\/|\/?\*)/.test(line)
 
 const partOf = (name: string) => name.split('/')[0] ?? name
 
-test('arrows point one way: a part imports only what it may know', async (t) => {
+test('imports point one way: a part imports only the parts listed for it', async (t) => {
   for (const name of sources) {
     const arrows = ARROWS[partOf(name)]
     if (!arrows) continue
@@ -167,9 +174,9 @@ test('arrows point one way: a part imports only what it may know', async (t) => 
     })
   }
 
-  await t.test('and every part but the wiring is listed', () => {
+  await t.test('and every part except the wiring is listed', () => {
     const parts = new Set(sources.map(partOf))
-    for (const wiring of [...PROCESSES, 'server.ts', 'surroundings.ts']) parts.delete(wiring)
+    for (const wiring of [...PROCESSES, 'server.ts', 'server-options.ts']) parts.delete(wiring)
     assert.deepEqual([...parts].sort(), Object.keys(ARROWS).sort())
   })
 })
@@ -184,14 +191,14 @@ test('only database/ knows Prisma and SQL', async (t) => {
   }
 })
 
-test('only what is begun as a process, and whose its files are, knows the process', () => {
+test('only the entry points, and the owner of the files, use the process', () => {
   const known = [...PROCESSES, 'private-files.ts']
   for (const name of sources.filter((source) => !known.includes(source))) {
     assert.doesNotMatch(codeOf(name), /\bprocess\.\w|\bglobalThis\b|from 'node:process'|\bconsole\./, name)
   }
 })
 
-test('a path from a source holds in dist/bundle too, where all files are in one folder below dist', () => {
+test('a path from a source is valid in dist/bundle, too, where all files are in one folder below dist', () => {
   const paths = sources.flatMap((name) =>
     [...textOf(name).matchAll(/new URL\(\s*[`']([^`'$]+)[^,]*, import\.meta\.url/g)].map(([, path = '']) => ({
       name,
@@ -232,7 +239,7 @@ test('a file of src, client or web is one idea, and short', () => {
 })
 
 test('no line is wider than a page, and no word says that something is unfinished', async (t) => {
-  // Put together here, so that this file may be searched too.
+  // Assembled here, so that this file can be searched, too.
   const FORBIDDEN = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK'].join('|')})\\b`)
   const SWITCHED_OFF = new RegExp(
     `\\.(${['only', 'skip', 'todo'].join('|')})\\(|\\b(${['only', 'skip', 'todo'].join('|')}): true`,
@@ -248,7 +255,7 @@ test('no line is wider than a page, and no word says that something is unfinishe
       for (const [index, line] of text.split('\n').entries()) {
         const where = `${relative(ROOT, join(ROOT, path))}:${index + 1}`
         const columns = [...line].length
-        // The formatter breaks code where it can; a text in quotes it cannot.
+        // The formatter cannot break a quoted text.
         assert.ok(columns <= COLUMNS_MAX || isText(line), `${where} has ${columns} columns`)
         assert.doesNotMatch(line, FORBIDDEN, where)
         if (path.startsWith('test')) assert.doesNotMatch(line, SWITCHED_OFF, where)
@@ -257,15 +264,17 @@ test('no line is wider than a page, and no word says that something is unfinishe
   }
 })
 
-test('texts have the words of the glossary', async (t) => {
+test('texts use the words of the glossary', async (t) => {
   const AVOIDED = /\b(whoever|lets? go of|(is|are|was|were|be|been) told)\b/i
   const WHO_TITLE = /\b(?:it|test|describe)\(['"`]who /
-  const REMOVED = /\b(Sighting|HeldBack|SecondLook|Announcements)\b/
-  const folders = ['src', 'client/src', 'web/src', 'test', 'scripts']
-  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'openapi.yaml', 'docs/clients.md']
+  const REMOVED = /\b(Sighting|HeldBack|SecondLook|Announcements|Surroundings|Standings|WayOut|Waiters)\b/
+  const folders = ['src', 'client/src', 'web/src', 'test', 'scripts', 'bench']
   const files = folders.flatMap((folder) => filesBelow(folder).map((name) => join(folder, name)))
+  const documents = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'openapi.yaml']
+  const readmes = ['deploy/README.md', 'bench/README.md', 'client/README.md']
 
-  for (const path of [...files, ...pages, 'docs/decisions.md', 'docs/durability.md', 'docs/security.md']) {
+  for (const path of [...files, ...pages, ...readmes, ...documents.map((name) => `docs/${name}`)]) {
     if (path.includes('src/generated') || path.endsWith('tidy.test.ts')) continue
     await t.test(path, () => {
       for (const [index, line] of readFileSync(join(ROOT, path), 'utf8').split('\n').entries())

@@ -12,7 +12,7 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { versio
 type Api = ReturnType<typeof createClient<paths>>
 type Message = components['schemas']['Message']
 
-/** A client as anybody can generate it from the contract; what it gets is held against the contract. */
+/** A client generated from the contract; its answers are checked against the contract. */
 function connect(url: string, token?: string): Api {
   return createClient<paths>({
     baseUrl: url,
@@ -33,13 +33,13 @@ function connect(url: string, token?: string): Api {
   })
 }
 
-/** What came, where it must have come. */
+/** The data of an answer that must have some. */
 function got<T>({ data, error, response }: { data?: T; error?: unknown; response: Response }): T {
   assert.ok(response.ok, JSON.stringify(error))
   return data as T
 }
 
-test('a client generated from the contract lives the whole life of two users', async (t) => {
+test('a client generated from the contract does everything that two users need', async (t) => {
   const { url } = await startServer(t)
   const stranger = connect(url)
   assert.deepEqual(got(await stranger.GET('/healthz')), { status: 'ok', version })
@@ -54,7 +54,7 @@ test('a client generated from the contract lives the whole life of two users', a
   got(await stranger.POST('/v1/register', { body: graceSecret }))
   const grace = connect(url, got(await stranger.POST('/v1/login', { body: graceSecret })).token)
 
-  // Ada is away: the message is kept for her.
+  // Ada is offline: the message is kept for her.
   const away = await grace.POST('/v1/messages', {
     body: { to: 'ada', body: 'Are you there?' },
     params: { header: { 'Idempotency-Key': 'first-message' } },
@@ -63,12 +63,12 @@ test('a client generated from the contract lives the whole life of two users', a
   const status = (id: string) => grace.GET('/v1/messages/{id}', { params: { path: { id } } })
   assert.equal(got(await status(got(away).id)).state, 'stored')
 
-  // She logs in and has it.
+  // She logs in and gets it.
   const session = got(await stranger.POST('/v1/login', { body: { username: 'ada', password } }))
   const [offline] = session.offlineMessages as [Message]
   assert.deepEqual([offline.seq, offline.from, offline.body], [1, 'grace', 'Are you there?'])
 
-  // She waits for more, and has acknowledged the first by that.
+  // She waits for more, which acknowledges the first.
   const adaApi = connect(url, session.token)
   const poll = adaApi.GET('/v1/inbox', { params: { query: { after: session.cursor, wait: 30 } } })
   const lookUp = async () =>

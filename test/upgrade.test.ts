@@ -1,6 +1,6 @@
 /**
- * A database of the last version before 0.1 goes on where it was. The file is one that a killed server left;
- * what its clients had seen stands beside it.
+ * A database of the last version before 0.1 continues. The file was left by a killed server; a JSON file has
+ * what its clients had seen.
  */
 import assert from 'node:assert/strict'
 import { copyFileSync, readFileSync, statSync } from 'node:fs'
@@ -19,7 +19,7 @@ const seen = JSON.parse(readFileSync(fixture('before-0.1.json'), 'utf8'))
 const ENV = { JWT_SECRET: 'the secret of the file from before 0.1', SESSION_POLICY: 'multi' }
 
 describe('a file of the version before 0.1', () => {
-  it('has every message, number, session and key that it had', async (t) => {
+  it('keeps every message, number, session and key', async (t) => {
     const server = await startServer(t, { ...ENV, RETENTION: 'never' }, copyOfFixture(t))
 
     const client = new Client(server)
@@ -29,7 +29,7 @@ describe('a file of the version before 0.1', () => {
       const { gap } = seen.inboxes[name]
       assert.deepEqual(body, { ...seen.inboxes[name], ...(gap && { gap: { ...gap, reason: 'purged' } }) })
     }
-    // What was acknowledged before the process was killed.
+    // The acknowledgements before the process was killed.
     assert.deepEqual(seqsOf((await get('ada', '/v1/inbox?wait=0')).body.messages), [7, 8, 9])
     const repeated = await client.request('POST', '/v1/messages', {
       token: seen.tokens.ada,
@@ -50,7 +50,7 @@ describe('a file of the version before 0.1', () => {
     assert.deepEqual(await historyOf(upgraded.database), await historyOf(made.database))
   })
 
-  it('is refused, and left as it was, when an inbox has a number twice', async (t) => {
+  it('is refused, and not changed, when an inbox has a number twice', async (t) => {
     const database = copyOfFixture(t)
     await withSql(database, ({ run }) => run(`UPDATE message SET seq = 6 WHERE recipient_id = 1 AND seq = 7`))
     const contents = () =>
@@ -70,7 +70,7 @@ describe('a file of the version before 0.1', () => {
     assert.deepEqual(await contents(), before)
   })
 
-  it('is refused when it is older still', async (t) => {
+  it('is refused when it is even older', async (t) => {
     const database = copyOfFixture(t)
     await withSql(database, ({ run }) =>
       run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%message_json'"),
@@ -86,7 +86,7 @@ let cluster: Promise<SharedCluster> | undefined
 after(async () => (await cluster)?.stop())
 
 describe('a database of PostgreSQL of the version before 0.1', () => {
-  it('has the tables and the history of a new one, and goes on', async (t) => {
+  it('has the tables and the history of a new one, and continues', async (t) => {
     cluster ??= shareCluster()
     const { createDatabase } = await cluster
     const [old, empty] = [await createDatabase(), await createDatabase()]
@@ -108,7 +108,7 @@ describe('a database of PostgreSQL of the version before 0.1', () => {
   })
 })
 
-/** The fixture is not to be changed. */
+/** The fixture must not change. */
 function copyOfFixture(t: TestContext): string {
   const file = join(scratchFolder(t), 'restante.db')
   copyFileSync(fixture('before-0.1.db'), file)

@@ -32,7 +32,7 @@ test('a link ends before the punctuation and the brackets around it', () => {
     assert.deepEqual(linksOf(text), [url], text)
 })
 
-test('a sign that turns the direction of writing cannot hide in a link', () => {
+test('a character that changes the direction of text cannot hide in a link', () => {
   assert.deepEqual(linksOf('https://a.example/\u202egpj.exe'), ['https://a.example/'])
 })
 

@@ -1,15 +1,12 @@
-/** The files of the web page and of the API reference, and the page for addresses where nothing is. */
+/** The files of the web page and of the API reference, and the page for unknown addresses. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { describe, it } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import type { Page } from 'playwright-core'
-import { linesOf, startNotice } from '../src/operator/start-notice.ts'
-import { NO_BROWSER, openBrowser, shareBrowser } from './support/browser.ts'
+import { formatStartNotice, startNotice } from '../src/start-notice.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 import { shareServer, startServer } from './support/servers.ts'
-import { startWebProxy } from './support/web-proxy.ts'
 
 const server = shareServer()
 const withoutWeb = shareServer({ WEB: 'off' })
@@ -27,7 +24,7 @@ const pathOf = ({ path }: WebFile) => `/${path}`.replace(/(index)?\.html$/, '')
 const WEIGHT_MAX = 60_000
 const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
 
-/** As it comes over the wire. */
+/** The raw response. */
 async function get(url: string, headers: Record<string, string> = {}, method = 'GET') {
   return new Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }>(
     (resolve, reject) => {
@@ -48,7 +45,7 @@ async function get(url: string, headers: Record<string, string> = {}, method = '
 }
 
 describe('the page', () => {
-  it('and its files are served as they were built, in the best coding that the client takes', async () => {
+  it('and its files are served as built, in the best coding that the client accepts', async () => {
     const { url } = await server()
     for (const file of files) {
       const expected = built(file.path)
@@ -72,7 +69,7 @@ describe('the page', () => {
     }
   })
 
-  it('is asked for again by caches, and its hashed files never are', async () => {
+  it('is revalidated by caches, and its hashed files never are', async () => {
     const { url } = await server()
     for (const file of files) {
       const first = await get(url + pathOf(file), { 'accept-encoding': 'br' })
@@ -108,7 +105,7 @@ describe('the page', () => {
     }
   })
 
-  it('may load and ask nothing of another origin, and is in no frame', async () => {
+  it('may load and request nothing from another origin, and is in no frame', async () => {
     const { url } = await server()
     for (const path of ['/', '/sw.js', '/docs', '/docs/', '/docs/json', '/nothing']) {
       const { headers } = await get(url + path, { accept: HTML })
@@ -123,7 +120,7 @@ describe('the page', () => {
     }
   })
 
-  it(`weighs at most ${WEIGHT_MAX / 1_000} kB with all that a browser loads first`, async () => {
+  it(`has at most ${WEIGHT_MAX / 1_000} kB, including everything that a browser loads first`, async () => {
     const { url } = await server()
     const first = files.filter(({ path }) => !path.startsWith('docs') && !/\d\.png$|robots\.txt$/.test(path))
     const sizes = await Promise.all(
@@ -133,7 +130,7 @@ describe('the page', () => {
     assert.ok(first.length >= 7 && all <= WEIGHT_MAX, `${all} bytes in ${first.length} files`)
   })
 
-  it('keeps what caches know of other origins: Vary names both', async (t) => {
+  it('separates origins in caches: Vary names both', async (t) => {
     const { url } = await startServer(t, { CORS_ORIGIN: 'https://a.example,https://b.example' })
     assert.equal((await get(url)).headers['vary'], 'Origin, Accept-Encoding')
   })
@@ -151,8 +148,8 @@ describe('with WEB=off', () => {
   })
 })
 
-describe('where nothing is', () => {
-  it('a browser gets a page that leads to the chat and the reference, at any depth', async () => {
+describe('an unknown address', () => {
+  it('gives a browser a page that links to the chat and the reference, at any depth', async () => {
     const { url } = await server()
     for (const path of ['/nothing', '/a/b/c?d=/e/f', '/docs/x/', '/a//b', '/%3Cscript%3E']) {
       for (const method of ['GET', 'HEAD']) {
@@ -166,7 +163,7 @@ describe('where nothing is', () => {
     }
   })
 
-  it('everything else gets the problem document, and so does everybody below /v1', async () => {
+  it('gives everything else the problem document, and everybody below /v1', async () => {
     const { url } = await server()
     const cases: [string, string, string | undefined][] = [
       ['GET', '/nothing', undefined],
@@ -188,50 +185,14 @@ describe('where nothing is', () => {
     assert.match(absolute.body, /href="\.\.\/docs\/"/)
   })
 
-  it('robots are sent away, and the icon is there', async () => {
+  it('robots are kept out, and the icon exists', async () => {
     const { url } = await server()
     assert.equal((await get(`${url}/robots.txt`)).body.toString(), 'User-agent: *\nDisallow: /\n')
     assert.equal((await get(`${url}/favicon.ico`)).headers['content-type'], 'image/x-icon')
   })
 })
 
-describe('the API reference in a browser', { skip: NO_BROWSER }, () => {
-  const browser = shareBrowser()
-
-  it('tries operations out below a path prefix, with the values that it shows, on a phone', async (t) => {
-    const { url: base } = await startWebProxy(t, (await server()).url, '/chat')
-    const { context } = await openBrowser(t, await browser(), { viewport: { width: 390, height: 844 } })
-    const page = await context.newPage()
-
-    await page.goto(`${base}docs`)
-    const first = page.locator('.opblock').first()
-    await first.waitFor()
-    const box = await first.boundingBox()
-    assert.ok(box && box.y + box.height < 844, 'the first operation is in sight')
-
-    for (const id of [
-      ...['Accounts-register', 'Sessions-login', 'Accounts-getUser', 'Messages-sendMessage'],
-      ...['Inbox-readInbox', 'Inbox-acknowledge', 'Accounts-updateMe'],
-    ])
-      assert.match(await tryOut(page, id), /^20[014]$/, id)
-    assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 390)
-
-    await page.getByRole('link', { name: 'Restante' }).click()
-    await page.waitForURL(base)
-  })
-})
-
-/** Sends an operation as it is prefilled. Resolves with the status of the answer. */
-async function tryOut(page: Page, id: string): Promise<string> {
-  const operation = page.locator(`#operations-${id}`)
-  await operation.locator('.opblock-summary-control').click()
-  await operation.locator('.try-out__btn').click()
-  await operation.locator('.execute').click()
-  const status = operation.locator('.live-responses-table tbody .response-col_status').first()
-  return ((await status.textContent()) ?? '').trim()
-}
-
-describe('what a start tells', () => {
+describe('what a start prints', () => {
   const interfaces = {
     lo: [{ address: '127.0.0.1', family: 'IPv4' as const, internal: true }],
     eth0: [
@@ -260,9 +221,9 @@ describe('what a start tells', () => {
     assert.equal(noticeOf('::1').database, '/var/restante.db')
   })
 
-  it('is readable on a terminal, and names no page where there is none', () => {
+  it('is readable on a terminal, and names no page if there is none', () => {
     assert.equal(
-      linesOf(noticeOf('0.0.0.0')),
+      formatStartNotice(noticeOf('0.0.0.0')),
       [
         '',
         'Restante 1.2.3',
@@ -276,7 +237,7 @@ describe('what a start tells', () => {
         '\n',
       ].join('\n'),
     )
-    const withoutPage = linesOf(noticeOf('127.0.0.1', 'off'))
+    const withoutPage = formatStartNotice(noticeOf('127.0.0.1', 'off'))
     assert.doesNotMatch(withoutPage, /Page/)
     assert.match(withoutPage, /API reference {2}http:\/\/127\.0\.0\.1:3000\/openapi\.yaml\n/)
   })

@@ -1,19 +1,19 @@
-/** web/src/chat: parts of it that need no browser. */
+/** Parts of web/src/chat that need no browser. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { effect } from '@preact/signals'
 import { RestanteProblem, type Session } from 'restante-client'
 import { Directory } from '../web/src/chat/directory.ts'
-import type { Keys } from '../web/src/chat/keys.ts'
+import { DisplayNames } from '../web/src/chat/display-names.ts'
+import type { LocalStorage } from '../web/src/chat/local-storage.ts'
 import { MemoryTables } from '../web/src/chat/memory-tables.ts'
 import { nameToShow, receive } from '../web/src/chat/messages.ts'
-import { Names } from '../web/src/chat/names.ts'
 import { SessionStore } from '../web/src/chat/session-store.ts'
 import type { Storage } from '../web/src/chat/storage.ts'
-import { problemWords } from '../web/src/ui/problem.ts'
+import { problemText } from '../web/src/ui/problem.ts'
 import { range } from './support/range.ts'
 
-/** Messages from so many people, each from another one. */
+/** Messages from this many people, one from each. */
 async function messagesFrom(senders: string[]) {
   const tables = new MemoryTables()
   const storage = {
@@ -32,7 +32,7 @@ async function messagesFrom(senders: string[]) {
   return { storage, directory }
 }
 
-test('a change of one conversation leaves the lines of the others as they are', async () => {
+test('a change of one conversation does not touch the lines of the others', async () => {
   const { storage, directory } = await messagesFrom(['bob', 'eve'])
   const before = directory.conversations.value
   await storage.write((transaction) => transaction.putFact('blocks', ['bob']))
@@ -45,7 +45,7 @@ test('a change of one conversation leaves the lines of the others as they are', 
   assert.equal(after.find(({ username }) => username === 'bob')?.blocked, true)
 })
 
-test('the names of many new people change the list a few times, not once for each', async () => {
+test('the names of many new people change the list a few times, not once per name', async () => {
   const senders = range(1, 100).map((number) => `sender-${number}`)
   const { storage, directory } = await messagesFrom(senders)
   let draws = 0
@@ -57,7 +57,7 @@ test('the names of many new people change the list a few times, not once for eac
     resolve = done
   })
   const getUser = async (username: string) => ({ username, displayName: `The ${username}` })
-  const names = new Names({
+  const names = new DisplayNames({
     storage,
     session: () => ({ getUser }) as unknown as Session,
     signal: new AbortController().signal,
@@ -71,7 +71,7 @@ test('the names of many new people change the list a few times, not once for eac
   assert.ok(draws <= 10, `The list was drawn ${draws} times.`)
 })
 
-test('a display name in which nothing is seen is shown as the username', () => {
+test('a display name without visible characters is shown as the username', () => {
   const unseen = [
     '',
     '   ',
@@ -88,15 +88,17 @@ test('a display name in which nothing is seen is shown as the username', () => {
   for (const name of ['Ada', '–', '🕊', 'אדה', '\u200bx']) assert.equal(nameToShow(name, 'eve'), name)
 })
 
-test('a session that cannot be read is none, so that the page opens with its login', () => {
-  const sessions = new SessionStore({ get: () => '{"login":"half of' } as Partial<Keys> as Keys)
+test('an unreadable session counts as none, so that the page opens with its login', () => {
+  const sessions = new SessionStore({
+    get: () => '{"login":"half of',
+  } as Partial<LocalStorage> as LocalStorage)
   assert.equal(sessions.current, undefined)
-  assert.equal(sessions.farewell, undefined)
+  assert.equal(sessions.endedSession, undefined)
 })
 
-test('the end of a session is shown with its reason, where the server gives one', () => {
+test('the end of a session is shown with its reason, if the server gives one', () => {
   const wordsFor = (detail: string) =>
-    problemWords(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
+    problemText(new RestanteProblem({ status: 401, code: 'session_ended', detail }))
   const disabled = 'This account is disabled. Ask the operator of this server.'
 
   assert.equal(wordsFor(disabled), disabled)

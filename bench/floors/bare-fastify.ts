@@ -1,6 +1,6 @@
 /**
- * Fastify with the same schemas and the same token check as Restante, and nothing behind it: what it accepts
- * it forgets, what it answers it has in memory.
+ * Fastify with the same schemas and the same token check as Restante, without a store: it forgets the
+ * messages that it accepts, and its pages are in memory.
  */
 import { randomUUID } from 'node:crypto'
 import jwt from '@fastify/jwt'
@@ -16,7 +16,7 @@ interface Claims {
   exp: number
 }
 
-// As the built server reads them.
+// The modules of the built server.
 const load = (file: string) => import(new URL(`../../dist/contract/${file}`, import.meta.url).href)
 const { readContract }: typeof import('../../src/contract/document.ts') = await load('document.js')
 const { validatorCompiler }: typeof import('../../src/contract/validation.ts') = await load('validation.js')
@@ -72,7 +72,7 @@ console.log(
   JSON.stringify({ msg: `Server listening at ${await app.listen({ host: '127.0.0.1', port: 0 })}` }),
 )
 
-/** The body and the success of an operation, as the contract has them. */
+/** The schemas of an operation's body and successful answer, from the contract. */
 function schemas(operationId: string, status: number) {
   const operation = operations.find((candidate) => candidate.operationId === operationId)
   const response = operation?.responses[status]?.content?.['application/json']?.schema

@@ -1,4 +1,4 @@
-/** The same exchange without accounts, checks or a disk: an inbox is an array, and its name is the token. */
+/** The same exchange without accounts, checks or disk: an inbox is an array, and its name is the token. */
 import { randomUUID } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -54,7 +54,7 @@ function answer(response: ServerResponse, status: number, value: unknown) {
   response.writeHead(status, headers).end(text)
 }
 
-// As long as Restante keeps it: a client that thinks for a while need not connect again.
+// As long as in Restante, so that a client need not reconnect after a pause.
 server.keepAliveTimeout = 72_000
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo

@@ -1,4 +1,4 @@
-/** Answers whatever comes with the same bytes: how fast can the load generator go? */
+/** Answers everything with the same bytes: this is the limit of the load generator. */
 import { type AddressInfo, createServer } from 'node:net'
 
 const body = JSON.stringify({ id: 'x'.repeat(36), to: 'u000000', sentAt: 'x'.repeat(24), delivery: 'stored' })

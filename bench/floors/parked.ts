@@ -1,4 +1,4 @@
-/** Requests that are never answered: what Node itself holds for each. */
+/** Never answers: shows how much memory Node itself holds per request. */
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 

@@ -16,7 +16,7 @@ const PATHS = Array.from(
   (_, page) => `/v1/inbox?after=${page * PAGE}&limit=${PAGE}&wait=0`,
 )
 
-/** Somebody comes back and reads what has come in the meantime, page by page, again and again. */
+/** Reads an inbox of offline messages page by page, again and again. */
 export const drain: Scenario = async (bench) => {
   const file = join(bench.folder, 'drain.db')
   const messages = READERS.length * INBOX
@@ -53,7 +53,7 @@ export const drain: Scenario = async (bench) => {
   ]
 }
 
-/** Looks at every message of one inbox. */
+/** Checks every message of one inbox. */
 const checkPages = (url: string) =>
   withConnection(url, async (connection) => {
     let seq = 0

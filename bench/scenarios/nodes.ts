@@ -10,7 +10,7 @@ import { seed, verifyStore } from '../support/store.ts'
 const CONNECTIONS = 64
 const ACCOUNTS = 10_000
 
-/** One, two and four nodes over one PostgreSQL, beside one node on its SQLite file. */
+/** One, two and four nodes on one PostgreSQL, beside one node on its SQLite file. */
 export const nodes: Scenario = async (bench) => {
   const postgres = await startPostgres(ACCOUNTS)
   const file = join(bench.folder, 'nodes.db')
@@ -29,7 +29,7 @@ export const nodes: Scenario = async (bench) => {
     const [nodesUs, databaseUs] = [us(cpu() - before.nodes), us(postgres.cpuSeconds() - before.database)]
     return { perSecond: sent.perSecond, nodesUs, databaseUs }
   }
-  // The last people, to whom nobody else sends.
+  // The last people get no other messages.
   const [lone, pair] = [pairsOf(people(ACCOUNTS - 4, 2)), pairsOf(people(ACCOUNTS - 2, 2))]
   const passAlone = async (seconds = bench.seconds) => (await exchange(lone, seconds, alone.url)).latencies
   const passOver = async (seconds = bench.seconds) => {
@@ -71,7 +71,7 @@ export const nodes: Scenario = async (bench) => {
   return [...([1, 2, 4] as const).map(sendsOf), latencyAt(0.5), latencyAt(0.99, { target: { absolute: 20 } })]
 }
 
-/** As a load balancer would: every node gets its share of the senders. */
+/** Spreads the senders over the nodes, like a load balancer. */
 async function sendToAll(services: Service[], seconds: number) {
   const share = CONNECTIONS / services.length
   const sendings = services.map(({ url }, index) => {

@@ -10,7 +10,7 @@ import { seed, verifyStore } from '../support/store.ts'
 /** A round takes minutes. */
 const ROUNDS_MAX = 3
 
-/** Few, because the memory that they leave behind is used again by the polls that are measured. */
+/** Few, because the measured polls reuse the memory that these leave behind. */
 const WARM_UP_POLLS = 50
 
 /** The memory of a parked poll, and how fast one among many is woken. */
@@ -21,11 +21,11 @@ export const parked: Scenario = async (bench) => {
   const template = join(bench.folder, 'parked.db')
   await seed(template, most + 1)
 
-  /** Parks more and more polls, and wakes some of them each time. The last person is the sender. */
+  /** Parks more polls at each level, and wakes some of them. The last person is the sender. */
   const parkAndWake = async (service: Service, messages: number, personOf = person) => {
     const everybody = people(0, most).map((_, index) => personOf(index))
     const parkSome = (from: number, to: number) => park(service, everybody.slice(from, to), personOf(most))
-    // What is loaded or compiled for the first polls is no part of later ones.
+    // The first polls load and compile code, which must not count for later ones.
     const first = await parkSome(0, WARM_UP_POLLS)
     await wake(service, first, messages)
     close(first)
@@ -49,7 +49,7 @@ export const parked: Scenario = async (bench) => {
       await verifyStore(file, (1 + levels.length) * wakes)
       return round
     },
-    // It only holds requests, so none can be woken there.
+    // This floor only holds requests, so none can be woken.
     node: async () => parkAndWake(await startFloor('parked', COLLECTING), 0),
     broker: async () => parkAndWake(await startFloor('broker', COLLECTING), wakes, named),
   })

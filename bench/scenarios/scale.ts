@@ -12,26 +12,27 @@ import { addMessages, seed, verifyStore } from '../support/store.ts'
 
 const SENDERS = people(0, 64)
 
-/** Whether stored messages, accounts and parked polls make a send dearer. */
+/** Whether stored messages, accounts and parked polls make a send more expensive. */
 export const scale: Scenario = async (bench) => {
   const parked = bench.size(10_000, 500)
   const [accounts, messages] = [bench.size(100_000, 5_000), bench.size(1_000_000, 20_000)]
-  // First the senders, then those whose polls wait, then those who are away and get the messages.
-  const awayFrom = SENDERS.length + parked
-  const few = awayFrom + bench.size(10_000, 1_000)
+  // In this order: the senders, the people with parked polls, the offline recipients.
+  const offlineFrom = SENDERS.length + parked
+  const few = offlineFrom + bench.size(10_000, 1_000)
   const [fullFile, emptyFile] = [join(bench.folder, 'scale.db'), join(bench.folder, 'scale-empty.db')]
   await seed(fullFile, accounts)
   addMessages(fullFile, { messages, senders: accounts }, () => Math.floor(Math.random() * accounts))
   await seed(emptyFile, few)
 
   const drive = async ({ url }: Service, count: number) => {
-    const warmUp = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.warmUpSeconds)
-    const sent = await sendAll(url, SENDERS, [awayFrom, count - 1], bench.seconds)
+    const warmUp = await sendAll(url, SENDERS, [offlineFrom, count - 1], bench.warmUpSeconds)
+    const sent = await sendAll(url, SENDERS, [offlineFrom, count - 1], bench.seconds)
     return { perSecond: sent.perSecond, accepted: warmUp.accepted + sent.accepted }
   }
   const full = await startServer(fullFile)
   await withConnection(full.url, async (connection) => {
-    for (const reader of people(awayFrom, parked)) await connection.expect(200, pollText(reader, 0, 'wait=0'))
+    for (const reader of people(offlineFrom, parked))
+      await connection.expect(200, pollText(reader, 0, 'wait=0'))
   })
   const polls = await park(full, people(SENDERS.length, parked), person(0))
   let accepted = messages

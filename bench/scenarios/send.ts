@@ -8,7 +8,7 @@ import { seed, verifyStore } from '../support/store.ts'
 
 const SENDERS = people(0, 64)
 
-/** Durable sends to people who are away, beside a route that stores nothing. */
+/** Durable sends to offline recipients, beside a route that stores nothing. */
 export const send: Scenario = async (bench) => {
   const accounts = bench.size(10_000, 1_000)
   const drive = ({ url }: Service, seconds = bench.seconds) =>

@@ -1,4 +1,4 @@
-/** For a process whose memory is measured: at SIGWINCH, which nobody uses, it collects its garbage. */
+/** Collects the garbage at SIGWINCH, an otherwise unused signal, in a process whose memory is measured. */
 import { Session } from 'node:inspector'
 import { BroadcastChannel, isMainThread } from 'node:worker_threads'
 
@@ -6,7 +6,7 @@ const session = new Session()
 session.connect()
 const collect = () => session.post('HeapProfiler.collectGarbage')
 
-// Signals reach the main thread alone.
+// Only the main thread gets signals.
 const threads = new BroadcastChannel('collect-garbage')
 threads.onmessage = collect
 threads.unref()

@@ -19,7 +19,7 @@ export class Connection {
     socket.on('close', () => this.#waiting?.reject(new Error('The connection was closed.')))
   }
 
-  /** @param localAddress another of 127.0.0.0/8 where the ports of one source address are too few */
+  /** @param localAddress one of 127.0.0.0/8, for more connections than one source address has ports */
   static open(url: string, localAddress = '127.0.0.1'): Promise<Connection> {
     const { hostname: host, port } = new URL(url)
     return new Promise((resolve, reject) => {
@@ -29,7 +29,7 @@ export class Connection {
     })
   }
 
-  /** @returns the body of the answer @throws Error when its status is another one */
+  /** @returns the body of the answer @throws Error when the status differs */
   async expect(status: number, request: string): Promise<Buffer> {
     const answer = await new Promise<Buffer>((resolve, reject) => {
       this.#waiting = { resolve, reject }
@@ -41,14 +41,14 @@ export class Connection {
     return answer.subarray(answer.indexOf(HEAD_END) + HEAD_END.length)
   }
 
-  /** Resets it, so that its port is free again at once. */
+  /** Resets the connection, so that its port is free at once. */
   close(): void {
     this.#waiting = undefined
     this.#socket.resetAndDestroy()
   }
 
   #take(chunk: Buffer) {
-    // Servers write the head at once, with some of the body or all of it.
+    // Servers write the headers in one piece, with some of the body or all of it.
     if (this.#chunks.length === 0) {
       const headEnd = chunk.indexOf(HEAD_END)
       const [, length] = /\r\ncontent-length: (\d+)/i.exec(chunk.toString('latin1', 0, headEnd)) ?? []
@@ -63,7 +63,7 @@ export class Connection {
   }
 }
 
-/** Uses a connection of its own, and closes it. */
+/** Opens a connection, uses it, and closes it. */
 export async function withConnection<T>(
   url: string,
   use: (connection: Connection) => Promise<T>,

@@ -10,7 +10,7 @@ interface Request {
 }
 
 const require = createRequire(import.meta.url)
-/** It comes without types. */
+/** It has no types. */
 const autocannon = require('autocannon')
 
 export interface Sent {
@@ -20,9 +20,9 @@ export interface Sent {
 }
 
 /**
- * Asks as fast as the answers come.
+ * Sends each request as soon as the answer to the last one has arrived.
  *
- * @param requestsOf the requests that a connection goes through, again and again
+ * @param requestsOf the requests that a connection repeats
  * @throws Error when a request was refused
  */
 export async function drive(

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { median } from './measure.ts'
 import { killAll } from './processes.ts'
 
-/** A folder in data/; it goes when this process ends, with all processes that it started. */
+/** A folder in data/. When this process exits, the folder is deleted and all started processes are killed. */
 export function scratchFolder(): string {
   mkdirSync('data', { recursive: true })
   const folder = mkdtempSync(join('data', 'bench-'))
@@ -24,7 +24,7 @@ export function describeMachine(folder: string): string {
   return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, ${memory} GiB, Node ${process.version}, a synced write of 4 KiB ${writeMs.toFixed(2)} ms`
 }
 
-/** How long a synced write of 4 KiB to a file there takes, in ms: no durable answer comes sooner. */
+/** How long a synced write of 4 KiB takes there, in ms: no durable answer can be faster. */
 export function syncMs(folder: string): number {
   const file = openSync(join(folder, 'sync'), 'w')
   const times = Array.from({ length: 200 }, () => {

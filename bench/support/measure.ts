@@ -1,13 +1,13 @@
-/** What a scenario gets and gives: rounds in turn, and rows of what they measured. */
+/** The frame of all scenarios: alternating rounds, and rows of results. */
 
 export interface Bench {
-  /** On a real disk; goes when the run is over. */
+  /** On a real disk; deleted after the run. */
   folder: string
   rounds: number
-  /** How long one measurement lasts, and the part before it that is not counted. */
+  /** How long one measurement lasts, and the warm-up before it. */
   seconds: number
   warmUpSeconds: number
-  /** The full number, or the one that shows that it works. */
+  /** Returns the full number, or the small one of a quick run. */
   size: (full: number, quick: number) => number
 }
 
@@ -19,7 +19,7 @@ export type Target = { ratio: number } | { absolute: number }
 interface Described {
   what: string
   floorIs: string
-  /** More is better of what is counted per second, less of everything else. */
+  /** More is better for rates, less for everything else. */
   unit: 'messages/s' | 'ms' | 'kB'
   target?: Target
   note?: string
@@ -29,7 +29,7 @@ interface Described {
 export interface Row extends Described {
   ours: number
   floor: number
-  /** Ours to the floor's: the median of the rounds, and the lowest and highest of them. */
+  /** Ours divided by the floor: the median of the rounds, the lowest and the highest. */
   ratio: number
   lowest: number
   highest: number
@@ -54,8 +54,8 @@ export function rowOf(described: Described, ours: number[], floor: number[]): Ro
 }
 
 /**
- * Measures several things in turn, round by round, so that a disturbance of the machine meets all of them.
- * Every other round goes backwards.
+ * Runs several measurements alternately, round by round, so that a disturbance of the machine affects all of
+ * them. Every other round runs in reverse order.
  *
  * @returns the values of each, one per round
  */
@@ -72,14 +72,14 @@ export async function inTurn<Measurements extends Record<string, () => Promise<u
   return values as { [Name in keyof Measurements]: Awaited<ReturnType<Measurements[Name]>>[] }
 }
 
-/** Of each round, the value below which this share of its values lies. */
+/** The value of each round below which this share of its values is. */
 export const percentiles = (rounds: number[][], share: number) =>
   rounds.map((values) => {
     const sorted = Float64Array.from(values).sort()
     return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? Number.NaN
   })
 
-/** The value in the middle, or between the two in the middle. */
+/** The middle value, or the mean of the two middle values. */
 export function median(values: number[]): number {
   const sorted = Float64Array.from(values).sort()
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN

@@ -2,10 +2,10 @@ import { createHmac } from 'node:crypto'
 import { hash } from '@node-rs/argon2'
 import type { Sql } from '../../test/support/sql.ts'
 
-/** The secret that the servers of a run sign with, so that tokens can be made without 19 000 logins. */
+/** The signing secret of all servers of a run, so that tokens can be made without 19 000 logins. */
 export const JWT_SECRET = 'a secret of more than 32 bytes used by benchmarks alone'
 
-/** Of everybody. */
+/** The password of every account. */
 export const PASSWORD = 'correct horse battery staple'
 
 const YEAR_SECONDS = 31_536_000
@@ -13,7 +13,7 @@ const YEAR_SECONDS = 31_536_000
 /** Rows of one statement: SQLite takes 32 766 parameters. */
 const ROWS = 1_000
 
-/** Somebody with an account and a session. */
+/** A person with an account and a session. */
 export interface Person {
   username: string
   token: string
@@ -24,7 +24,7 @@ export const usernameOf = (index: number) => `u${String(index).padStart(6, '0')}
 
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** The person of that number, with a token like one of a login. */
+/** The person with that number, with a token like that of a login. */
 export function person(index: number): Person {
   const username = usernameOf(index)
   const iat = Math.floor(Date.now() / 1_000)
@@ -41,7 +41,7 @@ export function person(index: number): Person {
 export const people = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => person(from + index))
 
-/** The same for the broker, which has no accounts: a name is all that it takes. */
+/** The same for the broker, which has no accounts and takes a name as the token. */
 export const named = (index: number): Person => ({ username: usernameOf(index), token: usernameOf(index) })
 
 /** Writes the first `count` people, with a session each, into a migrated database. */

@@ -9,7 +9,7 @@ const OPENING_MAX = 100
 /** From one source address, which has about 28 000 ports; other runs use some of them. */
 const CONNECTIONS_PER_ADDRESS = 5_000
 
-/** Somebody who gets messages: polls, and polls again as soon as an answer is here. */
+/** A recipient: polls, and polls again as soon as it has an answer. */
 export class Poller {
   readonly #person: Person
   readonly #sender: Person
@@ -33,7 +33,7 @@ export class Poller {
     this.#connection?.close()
   }
 
-  /** Gets one message sent. @returns ms from the first byte of the send to the last of the answered poll */
+  /** Sends it one message. @returns ms from the first byte of the send to the last byte of its poll */
   async receive(out: Connection): Promise<number> {
     const arrived = new Promise<number>((resolve) => {
       this.#onMessage = resolve
@@ -45,7 +45,7 @@ export class Poller {
     return latency
   }
 
-  /** @throws Error, which ends the run, when a message is lost or comes twice */
+  /** @throws Error, which ends the run, when a message is lost or duplicated */
   async #poll(connection: Connection) {
     for (;;) {
       const awaitedBefore = this.#onMessage
@@ -54,7 +54,7 @@ export class Poller {
       const { messages, cursor } = JSON.parse(body.toString()) as { messages: unknown[]; cursor: number }
       const tooMany = this.#onMessage && messages.length > 1
       const tooFew = awaitedBefore && messages.length === 0
-      // What came before the first poll may be acknowledged.
+      // Messages from before the first poll may be acknowledged.
       const jumped = this.#cursor > 0 && cursor !== this.#cursor + messages.length
       if (tooMany || tooFew || jumped)
         throw new Error(`Expected one message after ${this.#cursor}, got ${body}`)
@@ -83,11 +83,11 @@ export function close(connections: { close: () => void }[]): void {
 export async function park(service: Service, people: Person[], sender: Person): Promise<Poller[]> {
   const pollers = people.map((person) => new Poller(person, sender))
   await open(pollers, service.url)
-  await service.settled()
+  await service.untilIdle()
   return pollers
 }
 
-/** Sends so many messages to random pollers, one after the other. @returns latencies in ms */
+/** Sends this many messages to random pollers, one after the other. @returns latencies in ms */
 export const wake = ({ url }: Service, pollers: Poller[], messages: number): Promise<number[]> =>
   withConnection(url, async (out) => {
     const latencies: number[] = []
@@ -109,7 +109,7 @@ export interface Exchanged {
   latencies: number[]
 }
 
-/** Each pair has one message on its way at a time. All that were accepted have been received at the end. */
+/** Each pair has one message in flight. At the end, every accepted message has been received. */
 export async function exchange(pairs: Poller[], seconds: number, sendTo: string, pollAt = sendTo) {
   const latencies: number[] = []
   const outs = await Promise.all(pairs.map(() => Connection.open(sendTo)))

@@ -6,7 +6,7 @@ import { withSql } from '../../test/support/sql.ts'
 import { addPeople } from './people.ts'
 import { startServer, TICKS_PER_SECOND, ticksOf } from './processes.ts'
 
-/** A PostgreSQL server with its default settings, so that it syncs, and a database with people in it. */
+/** A PostgreSQL server with its default settings, so that it syncs, and a database with people. */
 export async function startPostgres(accounts: number) {
   const cluster = await startCluster({ durable: true })
   const url = await cluster.createDatabase()
@@ -28,7 +28,7 @@ export async function startPostgres(accounts: number) {
   }
 }
 
-/** Of a process, of its children, and of those that have ended. */
+/** The ticks of a process, of its children, and of its children that have ended. */
 function familyTicks(pid: number): number {
   const family = readdirSync('/proc').flatMap((name) => {
     const ticks = /^\d+$/.test(name) ? ticksOf(Number(name)) : undefined

@@ -8,21 +8,21 @@ import { JWT_SECRET } from './people.ts'
 /** Clock ticks of /proc/PID/stat: USER_HZ, which has been 100 on every Linux for decades. */
 export const TICKS_PER_SECOND = 100
 
-/** A process counts as settled when it used less of a core than this for a second. */
-const SETTLED_CORES = 0.03
+/** A process counts as idle if it used less of a core than this for a second. */
+const IDLE_CORES = 0.03
 
 /** Options of Node for a process whose memory is measured: see Service.heldBytes. */
 export const COLLECTING = ['--import', fileURLToPath(new URL('./collect-garbage.mjs', import.meta.url))]
 
 const programs: Program[] = []
 
-/** A run that breaks off leaves none of its processes behind. */
+/** Kills all processes of the run, so that an aborted run leaves none behind. */
 export function killAll(): void {
   for (const { process } of programs) process.kill('SIGKILL')
 }
 
 /**
- * Restante as it was built, in a process and on a port of its own.
+ * The built server in a process of its own, on a free port.
  *
  * @param database the path of a SQLite file, or the URL of a PostgreSQL database
  * @param flags options of Node
@@ -35,7 +35,7 @@ export const startFloor = (name: 'bare-fastify' | 'broker' | 'parked' | 'canned'
   start([...flags, '--import', 'tsx', `bench/floors/${name}.ts`])
 
 async function start(args: string[], database = ''): Promise<Service> {
-  // They end by killAll, because a run has no end like that of a test.
+  // killAll ends them, because a run has no end like that of a test.
   const ending = { after: () => {} }
   const env = { NODE_ENV: 'production', JWT_SECRET }
   const program = spawnProgram(ending, env, database, [process.execPath, ...args])
@@ -55,7 +55,7 @@ export class Service {
     this.pid = program.process.pid ?? 0
   }
 
-  /** @throws Error when it has met a fault, or does not end in good order */
+  /** @throws Error when it has logged a fault, or does not stop cleanly */
   async stop(): Promise<void> {
     const { process, exited, errors, logs } = this.#program
     process.kill('SIGTERM')
@@ -66,37 +66,37 @@ export class Service {
       throw new Error(`It ended with ${code}: ${errors()} ${faults.join('\n')}`)
   }
 
-  /** Processor time used since it began, by all its threads. */
+  /** Processor time of all its threads since its start. */
   cpuSeconds(): number {
     return (ticksOf(this.pid)?.own ?? 0) / TICKS_PER_SECOND
   }
 
   /**
-   * Memory (PSS) that it holds once its garbage is collected: how much garbage lies around says nothing about
-   * what is held. Only for a process that was started with COLLECTING.
+   * Memory (PSS) that it holds after a garbage collection, because garbage says nothing about held memory.
+   * Only for a process that was started with COLLECTING.
    */
   async heldBytes(): Promise<number> {
     // V8 frees unused code only after several collections.
     for (let time = 0; time < 3; time += 1) {
       process.kill(this.pid, 'SIGWINCH')
-      // Some of the parked polls come back meanwhile, and wait again.
-      await this.settled(2)
+      // Some parked polls return meanwhile, and are parked again.
+      await this.untilIdle(2)
     }
     const rollup = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8')
     return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1_024
   }
 
-  /** Resolves when it has had nothing to do for a second. */
-  async settled(secondsMax = 15): Promise<void> {
+  /** Resolves when it has been idle for a second. */
+  async untilIdle(secondsMax = 15): Promise<void> {
     for (let second = 0; second < secondsMax; second += 1) {
       const before = this.cpuSeconds()
       await pause(1_000)
-      if (this.cpuSeconds() - before < SETTLED_CORES) return
+      if (this.cpuSeconds() - before < IDLE_CORES) return
     }
   }
 }
 
-/** Ticks of a process, of its own threads and of its children that have ended; undefined when it is gone. */
+/** The ticks of a process: of its threads, and of its children that have ended; undefined when it is gone. */
 export function ticksOf(pid: number): { parent: number; own: number; waitedFor: number } | undefined {
   let stat: string
   try {

@@ -1,11 +1,11 @@
 import { moreIsBetter, type Row } from './measure.ts'
 
-/** The published results: where, when, and by scenario, so that one can be measured again alone. */
+/** The published results by scenario, so that one scenario can be measured again alone. */
 export interface Results {
   scenarios: Record<string, { measuredAt: string; machine: string; rows: Row[] }>
 }
 
-/** @param all also rows without a target, and notes: for the terminal */
+/** @param all whether to include rows without a target, and notes, for the terminal */
 export function markdownTable({ scenarios }: Results, all = false): string {
   const rows = Object.values(scenarios).flatMap(({ rows }) => rows.filter(({ target }) => all || target))
   const head = ['what', 'Restante', 'floor', 'ratio (lowest-highest)', 'target']
@@ -28,7 +28,7 @@ function cellsOf(row: Row, noted: boolean): string[] {
   ]
 }
 
-/** Three digits that count; whole numbers above a thousand in groups. */
+/** Three significant digits; from a thousand on, whole numbers in groups. */
 const digits = (value: number) => (value >= 1_000 ? grouped(value) : String(Number(value.toPrecision(3))))
 
 /** 10 000 */

@@ -7,17 +7,17 @@ import { BODY } from './requests.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Makes a SQLite file with people in it; the server itself makes the tables. */
+/** Makes a SQLite file with people; the server itself creates the tables. */
 export async function seed(file: string, accounts: number): Promise<void> {
   await (await startServer(file)).stop()
   await withSql(`file:${file}`, (sql) => addPeople(sql, accounts))
 }
 
 /**
- * Writes messages into the inboxes of the first people, in the order of time, as the server writes them: the
- * inboxes are mixed.
+ * Writes messages into the inboxes of the first people in the order of time, so that inboxes are interleaved
+ * as when the server writes them.
  *
- * @param senders so many people send them in turn
+ * @param senders how many people send them, in turn
  * @param recipientOf the number of the recipient of a message, from 0 on
  */
 export function addMessages(
@@ -26,7 +26,7 @@ export function addMessages(
   recipientOf: (message: number) => number,
 ): void {
   const database = new SqliteFile(file)
-  // No other process looks at it, and an unfinished file is of no use.
+  // No other process reads the file, and an unfinished file is useless.
   database.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -500000')
   const insert = database.prepare(
     `INSERT INTO message (recipient_id, seq, id, sender_id, body, sent_at, bytes_before)
@@ -49,12 +49,12 @@ export function addMessages(
 }
 
 /**
- * @param database the path or the URL of one that no server uses
- * @param accepted how many sends were answered with 201, with the messages that were there before
- * @param unheardMax how many requests were under way when a run ended, so that nobody read their answers
- * @throws Error when an accepted message is missing, when there is one that nobody sent, or a gap in an inbox
+ * @param database the path or the URL of a database that no server uses
+ * @param accepted how many sends were answered with 201, plus the messages from before
+ * @param unreadAnswersMax how many requests were in flight when a run ended, whose answers nobody read
+ * @throws Error when an accepted message is missing, when nobody sent a stored one, or when an inbox has gaps
  */
-export function verifyStore(database: string, accepted: number, unheardMax = 0) {
+export function verifyStore(database: string, accepted: number, unreadAnswersMax = 0) {
   return withSql(database.includes(':') ? database : `file:${database}`, async (sql) => {
     const inboxes = `SELECT recipient_id, count(*) AS stored, max(seq) AS newest FROM message GROUP BY 1`
     const [found] = await sql.run(
@@ -63,8 +63,10 @@ export function verifyStore(database: string, accepted: number, unheardMax = 0) 
                 WHERE stored <> newest - purged_seq) AS gaps`,
     )
     const stored = Number(found?.['stored'])
-    if (stored < accepted || stored > accepted + unheardMax)
-      throw new Error(`${accepted} (up to ${unheardMax} more) messages were accepted, ${stored} are stored.`)
+    if (stored < accepted || stored > accepted + unreadAnswersMax)
+      throw new Error(
+        `${accepted} (up to ${unreadAnswersMax} more) messages were accepted, ${stored} are stored.`,
+      )
     if (Number(found?.['gaps']) > 0) throw new Error(`${found?.['gaps']} inboxes have gaps.`)
   })
 }

@@ -4,7 +4,7 @@ import { linkedController, throwIfAborted } from './wait.ts'
 
 const TIMEOUT_MS = 30_000
 const RENEWAL_PAUSE_MIN_MS = 1_000
-/** Timers of more than 24.8 days fire at once, and a proxy may ask for anything. */
+/** A limit, because timers above 24.8 days fire at once, and a proxy may send any value. */
 const RETRY_AFTER_MAX_MS = 3_600_000
 
 export interface CallOptions {
@@ -19,34 +19,34 @@ export interface Answer<T> {
   retryAfterMs: number | undefined
 }
 
-/** One server: requests and their answers, each tried once. */
+/** Calls operations of a server, without retries. */
 export class Api {
   readonly #base: string
   readonly #fetch: typeof fetch
-  /** The server's clock minus ours. Devices may be hours wrong, and what expires is the server's affair. */
+  /** The server's clock minus ours, which may be hours wrong. The server decides what has expired. */
   #skewMs = 0
 
   constructor(url: string | URL, fetcher: typeof fetch | undefined) {
     this.#base = String(url).replace(/\/+$/, '')
-    // Browsers want their fetch called on the global object.
+    // Browsers require `fetch` to be called on the global object.
     this.#fetch = fetcher ?? ((input, init) => globalThis.fetch(input, init))
   }
 
-  /** The time at the server, in milliseconds since 1970. */
+  /** The server's time, in ms since 1970. */
   nowMs(): number {
     return Date.now() + this.#skewMs
   }
 
   /**
-   * When to renew a token: halfway from now to its end. At least a second from now, however wrong the clocks
-   * are, so that renewals never follow each other without a pause.
+   * When to renew a token: halfway between now and its expiry, but at least a second from now, so renewals
+   * never follow each other without a pause, however wrong the clocks are.
    */
   renewalMs(expiresAt: string): number {
     return Math.max((this.nowMs() + Date.parse(expiresAt)) / 2, this.nowMs() + RENEWAL_PAUSE_MIN_MS)
   }
 
   /**
-   * @throws RestanteProblem when it is refused, or nothing comes
+   * @throws RestanteProblem when the request is refused, or no response comes
    * @throws the reason of the signal
    */
   async call<O extends Operation>(
@@ -78,7 +78,7 @@ export class Api {
 
   async #exchange(address: string, init: RequestInit, { signal, timeoutMs = TIMEOUT_MS }: CallOptions) {
     throwIfAborted(signal)
-    // A signal per request: listeners on one that lives for long would pile up.
+    // A signal per request, because listeners would pile up on a long-lived one.
     const { controller, unlink } = linkedController(signal)
     const timer = setTimeout(() => controller.abort(), timeoutMs)
     try {
@@ -86,7 +86,7 @@ export class Api {
       return { response, text: await response.text() }
     } catch (cause) {
       throwIfAborted(signal)
-      throw noAnswer(0, 'No answer came.', { cause })
+      throw noAnswer(0, 'There was no response.', { cause })
     } finally {
       clearTimeout(timer)
       unlink()
@@ -101,9 +101,9 @@ export class Api {
     if (ok && (status === 204 || json)) return { value: json as T, retryAfterMs }
 
     const { code, detail, errors, cursor } = (json ?? {}) as Partial<RestanteProblem>
-    // A proxy, or the page with which a hotel greets its guests.
+    // From a proxy, or the login page of a hotel's network.
     if (ok || typeof code !== 'string')
-      throw noAnswer(status, `The answer with status ${status} is not from Restante.`, { retryAfterMs })
+      throw noAnswer(status, `The response with status ${status} is not from Restante.`, { retryAfterMs })
     throw new RestanteProblem({
       code,
       status,
@@ -117,8 +117,8 @@ export class Api {
 }
 
 /**
- * Chromium lets a second request for one address wait for the first, as if it could be cached. The fetch of
- * React Native understands this as "append `_=<time>`".
+ * Without it, Chromium delays a second request for a URL until the first is answered, because it could be
+ * cached. React Native's fetch would append `_=<time>` to the URL.
  */
 const isReactNative =
   (globalThis as { navigator?: { product?: string } }).navigator?.product === 'ReactNative'

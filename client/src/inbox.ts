@@ -6,13 +6,13 @@ import type { StoredSession } from './store.ts'
 import { type Alarm, linkedController, pause, pauseMs } from './wait.ts'
 
 const WAIT_SECONDS = 25
-/** A poll that is not answered so long after its time has a dead connection. */
+/** A poll that gets no response this long after its wait has a dead connection. */
 const POLL_LATE_MS = 10_000
-/** An empty answer that comes sooner than this, though it was to wait, is followed by a pause. */
-const HASTY_MS = 500
+/** An empty response to a waiting poll that comes sooner than this is followed by a pause. */
+const EARLY_MS = 500
 const LAST_ACKNOWLEDGEMENT_TIMEOUT_MS = 5_000
 
-/** How the inbox is connected. */
+/** The connection of the inbox. */
 export type InboxState =
   | { state: 'connecting' | 'live' }
   /** The last request failed. */
@@ -21,16 +21,16 @@ export type InboxState =
 export interface InboxOptions {
   /** Ends the loop. */
   signal?: AbortSignal | undefined
-  /** Whether nobody is looking, so that the account is not shown online. Asked before each poll. */
+  /** Whether the user is away, so the account is not shown online. A function is called before each poll. */
   away?: boolean | (() => boolean) | undefined
-  /** Called when messages are missing, before the message that follows them. The loop waits for it. */
+  /** Called about missing messages, before the message that follows them. The loop waits for it. */
   onGap?: ((gap: Gap) => unknown) | undefined
   /** Called when the connection changes. */
   onState?: ((state: InboxState) => unknown) | undefined
 }
 
-/** What the inbox needs of its session. */
-interface SessionParts {
+/** What the inbox needs from its session. */
+interface InboxSession {
   state: StoredSession
   alarm: Alarm
   save: () => Promise<void>
@@ -42,33 +42,33 @@ interface SessionParts {
   renewalInMs: () => number
 }
 
-/** The loop of docs/clients.md: read, hand over, remember the cursor, read on. */
+/** The loop of docs/clients.md: read, yield the messages, save the cursor, repeat. */
 export class Inbox {
-  readonly #session: SessionParts
+  readonly #session: InboxSession
   #reading = false
-  /** How far the server has it from us that messages are finished. */
+  /** The cursor that the server has. */
   #acknowledged: number
-  /** How far the store knows it too. */
+  /** The cursor that the store has. */
   #saved: number
   #connection: InboxState['state'] | undefined
-  /** Before the next poll: the server asks for it when it stops. */
-  #askedPauseMs = 0
+  /** The pause before the next poll, such as a stopping server asks for. */
+  #nextPauseMs = 0
 
-  constructor(session: SessionParts) {
+  constructor(session: InboxSession) {
     this.#session = session
     this.#acknowledged = this.#saved = session.state.cursor
   }
 
   async *messages(options: InboxOptions): AsyncGenerator<Message, void, void> {
-    if (this.#reading) throw new TypeError('This session has a loop over its inbox already.')
+    if (this.#reading) throw new TypeError('This session already has a loop over its inbox.')
     this.#reading = true
     this.#connection = undefined
     const { state } = this.#session
     const { signal, onGap } = options
     try {
-      this.#tell(options, { state: 'connecting' })
+      this.#report(options, { state: 'connecting' })
       while (!signal?.aborted) {
-        // The inbox is asked behind the login's messages only: asking is a receipt for all of them.
+        // Read only after the messages of the login are finished: reading acknowledges all of them.
         const page = state.page ?? (await this.#read(options))
         if (!page) break
         if (page.gap && page.gap.to > state.cursor) {
@@ -88,7 +88,7 @@ export class Inbox {
     }
   }
 
-  /** The program has finished the messages up to this one. */
+  /** Notes that the program has finished the messages up to this one. */
   async #finish(seq: number) {
     const { state, save } = this.#session
     state.cursor = seq
@@ -97,42 +97,42 @@ export class Inbox {
     this.#saved = seq
   }
 
-  /** Resolves with the next page, or with nothing when the signal aborts. */
+  /** Resolves with the next page, or undefined when the signal aborts. */
   async #read(options: InboxOptions): Promise<Page | undefined> {
     const { signal } = options
     const { alarm, state } = this.#session
-    // The first poll of a connection does not wait: it gets what is there, or fails at once.
+    // The first poll does not wait, so a dead connection shows at once.
     let wait = this.#connection === 'live' ? WAIT_SECONDS : 0
     try {
       for (;;) {
-        if (this.#askedPauseMs > 0) await pause(this.#askedPauseMs, true, { alarm, signal })
-        this.#askedPauseMs = 0
+        if (this.#nextPauseMs > 0) await pause(this.#nextPauseMs, true, { alarm, signal })
+        this.#nextPauseMs = 0
         const after = state.cursor
         const askedAtMs = Date.now()
         const answer = await repeat((failures) => this.#poll(after, failures > 0 ? 0 : wait, options), {
           signal,
           alarm,
-          onPause: (problem, retryInMs) => this.#tell(options, { state: 'waiting', retryInMs, problem }),
+          onPause: (problem, retryInMs) => this.#report(options, { state: 'waiting', retryInMs, problem }),
         })
         if (answer === 'woken') {
           wait = 0
           continue
         }
         this.#acknowledged = Math.max(this.#acknowledged, after)
-        const hasty = wait > 0 && answer.value.cursor === after && Date.now() - askedAtMs < HASTY_MS
-        this.#askedPauseMs = answer.retryAfterMs ?? (hasty ? pauseMs(1, undefined) : 0)
-        this.#tell(options, { state: 'live' })
+        const isEarly = wait > 0 && answer.value.cursor === after && Date.now() - askedAtMs < EARLY_MS
+        this.#nextPauseMs = answer.retryAfterMs ?? (isEarly ? pauseMs(1, undefined) : 0)
+        this.#report(options, { state: 'live' })
         return answer.value
       }
     } catch (error) {
       if (signal?.aborted) return undefined
       if (error instanceof RestanteProblem && error.code === 'cursor_ahead' && error.cursor !== undefined)
-        return this.#goBack(error.cursor, options)
+        return this.#resetTo(error.cursor, options)
       throw error
     }
   }
 
-  /** One poll. Resolves early with `woken` when its connection may be dead. */
+  /** One poll. Resolves with `woken` when the alarm rings, because the connection may be dead. */
   async #poll(after: number, waitSeconds: number, { signal, away }: InboxOptions) {
     const { alarm, call, renewalInMs } = this.#session
     const untilRenewal = Math.max(1, Math.ceil(renewalInMs() / 1_000))
@@ -155,8 +155,8 @@ export class Inbox {
     }
   }
 
-  /** This inbox has never been so far: the server was set back without knowing it. */
-  async #goBack(newest: number, { onGap }: InboxOptions): Promise<Page> {
+  /** Our cursor is beyond the inbox: the server was restored without noticing. */
+  async #resetTo(newest: number, { onGap }: InboxOptions): Promise<Page> {
     const { state } = this.#session
     await onGap?.({ from: newest + 1, to: state.cursor, reason: 'cursor_ahead' })
     this.#acknowledged = newest
@@ -164,10 +164,10 @@ export class Inbox {
     return { messages: [], cursor: newest, hasMore: false }
   }
 
-  /** Acknowledges what was finished since the last read. When that fails, those messages come again. */
+  /** Acknowledges what was finished since the last read. If that fails, those messages come again. */
   async #acknowledgeLast() {
     const { state, call } = this.#session
-    // The login's messages are acknowledged together.
+    // The messages of the login can only be acknowledged together.
     if (state.page || this.#saved <= this.#acknowledged) return
     try {
       await call('acknowledge', { cursor: this.#saved }, { timeoutMs: LAST_ACKNOWLEDGEMENT_TIMEOUT_MS })
@@ -175,7 +175,7 @@ export class Inbox {
     } catch {}
   }
 
-  #tell({ onState }: InboxOptions, state: InboxState) {
+  #report({ onState }: InboxOptions, state: InboxState) {
     if (state.state === this.#connection && state.state !== 'waiting') return
     this.#connection = state.state
     onState?.(state)

@@ -36,12 +36,12 @@ type Members<T> = [NonNullable<T>] extends [never] ? unknown : NonNullable<T>
 type Body<O> = O extends { requestBody: { content: { 'application/json': infer B } } } ? B : unknown
 type Json<T> = { content: { 'application/json': T } }
 
-/** What an operation takes, in one object: the members of its path, its query and its body. */
+/** The input of an operation in one object: the members of its path, query and body. */
 export type Input<O extends Operation> = Members<Parameters<O>['path']> &
   Members<Parameters<O>['query']> &
   Body<operations[O]>
 
-/** What an operation answers with, when it succeeds. */
+/** The successful response of an operation. */
 export type Output<O extends Operation> = operations[O]['responses'] extends { 200: Json<infer T> }
   ? T
   : operations[O]['responses'] extends { 201: Json<infer T> }
@@ -57,8 +57,7 @@ export type Message = Schemas['Message']
 export type Page = Output<'readInbox'>
 
 /**
- * Numbers of the inbox that are missing. `reason` is `purged`, `restored`, or the library's own
- * `cursor_ahead`: the inbox ends before `from`, so the server has lost what came after, and will give these
- * numbers to other messages.
+ * A range of missing inbox numbers. `reason` is `purged`, `restored`, or the library's own `cursor_ahead`:
+ * the inbox ends before `from`, so the server has lost these messages and will give their numbers to others.
  */
 export type Gap = Schemas['Gap']

@@ -1,10 +1,10 @@
-/** A fault of a request: where it is (a JSON Pointer), and what is wrong. */
+/** An invalid value in a request: its JSON Pointer, and what is wrong. */
 export interface InputError {
   pointer: string
   detail: string
 }
 
-/** What a problem document, and the response around it, may say. */
+/** The members of a problem document and of its response. */
 export interface ProblemParts {
   code: string
   /** The HTTP status; 0 without a response. */
@@ -19,8 +19,8 @@ export interface ProblemParts {
 }
 
 /**
- * Why something was not done. Decide by `code`; one that you do not know is treated by its `status`. The code
- * `no_answer` is the library's own: no response came in time, or it did not come from Restante.
+ * Why a request failed. Decide by `code`, and for an unknown code by `status`. The code `no_answer` is the
+ * library's own: no response came in time, or it was not from Restante.
  */
 export class RestanteProblem extends Error {
   override readonly name = 'RestanteProblem'
@@ -30,7 +30,7 @@ export class RestanteProblem extends Error {
   readonly errors: InputError[]
   /** How long the server asks to wait before the next attempt. */
   readonly retryAfterMs: number | undefined
-  /** The name of the request in the server's log. */
+  /** The ID of the request in the server's log. */
   readonly requestId: string | undefined
   readonly cursor: number | undefined
 
@@ -52,7 +52,7 @@ export function isTransient(error: unknown): error is RestanteProblem {
   return error.code === NO_ANSWER || error.status === 408 || error.status === 429 || error.status >= 500
 }
 
-/** Whether the server says that the token is no longer good. A proxy's 401 has no code of Restante. */
+/** Whether the server says that the token is invalid. A 401 from a proxy has no code of Restante. */
 export const endsSession = (error: unknown): error is RestanteProblem =>
   error instanceof RestanteProblem && error.status === 401 && error.code !== NO_ANSWER
 

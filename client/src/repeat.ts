@@ -11,10 +11,10 @@ export interface RepeatOptions {
 }
 
 /**
- * Tries until there is an answer, with pauses as the server asks for them, or that grow.
+ * Repeats an attempt until it succeeds, with the pauses that the server asks for, or growing ones.
  *
- * @param attempt gets how many attempts have failed
- * @throws what is no reason to try again
+ * @param attempt gets the number of failed attempts
+ * @throws errors that a repeat would not fix
  */
 export async function repeat<T>(
   attempt: (failures: number) => Promise<T>,
@@ -30,7 +30,7 @@ export async function repeat<T>(
       const ms = pauseMs(failures, retryAfterMs)
       if (Date.now() + ms > untilMs) throw error
       onPause?.(error, ms)
-      // How long the server wants to be left alone does not change with the network.
+      // A pause that the server asked for does not end when the network is back.
       await pause(ms, Boolean(retryAfterMs), { alarm, signal })
       throwIfAborted(signal)
     }

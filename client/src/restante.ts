@@ -10,12 +10,12 @@ export interface RestanteOptions {
   fetch?: typeof fetch | undefined
 }
 
-/** A server of Restante. */
+/** A Restante server. */
 export class Restante {
   readonly #api: Api
   readonly #store: Store | undefined
 
-  /** @param url where the server is, with a path if it is below one: `https://chat.example` */
+  /** @param url of the server, with its path if it has one: `https://chat.example` */
   constructor(url: string | URL, { store, fetch }: RestanteOptions = {}) {
     this.#api = new Api(url, fetch)
     this.#store = store
@@ -31,7 +31,7 @@ export class Restante {
   }
 
   /**
-   * Starts a session. Its inbox begins with the messages that came while nobody was there.
+   * Starts a session. Its inbox begins with the messages that arrived while the user was offline.
    *
    * @throws RestanteProblem, such as `invalid_credentials`, or `already_online`: ask, then use `takeover`
    */
@@ -49,12 +49,12 @@ export class Restante {
       cursor: gap ? gap.from - 1 : first ? first.seq - 1 : cursor,
       ...((first || gap) && { page }),
     }
-    // Before the token is used at the inbox, which is a receipt for these messages.
+    // Save before the first read, which acknowledges these messages.
     await this.#store?.save(state)
     return new Session(this.#api, this.#store, state)
   }
 
-  /** Goes on with the session in the store. Resolves with nothing when there is none. It asks no server. */
+  /** Resumes the session in the store, without a request. Resolves with undefined if there is none. */
   async resume(): Promise<Session | undefined> {
     const stored = await this.#store?.load()
     return stored ? new Session(this.#api, this.#store, stored) : undefined

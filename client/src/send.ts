@@ -2,17 +2,17 @@
 export const REPEATS_MAX_MS = 23 * 3_600_000
 
 export interface SendOptions {
-  /** Whether to get a receipt into the own inbox when the message is received. */
+  /** Whether to get a receipt in our inbox when the message is received. */
   receipt?: boolean | undefined
-  /** The name of this message for all attempts to send it. Keep it with the text, for after a crash. */
+  /** Identifies the message across all attempts. Store it with the text, to repeat the send after a crash. */
   idempotencyKey?: string | undefined
-  /** Ends the repeats. The message may have been sent. */
+  /** Stops the repeats. The message may have been sent. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * A name for a message, for `idempotencyKey`. Only pages from https have `crypto.randomUUID`, and React
- * Native has no `crypto`; a key need only differ from the other keys of its sender.
+ * A random `idempotencyKey`. Not from `crypto.randomUUID`, which exists only in pages from https. React
+ * Native has no `crypto` at all, and a key need only differ from other keys of its sender.
  */
 export function newKey(): string {
   const bytes = new Uint8Array(16)

@@ -11,7 +11,7 @@ const RENEWAL_TIMEOUT_MS = 10_000
 const RENEWAL_PAUSE_MAX_MS = 30_000
 const RENEWAL_PAUSE_MIN_MS = 1_000
 
-/** Somebody who is logged in. Each method throws RestanteProblem when it is refused. */
+/** A session of a user. Each method throws RestanteProblem when the request is refused. */
 export class Session {
   readonly #api: Api
   readonly #store: Store | undefined
@@ -22,7 +22,7 @@ export class Session {
   #renewing = false
   #saving: Promise<unknown> = Promise.resolve()
 
-  /** Made by `login` and `resume`. */
+  /** Called by `login` and `resume`. */
   constructor(api: Api, store: Store | undefined, state: StoredSession) {
     this.#api = api
     this.#store = store
@@ -50,9 +50,9 @@ export class Session {
   }
 
   /**
-   * The messages, those first that came while nobody was there, then each as it comes. One is acknowledged
-   * when the loop asks for the next: a loop that is left by `break` or an error gets its last message again.
-   * Ends when the signal aborts. One loop at a time.
+   * The messages: first those that arrived while the user was offline, then each as it arrives. A message is
+   * acknowledged when the loop asks for the next one, so a loop that ends by `break` or an error gets its
+   * last message again. Ends when the signal aborts. One loop at a time.
    *
    * @throws RestanteProblem when the session is over (`session_ended`, `invalid_token`)
    */
@@ -60,13 +60,13 @@ export class Session {
     return this.#inbox.messages(options)
   }
 
-  /** Ends all pauses and asks again at once: when an app comes to the front, or somebody clicks "Try now". */
+  /** Ends all pauses and retries at once: when an app comes to the front, or the user clicks "Try now". */
   wake(): void {
     this.#alarm.ring()
   }
 
   /**
-   * Sends a message, and repeats the request with one key until there is an answer, so it arrives once.
+   * Sends a message. Repeats the request with the same key until there is a response, so it arrives once.
    *
    * @throws RestanteProblem when it is refused, such as `recipient_not_found`, `blocked` or `inbox_full`
    */
@@ -128,7 +128,7 @@ export class Session {
     return (await this.call('listTokens')).tokens
   }
 
-  /** Makes an application token, which only sends. `token` is in this answer and never again. */
+  /** Creates an application token, which can only send. Only this response contains `token`. */
   createToken(token: Input<'createToken'>) {
     return this.call('createToken', token)
   }
@@ -137,17 +137,18 @@ export class Session {
     return this.call('revokeToken', { id })
   }
 
-  /** Whether the server wakes devices, and the key with which a browser subscribes. */
+  /** Whether the server has push, and the key that a browser subscribes with. */
   getPush() {
     return this.call('getPush')
   }
 
   /**
-   * Has a device woken when a message comes while this session does not receive. Takes a browser's
-   * `PushSubscription`, or an endpoint with its keys. Call it at each start, because it also renews.
+   * Has the server wake a device by push when a message arrives while this session is not online. Takes a
+   * browser's `PushSubscription`, or an endpoint with its keys. Call it at every start, because it also
+   * renews.
    */
   subscribe(subscription: Input<'createPushSubscription'> | { toJSON(): unknown }) {
-    // It becomes JSON with the request.
+    // `toJSON` is applied when the request is serialised.
     return this.call('createPushSubscription', subscription as Input<'createPushSubscription'>)
   }
 
@@ -155,7 +156,7 @@ export class Session {
     return (await this.call('listPushSubscriptions')).subscriptions
   }
 
-  /** Ends a subscription. The end of its session does it, too. */
+  /** Ends a subscription. It also ends with its session. */
   unsubscribe(id: string) {
     return this.call('deletePushSubscription', { id })
   }
@@ -164,19 +165,19 @@ export class Session {
     return this.call('changePassword', passwords)
   }
 
-  /** Deletes the account and all that it has, for ever. */
+  /** Deletes the account and all its data for good. */
   async deleteAccount(password: string) {
     await this.call('deleteAccount', { password })
     await this.#end(endedHere('The account is deleted.'))
   }
 
-  /** Ends the session, here and at the server. What the login gave counts as read, used or not. */
+  /** Ends the session. The messages of the login count as acknowledged, finished or not. */
   async logout() {
     await this.call('logout')
     await this.#end(endedHere('Logged out.'))
   }
 
-  /** Any operation of the contract, tried once. `input` has the members of its path, query and body. */
+  /** Calls any operation of the contract once. `input` has the members of its path, query and body. */
   async call<O extends Operation>(operation: O, input?: Input<O>): Promise<Output<O>> {
     return (await this.#call(operation, input)).value
   }
@@ -185,7 +186,7 @@ export class Session {
     const store = this.#store
     if (!store) return
     const saving = this.#saving.then(() => store.save(this.#ended ? undefined : { ...this.#state }))
-    // The next one is tried whatever became of this one.
+    // A failed save does not block the next one.
     this.#saving = saving.catch(() => {})
     await saving
   }
@@ -198,7 +199,7 @@ export class Session {
       return await this.#api.call(operation, input, { ...options, token })
     } catch (error) {
       if (endsSession(error)) {
-        // It was renewed while this request was on its way.
+        // The token was renewed during this request.
         if (token !== this.#state.token && !this.#ended)
           return this.#api.call(operation, input, { ...options, token: this.#state.token })
         await this.#end(error)
@@ -207,11 +208,11 @@ export class Session {
     }
   }
 
-  /** Nothing waits for it: the old token stays good until it expires. */
+  /** Not awaited: the old token stays valid until it expires. */
   #renewIfDue() {
     if (this.#ended || this.#renewing || this.#state.renewAtMs > this.#api.nowMs()) return
     this.#renewing = true
-    // A store that fails tells it when the next message is finished.
+    // A failing store is reported when the next message is finished.
     void this.#renew()
       .catch(() => {})
       .finally(() => {
@@ -219,7 +220,7 @@ export class Session {
       })
   }
 
-  /** One that fails is tried again later. */
+  /** If it fails, it is tried again later. */
   async #renew() {
     const state = this.#state
     try {
@@ -237,7 +238,7 @@ export class Session {
     await this.#save()
   }
 
-  /** All waits end at once. */
+  /** Ends the session and all waits. */
   async #end(reason: RestanteProblem) {
     if (this.#ended) return
     this.#ended = reason

@@ -1,25 +1,24 @@
 import type { Page } from './operations.ts'
 
-/** All that a program needs to go on with its session later. It is plain JSON, and holds a secret. */
+/** All that a program needs to resume its session. It is plain JSON, and contains a secret. */
 export interface StoredSession {
   username: string
   displayName: string
   token: string
   expiresAt: string
-  /** When to renew the token, in milliseconds since 1970, at the server. */
+  /** When to renew the token, by the server's clock, in ms since 1970. */
   renewAtMs: number
-  /** The last message that the program has finished. */
+  /** The seq of the last message that the program has finished. */
   cursor: number
   /**
-   * What the login gave, as long as some of it is not finished: the next request to the inbox counts as a
-   * receipt for all of it.
+   * The page of the login, until all of it is finished: the next read acknowledges all of it.
    */
   page?: Page
 }
 
-/** Where a session is kept while the program does not run. Both may be asynchronous. */
+/** Stores a session between runs of the program. Both functions may be asynchronous. */
 export interface Store {
   load: () => StoredSession | null | undefined | Promise<StoredSession | null | undefined>
-  /** Called after each message, with nothing when the session is over. */
+  /** Called after each message, and with undefined when the session has ended. */
   save: (session: StoredSession | undefined) => unknown
 }

@@ -1,31 +1,31 @@
-/** A timer that is this late has slept: the device was suspended, or the tab frozen. */
+/** A timer that is this late means that the device was suspended, or the tab frozen. */
 const LATE_MS = 10_000
 const TICK_MS = 5_000
 
 const PAUSE_FIRST_MS = 1_000
 const PAUSE_MAX_MS = 60_000
-/** On top of what the server asks for, so that not all its clients come back in one moment. */
+/** Random time added to the server's `Retry-After`, so its clients do not all return at once. */
 const SPREAD_MS = 1_000
 
-/** Ends waits early. */
+/** Interrupts waits: on demand, when the network is back, and after the device has slept. */
 export class Alarm {
   readonly #listeners = new Set<(final: boolean) => void>()
 
-  /** @param final ends also the waits that the server has asked for: the session is over */
+  /** @param final ends also waits that the server asked for, because the session has ended */
   ring(final = false) {
     for (const listener of [...this.#listeners]) listener(final)
   }
 
   /**
-   * Calls the listener when it rings, when the network is back, and when the device has slept: connections
-   * from before may be dead without a sign of it.
+   * Calls the listener when it rings, when the network is back, and after the device has slept: older
+   * connections may be silently dead.
    *
-   * @returns stops that, and leaves nothing behind
+   * @returns removes the listener
    */
   on(listener: (final: boolean) => void): () => void {
     const act = () => listener(false)
     let tickedAtMs = Date.now()
-    // Timers may run on a clock that stops while the device sleeps. The wall clock does not.
+    // The clock of timers may stop while the device sleeps. The wall clock does not.
     const ticks = setInterval(() => {
       const lateMs = Date.now() - tickedAtMs - TICK_MS
       tickedAtMs = Date.now()
@@ -41,7 +41,7 @@ export class Alarm {
   }
 }
 
-/** Browsers have the global events, Node and React Native do not. */
+/** Browsers have global events; Node and React Native do not. */
 const events: {
   addEventListener?: (name: 'online', listener: () => void) => void
   removeEventListener?: (name: 'online', listener: () => void) => void
@@ -50,8 +50,8 @@ const events: {
 /**
  * How long to wait before the next attempt.
  *
- * @param failures how many attempts have failed, 1 or more
- * @param retryAfterMs what the server asks for. Nothing, and 0, leave it to us: a pause is never 0.
+ * @param failures the number of failed attempts, at least 1
+ * @param retryAfterMs the server's `Retry-After`; undefined and 0 leave the pause to us, so it is never 0
  */
 export function pauseMs(failures: number, retryAfterMs: number | undefined): number {
   if (retryAfterMs) return retryAfterMs + Math.random() * SPREAD_MS
@@ -62,11 +62,11 @@ export function pauseMs(failures: number, retryAfterMs: number | undefined): num
 /**
  * Waits. Resolves early when the signal aborts.
  *
- * @param asked by the server: it ends early only for good
+ * @param isRequested by the server: only a final alarm ends it early
  */
 export function pause(
   ms: number,
-  asked: boolean,
+  isRequested: boolean,
   { alarm, signal }: { alarm: Alarm; signal: AbortSignal | undefined },
 ): Promise<void> {
   return new Promise((resolve) => {
@@ -78,14 +78,16 @@ export function pause(
     }
     const timer = setTimeout(end, ms)
     const stop = alarm.on((final) => {
-      if (final || !asked) end()
+      if (final || !isRequested) end()
     })
     signal?.addEventListener('abort', end)
     if (signal?.aborted) end()
   })
 }
 
-/** A controller that the signal aborts too. Call `unlink` when it is done: the signal may live for months. */
+/**
+ * A controller that the signal also aborts. Call `unlink` when done, since the signal may live for months.
+ */
 export function linkedController(signal: AbortSignal | undefined) {
   const controller = new AbortController()
   const abort = () => controller.abort()
@@ -94,7 +96,7 @@ export function linkedController(signal: AbortSignal | undefined) {
   return { controller, unlink: () => signal?.removeEventListener('abort', abort) }
 }
 
-/** React Native's signals have no reason. */
+/** Signals of React Native have no reason. */
 export function throwIfAborted(signal: AbortSignal | undefined) {
   if (!signal?.aborted) return
   throw signal.reason ?? Object.assign(new Error('This operation was aborted.'), { name: 'AbortError' })

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Account, AccountChanges, Database, InboxCounters } from '../database/database.ts'
 import { accountDisabled, invalidCredentials, invalidInvite, Problem, sessionEnded } from '../problems.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Session, Sessions } from './sessions.ts'
 
@@ -21,7 +21,7 @@ export interface OwnAccount extends Account {
   inbox: InboxCounters
 }
 
-/** Accounts: registration, the check of a password, and what an owner changes or deletes. */
+/** Accounts: registration, password checks, and changes by their owner. */
 export class Accounts {
   readonly #database: AccountDatabase
   readonly #passwords: Passwords
@@ -58,7 +58,8 @@ export class Accounts {
     const account = { username, displayName, passwordHash, createdAtMs }
     const outcome = await this.#database.createAccount(account, inviteHash)
     if (outcome === 'invalid_invite') throw invalidInvite()
-    if (outcome === 'username_taken') throw new Problem('username_taken', `The name ${username} is taken.`)
+    if (outcome === 'username_taken')
+      throw new Problem('username_taken', `The username ${username} is taken.`)
     return createdAtMs
   }
 
@@ -74,7 +75,7 @@ export class Accounts {
   async own({ id, accountId, username, acknowledgedSeq }: Session): Promise<OwnAccount> {
     const [account, inbox] = await Promise.all([
       this.#database.findAccount(username),
-      // What was just acknowledged may still be on its way to the store.
+      // The latest acknowledgement may still be on its way to the store.
       this.#database.countInbox(accountId, { sessionId: id, atLeast: acknowledgedSeq }),
     ])
     if (!account) throw sessionEnded()
@@ -82,7 +83,7 @@ export class Accounts {
   }
 
   /**
-   * Changes what is not undefined, at every node.
+   * Makes the changes that are not undefined, at every node.
    *
    * @throws Problem session_ended
    */
@@ -150,6 +151,6 @@ export class Accounts {
    */
   async #refusal(session: Session): Promise<Problem> {
     if (!(await this.#sessions.isAlive(session))) return sessionEnded()
-    return new Problem('wrong_password', 'The password is not the one of this account.')
+    return new Problem('wrong_password', 'The password is wrong.')
   }
 }

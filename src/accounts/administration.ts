@@ -3,7 +3,7 @@ import type { Account, Database, ListedAccount } from '../database/database.ts'
 import { Problem, type SessionEnd, userNotFound } from '../problems.ts'
 import type { Registration } from './accounts.ts'
 import type { ApplicationTokens } from './application-tokens.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 import type { Passwords } from './passwords.ts'
 import type { Sessions } from './sessions.ts'
 import type { ShownAccount } from './shown-account.ts'
@@ -28,15 +28,21 @@ type AdministrationDatabase = Pick<
   | 'listPushSubscriptions'
 >
 
-/** The server in this process: what it knows better than the store, and what must reach it. */
+/** The server in this process: it knows newer dates than the store, and caches sessions and tokens. */
 export interface LiveServer {
   sessions: Pick<Sessions, 'forget'>
   applicationTokens: Pick<ApplicationTokens, 'forget'>
-  /** When an account was last online, as far as this process remembers; 0 where it does not. */
-  lastSeenAtMs: (username: string) => number
-  isOnline: (username: string) => Promise<boolean>
-  /** Accounts that are online at any node, and polls that wait at this one. */
-  countPresent: () => Promise<{ online: number; parkedPolls: number }>
+  inbox: {
+    /** When an account was last online, if this process knows; 0 otherwise. */
+    lastSeenAtMs: (username: string) => number
+  }
+  /** At any node. */
+  presence: {
+    isOnline: (username: string) => Promise<boolean>
+    countOnline: () => Promise<number>
+  }
+  /** At this node. */
+  mailboxes: { readonly parkedPolls: number }
 }
 
 export interface Stats {
@@ -111,7 +117,7 @@ export class Administration {
     const account = await this.#database.findListedAccount(username, nowMs)
     if (!account) throw userNotFound(username)
     const [online = false, sessions, tokens, blocks, subscriptions] = await Promise.all([
-      this.#live?.isOnline(username),
+      this.#live?.presence.isOnline(username),
       this.#database.listSessions(account.id, nowMs),
       this.#database.listTokens(account.id),
       this.#database.listBlocks(account.id),
@@ -135,7 +141,7 @@ export class Administration {
     const createdAtMs = this.#clock()
     const account = { username, displayName: typed.displayName ?? username, passwordHash, createdAtMs }
     const outcome = await this.#database.createAccount(account)
-    if (outcome !== 'created') throw new Problem('username_taken', `The name ${username} is taken.`)
+    if (outcome !== 'created') throw new Problem('username_taken', `The username ${username} is taken.`)
     return createdAtMs
   }
 
@@ -198,12 +204,13 @@ export class Administration {
         used < uses && expiresAtMs > nowMs ? [uses - used] : [],
     )
     const invitedAccounts = left.reduce((sum, uses) => sum + uses, 0)
-    const { online, parkedPolls } = (await this.#live?.countPresent()) ?? {}
+    const online = await this.#live?.presence.countOnline()
+    const parkedPolls = this.#live?.mailboxes.parkedPolls
     return { ...stats, invites: left.length, invitedAccounts, online, parkedPolls }
   }
 
   #upToDate<A extends ListedAccount>(account: A): A {
-    const knownMs = Math.max(account.lastSeenAtMs ?? 0, this.#live?.lastSeenAtMs(account.username) ?? 0)
+    const knownMs = Math.max(account.lastSeenAtMs ?? 0, this.#live?.inbox.lastSeenAtMs(account.username) ?? 0)
     return { ...account, lastSeenAtMs: knownMs || undefined }
   }
 

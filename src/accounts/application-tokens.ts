@@ -51,7 +51,7 @@ export class ApplicationTokens {
     max: REMEMBERED_MAX,
     dispose: ({ id }) => this.#tokenById.delete(id),
   })
-  /** How often tokens were forgotten. What was read before the last time may have ended. */
+  /** How often tokens were forgotten. One that was read before the last time may have ended. */
   #forgets = 0
 
   /** @param lease undefined when this process alone ends tokens */
@@ -84,7 +84,7 @@ export class ApplicationTokens {
     if (outcome === 'too_many_tokens')
       throw new Problem(
         'too_many_tokens',
-        'This account has as many application tokens as it may. Revoke some.',
+        'This account has the maximum number of application tokens. Revoke one first.',
       )
     return { id, name, token, createdAtMs, expiresAtMs, lastUsedAtMs: undefined }
   }
@@ -102,7 +102,7 @@ export class ApplicationTokens {
   async revoke(accountId: number, id: string): Promise<void> {
     const revoked = await this.#database.revokeToken(accountId, id)
     this.forget([id])
-    if (!revoked) throw new Problem('not_found', 'There is no such application token, or not any more.')
+    if (!revoked) throw new Problem('not_found', 'This account has no such application token.')
   }
 
   /**
@@ -174,4 +174,4 @@ function isIntact(token: string): boolean {
  */
 const hashOf = (token: string) => Uint8Array.from(createHash('sha256').update(token).digest())
 
-const unknownToken = () => invalidToken('The application token is not one of this server, or was revoked.')
+const unknownToken = () => invalidToken('The application token is unknown or revoked.')

@@ -51,13 +51,10 @@ const problems: Record<BlockOutcome, ((username: string) => Problem) | undefined
   blocked: undefined,
   user_not_found: userNotFound,
   too_many_blocks: () =>
-    new Problem(
-      'too_many_blocks',
-      'This account blocks as many others as it may. Unblock some of them first.',
-    ),
+    new Problem('too_many_blocks', 'This account blocks the maximum number of users. Unblock one first.'),
 }
 
 function refuseOwnName(): Problem {
-  const detail = 'username is your own'
+  const detail = 'username must not be your own'
   return new Problem('invalid_request', `${detail}.`, { errors: [{ pointer: '/path/username', detail }] })
 }

@@ -65,7 +65,7 @@ export class Invites {
    */
   async revoke(id: number): Promise<void> {
     if (await this.#database.revokeInvite(id)) return
-    throw new Problem('not_found', `There is no invite ${id}, or not any more.`)
+    throw new Problem('not_found', `There is no invite ${id}.`)
   }
 
   /**

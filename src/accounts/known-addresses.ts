@@ -13,7 +13,7 @@ const HASH_BYTES = 16
 export interface Origin {
   /** Whether the account has logged in from it before. */
   known: boolean
-  /** What a login writes; undefined when it was written recently. */
+  /** Written by a login; undefined when that was done recently. */
   toRemember: KnownAddress | undefined
 }
 

@@ -4,7 +4,7 @@ import { Problem } from '../problems.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 interface LastSeen {
-  /** When a session was last online, as far as this process remembers; 0 where it does not. */
+  /** When a session was last online, if this process knows; 0 otherwise. */
   lastSeenAtMs: (username: string, sessionId: string) => number
 }
 
@@ -51,7 +51,7 @@ export class OwnSessions {
   async end({ accountId, username }: Session, id: string): Promise<void> {
     const listed = await this.#database.listSessions(accountId, this.#clock())
     if (!listed.some((session) => session.id === id))
-      throw new Problem('not_found', 'This account has no such session, or not any more.')
+      throw new Problem('not_found', 'This account has no such session.')
     await this.#sessions.end({ id, username })
   }
 }

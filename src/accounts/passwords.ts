@@ -1,5 +1,5 @@
 import { hash, verify } from '@node-rs/argon2'
-import { type Caller, PasswordLine, refuseGone } from './password-line.ts'
+import { type Caller, PasswordQueue, refuseGone } from './password-queue.ts'
 
 /**
  * The minimum that the OWASP Password Storage Cheat Sheet recommends for Argon2id, which is the library's
@@ -7,7 +7,7 @@ import { type Caller, PasswordLine, refuseGone } from './password-line.ts'
  */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-/** What a hash costs, in the terms of Argon2. */
+/** The cost of a hash, in the terms of Argon2. */
 export type PasswordCost = typeof COST
 
 /** Some keyboards type é as one character, others as two; for the user it is one letter (RFC 8265 §4.2). */
@@ -21,7 +21,7 @@ async function isHashOf(passwordHash: string, password: string): Promise<boolean
 
 /** Hashes and checks passwords in the thread pool. */
 export class Passwords {
-  readonly #line = new PasswordLine()
+  readonly #queue = new PasswordQueue()
   readonly #cost: PasswordCost
   readonly #dummyHash: Promise<string>
 
@@ -33,12 +33,12 @@ export class Passwords {
 
   /** How many hashes and checks are waiting for a core. */
   get waiting(): number {
-    return this.#line.waiting
+    return this.#queue.waiting
   }
 
   /** @throws Problem overloaded when too many wait; that or invalid_request when the client goes */
   async hash(password: string, caller: Caller): Promise<string> {
-    const passwordHash = await this.#line.run(() => hash(composed(password), this.#cost), caller)
+    const passwordHash = await this.#queue.run(() => hash(composed(password), this.#cost), caller)
     refuseGone(caller.client)
     return passwordHash
   }
@@ -51,7 +51,7 @@ export class Passwords {
   async matches(password: string, passwordHash: string | undefined, caller: Caller): Promise<boolean> {
     const against = passwordHash ?? (await this.#dummyHash)
     const right =
-      (await this.#line.run(() => isHashOf(against, password), caller)) && passwordHash !== undefined
+      (await this.#queue.run(() => isHashOf(against, password), caller)) && passwordHash !== undefined
     if (right) refuseGone(caller.client)
     return right
   }

@@ -2,7 +2,7 @@ import type { Address } from '../limits/address.ts'
 import { invalidInvite, Problem, registrationClosed } from '../problems.ts'
 import type { Accounts, Registration } from './accounts.ts'
 import type { InviteLimits, Invites } from './invites.ts'
-import type { Caller } from './password-line.ts'
+import type { Caller } from './password-queue.ts'
 
 export interface RegistrationRules {
   /** Whether registration is open to all, needs an invite, or is closed. */
@@ -14,7 +14,7 @@ interface Limits extends InviteLimits {
   registerInvited: <T>(address: Address, make: () => Promise<T>) => Promise<T>
 }
 
-/** Registration: who may open an account, and how often. */
+/** Registration: open to all, with an invite or closed, and how often. */
 export class Registrations {
   readonly #accounts: Pick<Accounts, 'register'>
   readonly #invites: Pick<Invites, 'find'>
@@ -34,7 +34,7 @@ export class Registrations {
   }
 
   /**
-   * Opens an account. The name is looked up last, so a caller who may not register learns nothing about it.
+   * Opens an account. The name is looked up last, so a caller that may not register learns nothing about it.
    * Where registration is open, an invalid invite is ignored, so that a link passed on still works.
    *
    * @returns when the account was made, in ms since 1970

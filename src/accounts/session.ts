@@ -1,22 +1,19 @@
 import type { SessionEnd } from '../problems.ts'
 
-/**
- * A session that is alive in this process. There is one object a session, so what it says holds for all its
- * requests.
- */
+/** A session in the memory of this process: one object each, so all its requests see the same state. */
 export interface Session {
   readonly id: string
   readonly accountId: number
   readonly username: string
   readonly offeredSeq: number
-  /** No token of it is good for longer, however often it is renewed. */
+  /** When it ends at the latest, however often its token is renewed. */
   readonly endsAtMs: number
   acknowledgedSeq: number
   /** How far messages were read from the store for it. */
   handedSeq: number
   ended: SessionEnd
-  /** It had to make room in memory: who shows its token is looked up again. */
-  forgotten: boolean
+  /** It is no longer in memory: the next request with its token reads the store. */
+  evicted: boolean
 }
 
 /** A session, and when the token that stands for it ends. */

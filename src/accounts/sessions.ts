@@ -26,6 +26,12 @@ export interface Lease {
 export interface Presence {
   /** Here, or at another node. */
   isOnline: (username: string) => Promise<boolean>
+  endSession: (session: Pick<Session, 'id' | 'username'>) => void
+}
+
+/** Where the polls of sessions are parked. */
+export interface Mailboxes {
+  /** Answers the polls of an ended session. */
   endSession: (session: Pick<Session, 'id' | 'username'>, ended: SessionEnd) => void
 }
 
@@ -35,11 +41,12 @@ export interface SessionRules {
 
 type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSession' | 'endSession'>
 
-/** Sessions: what a login opens, a token names, and a logout ends. */
+/** Sessions: a login opens one, its token names it, and a logout ends it. */
 export class Sessions {
   readonly #database: SessionDatabase
   readonly #tokens: Tokens
   readonly #presence: Presence
+  readonly #mailboxes: Mailboxes
   readonly #rules: SessionRules
   readonly #clock: Clock
   readonly #lease: Lease | undefined
@@ -49,7 +56,7 @@ export class Sessions {
   readonly #sessions = new LRUCache<string, Session | Promise<Session | undefined>>({
     ...REMEMBERED,
     dispose: (session, _id, reason) => {
-      if (reason === 'evict' && !(session instanceof Promise)) session.forgotten = true
+      if (reason === 'evict' && !(session instanceof Promise)) session.evicted = true
     },
   })
   /** The promises whose session has ended meanwhile, whatever they read. */
@@ -60,6 +67,7 @@ export class Sessions {
     database: SessionDatabase,
     tokens: Tokens,
     presence: Presence,
+    mailboxes: Mailboxes,
     rules: SessionRules,
     clock: Clock,
     lease?: Lease,
@@ -67,6 +75,7 @@ export class Sessions {
     this.#database = database
     this.#tokens = tokens
     this.#presence = presence
+    this.#mailboxes = mailboxes
     this.#rules = rules
     this.#clock = clock
     this.#lease = lease
@@ -116,24 +125,24 @@ export class Sessions {
    */
   identify(token: string): Identity | Promise<Identity> {
     const known = this.#identities.get(token)
-    const believed = this.#lease?.holds ?? true
-    if (believed && known && !known.session.forgotten) {
-      // Its session is in use, too.
+    const cacheValid = this.#lease?.holds ?? true
+    if (cacheValid && known && !known.session.evicted) {
+      // Marks its session as used, too.
       this.#sessions.get(known.session.id)
       return this.#alive(known)
     }
     const claims = this.#tokens.verify(token)
-    if (!claims) throw invalidToken('The token is not one of this server, or it has expired. Log in again.')
-    const session = believed ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
-    const remembered = (loaded: Session | undefined) => {
+    if (!claims) throw invalidToken('The token is unknown to this server, or has expired. Log in again.')
+    const session = cacheValid ? (this.#sessions.get(claims.sid) ?? this.#load(claims)) : this.#lookUp(claims)
+    const toIdentity = (loaded: Session | undefined) => {
       if (!loaded || loaded.ended) throw sessionEnded(loaded?.ended)
-      if (loaded.username !== claims.sub) throw invalidToken('The token is not one of this server.')
+      if (loaded.username !== claims.sub) throw invalidToken('The token is unknown to this server.')
       const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
       const identity = { session: loaded, tokenExpiresAtMs }
       this.#identities.set(token, identity)
       return this.#alive(identity)
     }
-    return session instanceof Promise ? session.then(remembered) : remembered(session)
+    return session instanceof Promise ? session.then(toIdentity) : toIdentity(session)
   }
 
   /** A token of the same session that lasts longer, but not beyond the session's end. */
@@ -151,7 +160,7 @@ export class Sessions {
     return (await this.#database.findSession(id)) !== undefined
   }
 
-  /** How far a session has acknowledged, as far as this process knows; 0 where it does not. */
+  /** How far a session has acknowledged, if this process knows; 0 otherwise. */
   acknowledgedSeq(id: string): number {
     const known = this.#sessions.peek(id)
     return known === undefined || known instanceof Promise ? 0 : known.acknowledgedSeq
@@ -172,7 +181,8 @@ export class Sessions {
       if (known instanceof Promise) this.#endedWhileRead.add(known)
       else if (known !== undefined) known.ended = ended
       // Its polls may be parked although its object was evicted.
-      this.#presence.endSession({ id, username }, ended)
+      this.#mailboxes.endSession({ id, username }, ended)
+      this.#presence.endSession({ id, username })
     }
   }
 
@@ -193,19 +203,19 @@ export class Sessions {
     const found = await this.#database.findSession(sid)
     if (!found) return undefined
     const known = await this.#sessions.get(sid)
-    return known ?? { ...this.#asSession(found), forgotten: true }
+    return known ?? { ...this.#toSession(found), evicted: true }
   }
 
   #load({ sid }: Claims): Promise<Session | undefined> {
     const loading = this.#database.findSession(sid).then(
       (found) => {
         if (this.#endedWhileRead.has(loading)) return undefined
-        const session = found && this.#asSession(found)
+        const session = found && this.#toSession(found)
         if (this.#sessions.peek(sid) === loading) {
           if (session) this.#sessions.set(sid, session)
           else this.#sessions.delete(sid)
           // Evicted while it was read.
-        } else if (session) session.forgotten = true
+        } else if (session) session.evicted = true
         return session
       },
       (error: unknown) => {
@@ -217,7 +227,7 @@ export class Sessions {
     return loading
   }
 
-  #asSession(found: OwnedSession): Session {
+  #toSession(found: OwnedSession): Session {
     const { id, accountId, username, offeredSeq, acknowledgedSeq } = found
     return {
       id,
@@ -228,7 +238,7 @@ export class Sessions {
       acknowledgedSeq,
       handedSeq: 0,
       ended: false,
-      forgotten: false,
+      evicted: false,
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { ApplicationToken, ListedAccount, ListedSession } from '../database/database.ts'
 
-/** An account as an operator looks at it. */
+/** An account as an operator sees it. */
 export interface ShownAccount extends Omit<ListedAccount, 'sessions'> {
   /** False without a server. */
   online: boolean

@@ -71,7 +71,7 @@ export class Tokens {
   verify(token: string): Claims | undefined {
     for (const key of this.#secrets) {
       try {
-        return asClaims(this.#jwt.verify<object | string>(token, { key, clockTimestamp: this.#clock() }))
+        return readClaims(this.#jwt.verify<object | string>(token, { key, clockTimestamp: this.#clock() }))
       } catch {
         // Not with this secret. The holder of a bad token does not learn why it is bad.
       }
@@ -87,7 +87,7 @@ const SESSION_ID = /^[\w-]{1,64}$/
 const EXP_MAX = 253_402_300_799
 
 /** Signed with our secret, but perhaps not by us. */
-function asClaims(payload: unknown): Claims | undefined {
+function readClaims(payload: unknown): Claims | undefined {
   const { sub, sid, exp, iat } = (payload ?? {}) as Record<keyof Claims | 'iat', unknown>
   if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') return undefined
   if (iat !== undefined && typeof iat !== 'number') return undefined

@@ -1,10 +1,10 @@
 import { createECDH } from 'node:crypto'
 import type { Variable } from './values.ts'
 
-/** Names that mean something inside a network only: RFC 6761, 6762, 7686, 8375, and ICANN's `.internal`. */
+/** Names with a meaning only inside a network: RFC 6761, 6762, 7686, 8375, and ICANN's `.internal`. */
 const PRIVATE_SUFFIXES = ['localhost', 'local', 'internal', 'onion', 'home.arpa']
 
-/** @param name in lower case, with or without a dot at its end */
+/** @param name in lower case, with or without a trailing dot */
 export function isPublicName(name: string): boolean {
   const absolute = name.replace(/\.$/, '')
   return (
@@ -13,16 +13,16 @@ export function isPublicName(name: string): boolean {
   )
 }
 
-/** What does not exist: RFC 2606. */
+/** Top-level domains that never exist: RFC 2606. */
 const NO_DOMAIN = /\.(test|invalid)$/
 
 /**
- * How push services reach the operator (RFC 8292 §2.1). Each asks for something else. Apple's answers
- * `BadJwtToken` to an address without `mailto:`, to one with spaces, and to hosts of a private network.
+ * The operator's contact for push services (RFC 8292 §2.1). Their requirements differ: Apple answers
+ * `BadJwtToken` to an address without `mailto:`, with spaces, or with a host in a private network.
  */
 export const pushSubject: Variable<false | string> = {
   name: 'PUSH_SUBJECT',
-  initial: 'none',
+  defaultText: 'none',
   expected: 'none, mailto: followed by an e-mail address, or an https URL, whose host is a public name',
   parse: (value) => {
     if (value === 'none') return false
@@ -38,11 +38,11 @@ function isSubject(text: string): boolean {
     []
   if (host === undefined || !URL.canParse(`https://${host}`)) return false
   const name = new URL(`https://${host}`).hostname
-  // A top-level domain begins with a letter: not so the last part of an address.
+  // A top-level domain begins with a letter; the last part of an IP address does not.
   return isPublicName(name) && /\.[a-z][a-z\d-]*$/.test(name) && !NO_DOMAIN.test(name)
 }
 
-/** For push services, in base64url. */
+/** A VAPID key pair, in base64url. */
 export interface KeyPair {
   /** A point of P-256, uncompressed: 65 bytes. */
   publicKey: string
@@ -51,10 +51,10 @@ export interface KeyPair {
 }
 
 /**
- * Reads private keys, each 32 bytes in base64 or base64url, separated by commas. The public ones follow from
- * them.
+ * Parses private keys, each 32 bytes in base64 or base64url, separated by commas, and derives the public
+ * keys.
  *
- * @returns undefined when one is none
+ * @returns undefined when one is invalid
  */
 export function readVapidKeys(text: string): [KeyPair, ...KeyPair[]] | undefined {
   const [first, ...others] = text.split(',').map((item) => keyPairOf(item.trim()))
@@ -68,7 +68,7 @@ function keyPairOf(text: string): KeyPair | undefined {
   try {
     curve.setPrivateKey(privateKey)
   } catch {
-    // Beyond the order of the curve, or 0.
+    // It is 0, or not below the order of the curve.
     return undefined
   }
   return { publicKey: curve.getPublicKey('base64url'), privateKey: privateKey.toString('base64url') }

@@ -1,14 +1,14 @@
-/** A setting: its variable, its default, and how its text is read. */
+/** A setting: its variable, its default, and how its text is parsed. */
 export interface Variable<T> {
   name: string
-  initial: string
+  defaultText: string
   /** Completes "Expected …, got …". */
   expected: string
-  /** What may be shown of a text that may have a password in it. Without it, everything. */
-  shown?: (text: string) => string
-  /** Undefined when the text is not of the expected form. */
+  /** Hides the secrets in a text. Without it, the whole text may be shown. */
+  redact?: (text: string) => string
+  /** Returns undefined for an invalid text. */
   parse: (text: string) => T | undefined
-  /** A sentence that says what to write instead of a text that `parse` does not take. */
+  /** For an invalid text: a sentence that says what to write instead. */
   hint?: (text: string) => string | undefined
 }
 
@@ -16,9 +16,9 @@ const SECOND_MS = 1_000
 const DAY_MS = 86_400_000
 const UNIT_MS: Record<string, number> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: DAY_MS }
 
-export const integer = (name: string, initial: number, min: number, max: number): Variable<number> => ({
+export const integer = (name: string, defaultText: number, min: number, max: number): Variable<number> => ({
   name,
-  initial: String(initial),
+  defaultText: String(defaultText),
   expected: `a whole number from ${min} to ${max}`,
   parse: (value) => {
     const number = Number(value)
@@ -26,21 +26,21 @@ export const integer = (name: string, initial: number, min: number, max: number)
   },
 })
 
-/** Ten years, so that no date comes near the year 9999, with which RFC 3339 ends. */
+/** Ten years, so dates stay far below the year 9999, where RFC 3339 ends. */
 const DAYS_MAX = 3_650
 
 /**
- * A length of time in ms, written `10s`, `24h`, `7d`. It needs its unit, because others count in seconds,
- * milliseconds or days; only 0 is the same in all of them.
+ * A duration in ms, written `10s`, `24h`, `7d`. The unit is required, because programs differ in their
+ * default unit. Only 0 needs none.
  */
 export const duration = (
   name: string,
-  initial: string,
+  defaultText: string,
   minMs: number,
   never?: 'never',
 ): Variable<number> => ({
   name,
-  initial,
+  defaultText,
   expected:
     'a duration such as 10s, 30m, 24h or 7d, ' +
     (minMs > 0 ? `from ${minMs / SECOND_MS}s to ${DAYS_MAX}d` : `of at most ${DAYS_MAX}d`) +
@@ -53,16 +53,16 @@ export const duration = (
   },
   hint: (value) =>
     /^0*[1-9]\d*$/.test(value)
-      ? `It needs its unit: write ${value}s for seconds, or ${value}m, ${value}h, ${value}d.`
+      ? `The unit is missing: write ${value}s for seconds, or ${value}m, ${value}h, ${value}d.`
       : undefined,
 })
 
 const UNIT_BYTES: Record<string, number> = { kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 }
 
-/** A number of bytes, written `64MiB` or `500000`. */
-export const size = (name: string, initial: string, min: number): Variable<number> => ({
+/** A size in bytes, written `64MiB` or `500000`. */
+export const size = (name: string, defaultText: string, min: number): Variable<number> => ({
   name,
-  initial,
+  defaultText,
   expected: `a size such as 64KiB, 64MiB, 1GiB or a number of bytes, ${min > 0 ? `at least ${min}` : 'or 0'}`,
   parse: (value) => {
     const [, amount, unit] = /^(\d{1,15})([KMGT]iB)?$/i.exec(value) ?? []
@@ -77,11 +77,11 @@ export const size = (name: string, initial: string, min: number): Variable<numbe
 
 export const choice = <const Choices extends readonly string[]>(
   name: string,
-  initial: Choices[number],
+  defaultText: Choices[number],
   choices: Choices,
 ): Variable<Choices[number]> => ({
   name,
-  initial,
+  defaultText,
   expected: `one of ${choices.join(', ')}`,
   parse: (value) => choices.find((option) => option === value),
 })

@@ -3,7 +3,7 @@ import { load } from 'js-yaml'
 import { type Config, readConfig } from '../config.ts'
 import { withOwnLimits } from './stated-limits.ts'
 
-/** JSON Schema, passed on to the libraries that understand it. */
+/** A JSON Schema. */
 export type Schema = Record<string, unknown> & { properties?: Record<string, Schema> }
 
 interface Parameter {
@@ -17,26 +17,26 @@ interface Response {
   content?: Record<string, { schema: Schema }>
 }
 
-/** An operation of the contract, with every `$ref` replaced by what it refers to. */
+/** An operation of the contract, with every `$ref` resolved. */
 export interface Operation {
   operationId: string
   method: string
-  /** The method, and `HEAD` beside `GET` where it is safe (RFC 9110 §9.3.2). */
+  /** The method, and `HEAD` if it is a safe `GET` (RFC 9110 §9.3.2). */
   methods: string[]
-  /** As in the contract: `/v1/users/{username}`. */
+  /** Such as `/v1/users/{username}`. */
   path: string
   authenticated: boolean
-  /** Whether application tokens are accepted, too. */
+  /** Whether application tokens are accepted. */
   takesApplicationTokens: boolean
   parameters: Parameter[]
-  /** The schema of the body, where there is one. */
+  /** The schema of the body, if there is one. */
   body: Schema | undefined
   /** Whether the body is plain text instead of JSON. */
   takesText: boolean
   responses: Record<string, Response>
 }
 
-/** openapi.yaml and its manual as served, and the operations of the contract. */
+/** openapi.yaml and docs/clients.md as served, and the operations. */
 export interface Contract {
   text: string
   manual: string
@@ -63,13 +63,15 @@ interface OpenApiOperation {
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
 
 /**
- * Reads the contract, which is the only place where a request or a response is described.
+ * Reads openapi.yaml, the only description of requests and responses.
  *
- * @param config its values replace the defaults in the document
+ * @param config its values replace the defaults in the text
  */
 export function readContract(config: Config = readConfig({})): Contract {
-  const text = withOwnLimits(read('openapi.yaml'), config)
-  const document = load(text) as OpenApiDocument
+  const stated = read('openapi.yaml')
+  const text = withOwnLimits(stated, config)
+  // To parse the YAML takes a quarter of a start, so the build has done it for the defaults.
+  const document: OpenApiDocument = text === stated ? JSON.parse(read('dist/openapi.json')) : load(text)
   const { paths, security } = withoutRefs(document) as OpenApiDocument
 
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -94,11 +96,11 @@ export function readContract(config: Config = readConfig({})): Contract {
   return { text, manual, document, operations }
 }
 
-/** Reading the inbox acknowledges and waits, so a `HEAD` of it would not be safe. */
+/** Not for readInbox: a read acknowledges, so its `HEAD` would not be safe. */
 const methodsOf = (method: string, operationId: string) =>
   method === 'GET' && operationId !== 'readInbox' ? ['GET', 'HEAD'] : [method]
 
-/** A copy of the document with every reference replaced by its target, one object for all. */
+/** A copy of the document with every `$ref` resolved; references to one target share one object. */
 function withoutRefs(document: unknown): unknown {
   const resolved = new Map<string, unknown>()
   const copy = (part: unknown): unknown => {
@@ -113,7 +115,7 @@ function withoutRefs(document: unknown): unknown {
   return copy(document)
 }
 
-/** Follows a reference inside the document: `#/components/schemas/Message`. */
+/** Resolves a reference such as `#/components/schemas/Message`. */
 function partAt(ref: string, document: unknown): unknown {
   const [, ...keys] = ref.split('/')
   return keys.reduce((part, key) => (part as Schema)[key], document)

@@ -18,7 +18,7 @@ type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body 
 type Content<T> = T extends { content: { 'text/plain': infer Body } } ? Body : Json<T>
 type Parameters<Id extends OperationId, Place extends string> = Part<operations[Id]['parameters'], Place>
 
-/** The input of an operation, as the contract has it. */
+/** The input types of an operation, from the contract. */
 interface Input<Id extends OperationId> {
   Body: Content<Part<operations[Id], 'requestBody'>>
   Querystring: Parameters<Id, 'query'>
@@ -29,13 +29,15 @@ type Success<Responses> = {
   [Status in keyof Responses]: Status extends 200 | 201 | 204 ? Json<Responses[Status]> : never
 }[keyof Responses]
 
-/** Carries out an operation: its input is valid by the contract, its result must be. */
+/** Handles an operation. The input has been validated; the result has the type of the contract. */
 export type Handler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,
 ) => Promise<Success<operations[Id]['responses']>>
 
-/** A handler that answers through the reply some time later, and holds no promise until then. */
+/**
+ * A handler that answers through `reply` later, without holding a promise: it saves memory per parked poll.
+ */
 export type LateHandler<Id extends OperationId> = (
   request: FastifyRequest<Input<Id>>,
   reply: FastifyReply,

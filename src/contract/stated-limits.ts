@@ -1,6 +1,7 @@
+/** Writes the settings of this server into openapi.yaml and docs/clients.md, in place of the defaults. */
 import { type Config, readConfig } from '../config.ts'
 
-/** With a space between the thousands: 10 000. */
+/** With spaces between thousands: 10 000. */
 const count = (number: number) => String(number).replaceAll(/\B(?=(\d{3})+$)/g, ' ')
 
 const UNITS_OF_TIME: [string, number][] = [
@@ -11,7 +12,7 @@ const UNITS_OF_TIME: [string, number][] = [
   ['millisecond', 1],
 ]
 
-/** In the largest unit without a fraction; a single day is 24 hours. */
+/** In the largest unit without a fraction. One day is written as 24 hours. */
 function duration(ms: number): string {
   if (ms === Number.POSITIVE_INFINITY) return 'never'
   if (ms === 0) return '0 seconds'
@@ -31,7 +32,7 @@ function size(bytes: number): string {
   return `${count(bytes / length)} ${unit}`
 }
 
-/** How texts for people state the settings of a server, by the names of their variables. */
+/** The settings as the texts state them, by variable name. */
 const statedBy = (config: Config): [name: string, value: string][] => [
   ['MESSAGE_LENGTH_MAX', count(config.messageLengthMax)],
   ['INBOX_LIMIT', count(config.inboxLimit)],
@@ -50,26 +51,28 @@ const statedBy = (config: Config): [name: string, value: string][] => [
 
 const defaults = new Map(statedBy(readConfig({})))
 
-/** The names of the settings that a text may state. */
+/** The names of the settings that the texts state. */
 export const statedNames = [...defaults.keys()]
 
 /**
- * Replaces the defaults in the document by the settings of a server. A text states them as "24 hours
- * (`RETENTION`)" or "(24 hours, `RETENTION`)"; a value as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
+ * Replaces the defaults in a text with the settings of this server. Prose states them as "24 hours
+ * (`RETENTION`)" or "(24 hours, `RETENTION`)", YAML as "maxLength: 16384 # MESSAGE_LENGTH_MAX".
  */
 export function withOwnLimits(text: string, config: Config): string {
-  const prose = statedBy(config).reduce(
+  const changed = statedBy(config).filter(([name, value]) => value !== defaults.get(name))
+  const prose = changed.reduce(
     (result, [name, value]) =>
       result.replaceAll(statement(name), (_, __, between) => `${value}${between}\`${name}\``),
     text,
   )
+  if (!changed.some(([name]) => name === 'MESSAGE_LENGTH_MAX')) return prose
   return prose.replaceAll(
     /\d+(\D* # MESSAGE_LENGTH_MAX)$/gm,
     (_, after) => `${config.messageLengthMax}${after}`,
   )
 }
 
-/** Matches the default of a setting with its name behind it, also where a line ends in between. */
+/** Matches the default of a setting followed by its name, also across a line break. */
 export function statement(name: string): RegExp {
   const value = (defaults.get(name) ?? '').replaceAll(' ', '\\s+')
   return new RegExp(`(?<![\\w.])(${value})(,?\\s+\\(?)\`${name}\``, 'g')

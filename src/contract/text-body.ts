@@ -3,20 +3,16 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { invalidBody, Problem } from '../problems.ts'
 
-/**
- * `curl -d` declares its content as a form. Without a content type it is text, too: nothing else is accepted
- * here.
- */
+/** Also form content, which `curl -d` declares, and a missing content type. */
 const MEDIA_TYPE =
   /^(?:(?:text\/plain|application\/x-www-form-urlencoded)\s*(?:;\s*charset="?utf-?8"?\s*)?)?$/i
 
 const isText = (headers: IncomingHttpHeaders) => MEDIA_TYPE.test(headers['content-type']?.trim() ?? '')
 
 /**
- * Reads bodies that are text, as they are: nothing is decoded, trimmed or replaced. Bytes that are not UTF-8
- * are refused.
+ * Reads text bodies unchanged: no decoding of forms, no trimming. Refuses invalid UTF-8.
  *
- * @param scope of the routes that take text; no other route gets this parser
+ * @param scope contains only the routes that take text
  */
 export function acceptText(scope: FastifyInstance) {
   scope.removeAllContentTypeParsers()
@@ -32,7 +28,7 @@ export function acceptText(scope: FastifyInstance) {
     if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     done(null, bytes.toString())
   })
-  // No content is the empty text, which the contract refuses as too short.
+  // A missing body is the empty text, which the contract refuses as too short.
   scope.addHook('preValidation', (request, _reply, done) => {
     request.body ??= ''
     done()

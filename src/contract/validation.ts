@@ -2,10 +2,10 @@ import { Ajv2020, type Options, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { Contract, Schema } from './document.ts'
-import { type Fault, faultsOf } from './faults.ts'
+import { type FieldError, fieldErrors } from './field-errors.ts'
 import type { OperationId } from './handler.ts'
 
-/** Where the pointers of `errors` begin for what is not in the body. */
+/** The beginning of the pointers in `errors` for inputs other than the body. */
 const POINTER_PREFIX: Record<string, string> = {
   querystring: '/query',
   params: '/path',
@@ -15,10 +15,10 @@ const POINTER_PREFIX: Record<string, string> = {
 const OPTIONS: Options = {
   useDefaults: true,
   allowUnionTypes: true,
-  // The linter checks the schemas themselves, so a start saves 90 ms.
+  // The linter checks the schemas, so a start need not: 90 ms.
   meta: false,
   validateSchema: false,
-  // OpenAPI's own words beside JSON Schema's, and those of openapi.yaml.
+  // Keywords of OpenAPI and openapi.yaml that JSON Schema does not have.
   keywords: ['example', 'x-rule', 'x-extensible-enum'],
   formats: {
     uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
@@ -27,13 +27,10 @@ const OPTIONS: Options = {
   },
 }
 
-/** No U+0000, and no half of a surrogate pair. Not in the contract: it takes the `u` flag. */
+/** No U+0000 and no lone surrogate. Not in the contract, because it needs the `u` flag. */
 const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
-/**
- * Compiles the contract's schemas for Fastify, each at its first use: all of them would take 100 ms of a
- * start.
- */
+/** Compiles the contract's schemas for Fastify, each at its first use: all at the start would take 100 ms. */
 export function validatorCompiler(): FastifySchemaCompiler<Schema> {
   const ajv = new Ajv2020(OPTIONS)
   return ({ schema: given, httpPart = '' }) => {
@@ -41,17 +38,17 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
     const schema = isBody ? wellFormed(given) : given
     let validate: ValidateFunction | undefined
     const readTexts = isBody ? () => {} : textReader(schema)
-    const find = faultFinder(schema)
+    const findErrors = errorFinder(schema)
     return (input: unknown) => {
       readTexts(input as Record<string, unknown>)
       validate ??= ajv.compile(schema)
-      return validate(input) ? { value: input } : { error: invalid(find(input), httpPart) }
+      return validate(input) ? { value: input } : { error: invalid(findErrors(input), httpPart) }
     }
   }
 }
 
 /**
- * Validates data that does not come over HTTP as the body of an operation.
+ * Validates data from elsewhere than HTTP as the body of an operation.
  *
  * @returns a function that throws Problem invalid_request
  */
@@ -64,7 +61,7 @@ export function bodyCheck({ operations }: Contract, id: OperationId): (input: un
   }
 }
 
-/** A body's schema in which every text without a pattern has to be well-formed. */
+/** Adds to a body's schema that every text without a pattern must be well-formed. */
 function wellFormed(schema: Schema): Schema {
   if (schema['type'] === 'string' && !schema['pattern']) return { ...schema, pattern: WELL_FORMED }
   const { properties } = schema
@@ -73,19 +70,18 @@ function wellFormed(schema: Schema): Schema {
   return { ...schema, properties: Object.fromEntries(checked) }
 }
 
-/** Finds all faults of an input, with a slower validator that is compiled at its first use. */
-function faultFinder(schema: Schema): (input: unknown) => Fault[] {
+/** Finds all errors of an input, with a slower validator that is compiled at its first use. */
+function errorFinder(schema: Schema): (input: unknown) => FieldError[] {
   let validate: ValidateFunction | undefined
   return (input) => {
     validate ??= new Ajv2020({ ...OPTIONS, allErrors: true, verbose: true }).compile(schema)
-    return faultsOf(validate, schema, input)
+    return fieldErrors(validate, schema, input)
   }
 }
 
 /**
- * Query, path and headers are text, so `"7"` is a number there and `"true"` a boolean; in a JSON body they
- * are not. Digits alone: Ajv's own coercion takes `0x10`, `1e3` and `Infinity` too, and checks no bounds of
- * the last.
+ * Converts texts in query, path and headers, such as `"7"` and `"true"`. Numbers may have digits only: Ajv's
+ * own coercion also accepts `0x10`, `1e3` and `Infinity`, the last without checking its bounds.
  */
 function textReader({ properties }: Schema): (input: Record<string, unknown>) => void {
   const values = Object.entries(properties as Record<string, Schema>).flatMap(([name, { type }]) =>
@@ -101,15 +97,15 @@ function textReader({ properties }: Schema): (input: Record<string, unknown>) =>
   }
 }
 
-/** Names the place of a fault at the beginning of a sentence: `password`, or `The body`. */
-const placeOf = (pointer: string) => pointer.slice(1) || 'The body'
+/** The subject of a sentence about an error: `password`, or `The body`. */
+const subjectOf = (pointer: string) => pointer.slice(1) || 'The body'
 
-function invalid(faults: Fault[], httpPart: string): Problem {
-  const sentences = faults.map(({ pointer, detail }) => `${placeOf(pointer)} ${detail}`).join('; ')
-  const errors = faults.map(({ pointer, detail }) =>
+function invalid(found: FieldError[], httpPart: string): Problem {
+  const sentences = found.map(({ pointer, detail }) => `${subjectOf(pointer)} ${detail}`).join('; ')
+  const errors = found.map(({ pointer, detail }) =>
     httpPart === 'body'
       ? { pointer, detail }
-      : { pointer: `${POINTER_PREFIX[httpPart]}${pointer}`, detail: `${placeOf(pointer)} ${detail}` },
+      : { pointer: `${POINTER_PREFIX[httpPart]}${pointer}`, detail: `${subjectOf(pointer)} ${detail}` },
   )
   const detail = sentences.endsWith('?') ? sentences : `${sentences}.`
   return new Problem('invalid_request', detail, { errors })

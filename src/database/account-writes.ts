@@ -6,9 +6,9 @@ import type {
   KnownAddress,
   NewAccount,
   Owner,
-  Proven,
   RegistrationOutcome,
   Session,
+  VerifiedPassword,
 } from './database.ts'
 import { lockAccount, type Models, type PrismaDatabase } from './prisma.ts'
 import { endTokens } from './token-writes.ts'
@@ -41,7 +41,11 @@ export function accountWrites(prisma: PrismaDatabase) {
       }
     },
 
-    changePassword({ id, passwordHash: checked }: Proven, passwordHash: string, keptSessionId?: string) {
+    changePassword(
+      { id, passwordHash: checked }: VerifiedPassword,
+      passwordHash: string,
+      keptSessionId?: string,
+    ) {
       return prisma.$transaction(async (tx) => {
         const where = { id, passwordHash: checked }
         const { count } = await tx.account.updateMany({ where, data: { passwordHash } })
@@ -51,7 +55,7 @@ export function accountWrites(prisma: PrismaDatabase) {
       })
     },
 
-    deleteAccount({ id, passwordHash }: Proven, deletedAtMs: number) {
+    deleteAccount({ id, passwordHash }: VerifiedPassword, deletedAtMs: number) {
       return prisma.$transaction(async (tx) => {
         // The row stays: its name is never given again, and sent messages keep their sender.
         const { count } = await tx.account.updateMany({
@@ -66,7 +70,7 @@ export function accountWrites(prisma: PrismaDatabase) {
     },
 
     openSession(
-      { id, passwordHash }: Proven,
+      { id, passwordHash }: VerifiedPassword,
       { createdAtMs, expiresAtMs, label, ...session }: Session,
       sessionsMax: number,
       openedFrom?: KnownAddress,

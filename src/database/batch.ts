@@ -17,7 +17,7 @@ export interface StoredMessage {
   receiptFor?: string[] | undefined
 }
 
-export interface Append {
+export interface NewMessage {
   senderId: number
   /** The sender's name, for the recipient. */
   from: string
@@ -86,7 +86,7 @@ export interface Acknowledgement {
 export interface Batch {
   acknowledgements: Acknowledgement[]
   lastSeen: LastSeen[]
-  appends: Append[]
+  appends: NewMessage[]
 }
 
 /** When an account was last online, or one of its sessions. */

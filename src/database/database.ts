@@ -34,12 +34,16 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    * Replaces the password and ends the account's sessions but one, if that is given. Resolves with the ids of
    * those that ended.
    */
-  changePassword(account: Proven, passwordHash: string, keptSessionId?: string): Promise<string[] | undefined>
+  changePassword(
+    account: VerifiedPassword,
+    passwordHash: string,
+    keptSessionId?: string,
+  ): Promise<string[] | undefined>
   /**
    * Marks the account as deleted and ends its sessions and application tokens; its inbox is purged soon
    * after. Resolves with the ids that ended, of both.
    */
-  deleteAccount(account: Proven, deletedAtMs: number): Promise<string[] | undefined>
+  deleteAccount(account: VerifiedPassword, deletedAtMs: number): Promise<string[] | undefined>
 
   /**
    * Adds a session and ends the account's oldest until `sessionsMax` are left. Remembers the address that it
@@ -47,7 +51,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    * disabled.
    */
   openSession(
-    account: Proven,
+    account: VerifiedPassword,
     session: Session,
     sessionsMax: number,
     openedFrom?: KnownAddress,
@@ -70,7 +74,7 @@ export interface Database extends AdministrationStore, OwnAccountStore, PushStor
    *
    * @param hintedSessionId a session for which to look whether it was hinted
    */
-  readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<Page>
+  readInbox(accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): Promise<StoredPage>
   /** The newest number of an inbox. */
   newestSeq(accountId: number): Promise<number>
   /** A message and its state; undefined when the store does not have it (any more). */
@@ -124,7 +128,7 @@ export interface Account extends NewAccount {
  * An account and the hash that a password was checked against. That takes a while: if the hash has changed
  * since, or the account was deleted, the verb does nothing and resolves with undefined.
  */
-export type Proven = Pick<Account, 'id' | 'passwordHash'>
+export type VerifiedPassword = Pick<Account, 'id' | 'passwordHash'>
 
 /** The owner of an inbox. */
 export interface Owner {
@@ -173,7 +177,7 @@ export interface PageSize {
   bytes: number
 }
 
-export interface Page {
+export interface StoredPage {
   /** What was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */

@@ -23,4 +23,4 @@ export interface DatabaseLog {
 
 /** @param moved how many inboxes were moved on */
 export const restoredLine = (cause: string, moved: number): string =>
-  `${cause}: ${moved} inboxes go on at higher numbers, and their clients get a gap with the reason "restored".`
+  `${cause}: ${moved} inboxes continue at higher numbers, and their clients get a gap with the reason "restored".`

@@ -52,7 +52,7 @@ export interface ParkedStatus {
 /** The handlers of a node for notifications. */
 export interface NotificationHandlers {
   /** Another node has appended to the inbox of that account. */
-  onAdded: (username: string, newestSeq: number) => void
+  onAppendedElsewhere: (username: string, newestSeq: number) => void
   /** A session has ended, on any node; `disabled` when its account was disabled. */
   onEnded: (session: Parked, disabled?: boolean) => void
   /** A probe of this node came back. */

@@ -35,7 +35,7 @@ export async function upgradeFromBefore(
   const last = LAST_BEFORE[provider] ?? ''
   if (!finished.has(last))
     throw new DatabaseUnusable(
-      'it was last used by a version that is too old. Start the last version before 0.1 on it once.',
+      'it was last used by a version that is too old. Start the last version before 0.1 with it once.',
     )
   const [script, first] = await Promise.all([
     readFile(new URL(`before-0.1/${provider}.sql`, folder), 'utf8'),

@@ -11,11 +11,10 @@ import { isVersioned, refusalOfUnreadable, sendProblem } from './problem-replies
 import type { RequestCounts } from './request-counts.ts'
 
 /**
- * Fastify with limits on everything that a stranger can make it hold, still without routes.
+ * Makes the Fastify app, without routes, with limits on everything that a stranger can make it hold.
  *
- * @param logTo where the log goes
- * @param counts of all answers
- * @param connectionLimits to shorten those of production in a test
+ * @param counts counts all responses
+ * @param connectionLimits for tests: shorter limits
  */
 export function createApp(
   config: Config,
@@ -33,16 +32,16 @@ export function createApp(
   const app: FastifyInstance = Fastify({
     logger: { level: logLevel, stream: logTo },
     logController: new LogController({ disableRequestLogging: true }),
-    // No logger per request: few requests log, and these name the request themselves.
+    // No logger per request: few requests log, and their lines have the request id.
     childLoggerFactory: (logger) => logger,
     genReqId: nextRequestId,
     trustProxy: trustProxy && trustedProxies(trustProxy),
-    // For requests without a body in the contract; the others have limits of their own: contract/bind.ts.
+    // For operations without a body. The others have their own limits: contract/bind.ts.
     bodyLimit: 1_024,
     serverFactory: (handler) => connections.serve(handler),
     routerOptions: { maxParamLength: 128 },
     exposeHeadRoutes: false,
-    // While closing, refusals are problem documents like any other: see graceful-close.ts.
+    // While closing, graceful-close.ts refuses with problem documents.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) =>
       connections.onClientError(error, socket, () => {
@@ -53,7 +52,7 @@ export function createApp(
         counts.countUnreadable(status)
         return text
       }),
-    // No hook runs before this one.
+    // No hook has run for these.
     frameworkErrors: (error, request, reply) => {
       counts.countUnreadable(400)
       reply.headers({ ...headersOfAll(request.id), ...originHeaders(corsOrigin, request.headers.origin) })
@@ -67,48 +66,48 @@ export function createApp(
     app.addHook('onListen', async () => {
       const numbers = `from ${config.connectionsMax} to ${connectionsMax}`
       app.log.info(
-        `CONNECTIONS_MAX is lowered ${numbers}: no more files may be open (ulimit -n, LimitNOFILE).`,
+        `CONNECTIONS_MAX is lowered ${numbers} by the limit of open files (ulimit -n, LimitNOFILE).`,
       )
     })
 
   app.addHook('onRequest', (request, reply, done) => {
-    // One by one, which is faster than an object of headers.
+    // Separate calls are faster than an object of headers.
     reply.header('X-Request-Id', request.id)
     reply.header('X-Content-Type-Options', 'nosniff')
-    // By the route too: a path may contain escapes, or begin with a host.
+    // Check the route too: a URL may contain escapes or begin with a host.
     if (isVersioned(request.url) || isVersioned(request.routeOptions.url))
       reply.header('Cache-Control', 'no-store')
     const problem = problemWithHost(request.raw)
-    // The plugin's hook does not run then.
+    // The CORS plugin's hook does not run after a refusal.
     if (problem) reply.headers(originHeaders(corsOrigin, request.headers.origin))
     done(problem)
   })
   if (logLevel === 'debug' || logLevel === 'trace') {
     app.addHook('onResponse', (request, reply, done) => {
-      // The pattern instead of the path: a log need not contain the usernames looked up.
+      // Log the route, not the path, which may contain a username.
       const { method, routeOptions } = request
-      const took = {
+      const fields = {
         method,
         path: routeOptions.url,
         status: reply.statusCode,
         reqId: request.id,
         ms: Math.round(reply.elapsedTime),
       }
-      request.log.debug(took, 'answered')
+      request.log.debug(fields, 'answered')
       done()
     })
   }
   return app
 }
 
-/** The headers of every response, for responses that no hook sees. */
+/** The headers of every response, for responses that bypass the hooks. */
 const headersOfAll = (requestId: string) => ({
   'X-Request-Id': requestId,
   'X-Content-Type-Options': 'nosniff',
 })
 
 /**
- * RFC 9112 §3.2 wants 400. Node would refuse a missing one without an explanation, and drops a second one.
+ * RFC 9112 §3.2 requires 400. Node would refuse a missing Host without explanation, and drops a second one.
  */
 function problemWithHost({ rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
   let hosts = 0
@@ -116,7 +115,8 @@ function problemWithHost({ rawHeaders, httpVersion }: IncomingMessage): Problem 
     const name = rawHeaders[at] as string
     if (name.length === 'host'.length && name.toLowerCase() === 'host') hosts += 1
   }
-  if (hosts > 1) return new Problem('invalid_request', 'The request has more than one Host.')
-  if (hosts === 0 && httpVersion === '1.1') return new Problem('invalid_request', 'The request has no Host.')
+  if (hosts > 1) return new Problem('invalid_request', 'The request has more than one Host header.')
+  if (hosts === 0 && httpVersion === '1.1')
+    return new Problem('invalid_request', 'The request has no Host header.')
   return undefined
 }

@@ -5,14 +5,14 @@ import type { Authenticate } from '../contract/bind.ts'
 import { addressOf } from '../limits/address.ts'
 import { Problem } from '../problems.ts'
 
-/** The form of a compact JWT: nothing else is cached or verified. */
+/** The form of a compact JWT. Other tokens are refused before the cache and the verification. */
 const SESSION_TOKEN = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 const APPLICATION_TOKEN = /^Bearer +(rst_\w+)$/i
 
 /**
- * Authenticates a request before anything else of it is read. A cached session or token is found
- * synchronously, as for nearly every request, which is why this is not an async function.
+ * Authenticates a request before its body is read. Not async, because nearly every request finds its session
+ * or token in the cache, synchronously.
  */
 export const authenticate =
   (sessions: Sessions, applicationTokens: ApplicationTokens): Authenticate =>
@@ -56,5 +56,5 @@ function whenKnown<T>(value: T | Promise<T>, accept: (value: T) => void, done: D
 const insufficientScope = () =>
   new Problem(
     'insufficient_scope',
-    'An application token sends messages and asks for their state. For everything else log in.',
+    'An application token can only send messages and query their state. Log in for everything else.',
   )

@@ -1,26 +1,27 @@
 import { addressOf } from '../limits/address.ts'
 import type { Connection } from './connection.ts'
 
-/** Above half of all connections, an address may hold this fraction (one in N). */
+/** With more than half of all connections open, an address may hold one in N. */
 const SHARE = 8
 
-/** Between two searches for the address with the most connections: each visits every address. */
+/** The minimum time between two searches for the heaviest address, since each visits all addresses. */
 const SEARCH_EVERY_MS = 1_000
 
-/** The pause after a search that found none. */
+/** The minimum time after a search that found none. */
 const RETRY_MS = 50
 
 /** The connections of one address, or of one IPv6 network of 64 bits. */
 interface Holder {
   open: number
-  /** Those without an unanswered request, the longest quiet first. */
+  /** Connections without an unanswered request, the longest quiet first. */
   quiet: Set<Connection>
 }
 
 /**
- * Shares connections by address when they run short. Above half of them, an address that has its share gets a
- * new one only in place of a quiet one of its own. When all are taken, a newcomer takes the place of a quiet
- * one of the address that has the most. A connection with an unanswered request is never closed for another.
+ * Shares connections between addresses when they run short. With more than half in use, an address that has
+ * its share gets a new one only in place of a quiet one of its own. When all are in use, a new connection
+ * replaces a quiet one of the heaviest address. Connections with an unanswered request are never closed for
+ * another.
  */
 export class ConnectionShares {
   readonly #max: number
@@ -30,13 +31,15 @@ export class ConnectionShares {
   #heaviest: Holder | undefined
   #searchedAtMs = Number.NEGATIVE_INFINITY
 
-  /** @param isProxy whether an address has the connections of many clients, which are not shared */
+  /** @param isProxy whether an address is a proxy with many clients, which has no limit */
   constructor(max: number, isProxy: (address: string) => boolean) {
     this.#max = max
     this.#isProxy = isProxy
   }
 
-  /** Counts a connection until it closes, and may close another for it. Returns false if there is no room. */
+  /**
+   * Counts a connection until it closes, and may close another one for it. Returns false if there is no room.
+   */
   admit(connection: Connection): boolean {
     const { socket } = connection
     const { remoteAddress = '' } = socket
@@ -69,14 +72,14 @@ export class ConnectionShares {
     if (newcomer && newcomer.open >= share && this.#open >= this.#max / 2) return closeOneOf(newcomer)
     if (this.#open < this.#max) return true
     const heaviest = this.#findHeaviest()
-    // Otherwise two addresses with equally many would take from each other in turn.
+    // +1: otherwise two addresses with equally many would take from each other in turn.
     return heaviest !== undefined && heaviest.open > (newcomer?.open ?? 0) + 1 && closeOneOf(heaviest)
   }
 
   #findHeaviest(): Holder | undefined {
     const nowMs = performance.now()
     const knownForMs = nowMs - this.#searchedAtMs
-    // An address without a quiet connection cannot make room: another one may be the heaviest then.
+    // Search again when the heaviest address has no quiet connection left.
     if (
       this.#heaviest ? this.#heaviest.quiet.size > 0 && knownForMs < SEARCH_EVERY_MS : knownForMs < RETRY_MS
     )
@@ -89,7 +92,7 @@ export class ConnectionShares {
   }
 }
 
-/** Closes the connection that has been quiet for the longest time. Returns false if none is quiet. */
+/** Closes the longest quiet connection. Returns false if none is quiet. */
 function closeOneOf({ quiet }: Holder): boolean {
   const [longest] = quiet
   if (!longest) return false

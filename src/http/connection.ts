@@ -7,10 +7,10 @@ const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
 const [CR, LF] = [13, 10]
 
-/** How long a client may go on sending after a refusal; an immediate reset could destroy the refusal. */
+/** How long a client may keep sending after a refusal. An immediate reset could destroy the refusal. */
 const LINGER_MS = 1_000
 
-/** Counts the turns of the event loop in which requests arrive. */
+/** Counts event loop turns with requests. */
 const turns = { now: 0, isCounted: false }
 
 function currentTurn(): number {
@@ -25,36 +25,37 @@ function currentTurn(): number {
 }
 
 /**
- * A connection and its unanswered requests. Node parses and dispatches all requests of a chunk of 64 KiB,
- * some 2 400, in one go. Here the parser stops behind the head that makes the unanswered requests too many.
- * From then on it gets one message at a time, each when an answer has been sent; the rest stays in the
- * socket, whose reading is paused. An ordinary client never reaches the limit, and Node parses its bytes as
- * usual.
+ * Limits the unanswered requests of a connection. Node parses and dispatches all requests of a 64 KiB chunk,
+ * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit. From then
+ * on it gets one message per sent response, while the rest stays in the paused socket. An ordinary client
+ * never reaches the limit, and Node parses its bytes as usual.
  *
- * The number of requests begun per turn of the event loop is limited, too: responses that need no wait would
- * otherwise let one connection run on while the others wait.
+ * Requests per event loop turn are limited too. Otherwise a connection whose requests are answered at once
+ * would keep the others waiting.
  */
 export class Connection {
   readonly socket: Socket
   readonly #parser: ParsedSocket['parser']
   readonly #unansweredMax: number
-  /** Called with false when the first unanswered request has come, with true when the last is answered. */
+  /** Called with false when the first unanswered request arrives, with true when the last one is answered. */
   onQuiet: ((quiet: boolean) => void) | undefined
 
   #unanswered = 0
-  /** The turn in which a request was last begun, and how many in it; a long one counts as several. */
+  /** The turn of the last request, and how many began in it. A long request counts as several. */
   #turn = -1
   #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */
   #newest: ServerResponse | undefined
-  /** Gives bytes to the parser. Undefined as long as Node does that. */
+  /** Passes bytes to the parser. Undefined as long as Node does so. */
   #parse: ((bytes: Buffer) => void) | undefined
-  /** Bytes that are missing from a body whose length is known. */
+  /** How many bytes of a body of known length are still to come. */
   #bodyLeft = 0
-  /** Reading waits for an answer, or for the next turn; Node pauses it for reasons of its own, too. */
+  /**
+   * Whether we paused reading, until a response or the next turn. Node also pauses it for its own reasons.
+   */
   #waits = false
   #refusal: string | undefined
-  /** The bytes that the client has taken, when that last changed, or when something was left to take. */
+  /** How many bytes the client has taken, and when that last changed or there was nothing to take. */
   #taken = { bytes: -1, atMs: 0 }
 
   /** @param socket prepared by Node's HTTP server */
@@ -69,7 +70,7 @@ export class Connection {
     this.#parser.onIncoming = (request, keepAlive) => {
       const { upgrade } = request
       const treatment = onIncoming(request, keepAlive)
-      // Node leaves it set when it gives the connection away, as for CONNECT.
+      // Node keeps `upgrade` set when it hands over the connection, as for CONNECT.
       if (upgrade && !request.upgrade && !this.#parse)
         saveRestBehind(this.#parser, request, (rest) => {
           if (!this.#parse) this.#take(rest, this.#takeParser())
@@ -80,7 +81,7 @@ export class Connection {
     }
   }
 
-  /** A request has been dispatched. */
+  /** Notes a dispatched request. */
   begin(response: ServerResponse) {
     this.#unanswered += 1
     const turn = currentTurn()
@@ -101,7 +102,7 @@ export class Connection {
     else this.#goOn()
   }
 
-  /** Resumes reading when there is no longer a reason to wait. */
+  /** Resumes reading if nothing has to be waited for. */
   readonly #goOn = () => {
     if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
     if (!this.#mayBegin()) {
@@ -126,19 +127,19 @@ export class Connection {
     return parse
   }
 
-  /** Takes the parsing over from Node, which has paused the parser behind the last request head. */
+  /** Takes over parsing from Node, whose parser has stopped after the last request head. */
   takeOver({ rawPacket, bytesParsed }: Paused) {
     const parse = this.#takeParser()
     const rest = rawPacket.subarray(bytesParsed)
     const { headers = {} } = this.#newest?.req ?? {}
     this.#bodyLeft = lengthOf(headers)
     const isWhole = this.#bodyLeft === 0 && headers['transfer-encoding'] === undefined
-    // The parser says that a message without a body is complete only when it goes on. It skips empty lines
-    // before the next one (RFC 9112 §2.2).
+    // The parser reports a message without a body as complete only on further bytes. It skips empty lines
+    // before the next message (RFC 9112 §2.2).
     this.#take(isWhole ? Buffer.concat([EMPTY_LINE, rest]) : rest, parse)
   }
 
-  /** Parses as much as may be parsed now, message by message, and puts the rest back. */
+  /** Parses message by message as far as allowed, and puts the rest back into the socket. */
   #take(chunk: Buffer, parse: (bytes: Buffer) => void) {
     let at = 0
     while (at < chunk.length && this.#mayParse()) {
@@ -153,14 +154,14 @@ export class Connection {
       this.socket.pause()
     }
     this.socket.unshift(chunk.subarray(at))
-    // When all are answered, no further answer would resume it.
+    // Below the limit, no response may follow that would resume it.
     if (this.#unanswered < this.#unansweredMax) setImmediate(this.#goOn)
   }
 
-  /** A slice has at most the end of one message, or of one head. */
+  /** A slice contains the end of at most one message or head. */
   #endOfSlice(chunk: Buffer, at: number): number {
     if (this.#bodyLeft > 0) return Math.min(at + this.#bodyLeft, chunk.length)
-    // A head may have ended with the last byte of an earlier chunk but one, two or three.
+    // The end of a head may be split between chunks.
     if (chunk[at] === CR || chunk[at] === LF) return at + 1
     const end = chunk.indexOf(END_OF_HEAD, at)
     return end < 0 ? chunk.length : end + END_OF_HEAD.length
@@ -171,10 +172,10 @@ export class Connection {
     return this.#isArriving() || this.#mayBegin()
   }
 
-  /** Part of the newest request is still to come. */
+  /** Whether part of the newest request is still to come. */
   #isArriving = () => this.#newest !== undefined && !this.#newest.req.complete
 
-  /** Anything that still arrives on this connection is not a request. */
+  /** Whether no further request can come on this connection. */
   #isOver(): boolean {
     const last = this.#newest !== undefined && !this.#newest.shouldKeepAlive && !this.#isArriving()
     return last || this.#refusal !== undefined || !this.socket.writable
@@ -183,15 +184,15 @@ export class Connection {
   /** Called when the client has closed its writing side. */
   onHalfClosed() {
     const socket = this.socket as ParsedSocket
-    // Only between two responses; within one, a probe would be read as content.
+    // Only between responses: within one, a probe would be read as content.
     const mayProbe = () => socket._httpMessage?.headersSent === false
     if (this.#newest && this.#unanswered > 0) probeUntilClosed(socket, this.#newest.req.httpVersion, mayProbe)
   }
 
   /**
-   * Ends the connection with a response to an unreadable request, after the responses still due.
+   * Answers an unreadable request after the pending responses, and ends the connection.
    *
-   * @param answer a whole HTTP response
+   * @param answer a complete HTTP response
    */
   refuse(answer: string) {
     this.#refusal ??= answer
@@ -202,7 +203,7 @@ export class Connection {
     const { socket } = this
     const isAnswered = this.#newest?.headersSent
     if (this.#unanswered > (this.#isArriving() && !isAnswered ? 1 : 0) || !socket.writable) return
-    // A request answered before its body arrived needs no second response.
+    // A request that was answered before its body arrived gets no second response.
     if (this.#isArriving() && isAnswered) socket.end()
     else socket.end(refusal)
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
@@ -210,15 +211,15 @@ export class Connection {
   }
 
   /**
-   * Cuts the connection when the client does not read what was sent to it.
+   * Closes the connection if the client reads its responses too slowly.
    *
    * @param nowMs on the monotonic clock
-   * @param graceMs for any answer
-   * @param bytesPerSecond what it must take after that
+   * @param graceMs allowed for any response
+   * @param bytesPerSecond the minimum rate for the rest
    */
   cutIfSlow(nowMs: number, graceMs: number, bytesPerSecond: number) {
     const { writableLength, bytesWritten } = this.socket
-    // Node reports only that all of a response was taken, not how much of it.
+    // Node reports only the end of a write, so progress shows in the remaining length.
     const bytes = writableLength === 0 ? -1 : bytesWritten - writableLength
     if (bytes !== this.#taken.bytes) this.#taken = { bytes, atMs: nowMs }
     else if (bytes >= 0 && nowMs - this.#taken.atMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
@@ -226,11 +227,11 @@ export class Connection {
   }
 }
 
-/** This much of a body, or of a path with its query, takes about as long to parse as a short request. */
+/** A body or URL of this length takes about as long to parse as a short request. */
 const BODY_BYTES_EACH = 8_192
 const PATH_LENGTH_EACH = 512
 
-/** The cost of a chunked body, whose length is unknown. */
+/** The assumed length of a chunked body. */
 const CHUNKED_BYTES = 65_536
 
 /** How many requests a request counts as. */

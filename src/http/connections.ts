@@ -6,18 +6,18 @@ import { Connection } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
 import type { Paused } from './node-parser.ts'
 
-/** What a connection may do, and for how long. */
+/** The limits of a connection. */
 export interface ConnectionLimits {
-  /** Maximum number of unanswered requests. Reading pauses until one is answered. */
+  /** The maximum number of unanswered requests. At the limit, reading pauses. */
   unanswered: number
-  /** From the first byte of a request, or from the connection, to the end of the head. */
+  /** From the first byte of a request, or from the connection, to the end of the headers. */
   headersMs: number
   /** To the end of the request. */
   requestMs: number
-  /** For the client to take a response, and the bytes per second that it must take of a long one. */
+  /** The time for a client to read a response, and the minimum rate for a long one. */
   takeMs: number
   takeBytesPerSecond: number
-  /** Between two checks of these times. */
+  /** The interval between checks of these times. */
   checkEveryMs: number
 }
 
@@ -30,23 +30,20 @@ const LIMITS: ConnectionLimits = {
   checkEveryMs: 1_000,
 }
 
-/**
- * Longer than the 60 s of common load balancers, so that the balancer ends an idle connection, not the
- * server.
- */
+/** Longer than the 60 s of common load balancers, so the balancer, not the server, ends idle connections. */
 const IDLE_MS = 72_000
-/** Without a byte in either direction for twice the longest wait of a poll, the client is gone. */
+/** A client counts as gone after twice the longest wait of a poll without a byte in either direction. */
 const SILENT_MS = 120_000
 const HEADERS_BYTES_MAX = 8_192
 
-/** The connections of a server, with limits on everything that a stranger can make them hold. */
+/** The connections of a server, within limits on everything that a stranger can make them hold. */
 export class Connections {
   readonly #limits: ConnectionLimits
   readonly #shares: ConnectionShares
   readonly #open = new Map<Socket, Connection>()
   readonly #onHalfClosed: (this: Socket) => void
 
-  /** @param limits to shorten those of production in a test */
+  /** @param limits for tests: shorter limits */
   constructor({ connectionsMax, trustProxy }: Config, limits: Partial<ConnectionLimits> = {}) {
     this.#limits = { ...LIMITS, ...limits }
     const isTrusted = trustProxy === false ? () => false : trustedProxies(trustProxy)
@@ -68,15 +65,15 @@ export class Connections {
       keepAliveTimeout: IDLE_MS,
       requireHostHeader: false,
     })
-    // Undocumented, in Node 20 to 26. Without it a client that closes its writing side is cut off.
+    // Undocumented, in Node 20 to 26. Without it, a client that closes its writing side is cut off.
     Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
     server.on('connection', (socket) => this.#accept(socket))
     server.on('request', (request, response) => this.#open.get(request.socket)?.begin(response))
     server.on('request', handler)
-    // RFC 9110 §10.1.1: an unknown expectation may be ignored. Node would refuse it without an explanation.
+    // RFC 9110 §10.1.1 allows ignoring an unknown expectation. Node would refuse it without explanation.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
-    // Node has removed its listeners from the socket.
+    // Node has removed its listeners, so an error would be uncaught.
     server.on('connect', (_request, socket) => {
       socket.on('error', () => {}).resume()
       server.emit('clientError', Object.assign(new Error('CONNECT'), { code: 'CONNECT' }), socket)
@@ -93,21 +90,21 @@ export class Connections {
       return
     }
     this.#open.set(socket, connection)
-    // One listener for all sockets: there may be tens of thousands.
+    // One shared listener, since there may be tens of thousands of sockets.
     socket.on('end', this.#onHalfClosed)
     socket.once('close', () => this.#open.delete(socket))
   }
 
   /**
-   * Handles what Node reports of a connection instead of a request.
+   * Handles Node's `clientError`.
    *
-   * @param refusal makes the answer to what cannot be read
+   * @param refusal makes the response to an unreadable request
    */
   onClientError(error: NodeJS.ErrnoException, socket: Socket, refusal: () => string) {
     const connection = this.#open.get(socket)
     if (!connection || error.code === 'ECONNRESET') socket.destroy()
     else if (isPause(error)) connection.takeOver(error)
-    // Nothing is read after the last request of a connection.
+    // HPE_CLOSED_CONNECTION: bytes after the last request are ignored.
     else if (error.code !== 'HPE_CLOSED_CONNECTION') connection.refuse(refusal())
   }
 

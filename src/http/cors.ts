@@ -1,10 +1,7 @@
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
-/**
- * The longest that Chrome accepts. An origin that is no longer allowed can send for so long, but read
- * nothing.
- */
+/** The longest that Chrome accepts. An origin removed from the list can send meanwhile, but not read. */
 const PREFLIGHT_SECONDS_MAX = 7_200
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
@@ -27,14 +24,14 @@ const EXPOSED_HEADERS = [
 ]
 
 /**
- * Lets pages of other origins use the API. Tokens travel in a header instead of a cookie, so credentials are
- * not allowed.
+ * Lets pages of other origins use the API. Tokens are sent in a header, not a cookie, so credentials are not
+ * allowed.
  */
 export async function allowOrigins(app: FastifyInstance, origins: string[]) {
   if (origins.length === 0) return
   app.addHook('onRequest', (request, reply, done) => {
     const preflight = request.headers.origin && request.headers['access-control-request-method']
-    // The plugin would refuse it with plain text instead of a problem document.
+    // The plugin would refuse it in plain text, not with a problem document.
     if (request.method === 'OPTIONS' && !preflight) reply.callNotFound()
     else done()
   })
@@ -48,9 +45,9 @@ export async function allowOrigins(app: FastifyInstance, origins: string[]) {
 }
 
 /**
- * The headers with which a page may read a response that bypasses the plugin.
+ * The CORS headers for responses that bypass the plugin.
  *
- * @param origin of the request; where it is not known, the only one that is allowed
+ * @param origin of the request; if unknown, the only allowed one
  */
 export function originHeaders(allowed: string[], origin = allowed[1] === undefined ? allowed[0] : undefined) {
   if (allowed.length === 0) return {}

@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 
-/** Content codings of a document, the better one first. */
+/** Content codings, the better one first. */
 const CODINGS = ['br', 'gzip'] as const
 export type Coding = (typeof CODINGS)[number]
 
 export interface Document {
   /** A media type. */
   type: string
-  /** Sent as it is: all answers share it. */
+  /** Shared by all responses. */
   content: Buffer
   /** The same content, compressed. */
   compressed?: Partial<Record<Coding, Buffer>>
-  /** Its path changes with its content, so caches need not revalidate it. Otherwise they always do. */
+  /** Whether its path changes with its content, so caches never revalidate it. Otherwise they always do. */
   immutable?: boolean
   headers?: Record<string, string>
 }
 
 /**
- * Serves a document from memory, compressed if the client accepts it. A client with the current version gets
- * 304 (RFC 9110 §13.1.2). A `Range` is ignored, as RFC 9110 §14.2 allows.
+ * Serves a document from memory, compressed if accepted. A client with the current version gets 304 (RFC 9110
+ * §13.1.2). `Range` is ignored, as RFC 9110 §14.2 allows.
  */
 export function serveDocument(app: FastifyInstance, path: string, document: Document) {
   const { type, content, compressed = {}, immutable, headers } = document
@@ -35,7 +35,7 @@ export function serveDocument(app: FastifyInstance, path: string, document: Docu
     handler: (request, reply) => {
       const accepted = request.headers['accept-encoding'] ?? ''
       const coding = codings.find((name) => takes(accepted, name))
-      // RFC 9110 §8.8.3.3: each coding of a document has a tag of its own.
+      // RFC 9110 §8.8.3.3: each coding has its own tag.
       const etag = coding ? `"${hash}-${coding}"` : `"${hash}"`
       reply.headers(all).header('ETag', etag)
       if (codings.length > 0)

@@ -1,16 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-/** The interval in which a fault is written once, with its count at the end. */
+/** The interval between two lines about one kind of fault. */
 const WINDOW_MS = 1_000
 
-/** How many kinds of fault are counted separately; further ones are counted by their message alone. */
+/** How many kinds of fault are counted separately. Further ones are counted by message. */
 const KINDS_MAX = 100
 
 type Level = 'warn' | 'error'
 
 /**
- * Logs each kind of fault at most once per second: the first at once, the others of that second as one line
- * with their count. Otherwise a database that is down would fill the disk with log lines.
+ * Logs the first fault of a kind at once, and its repeats as one line per second with their count.
+ * Otherwise a database that is down would fill the disk with log lines.
  */
 export class FaultLog {
   readonly #log: Pick<FastifyBaseLogger, Level>
@@ -22,8 +22,8 @@ export class FaultLog {
   }
 
   /**
-   * @param fields of the line; those of the first fault stand for all of its kind
-   * @param reason distinguishes kinds of fault that share a message
+   * @param fields of the line; the count has those of the first fault
+   * @param reason distinguishes kinds of fault with the same message
    */
   write(level: Level, fields: object, message: string, reason: string): void {
     const known = `${message}: ${reason}`
@@ -37,7 +37,7 @@ export class FaultLog {
     this.#countRepeats(kind, (count) => this.#log[level]({ ...fields, count }, message))
   }
 
-  /** @param report called each second with the number of repetitions, while there are any */
+  /** @param report called every second with the number of repeats, until there are none */
   #countRepeats(kind: string, report: (count: number) => void) {
     this.#repeats.set(kind, 0)
     setTimeout(() => {

@@ -1,23 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import { overloaded } from '../problems.ts'
 
-/** How often idle connections are looked for: Node closes only those that are idle when closing begins. */
+/** How often idle connections are closed: Node closes only those that are idle at the start. */
 const CLOSE_IDLE_EVERY_MS = 50
 
-/**
- * Requests under way end long before this. Then connections are cut whose clients are silent before or within
- * a request: Node would wait for them.
- */
+/** Cuts connections whose clients are silent before or within a request. Other requests end long before. */
 const CUT_OFF_MS = 2_000
 
 /**
- * Makes closing quick and harmless: parked requests are answered, those under way are finished, and new ones
- * on open connections are refused with 503.
+ * Makes closing quick and graceful: answers parked polls, finishes requests under way, and refuses new ones
+ * with 503.
  *
- * @param answerHeld answers the parked requests; Fastify would wait for them
+ * @param answerParked answers the parked polls, for which Fastify would wait
  * @param finish runs after the last response
  */
-export function closeGracefully(app: FastifyInstance, answerHeld: () => void, finish: () => Promise<void>) {
+export function closeGracefully(app: FastifyInstance, answerParked: () => void, finish: () => Promise<void>) {
   let closing = false
 
   app.addHook('onRequest', (_request, reply, done) => {
@@ -28,7 +25,7 @@ export function closeGracefully(app: FastifyInstance, answerHeld: () => void, fi
 
   app.addHook('preClose', (done) => {
     closing = true
-    answerHeld()
+    answerParked()
     // A failed start has no connections to close.
     if (!app.server.listening) return done()
     const closeIdle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)

@@ -1,21 +1,18 @@
 import type { Socket } from 'node:net'
 
-/**
- * How long the answers of a half-closed connection may take until the client is probed; twice as long before
- * each further probe.
- */
+/** The time before the first probe of a half-closed connection; it doubles with each further probe. */
 const PROBE_MS = 250
 
-/** HTTP/1.0 has no interim response, so such a client counts as gone after this time. */
+/** HTTP/1.0 has no interim responses to probe with, so its clients count as gone after this time. */
 const PROBELESS_MS = 2_000
 
-/** Clients skip it even if they did not ask for it (RFC 9110 §15.2). Fewer know other interim responses. */
+/** Clients ignore it even unrequested (RFC 9110 §15.2). Other interim responses are less widely supported. */
 const PROBE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /**
  * Probes whether a half-closed client is still there. It may have closed only its writing side and wait for
- * responses (RFC 9112 §9.6), or the whole connection. TCP shows the difference by a reset after a write: the
- * first interim response provokes it, the next one meets it, and the socket is destroyed.
+ * responses (RFC 9112 §9.6), or the whole connection, to which TCP answers a write with a reset. The first
+ * interim response provokes the reset, and the next one finds it and destroys the socket.
  *
  * @param httpVersion of the request
  * @param mayProbe whether the client expects the head of a response next

@@ -3,12 +3,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { invalidBody, Problem } from '../problems.ts'
 
-/** A byte order mark, which some programs put before a text. RFC 8259 §8.1 allows ignoring it. */
+/** Some programs begin a text with it. RFC 8259 §8.1 allows ignoring it. */
 const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 /**
- * Reads JSON bodies. Bytes that are not UTF-8 are refused: decoding would replace them by U+FFFD, and a
- * message is never altered. A missing body is left to the contract, which says where one is required.
+ * Reads JSON bodies. Refuses invalid UTF-8, because decoding would replace it with U+FFFD, and messages are
+ * never altered. Validation refuses a missing body.
  */
 export function acceptJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
@@ -16,7 +16,7 @@ export function acceptJson(app: FastifyInstance) {
     if (bytes.length === 0) return done(null, undefined)
     if (!isUtf8(bytes)) return done(invalidBody('is not UTF-8'))
     const text = withoutMark(bytes).toString()
-    if (hasTooManyValues(text)) return done(invalidBody('has far more values than any request takes'))
+    if (hasTooManyValues(text)) return done(invalidBody('has far more values than any operation takes'))
     try {
       done(null, JSON.parse(text))
     } catch {
@@ -27,7 +27,7 @@ export function acceptJson(app: FastifyInstance) {
 
   // After authentication, before the body is read.
   app.addHook('preParsing', ({ headers }, reply, _payload, done) => {
-    // Many clients send a Content-Type without content: it is ignored.
+    // Ignore the Content-Type that many clients send without content.
     if (isWithoutContent(headers)) delete headers['content-type']
     else if (isCoded(headers['content-encoding'])) {
       reply.header('Accept-Encoding', 'identity')
@@ -37,15 +37,15 @@ export function acceptJson(app: FastifyInstance) {
   })
 }
 
-/** Far more than any operation takes. A shorter body cannot contain thousands. */
+/** Far more than any operation takes. Short bodies are not counted. */
 const VALUES_MAX = 1_000
 const SHORT_LENGTH_MAX = 8_192
 
 const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = Buffer.from('"\\,[{')
 
 /**
- * Whether a body has so many members, elements or levels that parsing it takes 20 times as long as the
- * longest message. Counting them takes a fraction of that.
+ * Whether parsing would take too long: a body of many members, elements or levels takes 20 times as long as
+ * the longest message. Counting takes a fraction of that.
  */
 function hasTooManyValues(json: string): boolean {
   if (json.length <= SHORT_LENGTH_MAX) return false
@@ -71,7 +71,7 @@ const withoutMark = (bytes: Buffer) =>
     ? bytes.subarray(BYTE_ORDER_MARK.length)
     : bytes
 
-/** Refuses content of any other type. Whether a chunked body is empty is known only at its end. */
+/** Refuses content of other types. An empty chunked body is accepted, which is known only at its end. */
 function refuseContent(
   { headers }: FastifyRequest,
   body: NodeJS.ReadableStream,

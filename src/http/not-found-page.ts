@@ -1,26 +1,23 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { webHeaders } from './web-headers.ts'
 
-/** Deeper paths than people type. */
+/** Deeper than any path that people type. */
 const DEPTH_MAX = 50
 
-/** Whether a browser is opening a page: only these ask for HTML by name. */
+/** Whether a browser is opening a page: only then is HTML accepted by name. */
 export const wantsPage = ({ method, headers }: FastifyRequest): boolean =>
   ['GET', 'HEAD'].includes(method) && /(^|,)\s*text\/html\s*(;|,|$)/i.test(headers.accept ?? '')
 
-/** Answers 404 with a page for people. */
+/** Sends an HTML page with status 404. */
 export const sendNotFoundPage = (reply: FastifyReply): FastifyReply =>
   reply
     .code(404)
     .headers({ ...webHeaders, 'Cache-Control': 'no-cache' })
     .type('text/html; charset=utf-8')
-    .send(pageFrom(wayToRoot(reply.request.url)))
+    .send(pageFrom(pathToRoot(reply.request.url)))
 
-/**
- * The relative path to the root of this server. A proxy may serve it below a prefix that only the browser
- * knows.
- */
-function wayToRoot(url: string): string {
+/** Relative, because a proxy may serve this server below a prefix that only the browser knows. */
+function pathToRoot(url: string): string {
   const [path = ''] = url.replace(/^https?:\/\/[^/]*/i, '').split('?')
   const depth = path.split('/').length - 2
   return depth > 0 ? '../'.repeat(Math.min(depth, DEPTH_MAX)) : './'

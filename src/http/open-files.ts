@@ -1,15 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/**
- * Reserved for everything but client connections: the database, its log, sockets. An idle server has 23 open.
- */
+/** Reserved for files other than client connections. An idle server has 23 open. */
 const RESERVED = 64
 
 /**
- * How many connections fit within the files that this process may open. Node raises that limit as far as the
- * system allows.
+ * How many connections the limit of open files allows. Node has raised it as far as the system permits.
  *
- * @returns infinity where it cannot be known
+ * @returns infinity if unknown
  */
 export function connectionsThatFit(): number {
   let limits: string

@@ -8,7 +8,7 @@ import { sendNotFoundPage, wantsPage } from './not-found-page.ts'
 import type { RequestCounts } from './request-counts.ts'
 
 /**
- * Answers every refusal and every fault with a problem document (RFC 9457).
+ * Answers every error with a problem document (RFC 9457).
  *
  * @param hasWeb whether browsers get a page for 404
  */
@@ -37,13 +37,13 @@ export function replyWithProblems(
     const allow = methodsOf(path).join(', ')
     if (!allow) {
       if (hasWeb && wantsPage(request) && !isVersioned(path)) return sendNotFoundPage(reply)
-      const detail = `Nothing is here. The API is described at ${hasWeb ? '/docs' : '/openapi.yaml'}.`
+      const detail = `There is nothing at this path. The API is described at ${hasWeb ? '/docs' : '/openapi.yaml'}.`
       return sendProblem(reply, new Problem('not_found', detail))
     }
-    return sendProblem(reply, new Problem('method_not_allowed', `This path has ${allow}.`, { allow }))
+    return sendProblem(reply, new Problem('method_not_allowed', `This path supports ${allow}.`, { allow }))
   }
   app.setNotFoundHandler(refuseRoute)
-  // Before the body is read: where nothing accepts it, its form does not matter.
+  // Before the body is read, so its form does not matter.
   app.addHook('onRequest', (request, reply, done) => {
     if (request.is404) refuseRoute(request, reply)
     else done()
@@ -53,7 +53,7 @@ export function replyWithProblems(
 /** Whether a path belongs to the API. */
 export const isVersioned = (path: string | undefined) => path?.startsWith('/v1')
 
-/** Sends a problem with the headers that belong to it. */
+/** Sends a problem with its headers. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const { retryAfterSeconds, allow } = problem.extras
   reply.code(problem.status).type('application/problem+json')
@@ -62,30 +62,30 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
   if (problem.code === 'insufficient_scope')
     reply.header('WWW-Authenticate', 'Bearer error="insufficient_scope"')
   if (problem.status === 401) reply.header('WWW-Authenticate', challenge(reply.request))
-  // Its members instead of the error itself: Fastify would pass an error to the error handler again.
+  // Send its members: Fastify would pass an error object to the error handler again.
   return reply.serializer(JSON.stringify).send(problem.toJSON())
 }
 
-/** RFC 6750 §3: the challenge names an error only when there was a token. */
+/** RFC 6750 §3: the challenge names an error only if there was a token. */
 const challenge = ({ headers, routeOptions }: FastifyRequest) =>
   headers.authorization === undefined || routeOptions.url === '/v1/login'
     ? 'Bearer'
     : 'Bearer error="invalid_token"'
 
-/** The problem for an error. Details of unforeseen errors go to the log, not to the client. */
+/** The problem for an error. Details of unexpected errors go to the log, not to the client. */
 function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
-  if (error instanceof DatabaseUnavailable) return overloaded('The database cannot take this now.')
+  if (error instanceof DatabaseUnavailable) return overloaded('The database is unavailable at the moment.')
   const { statusCode = 500 } = error
   if (statusCode === 413)
-    return new Problem('body_too_large', 'The request body has more bytes than are taken here.')
+    return new Problem('body_too_large', 'The request body is too large for this operation.')
   if (statusCode === 415)
     return new Problem('unsupported_media_type', 'The body must be sent as application/json.')
   if (statusCode >= 400 && statusCode < 500) return new Problem('invalid_request', error.message)
-  return new Problem('internal_error', 'This is a fault of the server. Its log says more.')
+  return new Problem('internal_error', 'An unexpected error occurred. The log of the server has the details.')
 }
 
-/** The methods of a concrete path. */
+/** Finds the methods of a concrete path. */
 function methodFinder({ operations }: Contract): (path: string) => string[] {
   const routes = operations.map(({ methods, path }) => ({
     methods,
@@ -96,19 +96,19 @@ function methodFinder({ operations }: Contract): (path: string) => string[] {
 
 /** Status and detail of unreadable requests, by Node's error code. */
 const UNREADABLE: Record<string, [status: number, detail: string]> = {
-  CONNECT: [400, 'This server is no proxy.'],
-  HPE_HEADER_OVERFLOW: [431, 'The request has longer headers than are taken here.'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
+  CONNECT: [400, 'This server is not a proxy.'],
+  HPE_HEADER_OVERFLOW: [431, 'The request headers are too long.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
 }
 
 /**
- * The whole response to an unreadable request. It ends the connection, because the start of the next request
- * is unknown.
+ * The complete response to an unreadable request. It closes the connection, because the start of the next
+ * request is unknown.
  *
- * @param headers in addition to those of the document
+ * @param headers additional headers
  */
 export function refusalOfUnreadable({ code = '' }: NodeJS.ErrnoException, headers: Record<string, string>) {
-  const [status, detail] = UNREADABLE[code] ?? [400, 'The request is not readable HTTP.']
+  const [status, detail] = UNREADABLE[code] ?? [400, 'The request is not valid HTTP.']
   const document = JSON.stringify({ ...new Problem('invalid_request', detail).toJSON(), status })
   const all = {
     'Content-Type': 'application/problem+json',

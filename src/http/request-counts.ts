@@ -8,12 +8,12 @@ declare module 'fastify' {
     operationId?: string
   }
   interface FastifyRequest {
-    /** When its headers were read, in ms on the monotonic clock; 0 when it was refused earlier. */
+    /** When its headers were read, on the monotonic clock; 0 if it was refused earlier. */
     startedAtMs: number
   }
 }
 
-/** Sends take milliseconds, polls up to 55 s. */
+/** Bucket bounds: sends take milliseconds, polls up to 55 s. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 /** The pages at / and /docs with their files, and openapi.yaml. */
@@ -39,10 +39,10 @@ export class RequestCounts {
   /** By operation of the contract, besides `page` and `unknown`. */
   readonly operations = new Map<string, AnswerCounts>()
   readonly refusedSends = new Map<ProblemCode, number>(problemCodes.map((code) => [code, 0]))
-  /** How often a cursor was beyond the inbox: often after a restore that was not noticed. */
+  /** How often a cursor was beyond the inbox. Many mean a restore that the server could not notice. */
   cursorAhead = 0
 
-  /** Counts every response of an app. Call it before the routes are added. */
+  /** Counts every response of an app. Call it before adding routes. */
   watch(app: FastifyInstance): void {
     const unknown = this.#of(UNKNOWN)
     app.decorateRequest('startedAtMs', 0)
@@ -54,7 +54,7 @@ export class RequestCounts {
       if (request.is404) unknown.count(reply.statusCode, request.startedAtMs)
       done(null, payload)
     })
-    // A hook per route: finding the operation of a request takes longer than counting it.
+    // A hook per route, because looking up the operation per request takes longer than counting.
     app.addHook('onRoute', (route) => {
       const counts = this.#of(route.config?.operationId ?? PAGE)
       const hooks = [route.onSend ?? []].flat()
@@ -73,9 +73,7 @@ export class RequestCounts {
     this.#of(UNKNOWN).count(status, 0)
   }
 
-  /**
-   * Counts a problem by its code, for the codes that have a metric. Its status is counted with all others.
-   */
+  /** Counts a problem for the metrics by code. Its status is counted like any other. */
   countProblem(request: FastifyRequest, code: ProblemCode): void {
     if (code === 'cursor_ahead') this.cursorAhead += 1
     if (!SENDS.includes(request.routeOptions.config.operationId ?? '')) return

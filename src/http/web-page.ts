@@ -4,10 +4,7 @@ import { ConfigurationError } from '../config.ts'
 import { type Coding, serveDocument } from './documents.ts'
 import { referenceHeaders, webHeaders } from './web-headers.ts'
 
-/**
- * Made by scripts/build-web.mjs. src/http/, dist/http/ and dist/bundle/ lie equally deep below the package's
- * root.
- */
+/** Built by scripts/build-web.mjs. src/http/, dist/http/ and dist/bundle/ lie equally deep below the root. */
 const folder = new URL('../../dist/web/', import.meta.url)
 
 /** A line of files.json. */
@@ -16,20 +13,20 @@ interface WebFile {
   path: string
   /** A media type. */
   type: string
-  /** Whether the path has a hash of the content in it. */
+  /** Whether the path contains a hash of the content. */
   hashed: boolean
-  /** Its precompressed codings, in files with `.br` and `.gzip` after the name. */
+  /** Its precompressed codings, in files with `.br` or `.gzip` appended. */
   encodings: Coding[]
 }
 
 /**
- * Serves the page, its files and those of the API reference, from memory, below `/`.
+ * Serves the files of the page and of the API reference from memory, below `/`.
  *
- * @throws ConfigurationError when they were not built
+ * @throws ConfigurationError when they are not built
  */
 export async function serveWebPage(app: FastifyInstance) {
   const list = await readFile(new URL('files.json', folder), 'utf8').catch(() => {
-    throw new ConfigurationError(['The web page was not built: run `npm run build`, or set WEB=off.'])
+    throw new ConfigurationError(['The web page is not built: run `npm run build`, or set WEB=off.'])
   })
   const read = (name: string) => readFile(new URL(name, folder))
   await Promise.all(

@@ -14,22 +14,22 @@
  *
  * A deferred acknowledgement may make room in a full inbox: the commit that writes it tries the refused
  * messages once more. The next commit retries those that the store left undecided. A failed batch adds no
- * message: its callers, and flushes behind it, get the error, and what was deferred is kept for the next
+ * message: its callers, and flushes behind it, get the error, and deferred writes are kept for the next
  * batch.
  */
 import {
   type Acknowledgement,
-  type Append,
   type AppendOutcome,
   type CommitOutcome,
   type CommitResult,
   type Database,
   DatabaseUnavailable,
   type LastSeen,
+  type NewMessage,
 } from '../database/database.ts'
 import { DeferredWrites, NOTHING_DEFERRED } from './deferred-writes.ts'
 import { type Flush, type OnCommit, type OpenCommit, type WrittenAppend, waitIn } from './open-commit.ts'
-import { answerRepeats, apart, type WaitingAppend } from './repeats.ts'
+import { answerRepeats, separateRepeats, type WaitingAppend } from './repeats.ts'
 
 /** Appends per transaction. At 10 µs per row a full batch takes 5 ms, for which the next ones wait. */
 const BATCH_APPENDS_MAX = 512
@@ -44,7 +44,7 @@ const COMMITS_UNDER_WAY_MAX = 2
 /** Appends that may wait for a commit; above it senders get 503 instead of waiting for seconds. */
 const WAITING_APPENDS_MAX = 10_000
 
-/** How long writes are deferred that nobody waits for. */
+/** How long writes without a waiting caller are deferred. */
 const DEFERRED_MS = 500
 
 /** With so many deferred writes the next commit includes them: at 6 µs each, others wait 6 ms. */
@@ -96,11 +96,11 @@ export class CommitQueue {
   }
 
   /** @throws DatabaseUnavailable when too many wait already, or the batch could not be written */
-  append(append: Append): Promise<AppendOutcome> {
+  append(message: NewMessage): Promise<AppendOutcome> {
     if (this.#appends.length >= WAITING_APPENDS_MAX)
       return Promise.reject(new DatabaseUnavailable('Too many messages wait to be written.'))
     return new Promise((resolve, reject) => {
-      this.#appends.push({ append, resolve, reject })
+      this.#appends.push({ message, resolve, reject })
       if (this.#appends.length >= WORTH_A_COMMIT) this.#commitWhatWaits()
       else this.#start()
     })
@@ -116,16 +116,16 @@ export class CommitQueue {
   }
 
   /**
-   * @param isMeant selects the acknowledgements to wait for
+   * @param matches selects the acknowledgements to wait for
    * @throws DatabaseUnavailable when one could not be written
    */
-  acknowledged(isMeant: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
-    if (this.#deferred.hasAcknowledgement(isMeant)) {
+  acknowledged(matches: (acknowledgement: Acknowledgement) => boolean): Promise<void> {
+    if (this.#deferred.hasAcknowledgement(matches)) {
       this.#mustDrain = true
       this.#start()
       return waitIn(this.#acknowledged)
     }
-    const carrier = [...this.#underWay].findLast(({ deferred }) => deferred.acknowledgements.some(isMeant))
+    const carrier = [...this.#underWay].findLast(({ deferred }) => deferred.acknowledgements.some(matches))
     return carrier ? waitIn(carrier.acknowledged) : Promise.resolve()
   }
 
@@ -149,7 +149,7 @@ export class CommitQueue {
   #startSoon() {
     this.#deferredTimer ??= setTimeout(() => {
       this.#deferredTimer = undefined
-      // Callers that wait get the error; what was deferred waits for the next timer.
+      // Waiting callers get the error; deferred writes stay for the next timer.
       this.flushed().catch(() => {})
     }, DEFERRED_MS).unref()
   }
@@ -180,7 +180,7 @@ export class CommitQueue {
     const deferred = drains ? this.#deferred.drain() : NOTHING_DEFERRED
     const acknowledged = drains ? this.#acknowledged.splice(0) : []
     this.#mustDrain = false
-    const { appends, repeats } = apart(this.#appends.splice(0, BATCH_APPENDS_MAX))
+    const { appends, repeats } = separateRepeats(this.#appends.splice(0, BATCH_APPENDS_MAX))
     // A flush also waits for appends that did not fit into this batch.
     const flushes = this.#appends.length === 0 ? this.#flushes.splice(0) : []
     if (appends.length + deferred.acknowledgements.length + deferred.lastSeen.length === 0) {
@@ -189,7 +189,7 @@ export class CommitQueue {
       return
     }
 
-    const outcome = this.#database.commit({ ...deferred, appends: appends.map(({ append }) => append) })
+    const outcome = this.#database.commit({ ...deferred, appends: appends.map(({ message }) => message) })
     const commit = { deferred, appends, repeats, flushes, acknowledged, mayFindRoom: this.#deferred.size > 0 }
     this.#underWay.add(commit)
     this.#handled = this.#finish(commit, outcome, this.#handled)
@@ -209,10 +209,10 @@ export class CommitQueue {
     const written: WrittenAppend[] = []
     for (const [index, waiting] of appends.entries()) {
       const outcome = outcomes[index] as CommitOutcome
-      const { append, resolve, reject } = waiting
+      const { message, resolve, reject } = waiting
       // Not spread, as in poll.ts.
       if (outcome.kind === 'undecided') undecided.push(waiting)
-      else written.push({ append, outcome, resolve, reject })
+      else written.push({ message, outcome, resolve, reject })
     }
     const unknown = repeats.length === 0 ? [] : answerRepeats(written, repeats)
     if (undecided.length + unknown.length > 0) this.#appends.unshift(...undecided, ...unknown)

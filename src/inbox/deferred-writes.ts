@@ -24,8 +24,8 @@ export class DeferredWrites {
   }
 
   /** Whether a selected acknowledgement is still deferred. */
-  hasAcknowledgement(isMeant: (acknowledgement: Acknowledgement) => boolean): boolean {
-    for (const acknowledgement of this.#acknowledgements.values()) if (isMeant(acknowledgement)) return true
+  hasAcknowledgement(matches: (acknowledgement: Acknowledgement) => boolean): boolean {
+    for (const acknowledgement of this.#acknowledgements.values()) if (matches(acknowledgement)) return true
     return false
   }
 

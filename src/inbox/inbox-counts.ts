@@ -20,13 +20,13 @@ export class InboxCounts {
   /** Messages per commit, for commits with any. */
   readonly batchSizes = new Histogram(BATCH_SIZES)
 
-  accepted(live: boolean): void {
+  countAccepted(live: boolean): void {
     if (live) this.acceptedLive += 1
     else this.acceptedStored += 1
   }
 
   /** Counts an acknowledgement over so many numbers. Numbers that a restore skipped were never messages. */
-  movedOn(numbers: number): void {
+  countAcknowledged(numbers: number): void {
     if (numbers < SKIPPED_MIN) this.acknowledged += numbers
   }
 

@@ -6,20 +6,20 @@ import {
   DatabaseUnavailable,
   type MessageRecord,
 } from '../database/database.ts'
+import type { Presence } from '../presence.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
+import type { Connection, Response } from './connection.ts'
 import { Delivery, type Hints } from './delivery.ts'
 import { InboxCounts } from './inbox-counts.ts'
+import { type InboxPage, refuseAhead, toInboxPage } from './inbox-page.ts'
+import type { Mailboxes } from './mailboxes.ts'
 import { PageReads, type ReadBudget } from './page-reads.ts'
-import { type OnAnswer, Poll, type PollEvents, type PollRequest, type Reader } from './poll.ts'
-import { asReading, type Reading, refuseAhead } from './reading.ts'
-import type { Response } from './response.ts'
-import { asAppend, asSent, type Sending, type Sent } from './sending.ts'
-import type { Connection } from './waiter.ts'
-import type { Waiters } from './waiters.ts'
+import { type OnAnswer, Poll, type PollEvents, type PollRequest, type ReadingSession } from './poll.ts'
+import { type SendRequest, type Sent, toNewMessage, toSent } from './send-request.ts'
 
-/** The other nodes on the same store, as the inbox sees them. */
+/** The other nodes that write to the same store. */
 export interface OtherNodes {
   /** Called when the outcome of a commit is unknown. */
   suspectMissed: () => void
@@ -36,7 +36,8 @@ type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'newestSeq' | 'find
 export class Inbox {
   readonly counts = new InboxCounts()
   readonly #database: InboxDatabase
-  readonly #waiters: Waiters
+  readonly #mailboxes: Mailboxes
+  readonly #presence: Presence
   readonly #history: ClockHistory
   readonly #idempotencyTtlMs: number
   readonly #others: OtherNodes | undefined
@@ -44,18 +45,22 @@ export class Inbox {
   readonly #awaitedReceipts = new AwaitedReceipts()
   readonly #pages: PageReads
   readonly #pollEvents: PollEvents = {
-    onLook: (poll) => void this.#look(poll),
+    onRead: (poll) => void this.#readOrPark(poll),
     onDisplaced: (poll) => this.#pages.chargeIdle(poll),
-    onOver: ({ poller, accepted, away }) => this.#waiters.leave(poller, accepted && !away),
+    onOver: ({ session, accepted, away }) => {
+      this.#mailboxes.leave(session.username)
+      if (accepted && !away) this.#presence.removePoll(session)
+    },
   }
 
   /**
-   * @param others the nodes that write to the same store; undefined when this is the only one
-   * @param hints undefined where nobody is woken
+   * @param others undefined when this is the only node
+   * @param hints undefined where push is off
    */
   constructor(
     database: InboxDatabase,
-    waiters: Waiters,
+    mailboxes: Mailboxes,
+    presence: Presence,
     history: ClockHistory,
     { idempotencyTtlMs }: InboxRules,
     budget: ReadBudget,
@@ -63,8 +68,9 @@ export class Inbox {
     hints?: Hints,
   ) {
     this.#database = database
-    this.#pages = new PageReads(database, waiters, budget, hints)
-    this.#waiters = waiters
+    this.#pages = new PageReads(database, mailboxes, budget, hints)
+    this.#mailboxes = mailboxes
+    this.#presence = presence
     this.#history = history
     this.#idempotencyTtlMs = idempotencyTtlMs
     this.#others = others
@@ -74,11 +80,12 @@ export class Inbox {
         others?.suspectMissed()
         throw error
       })
-    const delivery = new Delivery(waiters, this.#awaitedReceipts, this.counts, hints)
+    const delivery = new Delivery(mailboxes, this.#awaitedReceipts, this.counts, hints)
     const defersAcknowledgements = others === undefined
     this.#commits = new CommitQueue({ commit }, (...committed) => delivery.deliver(...committed), {
       defersAcknowledgements,
     })
+    presence.on('lastSeen', (username, atMs, sessionId) => this.noteLastSeen(username, atMs, sessionId))
   }
 
   /** How many messages wait for a commit to take them. */
@@ -91,47 +98,47 @@ export class Inbox {
    *
    * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
    */
-  async append(sending: Sending): Promise<Sent> {
+  async append(request: SendRequest): Promise<Sent> {
     const nowMs = this.#history.now()
     const keysBeforeMs = () => this.#history.oldBeforeMs(this.#idempotencyTtlMs)
-    const append = asAppend(sending, nowMs, keysBeforeMs, this.#waiters.isOnline(sending.to))
-    return asSent(append, await this.#commits.append(append))
+    const message = toNewMessage(request, nowMs, keysBeforeMs, this.#presence.isOnlineHere(request.to))
+    return toSent(message, await this.#commits.append(message))
   }
 
   /**
    * Reads what follows the cursor, and waits for it when there is nothing.
    *
-   * @param onAnswer gets what was read, or Problem cursor_ahead, invalid_token, session_ended
+   * @param onAnswer gets the page, or Problem cursor_ahead, invalid_token, session_ended
    */
-  read(reader: Reader, request: PollRequest, onAnswer: OnAnswer): void {
-    this.#waiters.enter(reader)
-    void this.#look(new Poll(reader, request, this.#pollEvents, onAnswer))
+  read(session: ReadingSession, request: PollRequest, onAnswer: OnAnswer): void {
+    this.#mailboxes.enter(session.username)
+    void this.#readOrPark(new Poll(session, request, this.#pollEvents, onAnswer))
   }
 
-  /** Answers a poll, or parks it. */
-  async #look(poll: Poll): Promise<void> {
+  /** Reads the store for a poll and answers it, or parks it when there is nothing. */
+  async #readOrPark(poll: Poll): Promise<void> {
     try {
       if (!poll.accepted) await this.#pages.refuseDebtor(poll)
-      const { poller, cursor } = poll
+      const { session, cursor } = poll
       // If the cursor is known to be the newest number, the store need not be read; unless another node may
       // have written, and its notification is on its way, or lost.
-      const mustRead = this.#others || this.#waiters.newestSeq(poller.username) !== cursor
+      const mustRead = this.#others || this.#mailboxes.newestSeq(session.username) !== cursor
       const page = mustRead ? await this.#pages.read(poll) : undefined
       if (mustRead && !page) return poll.answerNothing()
       if (page) poll.cursor = page.after
       // Either may have happened while it waited for its turn.
-      if (poller.ended) throw sessionEnded(poller.ended)
+      if (session.ended) throw sessionEnded(session.ended)
       if (poll.tokenExpiresAtMs <= this.#history.now()) throw tokenExpired()
       const hasMore = page !== undefined && page.after < page.newestSeq
       if (!poll.accepted) {
         if (!mustRead && !poll.waits) this.#pages.chargeIdle(poll)
         await this.#accept(poll)
       }
-      if (hasMore) return poll.answer(asReading(page))
+      if (hasMore) return poll.answer(toInboxPage(page))
 
       const leftMs = poll.untilMs - monotonicMs()
       if (leftMs <= 0) return poll.answerNothing()
-      this.#waiters.park(poll, leftMs)
+      this.#mailboxes.park(poll, leftMs)
     } catch (error) {
       poll.finish(error as Error)
     }
@@ -139,12 +146,12 @@ export class Inbox {
 
   /** A poll that is not refused acknowledges, and makes its account online unless it is away. */
   async #accept(poll: Poll): Promise<void> {
-    const { poller, after = 0 } = poll
-    this.#acknowledge(poller, Math.max(after, poller.offeredSeq))
-    // Another node must not deliver again what was acknowledged here.
-    if (this.#others) await this.#commits.acknowledged(ofSession(poller))
+    const { session, after = 0 } = poll
+    this.#acknowledge(session, Math.max(after, session.offeredSeq))
+    // Another node must not deliver acknowledged messages again.
+    if (this.#others) await this.#commits.acknowledged(ofSession(session))
     poll.accepted = true
-    if (!poll.away) this.#waiters.accept(poller)
+    if (!poll.away) this.#presence.addPoll(session)
   }
 
   /**
@@ -152,22 +159,22 @@ export class Inbox {
    *
    * @throws Problem cursor_ahead
    */
-  async acknowledge(reader: Reader, cursor: number): Promise<void> {
-    const known = this.#waiters.newestSeq(reader.username)
+  async acknowledge(session: ReadingSession, cursor: number): Promise<void> {
+    const known = this.#mailboxes.newestSeq(session.username)
     if (known === undefined || cursor > known) {
-      refuseAhead(cursor, await this.#database.newestSeq(reader.accountId))
+      refuseAhead(cursor, await this.#database.newestSeq(session.accountId))
     }
-    this.#acknowledge(reader, Math.max(cursor, reader.offeredSeq))
-    await this.#commits.acknowledged(ofSession(reader))
+    this.#acknowledge(session, Math.max(cursor, session.offeredSeq))
+    await this.#commits.acknowledged(ofSession(session))
   }
 
   /**
    * The token is the receipt: a client that shows it at the inbox, or at the end of its session, has received
    * the whole login response. Resolves when all that the session has acknowledged is in the store.
    */
-  async acknowledgeOffered(reader: Reader): Promise<void> {
-    this.#acknowledge(reader, reader.offeredSeq)
-    await this.#commits.acknowledged(ofSession(reader))
+  async acknowledgeOffered(session: ReadingSession): Promise<void> {
+    this.#acknowledge(session, session.offeredSeq)
+    await this.#commits.acknowledged(ofSession(session))
   }
 
   /**
@@ -181,11 +188,11 @@ export class Inbox {
     limit: number,
     response: Response,
     connection: Connection,
-  ): Promise<(Reading & { after: number }) | undefined> {
-    // What an older session acknowledged may still be deferred.
+  ): Promise<(InboxPage & { after: number }) | undefined> {
+    // Acknowledgements of an older session may still be deferred.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
     const page = await this.#pages.first(accountId, limit, response, connection)
-    return page && { ...asReading(page), after: page.after }
+    return page && { ...toInboxPage(page), after: page.after }
   }
 
   /** The message of that id, to its sender and its recipient. */
@@ -202,7 +209,7 @@ export class Inbox {
 
   /** When an account or a session was last online, if this process knows; 0 otherwise. */
   lastSeenAtMs(username: string, sessionId?: string): number {
-    const [hereMs = 0, notedMs = 0] = [this.#waiters, this.#commits].map((memory) =>
+    const [hereMs = 0, notedMs = 0] = [this.#presence, this.#commits].map((memory) =>
       memory.lastSeenAtMs(username, sessionId),
     )
     return Math.max(hereMs, notedMs)
@@ -224,19 +231,19 @@ export class Inbox {
     return this.#commits.flushed()
   }
 
-  #acknowledge(reader: Reader, seq: number) {
-    if (seq <= reader.acknowledgedSeq) return
-    this.counts.movedOn(seq - reader.acknowledgedSeq)
-    reader.acknowledgedSeq = seq
-    const { id: sessionId, accountId, username } = reader
+  #acknowledge(session: ReadingSession, seq: number) {
+    if (seq <= session.acknowledgedSeq) return
+    this.counts.countAcknowledged(seq - session.acknowledgedSeq)
+    session.acknowledgedSeq = seq
+    const { id: sessionId, accountId, username } = session
     this.#commits.acknowledge({ sessionId, accountId, seq, atMs: this.#history.now() })
     // A failed write stays deferred.
-    if (this.#awaitedReceipts.mayCome(username, seq))
-      this.#commits.acknowledged(ofSession(reader)).catch(() => {})
+    if (this.#awaitedReceipts.mayCause(username, seq))
+      this.#commits.acknowledged(ofSession(session)).catch(() => {})
   }
 }
 
 const ofSession =
-  ({ id }: Reader) =>
+  ({ id }: ReadingSession) =>
   ({ sessionId }: Acknowledgement) =>
     sessionId === id

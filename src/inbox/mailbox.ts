@@ -1,64 +1,71 @@
-import type { Poller, Queue } from './waiter.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { Poll, WaitEnd } from './poll.ts'
 
 /** Parked polls per session: browser tabs, a phone that reconnects. Above it the oldest is answered. */
 const POLLS_PER_SESSION_MAX = 8
 
-/** The polls of an account, parked ones among them, and when its last ones ended. */
-export interface Mailbox extends Queue {
+/** The part of a poll that parking uses. */
+export type ParkablePoll = Pick<Poll, 'session' | 'cursor' | 'tokenExpiresAtMs' | 'connection' | 'wake'>
+
+/** The polls of one account, parked ones among them. */
+export class Mailbox {
   /**
    * Exact while the mailbox lives, once a poll has read the store or a message came; undefined until then.
    */
-  newestSeq: number | undefined
+  newestSeq: number | undefined = undefined
   /** Polls between `enter` and `leave`. */
-  polls: number
-  /** Of these the accepted ones that make the account online, parked ones among them. */
-  accepted: number
-  /** When the last of these ended, by the id of the session; undefined until one has. */
-  pollEnds: Map<string, PollEnd> | undefined
-  /** When the last of all ended, as a date. */
-  lastSeenAtMs: number | undefined
+  polls = 0
+  /** When the last of them left, on the monotonic clock. */
+  leftAtMs = 0
+  /** In order of arrival. Replaced instead of modified, so that a loop over it may wake its items. */
+  parked: readonly ParkedPoll[] = []
+
+  /** Never moves back. */
+  noteNewestSeq(seq: number): void {
+    this.newestSeq = Math.max(this.newestSeq ?? 0, seq)
+  }
+
+  /** The parked polls of a session. */
+  ofSession(id: string): ParkedPoll[] {
+    return this.parked.filter(({ poll }) => poll.session.id === id)
+  }
+
+  /** Whether a session has the maximum of parked polls. */
+  isCrowded(id: string): boolean {
+    return this.parked.length >= POLLS_PER_SESSION_MAX && this.ofSession(id).length >= POLLS_PER_SESSION_MAX
+  }
+
+  /** Answers the oldest parked poll of a session that has the maximum. */
+  makeRoom(id: string): void {
+    if (this.isCrowded(id)) this.ofSession(id)[0]?.wake({ kind: 'displaced' })
+  }
 }
 
-interface PollEnd {
-  /** On the monotonic clock. */
-  atMs: number
-  /** As a date. */
-  dateMs: number
+/** A poll while it is parked. There may be tens of thousands, so it holds little. */
+export class ParkedPoll {
+  readonly poll: ParkablePoll
+  readonly #mailbox: Mailbox
+  readonly #onGone = () => this.wake({ kind: 'gone' })
+  readonly #deadline: Set<ParkedPoll>
+
+  /** @param waitMs at most this long */
+  constructor(poll: ParkablePoll, mailbox: Mailbox, deadlines: Deadlines<ParkedPoll>, waitMs: number) {
+    this.poll = poll
+    this.#mailbox = mailbox
+    this.#deadline = deadlines.add(this, waitMs)
+    poll.connection.on('close', this.#onGone)
+    // Not spread: an array built step by step allocates room for 17.
+    mailbox.parked = mailbox.parked.concat(this)
+  }
+
+  /** Ends the wait; does nothing when it has ended. */
+  wake(end: WaitEnd): void {
+    // Only once, whatever the callback causes.
+    if (!this.#deadline.delete(this)) return
+    // The connection outlives the poll and must not accumulate listeners.
+    this.poll.connection.off('close', this.#onGone)
+    // By identity: a poll that ends late must not replace a newer one.
+    this.#mailbox.parked = this.#mailbox.parked.filter((parked) => parked !== this)
+    this.poll.wake(end)
+  }
 }
-
-export const newMailbox = (): Mailbox => ({
-  newestSeq: undefined,
-  waiters: [],
-  polls: 0,
-  accepted: 0,
-  pollEnds: undefined,
-  lastSeenAtMs: undefined,
-})
-
-/** The parked polls of a session. */
-export const ofSession = ({ waiters }: Mailbox, id: string) =>
-  waiters.filter(({ waiting }) => waiting.poller.id === id)
-
-/** Whether a session has the maximum of parked polls. */
-export const isCrowded = (mailbox: Mailbox, { id }: Poller) =>
-  mailbox.waiters.length >= POLLS_PER_SESSION_MAX && ofSession(mailbox, id).length >= POLLS_PER_SESSION_MAX
-
-/** Answers the oldest parked poll of a session that has the maximum. */
-export function makeRoom(mailbox: Mailbox, poller: Poller) {
-  if (isCrowded(mailbox, poller)) ofSession(mailbox, poller.id)[0]?.settle({ kind: 'displaced' })
-}
-
-/** When the last poll of a living session ended, on the monotonic clock. */
-export function lastEndMs({ pollEnds }: Mailbox): number | undefined {
-  let lastMs: number | undefined
-  pollEnds?.forEach(({ atMs }) => {
-    lastMs = Math.max(lastMs ?? atMs, atMs)
-  })
-  return lastMs
-}
-
-/**
- * The sessions with parked polls that make the account online; one with several polls appears several times.
- */
-export const presentIds = ({ waiters }: Mailbox): string[] =>
-  waiters.flatMap(({ waiting }) => (waiting.away ? [] : waiting.poller.id))

@@ -1,4 +1,5 @@
-import type { AddedReceipt, Append, AppendOutcome } from '../database/database.ts'
+/** Commits under way, and the callers that wait for them. */
+import type { AddedReceipt, AppendOutcome, NewMessage } from '../database/database.ts'
 import type { Deferred } from './deferred-writes.ts'
 import type { WaitingAppend } from './repeats.ts'
 
@@ -9,7 +10,7 @@ export interface Flush {
 }
 
 export interface Committed {
-  append: Append
+  message: NewMessage
   outcome: AppendOutcome
 }
 

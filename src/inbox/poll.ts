@@ -1,14 +1,17 @@
 import { monotonicMs } from '../clock.ts'
+import type { StoredMessage } from '../database/database.ts'
+import type { SessionRef } from '../presence.ts'
 import { type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
-import { pageOf } from './page.ts'
-import { firstOf, type Reading } from './reading.ts'
-import type { Response } from './response.ts'
-import type { Connection, Poller, WaitEnd, Waiting } from './waiter.ts'
+import type { Connection, Response } from './connection.ts'
+import { firstPageOf, type InboxPage, toMessageList } from './inbox-page.ts'
 
 /** The part of a session that reading its inbox uses. */
-export interface Reader extends Poller {
+export interface ReadingSession extends SessionRef {
   readonly accountId: number
-  /** Set before its polls are answered, which may be the last to hold this object. */
+  /**
+   * Whether it has ended: by logout, takeover, a new password, or with its account. Set before its polls are
+   * answered, which may be the last to hold this object.
+   */
   ended: SessionEnd
   /** How far this client has acknowledged; moves forward only. */
   acknowledgedSeq: number
@@ -29,11 +32,30 @@ export interface PollRequest {
   /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
   connection: Connection
-  /** What will carry the answer. */
+  /** It will carry the answer. */
   response: Response
 }
 
-export interface PollAnswer extends Reading {
+/** How the wait of a parked poll ends. */
+export type WaitEnd =
+  /** These messages were committed, right after the cursor. */
+  | { kind: 'messages'; messages: StoredMessage[] }
+  /** There is something new: read the store. */
+  | { kind: 'read' }
+  /** The time to wait is over. */
+  | { kind: 'timeout' }
+  /** A newer poll of the session replaced it. */
+  | { kind: 'displaced' }
+  /** The session was ended. */
+  | { kind: 'ended'; ended: SessionEnd }
+  /** The token that it was begun with has expired. */
+  | { kind: 'expired' }
+  /** The server is shutting down. */
+  | { kind: 'closing' }
+  /** The client went away. */
+  | { kind: 'gone' }
+
+export interface PollAnswer extends InboxPage {
   /** The server is shutting down: the client should come back a little later. */
   closing: boolean
 }
@@ -43,7 +65,7 @@ export type OnAnswer = (answer: PollAnswer | Error) => void
 
 export interface PollEvents {
   /** There may be something behind the cursor. */
-  onLook: (poll: Poll) => void
+  onRead: (poll: Poll) => void
   /** A newer poll of the session replaces it. */
   onDisplaced: (poll: Poll) => void
   /** It will be answered now. */
@@ -54,8 +76,8 @@ export interface PollEvents {
  * A poll from its request to its answer. It is an object with a callback instead of a promise or an async
  * function, which held 1.5 kB more per parked poll, ten thousand times.
  */
-export class Poll implements Waiting {
-  readonly poller: Reader
+export class Poll {
+  readonly session: ReadingSession
   readonly after: number | undefined
   readonly limit: number
   readonly away: boolean
@@ -64,7 +86,7 @@ export class Poll implements Waiting {
   readonly tokenExpiresAtMs: number
   readonly connection: Connection
   readonly response: Response
-  /** The cursor after which it looks for messages. */
+  /** It waits for entries after this. */
   cursor: number
   /**
    * Whether it has acknowledged, and makes its account online unless it is away. One that is refused does
@@ -75,12 +97,12 @@ export class Poll implements Waiting {
   readonly #onAnswer: OnAnswer
 
   constructor(
-    reader: Reader,
+    session: ReadingSession,
     { after, limit, away, waitMs, tokenExpiresAtMs, connection, response }: PollRequest,
     events: PollEvents,
     onAnswer: OnAnswer,
   ) {
-    this.poller = reader
+    this.session = session
     this.after = after
     this.limit = limit
     this.away = away
@@ -88,7 +110,7 @@ export class Poll implements Waiting {
     this.tokenExpiresAtMs = tokenExpiresAtMs
     this.connection = connection
     this.response = response
-    this.cursor = after ?? Math.max(reader.acknowledgedSeq, reader.offeredSeq)
+    this.cursor = after ?? Math.max(session.acknowledgedSeq, session.offeredSeq)
     this.#events = events
     this.#onAnswer = onAnswer
   }
@@ -98,14 +120,14 @@ export class Poll implements Waiting {
     return this.untilMs > monotonicMs()
   }
 
-  /** What comes of having waited. */
+  /** Answers it, or has it read the store again. Called once per parking. */
   wake(end: WaitEnd): void {
     // No page is made for a response that must wait: it is read from the store when it can be written.
     if (end.kind === 'messages' && this.response.socket)
-      this.answer(firstOf(end.messages, this.cursor, this.limit))
-    else if (end.kind === 'messages' || end.kind === 'look') this.#events.onLook(this)
+      this.answer(firstPageOf(end.messages, this.cursor, this.limit))
+    else if (end.kind === 'messages' || end.kind === 'read') this.#events.onRead(this)
     else if (end.kind === 'ended') {
-      this.poller.ended = end.ended
+      this.session.ended = end.ended
       this.finish(sessionEnded(end.ended))
     } else if (end.kind === 'expired') this.finish(tokenExpired())
     else {
@@ -114,13 +136,13 @@ export class Poll implements Waiting {
     }
   }
 
-  answer({ messages, cursor, hasMore, gap }: Reading, closing = false): void {
+  answer({ messages, cursor, hasMore, gap }: InboxPage, closing = false): void {
     // Not spread: V8 makes such a copy key by key, which shows with each message (bench/README.md).
     this.finish({ messages, cursor, hasMore, gap, closing })
   }
 
   answerNothing(closing = false): void {
-    this.answer({ messages: pageOf([]), cursor: this.cursor, hasMore: false, gap: undefined }, closing)
+    this.answer({ messages: toMessageList([]), cursor: this.cursor, hasMore: false, gap: undefined }, closing)
   }
 
   finish(answer: PollAnswer | Error): void {

@@ -1,14 +1,14 @@
-import type { Page } from '../database/database.ts'
-import { lengthOf } from './page.ts'
-import type { Response } from './response.ts'
+import type { StoredPage } from '../database/database.ts'
+import type { Response } from './connection.ts'
+import { lengthOf } from './inbox-page.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
 const PAGES_PER_ACCOUNT_MAX = 2
 
-/** Pages that are read at a time, of all accounts: looking up an account or a session waits for so many. */
+/** Pages that are read at a time, of all accounts. A look-up of an account or session waits for them. */
 const READS_MAX = 4
 
-/** An answer with more text keeps its place until it is written out. Less than this, the kernel takes. */
+/** A page with more text keeps its place until it is written out. The kernel buffers less than this. */
 const SMALL_LENGTH_MAX = 65_536
 
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
@@ -23,7 +23,7 @@ interface Held {
 interface Account {
   /** How many of its pages are read or held. */
   places: number
-  line: (() => void)[]
+  queue: (() => void)[]
   held: Set<Held>
 }
 
@@ -44,7 +44,7 @@ export class ReadTurns {
    *
    * @param response carries the page; no other response precedes it on its connection
    */
-  async read<P extends Pick<Page, 'messages'> | undefined>(
+  async read<P extends Pick<StoredPage, 'messages'> | undefined>(
     accountId: number,
     response: Response,
     readPage: () => Promise<P>,
@@ -67,15 +67,15 @@ export class ReadTurns {
   #enter(accountId: number): Account {
     let account = this.#accounts.get(accountId)
     if (!account) {
-      account = { places: 0, line: [], held: new Set() }
+      account = { places: 0, queue: [], held: new Set() }
       this.#accounts.set(accountId, account)
     }
     return account
   }
 
   /** Whether the account has a free place; queued reads come first. */
-  #hasTurn({ places, line }: Account): boolean {
-    return places < PAGES_PER_ACCOUNT_MAX && line.length === 0
+  #hasTurn({ places, queue }: Account): boolean {
+    return places < PAGES_PER_ACCOUNT_MAX && queue.length === 0
   }
 
   #begin(account: Account) {
@@ -85,7 +85,7 @@ export class ReadTurns {
 
   #wait(account: Account): Promise<void> {
     return new Promise((resolve) => {
-      account.line.push(resolve)
+      account.queue.push(resolve)
       if (account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
       else cutOverdue(account)
     })
@@ -96,7 +96,7 @@ export class ReadTurns {
     account.held.add(held)
     const timer = setTimeout(() => {
       held.overdue = true
-      if (account.line.length > 0) cutOverdue(account)
+      if (account.queue.length > 0) cutOverdue(account)
     }, HELD_MS_MAX).unref()
     response.once('close', () => {
       clearTimeout(timer)
@@ -108,7 +108,7 @@ export class ReadTurns {
 
   #leave(accountId: number, account: Account) {
     account.places -= 1
-    if (account.line.length > 0) this.#ready.add(account)
+    if (account.queue.length > 0) this.#ready.add(account)
     else if (account.places === 0) this.#accounts.delete(accountId)
     this.#callNext()
   }
@@ -117,11 +117,11 @@ export class ReadTurns {
     for (const account of this.#ready) {
       if (this.#reads >= READS_MAX) return
       this.#ready.delete(account)
-      const next = account.line.shift()
+      const next = account.queue.shift()
       if (!next) continue
       this.#begin(account)
       // Moves to the end; the loop reaches it again.
-      if (account.line.length > 0 && account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
+      if (account.queue.length > 0 && account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
       next()
     }
   }
@@ -134,5 +134,5 @@ function cutOverdue({ held }: Account) {
 }
 
 /** The length of its texts and receipts. */
-const lengthOfAll = ({ messages }: Pick<Page, 'messages'>) =>
+const lengthOfAll = ({ messages }: Pick<StoredPage, 'messages'>) =>
   messages.reduce((sum, message) => sum + lengthOf(message), 0)

@@ -2,20 +2,23 @@
  * Concurrent sends with the same idempotency key. A batch contains each key once; the others get the outcome
  * of the first when that is in the store.
  */
-import type { Append, AppendOutcome } from '../database/database.ts'
+import type { AppendOutcome, NewMessage } from '../database/database.ts'
 
 export interface WaitingAppend {
-  append: Append
+  message: NewMessage
   resolve: (outcome: AppendOutcome) => void
   reject: (error: unknown) => void
 }
 
 /** Separates appends whose sender and key came before. */
-export function apart(waiting: WaitingAppend[]): { appends: WaitingAppend[]; repeats: WaitingAppend[] } {
+export function separateRepeats(waiting: WaitingAppend[]): {
+  appends: WaitingAppend[]
+  repeats: WaitingAppend[]
+} {
   const seen = new Set<string>()
   const repeats: WaitingAppend[] = []
   const appends = waiting.filter((each) => {
-    const key = keyOf(each.append)
+    const key = keyOf(each.message)
     if (key === undefined) return true
     if (!seen.has(key)) return seen.add(key)
     repeats.push(each)
@@ -30,21 +33,21 @@ export function apart(waiting: WaitingAppend[]): { appends: WaitingAppend[]; rep
  * @returns the repeats that the store must decide, because nothing was stored for the first
  */
 export function answerRepeats(
-  written: { append: Append; outcome: AppendOutcome }[],
+  written: { message: NewMessage; outcome: AppendOutcome }[],
   repeats: WaitingAppend[],
 ): WaitingAppend[] {
-  const firsts = new Map(written.map((first) => [keyOf(first.append), first]))
-  return repeats.filter(({ append, resolve }) => {
-    const first = firsts.get(keyOf(append))
-    const outcome = first && outcomeBehind(first, append)
+  const firsts = new Map(written.map((first) => [keyOf(first.message), first]))
+  return repeats.filter(({ message, resolve }) => {
+    const first = firsts.get(keyOf(message))
+    const outcome = first && outcomeOfRepeat(first, message)
     if (outcome) resolve(outcome)
     return !outcome
   })
 }
 
-function outcomeBehind(
-  { append: first, outcome }: { append: Append; outcome: AppendOutcome },
-  repeat: Append,
+function outcomeOfRepeat(
+  { message: first, outcome }: { message: NewMessage; outcome: AppendOutcome },
+  repeat: NewMessage,
 ): AppendOutcome | undefined {
   if (outcome.kind !== 'appended' && outcome.kind !== 'replayed') return undefined
   if (!isSame(first, repeat)) return { kind: 'idempotency_key_reused' }
@@ -52,9 +55,9 @@ function outcomeBehind(
   return { kind: 'replayed', id: first.id, sentAtMs: first.sentAtMs, live: outcome.live }
 }
 
-const keyOf = ({ senderId, idempotency }: Append) => idempotency && `${senderId} ${idempotency.key}`
+const keyOf = ({ senderId, idempotency }: NewMessage) => idempotency && `${senderId} ${idempotency.key}`
 
-const isSame = (one: Append, other: Append) =>
+const isSame = (one: NewMessage, other: NewMessage) =>
   Buffer.compare(
     one.idempotency?.fingerprint ?? new Uint8Array(),
     other.idempotency?.fingerprint ?? new Uint8Array(),

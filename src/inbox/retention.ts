@@ -5,14 +5,15 @@ import { type Database, DatabaseUnavailable } from '../database/database.ts'
 /**
  * Between two passes over all accounts; shorter for a short retention, so that messages do not outlive it.
  */
-const WALK_EVERY_MS_MAX = 60_000
-const WALK_EVERY_MS_MIN = 500
+const PASS_EVERY_MS_MAX = 60_000
+const PASS_EVERY_MS_MIN = 500
 
-/** Between two portions of a walk, so that messages on their way go first. */
-const PORTION_PAUSE_MS = 5
+/** Between two batches of a pass, so that messages on their way go first. */
+const BATCH_PAUSE_MS = 5
 
 /**
- * Before this software existed. A clock that is not yet set begins in 1970, or at its date of manufacture.
+ * No message is older than this software. A clock that is not yet set begins in 1970, or at its date of
+ * manufacture.
  */
 const FIRST_DATE_MS = Date.UTC(2026, 0, 1)
 
@@ -31,34 +32,39 @@ export interface RetentionRules {
   idempotencyTtlMs: number
 }
 
+/** The inbox in front of the store. */
+interface PurgedInbox {
+  /** Resolves when all earlier acknowledgements are in the store. */
+  acknowledgementsWritten: () => Promise<void>
+  /** How many entries were removed. */
+  counts: { purged: number }
+}
+
 /**
- * Removes what may go, in the background: messages by age, the inboxes of deleted accounts, expired
- * idempotency keys and sessions.
+ * Purges in the background: messages by age, the inboxes of deleted accounts, expired idempotency keys,
+ * sessions and push subscriptions.
  *
- * @param acknowledged resolves when what was acknowledged before is in the store
- * @param onPurged gets how many entries of inboxes a portion has removed
  * @param onFault called with unexpected errors; an unavailable store is tried again in the next pass
- * @returns a function that stops it, after the portion that is under way
+ * @returns a function that stops it, after the batch that is under way
  */
 export function startRetention(
   database: Pick<Database, 'purge'>,
-  acknowledged: () => Promise<void>,
+  inbox: PurgedInbox,
   { retentionMs, messageTtlMs, idempotencyTtlMs }: RetentionRules,
   clock: ClockHistory,
-  onPurged: (messages: number) => void,
   onFault: (error: unknown) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
   const everyMs = Math.min(
-    Math.max(Math.min(retentionMs, messageTtlMs) / 10, WALK_EVERY_MS_MIN),
-    WALK_EVERY_MS_MAX,
+    Math.max(Math.min(retentionMs, messageTtlMs) / 10, PASS_EVERY_MS_MIN),
+    PASS_EVERY_MS_MAX,
   )
 
-  async function walk() {
+  async function pass() {
     let fromAccountId: number | undefined = 0
     while (fromAccountId !== undefined && !stopping.signal.aborted) {
       // Otherwise a message that was just acknowledged would expire as unread.
-      if (messageTtlMs < Number.POSITIVE_INFINITY) await acknowledged()
+      if (messageTtlMs < Number.POSITIVE_INFINITY) await inbox.acknowledgementsWritten()
       const { next, messages } = await database.purge({
         fromAccountId,
         acknowledgedBeforeMs: clock.oldBeforeMs(retentionMs),
@@ -71,8 +77,8 @@ export function startRetention(
         nowMs: clock.now(),
       })
       fromAccountId = next
-      onPurged(messages)
-      await sleep(PORTION_PAUSE_MS)
+      inbox.counts.purged += messages
+      await sleep(BATCH_PAUSE_MS)
     }
   }
 
@@ -81,7 +87,7 @@ export function startRetention(
 
   async function run() {
     while (!stopping.signal.aborted) {
-      await walk().catch((error: unknown) => {
+      await pass().catch((error: unknown) => {
         if (!(error instanceof DatabaseUnavailable)) onFault(error)
       })
       await sleep(everyMs)

@@ -118,17 +118,17 @@ export class AccountLimits {
     tryPassword: (origin: O) => Promise<T>,
   ): Promise<T> {
     if (!this.#enabled) return tryPassword(await findOrigin())
-    const of = ` ${username}`
+    const scope = ` ${username}`
     // A known address says nothing about others of its network.
     const alone = { key: address.key, network: undefined }
     refuse(this.#loginsOfAccount.waitMs(username))
     refuse(this.#loginsFromAddress.waitMs(address))
-    refuse(this.#guessesOfPair.waitMs(alone, of))
+    refuse(this.#guessesOfPair.waitMs(alone, scope))
     const origin = await findOrigin()
     const counters = origin.known
-      ? [ofAddress(this.#guessesOfPair, alone, of)]
+      ? [ofAddress(this.#guessesOfPair, alone, scope)]
       : [
-          ofAddress(this.#guessesOfPair, address, of),
+          ofAddress(this.#guessesOfPair, address, scope),
           ofAddress(this.#guessesFromAddress, address),
           ofKey(this.#guessesOfName, username),
         ]
@@ -164,9 +164,9 @@ export class AccountLimits {
   }
 }
 
-const ofAddress = (buckets: AddressBuckets, address: Address, of = ''): Counter => ({
-  begin: () => buckets.begin(address, of),
-  end: (counts) => buckets.end(address, of, counts),
+const ofAddress = (buckets: AddressBuckets, address: Address, scope = ''): Counter => ({
+  begin: () => buckets.begin(address, scope),
+  end: (counts) => buckets.end(address, scope, counts),
 })
 
 const ofKey = (buckets: TokenBuckets, key: string): Counter => ({

@@ -33,34 +33,34 @@ export class AddressBuckets {
     const waitMs = this.#byAddress.take(key, nowMs)
     if (waitMs > 0 || network === undefined) return waitMs
     const networkWaitMs = this.#byNetwork.take(network, nowMs)
-    if (networkWaitMs > 0) this.#byAddress.giveBack(key)
+    if (networkWaitMs > 0) this.#byAddress.returnToken(key)
     return networkWaitMs
   }
 
   /**
    * Begins an attempt that may turn out to count, as that of TokenBuckets does.
    *
-   * @param what else keys the bucket, such as a name
+   * @param scope added to the key, such as a name
    * @returns 0, and then `end` must follow; or how many ms to wait
    */
-  begin({ key, network }: Address, of: string): number {
+  begin({ key, network }: Address, scope: string): number {
     const nowMs = monotonicMs()
-    const waitMs = this.#byAddress.begin(key + of, nowMs)
+    const waitMs = this.#byAddress.begin(key + scope, nowMs)
     if (waitMs > 0 || network === undefined) return waitMs
-    const networkWaitMs = this.#byNetwork.begin(network + of, nowMs)
-    if (networkWaitMs > 0) this.#byAddress.end(key + of, false)
+    const networkWaitMs = this.#byNetwork.begin(network + scope, nowMs)
+    if (networkWaitMs > 0) this.#byAddress.end(key + scope, false)
     return networkWaitMs
   }
 
   /** @param counts whether the attempt takes its token */
-  end({ key, network }: Address, of: string, counts: boolean): void {
-    this.#byAddress.end(key + of, counts)
-    if (network !== undefined) this.#byNetwork.end(network + of, counts)
+  end({ key, network }: Address, scope: string, counts: boolean): void {
+    this.#byAddress.end(key + scope, counts)
+    if (network !== undefined) this.#byNetwork.end(network + scope, counts)
   }
 
   /** @returns how many ms to wait until there is a token; 0 when there is one now. Takes nothing. */
-  waitMs({ key, network }: Address, of = ''): number {
-    const networkWaitMs = network === undefined ? 0 : this.#byNetwork.waitMs(network + of)
-    return Math.max(this.#byAddress.waitMs(key + of), networkWaitMs)
+  waitMs({ key, network }: Address, scope = ''): number {
+    const networkWaitMs = network === undefined ? 0 : this.#byNetwork.waitMs(network + scope)
+    return Math.max(this.#byAddress.waitMs(key + scope), networkWaitMs)
   }
 }

@@ -31,6 +31,7 @@ export function addressOf({ ip, ips }: Request): Address {
 /** @returns undefined when the text is no address, with or without a port */
 export function readAddress(text: string | undefined): Address | undefined {
   const plain = withoutPort(text ?? '')
+  // The library alone takes `1` and `010.1.1.1`, too.
   if (isIP(plain) === 0 || !ipaddr.isValid(plain)) return undefined
   const address = ipaddr.parse(plain)
   if (address instanceof ipaddr.IPv4) return { key: address.toString(), network: undefined }
@@ -58,8 +59,7 @@ function withoutPort(text: string): string {
 
 /**
  * The IPv4 address that an IPv6 one stands for: mapped (RFC 4291 §2.5.5.2), translated (RFC 6145), NAT64
- * (RFC 6052, 8215), 6to4 (RFC 3056)
- * or Teredo (RFC 4380 §4).
+ * (RFC 6052, 8215), 6to4 (RFC 3056) or Teredo (RFC 4380 §4).
  */
 function innerIPv4(address: ipaddr.IPv6): string | undefined {
   const bytes = address.toByteArray()

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { overloaded } from '../problems.ts'
 
-const LOOK_EVERY_MS = 1_000
+const CHECK_EVERY_MS = 1_000
 
 /** Space does not come back by itself: an operator must free it. */
 const RETRY_AFTER_SECONDS = 30
@@ -22,7 +22,7 @@ export class DiskSpace {
   #stopped = false
   #timer: NodeJS.Timeout | undefined
 
-  /** How many bytes were free at the last look; undefined when it never was read. */
+  /** How many bytes were free at the last check; undefined when it could never be read. */
   free: number | undefined
 
   /**
@@ -42,9 +42,9 @@ export class DiskSpace {
 
   /** Checks now, and then once per second. */
   async watch(): Promise<void> {
-    await this.look()
+    await this.refresh()
     if (this.#stopped) return
-    this.#timer = setTimeout(() => void this.watch(), LOOK_EVERY_MS).unref()
+    this.#timer = setTimeout(() => void this.watch(), CHECK_EVERY_MS).unref()
   }
 
   stop(): void {
@@ -53,7 +53,7 @@ export class DiskSpace {
   }
 
   /** Reads how much is free. If that fails, the last known value stays. */
-  async look(): Promise<void> {
+  async refresh(): Promise<void> {
     try {
       const free = await this.#readFree()
       this.#note(free)
@@ -69,7 +69,7 @@ export class DiskSpace {
     const isShort = free < this.freeMin
     if (isShort && !this.#isShort)
       this.#log.warn({ free, freeMin: this.freeMin }, 'The disk is short of space: messages are refused.')
-    if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are taken.')
+    if (!isShort && this.#isShort) this.#log.info('The disk has space again: messages are accepted.')
     this.#isShort = isShort
   }
 }

@@ -20,7 +20,7 @@ const limits = {
   /** Reading and changing the block list. */
   blocks: { burst: 60, everyMs: 500, code: 'rate_limited' },
   /** Reading the own account or its sessions: an app may show how much is unread, and ask every second. */
-  ownLooks: { burst: 600, everyMs: 100, code: 'rate_limited' },
+  ownReads: { burst: 600, everyMs: 100, code: 'rate_limited' },
   /** Changes of the own account and ends of its sessions; each is written to the disk. */
   ownChanges: { burst: 100, everyMs: 1_000, code: 'rate_limited' },
   /**

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { monotonicMs } from '../clock.ts'
 
 /** How much may be taken: `burst` at once, and one more every `everyMs`. */
@@ -17,8 +18,11 @@ export interface Rate {
  */
 const UNDER_WAY_MS = 2_000
 
-/** Keys remembered at once. Above it the least recently used is evicted. */
-const KEYS_MAX = 100_000
+/**
+ * Keys in memory. Above it the least recently used is evicted. With `max` lru-cache allocates room for all at
+ * once, per limit.
+ */
+const KEYS = { maxSize: 100_000, sizeCalculation: () => 1 }
 
 /**
  * Token buckets by key, as the generic cell rate algorithm (ITU-T I.371): per key only the time is kept at
@@ -27,12 +31,9 @@ const KEYS_MAX = 100_000
  */
 export class TokenBuckets {
   readonly #rate: Rate
-  /** In the order in which the keys were last used. */
-  readonly #fullAtMs = new Map<string | number, number>()
+  readonly #fullAtMs = new LRUCache<string | number, number>(KEYS)
   /** How many attempts are under way, by key. */
   readonly #underWay = new Map<string | number, number>()
-  /** An iterator before the first key. A new one would walk over all entries deleted since. */
-  #leastRecent = this.#fullAtMs.keys()
 
   constructor(rate: Rate) {
     this.#rate = rate
@@ -47,26 +48,26 @@ export class TokenBuckets {
   take(key: string | number, nowMs = monotonicMs(), cost = 1): number {
     const { burst, everyMs, debtMsMax } = this.#rate
     const emptyAtMs = nowMs + burst * everyMs
-    const wasFullAtMs = this.#fullAtMs.get(key) ?? 0
+    const wasFullAtMs = this.#fullAtMs.peek(key) ?? 0
     let fullAtMs = Math.max(wasFullAtMs, nowMs) + cost * everyMs
     const refused = fullAtMs > emptyAtMs
     if (refused) {
       const indebtedAtMs = Math.min(fullAtMs, emptyAtMs + (debtMsMax ?? 0))
       fullAtMs = debtMsMax === undefined ? wasFullAtMs : Math.max(wasFullAtMs, indebtedAtMs)
     }
-    this.#remember(key, fullAtMs)
+    this.#fullAtMs.set(key, fullAtMs)
     return refused ? Math.max(fullAtMs, nowMs) + cost * everyMs - emptyAtMs : 0
   }
 
   /** Charges tokens afterwards, even more than there are. */
   charge(key: string | number, tokens: number, nowMs = monotonicMs()): void {
-    this.#remember(key, Math.max(this.#fullAtMs.get(key) ?? 0, nowMs) + tokens * this.#rate.everyMs)
+    this.#fullAtMs.set(key, Math.max(this.#fullAtMs.peek(key) ?? 0, nowMs) + tokens * this.#rate.everyMs)
   }
 
-  /** How many ms until what was charged beyond the burst is paid off; 0 when nothing is. */
+  /** How many ms until charges beyond the burst are paid off; 0 when there are none. */
   owedMs(key: string | number, nowMs = monotonicMs()): number {
     const { burst, everyMs } = this.#rate
-    return Math.max((this.#fullAtMs.get(key) ?? 0) - nowMs - burst * everyMs, 0)
+    return Math.max((this.#fullAtMs.peek(key) ?? 0) - nowMs - burst * everyMs, 0)
   }
 
   /** @returns how many ms to wait until there is a token; 0 when there is one now. Takes nothing. */
@@ -84,7 +85,7 @@ export class TokenBuckets {
     if (this.waitMs(key, nowMs) > 0) return this.take(key, nowMs)
     const underWay = this.#underWay.get(key) ?? 0
     const { burst, everyMs } = this.#rate
-    const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? 0, nowMs)
+    const fullAtMs = Math.max(this.#fullAtMs.peek(key) ?? 0, nowMs)
     if (fullAtMs + (underWay + 1) * everyMs > nowMs + burst * everyMs) return UNDER_WAY_MS
     this.#underWay.set(key, underWay + 1)
     return 0
@@ -99,19 +100,8 @@ export class TokenBuckets {
   }
 
   /** Returns a token, for an attempt that did not count. */
-  giveBack(key: string | number): void {
-    const fullAtMs = this.#fullAtMs.get(key)
+  returnToken(key: string | number): void {
+    const fullAtMs = this.#fullAtMs.peek(key)
     if (fullAtMs !== undefined) this.#fullAtMs.set(key, fullAtMs - this.#rate.everyMs)
-  }
-
-  #remember(key: string | number, fullAtMs: number) {
-    this.#fullAtMs.delete(key)
-    if (this.#fullAtMs.size >= KEYS_MAX) this.#forgetOne()
-    this.#fullAtMs.set(key, fullAtMs)
-  }
-
-  #forgetOne() {
-    const { value } = this.#leastRecent.next()
-    if (value !== undefined) this.#fullAtMs.delete(value)
   }
 }

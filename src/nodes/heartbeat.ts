@@ -3,8 +3,8 @@ import { ALIVE_MS, type SharedDatabase } from '../database/shared-database.ts'
 
 const BEAT_MS = 2_000
 
-/** A probe that has not come back by then never will: notifications take milliseconds. */
-const PATIENCE_MS = 5_000
+/** A probe that takes longer is lost: notifications take milliseconds. */
+const PROBE_TIMEOUT_MS = 5_000
 
 export interface HeartbeatEvents {
   /**
@@ -44,7 +44,7 @@ export class Heartbeat {
   constructor(database: Pick<SharedDatabase, 'beat'>, events: HeartbeatEvents) {
     this.#database = database
     this.#events = events
-    this.#stopped = this.#beatOnAndOn()
+    this.#stopped = this.#beatPeriodically()
   }
 
   /** Whether notifications of other nodes arrive here. */
@@ -110,13 +110,13 @@ export class Heartbeat {
     await Promise.all([this.#stopped, ...this.#underWay])
   }
 
-  async #beatOnAndOn(): Promise<void> {
+  async #beatPeriodically(): Promise<void> {
     const { signal } = this.#stopping
     let beating = false
     while (!signal.aborted) {
       await pause(BEAT_MS, undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
-      if (performance.now() - (this.#probeSinceMs ?? Number.POSITIVE_INFINITY) > PATIENCE_MS) {
+      if (performance.now() - (this.#probeSinceMs ?? Number.POSITIVE_INFINITY) > PROBE_TIMEOUT_MS) {
         this.markLost()
         this.#events.onConnectionDead()
       } else if (!this.#subscribed) this.#events.onNotificationsLost({ databaseUp: this.#wrote })

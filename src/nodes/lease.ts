@@ -16,7 +16,7 @@ export class Lease {
    * On the monotonic clock:
    *
    * @param sinceMs when the probe was sent that has come back
-   * @param aliveUntilMs how long this node counts as alive; nobody waits for a dead one
+   * @param aliveUntilMs how long this node counts as alive; others do not wait for a dead one
    */
   renew(sinceMs: number, aliveUntilMs: number): void {
     this.#untilMs = Math.max(this.#untilMs, Math.min(sinceMs + LEASE_MS, aliveUntilMs))

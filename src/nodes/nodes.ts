@@ -1,8 +1,8 @@
 import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Sessions } from '../accounts/sessions.ts'
-import type { SharedDatabase } from '../database/shared-database.ts'
-import type { Poller } from '../inbox/waiter.ts'
-import type { Waiters } from '../inbox/waiters.ts'
+import type { SharedDatabase, Subscription } from '../database/shared-database.ts'
+import type { Mailboxes } from '../inbox/mailboxes.ts'
+import type { Presence, SessionRef } from '../presence.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Lease } from './lease.ts'
 import { PresencePublisher } from './presence-publisher.ts'
@@ -23,75 +23,61 @@ type NodesDatabase = Pick<
   'beat' | 'leave' | 'addPresence' | 'removePresence' | 'checkParked' | 'listen'
 >
 
+/** What notifications of other nodes act on. */
+export interface LocalState {
+  mailboxes: Mailboxes
+  presence: Presence
+  sessions: Pick<Sessions, 'forget' | 'forgetAll'>
+  applicationTokens: Pick<ApplicationTokens, 'forget' | 'forgetAll'>
+}
+
 /**
- * This process as one of several that share a database: it publishes which sessions poll here, handles the
- * notifications of the others (new entries, ended sessions), and reads the store for what it missed.
+ * This process as one of several that share a database: it publishes which sessions are online here, handles
+ * the notifications of the others (new entries, ended sessions), and reads the store for those it missed.
  */
 export class Nodes {
   readonly #database: NodesDatabase
-  readonly #heartbeat: Heartbeat
-  readonly #presence: PresencePublisher
+  readonly #local: LocalState
+  readonly #lease: Lease
+  readonly #log: NodesLog
+  readonly #publisher: PresencePublisher
   readonly #reconciler: Reconciler
+  readonly #heartbeat: Heartbeat
+  readonly #subscription: Subscription
   readonly #pulse: Pulse
+  /** Whether the log says that notifications are lost. */
+  #warned = false
 
   /** @param lease renewed while notifications arrive */
-  constructor(
-    database: NodesDatabase,
-    waiters: Waiters,
-    sessions: Pick<Sessions, 'forget' | 'forgetAll'>,
-    applicationTokens: Pick<ApplicationTokens, 'forget' | 'forgetAll'>,
-    lease: Lease,
-    log: NodesLog,
-  ) {
+  constructor(database: NodesDatabase, local: LocalState, lease: Lease, log: NodesLog) {
     this.#database = database
-    // The id is of a session or of an application token; ids are unique among both.
-    const end = ({ id, username }: Pick<Poller, 'id' | 'username'>, disabled = false) => {
-      sessions.forget(username, [id], disabled ? 'disabled' : true)
-      applicationTokens.forget([id])
-    }
-    const forgetAll = () => {
-      sessions.forgetAll()
-      applicationTokens.forgetAll()
-    }
-    this.#presence = new PresencePublisher(database, waiters)
-    let warned = false
+    this.#local = local
+    this.#lease = lease
+    this.#log = log
+    this.#publisher = new PresencePublisher(database, local.presence)
+    this.#reconciler = new Reconciler(
+      database,
+      local.mailboxes,
+      () => lease.holds,
+      (session) => this.#endSession(session),
+    )
     this.#heartbeat = new Heartbeat(database, {
-      onNotificationsLost: ({ databaseUp }) => {
-        lease.revoke()
-        // What other nodes end now is missed, so sessions and tokens are read again.
-        forgetAll()
-        this.#reconciler.runSoon()
-        if (databaseUp && !warned) log.warn(NOTIFICATIONS_LOST)
-        warned ||= databaseUp
-      },
-      onNotificationsRestored: async () => {
-        forgetAll()
-        this.#presence.publishAll()
-        waiters.forgetNewest()
-        await this.#reconciler.runNow()
-        if (warned) log.info('Notifications arrive again.')
-        warned = false
-      },
-      onConnectionDead: () => listener.reconnect(),
+      onNotificationsLost: ({ databaseUp }) => this.#onNotificationsLost(databaseUp),
+      onNotificationsRestored: () => this.#onNotificationsRestored(),
+      onConnectionDead: () => this.#subscription.reconnect(),
     })
-    this.#reconciler = new Reconciler(database, waiters, () => lease.holds, end)
-    const listener = database.listen({
-      onAdded: (username, newestSeq) => waiters.tell(username, newestSeq),
-      onEnded: end,
+    this.#subscription = database.listen({
+      onAppendedElsewhere: (username, newestSeq) => local.mailboxes.wake(username, newestSeq),
+      onEnded: (session, disabled) => this.#endSession(session, disabled),
       onProbe: () => void this.#heartbeat.noteProbe(),
       onConnected: () => void this.#heartbeat.beat(),
       onDisconnected: () => this.#heartbeat.markLost(),
     })
     this.#pulse = new Pulse({
-      pulse: () => listener.pulse(),
-      onPulse: (sinceMs) => {
-        if (this.#heartbeat.subscribed) lease.renew(sinceMs, this.#heartbeat.aliveUntilMs)
-        if (!lease.holds) this.#reconciler.runSoon()
-      },
-      onMissing: () => {
-        if (!lease.holds) this.#reconciler.runSoon()
-      },
-      onConnectionDead: () => listener.reconnect(),
+      pulse: () => this.#subscription.pulse(),
+      onPulse: (sinceMs) => this.#onPulse(sinceMs),
+      onMissing: () => this.#reconcileWithoutLease(),
+      onConnectionDead: () => this.#subscription.reconnect(),
     })
   }
 
@@ -101,17 +87,50 @@ export class Nodes {
     void this.#heartbeat.beat()
   }
 
-  /** A session begins a poll on this node. */
-  enter(poller: Poller): void {
-    this.#presence.enter(poller)
-  }
-
   async stop(): Promise<void> {
     this.#pulse.stop()
-    await Promise.all([this.#heartbeat.stop(), this.#reconciler.stop(), this.#presence.stop()])
+    await Promise.all([this.#heartbeat.stop(), this.#reconciler.stop(), this.#publisher.stop()])
     // Other nodes no longer wait for this one when they end a session.
     await this.#database.leave().catch(() => {
       // Then they wait until its last beat has expired.
     })
+  }
+
+  /** @param session or an application token: ids are unique among both */
+  #endSession({ id, username }: SessionRef, disabled = false) {
+    this.#local.sessions.forget(username, [id], disabled ? 'disabled' : true)
+    this.#local.applicationTokens.forget([id])
+  }
+
+  #onNotificationsLost(databaseUp: boolean) {
+    this.#lease.revoke()
+    // What other nodes end now is missed, so sessions and tokens are read again.
+    this.#forgetAll()
+    this.#reconciler.runSoon()
+    if (databaseUp && !this.#warned) this.#log.warn(NOTIFICATIONS_LOST)
+    this.#warned ||= databaseUp
+  }
+
+  async #onNotificationsRestored() {
+    this.#forgetAll()
+    this.#publisher.publishAll()
+    this.#local.mailboxes.forgetNewestSeqs()
+    await this.#reconciler.runNow()
+    if (this.#warned) this.#log.info('Notifications arrive again.')
+    this.#warned = false
+  }
+
+  #onPulse(sinceMs: number) {
+    if (this.#heartbeat.subscribed) this.#lease.renew(sinceMs, this.#heartbeat.aliveUntilMs)
+    this.#reconcileWithoutLease()
+  }
+
+  #reconcileWithoutLease() {
+    if (!this.#lease.holds) this.#reconciler.runSoon()
+  }
+
+  #forgetAll() {
+    this.#local.sessions.forgetAll()
+    this.#local.applicationTokens.forgetAll()
   }
 }

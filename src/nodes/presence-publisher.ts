@@ -1,70 +1,57 @@
 import type { SharedDatabase } from '../database/shared-database.ts'
-import type { Poller } from '../inbox/waiter.ts'
-import type { Waiters } from '../inbox/waiters.ts'
+import type { Presence } from '../presence.ts'
 
 /** How long changes are collected for one statement, and so how late other nodes learn of them. */
 const PUBLISH_MS = 100
 
-/** How often sessions that stopped polling are looked for, and the pause before a retry. */
-const SWEEP_MS = 1_000
+/** The pause before a retry. */
+const RETRY_MS = 1_000
 
 /**
- * Publishes to the other nodes which sessions poll this one. Writes once when a session begins to poll, and
- * once when its last poll has been over for the grace time, however often it polls in between.
+ * Publishes to the other nodes which sessions are online at this one. Writes once when a session begins to
+ * poll, and once when it no longer is online, however often it polls in between.
  */
 export class PresencePublisher {
   readonly #database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>
-  readonly #waiters: Pick<Waiters, 'isPresent'>
-  readonly #present = new Map<string, Poller>()
-  /** Changes not yet written, by session: whether it polls here. */
+  readonly #presence: Presence
+  /** The sessions that are online here. */
+  readonly #online = new Set<string>()
+  /** Changes not yet written, by session: whether it is online here. */
   #unpublished = new Map<string, boolean>()
   #timer: NodeJS.Timeout | undefined
-  readonly #sweeper: NodeJS.Timeout
   #publishing = Promise.resolve()
 
-  constructor(
-    database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>,
-    waiters: Pick<Waiters, 'isPresent'>,
-  ) {
+  constructor(database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>, presence: Presence) {
     this.#database = database
-    this.#waiters = waiters
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
-  }
-
-  /** A session begins a poll on this node. */
-  enter(poller: Poller): void {
-    if (!this.#present.has(poller.id)) this.#note(poller.id, true)
-    // Only the latest object of a session knows whether it has ended.
-    this.#present.set(poller.id, poller)
+    this.#presence = presence
+    presence.on('online', (sessionId) => {
+      this.#online.add(sessionId)
+      this.#note(sessionId, true)
+    })
+    presence.on('offline', (sessionId) => {
+      this.#online.delete(sessionId)
+      this.#note(sessionId, false)
+    })
   }
 
   /** Publishes everything again: this node may have counted as dead. */
   publishAll(): void {
-    for (const id of this.#present.keys()) this.#note(id, true)
+    for (const id of this.#online) this.#note(id, true)
   }
 
-  /** Publishes that no session polls here, because the node stops. */
+  /** Publishes that no session is online here, because the node stops. */
   async stop(): Promise<void> {
-    clearInterval(this.#sweeper)
     clearTimeout(this.#timer)
     await this.#publishing
     // A failed attempt is not repeated.
     clearTimeout(this.#timer)
-    await this.#database.removePresence([...this.#present.keys(), ...this.#unpublished.keys()]).catch(() => {
+    await this.#database.removePresence([...this.#online, ...this.#unpublished.keys()]).catch(() => {
       // Then they expire with this node's last heartbeat.
     })
   }
 
-  #sweep() {
-    for (const [id, poller] of this.#present) {
-      if (!poller.ended && this.#waiters.isPresent(poller)) continue
-      this.#present.delete(id)
-      this.#note(id, false)
-    }
-  }
-
-  #note(id: string, present: boolean) {
-    this.#unpublished.set(id, present)
+  #note(id: string, online: boolean) {
+    this.#unpublished.set(id, online)
     this.#publishIn(PUBLISH_MS)
   }
 
@@ -76,11 +63,11 @@ export class PresencePublisher {
 
   /** One at a time, so that the latest change wins. */
   async #publish() {
-    // Sessions that stopped polling meanwhile are not published.
-    this.#sweep()
+    // Sessions that are no longer online are not published.
+    this.#presence.sweep()
     const unpublished = this.#unpublished
     this.#unpublished = new Map()
-    const those = (present: boolean) => [...unpublished].flatMap(([id, is]) => (is === present ? [id] : []))
+    const those = (online: boolean) => [...unpublished].flatMap(([id, is]) => (is === online ? [id] : []))
     try {
       await this.#database.removePresence(those(false))
       await this.#database.addPresence(those(true))
@@ -89,7 +76,7 @@ export class PresencePublisher {
     } catch {
       this.#unpublished = new Map([...unpublished, ...this.#unpublished])
       this.#timer = undefined
-      this.#publishIn(SWEEP_MS)
+      this.#publishIn(RETRY_MS)
     }
   }
 }

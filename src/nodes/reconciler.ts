@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SharedDatabase } from '../database/shared-database.ts'
-import type { Poller } from '../inbox/waiter.ts'
-import type { Waiters } from '../inbox/waiters.ts'
+import type { Mailboxes } from '../inbox/mailboxes.ts'
+import type { SessionRef } from '../presence.ts'
 
 /**
  * How long a parked poll may miss a message whose hint was lost: while notifications arrive, and while not.
@@ -18,9 +18,9 @@ const POLLS_MAX = 500
  */
 export class Reconciler {
   readonly #database: Pick<SharedDatabase, 'checkParked'>
-  readonly #waiters: Pick<Waiters, 'parked' | 'tell'>
+  readonly #mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wake'>
   readonly #subscribed: () => boolean
-  readonly #onEnded: (poller: Poller) => void
+  readonly #onEnded: (session: SessionRef) => void
   #stopping = false
   readonly #stopped: Promise<void>
   /** Ends the pause before the next check. */
@@ -30,12 +30,12 @@ export class Reconciler {
   /** @param onEnded called for sessions that have ended */
   constructor(
     database: Pick<SharedDatabase, 'checkParked'>,
-    waiters: Pick<Waiters, 'parked' | 'tell'>,
+    mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wake'>,
     subscribed: () => boolean,
-    onEnded: (poller: Poller) => void,
+    onEnded: (session: SessionRef) => void,
   ) {
     this.#database = database
-    this.#waiters = waiters
+    this.#mailboxes = mailboxes
     this.#subscribed = subscribed
     this.#onEnded = onEnded
     this.#stopped = this.#runPeriodically()
@@ -43,7 +43,7 @@ export class Reconciler {
 
   /** @throws DatabaseUnavailable */
   async runNow(): Promise<void> {
-    const polls = this.#waiters.parked()
+    const polls = this.#mailboxes.parkedSessions()
     for (let at = 0; at < polls.length; at += POLLS_MAX) await this.#check(polls.slice(at, at + POLLS_MAX))
   }
 
@@ -63,27 +63,27 @@ export class Reconciler {
       this.#pausing = new AbortController()
       const { signal } = this.#pausing
       this.#everyMs = this.#subscribed() ? EVERY_MS : EVERY_MS_UNSUBSCRIBED
-      const batches = Math.ceil(this.#waiters.parked().length / POLLS_MAX) || 1
+      const batches = Math.ceil(this.#mailboxes.parkedSessions().length / POLLS_MAX) || 1
       // Nodes that started together do not check together.
       const pauseMs = (this.#everyMs * (0.75 + Math.random() / 4)) / batches
       for (let batch = 0; batch < batches; batch += 1) {
         await pause(pauseMs, undefined, { signal, ref: false }).catch(() => {})
         if (signal.aborted) break
         // The polls parked by now. The id decides the batch, so each poll is checked once per round.
-        const polls = this.#waiters.parked().filter(({ id }) => numberOf(id) % batches === batch)
+        const polls = this.#mailboxes.parkedSessions().filter(({ id }) => numberOf(id) % batches === batch)
         // A store that is unavailable is asked again in the next round.
         await this.#check(polls).catch(() => {})
       }
     }
   }
 
-  async #check(polls: Poller[]) {
+  async #check(polls: SessionRef[]) {
     if (polls.length === 0) return
     const statuses = await this.#database.checkParked(polls.map(({ id, username }) => ({ id, username })))
     for (const [at, { alive, newestSeq }] of statuses.entries()) {
-      const poller = polls[at] as Poller
-      if (alive) this.#waiters.tell(poller.username, newestSeq)
-      else this.#onEnded(poller)
+      const session = polls[at] as SessionRef
+      if (alive) this.#mailboxes.wake(session.username, newestSeq)
+      else this.#onEnded(session)
     }
   }
 }

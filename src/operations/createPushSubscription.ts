@@ -1,7 +1,7 @@
 import type { Handler } from '../contract/handler.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 import type { Subscriptions } from '../push/subscriptions.ts'
-import { shownSubscription } from './listPushSubscriptions.ts'
+import { subscriptionJson } from './listPushSubscriptions.ts'
 
 /** POST /v1/me/push-subscriptions */
 export const createPushSubscription =
@@ -13,5 +13,5 @@ export const createPushSubscription =
     const created = await subscriptions.create(session, { endpoint, p256dh: keys.p256dh, auth: keys.auth })
 
     reply.code(201)
-    return shownSubscription(created)
+    return subscriptionJson(created)
   }

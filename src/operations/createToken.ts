@@ -1,7 +1,7 @@
 import type { ApplicationTokens } from '../accounts/application-tokens.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
-import { shownToken } from './listTokens.ts'
+import { tokenJson } from './listTokens.ts'
 
 /** POST /v1/me/tokens: the only response with the token itself. */
 export const createToken =
@@ -14,5 +14,5 @@ export const createToken =
     const { token, ...issued } = await tokens.create(account, name, expiresIn && expiresIn * 1_000)
 
     reply.code(201)
-    return { ...shownToken(issued), token }
+    return { ...tokenJson(issued), token }
   }

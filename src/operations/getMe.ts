@@ -9,11 +9,11 @@ export const getMe =
   (accounts: Accounts, limits: RateLimits): Handler<'getMe'> =>
   async (request) => {
     const { session } = request.identity
-    limits.take('ownLooks', session.accountId)
+    limits.take('ownReads', session.accountId)
     return showMe(accounts, session)
   }
 
-/** The account of a session, as openapi.yaml has it. */
+/** The account of a session as responses show it. */
 export async function showMe(accounts: Accounts, session: Session) {
   const { username, displayName, createdAtMs, hidesPresence, inbox } = await accounts.own(session)
   const createdAt = timestamp(createdAtMs)

@@ -13,7 +13,7 @@ export const getMessageStatus =
 
     const message = await inbox.find(username, request.params.id)
 
-    if (!message) throw new Problem('not_found', 'There is no such message, or not any more.')
+    if (!message) throw new Problem('not_found', 'There is no such message, or it has been purged.')
     const { id, from, to, sentAtMs, state } = message
     return { id, from, to, sentAt: timestamp(sentAtMs), state }
   }

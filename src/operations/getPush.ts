@@ -6,6 +6,6 @@ import type { Subscriptions } from '../push/subscriptions.ts'
 export const getPush =
   ({ publicKey }: Pick<Subscriptions, 'publicKey'>, limits: RateLimits): Handler<'getPush'> =>
   async (request) => {
-    limits.take('ownLooks', request.account.accountId)
+    limits.take('ownReads', request.account.accountId)
     return publicKey === undefined ? { enabled: false } : { enabled: true, publicKey }
   }

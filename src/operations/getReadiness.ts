@@ -4,7 +4,7 @@ import type { Handler } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import { overloaded } from '../problems.ts'
 
-/** A load balancer asks every few seconds, and should get a refusal rather than no response. */
+/** How long a check waits: a load balancer should get a refusal rather than no response. */
 const PATIENCE_MS = 2_000
 
 /** How long one result is reused for all requests. */
@@ -16,7 +16,7 @@ export const getReadiness = (database: Pick<Database, 'ping'>): Handler<'getRead
   let answer: Promise<void> | undefined
   let askedAtMs = Number.NEGATIVE_INFINITY
 
-  /** One check at a time: each writes, and queues with the commits. */
+  /** One check at a time, because each writes and queues with the commits. */
   const ask = async () => {
     ping ??= database.ping().finally(() => {
       ping = undefined

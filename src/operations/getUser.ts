@@ -4,8 +4,8 @@ import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Presence } from '../inbox/presence.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
+import type { Presence } from '../presence.ts'
 import { userNotFound } from '../problems.ts'
 
 /** GET /v1/users/{username} */
@@ -20,7 +20,7 @@ export const getUser =
   async (request) => {
     limits.take('lookups', request.identity.session.accountId)
     const username = toUsername(request.params.username)
-    // Read before the store: the date may move there meanwhile.
+    // Read memory before the store, since the date may be written meanwhile.
     const beforeMs = inbox.lastSeenAtMs(username)
     const account = await accounts.find(username)
 

@@ -8,10 +8,10 @@ import type { Sessions } from '../accounts/sessions.ts'
 import type { Handlers } from '../contract/handler.ts'
 import type { Database } from '../database/database.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Presence } from '../inbox/presence.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
 import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
+import type { Presence } from '../presence.ts'
 import type { Subscriptions } from '../push/subscriptions.ts'
 import { acknowledge } from './acknowledge.ts'
 import { block } from './block.ts'
@@ -43,12 +43,13 @@ import { sendText } from './sendText.ts'
 import { unblock } from './unblock.ts'
 import { updateMe } from './updateMe.ts'
 
-export interface Parts {
+/** The services that the operations call. */
+export interface Services {
   accounts: Accounts
   registrations: Registrations
   knownAddresses: KnownAddresses
   blocks: Blocks
-  /** Undefined on PostgreSQL, and where it is switched off. */
+  /** Undefined on PostgreSQL, and with `DISK_FREE_MIN=0`. */
   disk: DiskSpace | undefined
   sessions: Sessions
   ownSessions: OwnSessions
@@ -59,11 +60,10 @@ export interface Parts {
   limits: RateLimits
   accountLimits: AccountLimits
   database: Database
-  /** Of this program. */
   version: string
 }
 
-/** The handlers, each with the parts that it uses. */
+/** Makes the handlers, each with the services that it uses. */
 export const handlers = ({
   accounts,
   registrations,
@@ -80,7 +80,7 @@ export const handlers = ({
   accountLimits,
   database,
   version,
-}: Parts): Handlers => {
+}: Services): Handlers => {
   const send = sendFrom(inbox, limits, disk)
   return {
     register: register(registrations),

@@ -9,12 +9,12 @@ export const listPushSubscriptions =
   (subscriptions: Subscriptions, limits: RateLimits): Handler<'listPushSubscriptions'> =>
   async (request) => {
     const { accountId } = request.account
-    limits.take('ownLooks', accountId)
-    return { subscriptions: (await subscriptions.list(accountId)).map(shownSubscription) }
+    limits.take('ownReads', accountId)
+    return { subscriptions: (await subscriptions.list(accountId)).map(subscriptionJson) }
   }
 
-/** What an answer says of a push subscription. */
-export const shownSubscription = ({ id, endpoint, createdAtMs }: ListedSubscription) => ({
+/** A push subscription as responses show it. */
+export const subscriptionJson = ({ id, endpoint, createdAtMs }: ListedSubscription) => ({
   id,
   endpoint,
   createdAt: timestamp(createdAtMs),

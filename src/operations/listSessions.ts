@@ -8,7 +8,7 @@ export const listSessions =
   (ownSessions: OwnSessions, limits: RateLimits): Handler<'listSessions'> =>
   async (request) => {
     const { session } = request.identity
-    limits.take('ownLooks', session.accountId)
+    limits.take('ownReads', session.accountId)
     const listed = await ownSessions.list(session)
     return {
       sessions: listed.map(({ id, label, createdAtMs, lastSeenAtMs, expiresAtMs }) => ({

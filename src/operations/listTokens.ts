@@ -11,11 +11,11 @@ export const listTokens =
     const { accountId } = request.account
     limits.take('tokens', accountId)
     const listed = await tokens.list(accountId)
-    return { tokens: listed.map(shownToken) }
+    return { tokens: listed.map(tokenJson) }
   }
 
 /** A token as responses show it. */
-export const shownToken = ({ id, name, createdAtMs, expiresAtMs, lastUsedAtMs }: ApplicationToken) => ({
+export const tokenJson = ({ id, name, createdAtMs, expiresAtMs, lastUsedAtMs }: ApplicationToken) => ({
   id,
   name,
   scope: 'send',

@@ -1,6 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { KnownAddresses } from '../accounts/known-addresses.ts'
-import { clientGone } from '../accounts/password-line.ts'
+import { clientGone } from '../accounts/password-queue.ts'
 import type { Sessions } from '../accounts/sessions.ts'
 import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
@@ -13,7 +13,7 @@ import { connectionOf } from './connection.ts'
 /** The default `limit` of readInbox: the first page of a login is like any other. */
 const OFFLINE_MESSAGES_MAX = 100
 
-/** POST /v1/login: a session, and the messages that came in the meantime. */
+/** POST /v1/login: opens a session and returns the first page of the inbox. */
 export const login =
   (
     accounts: Accounts,
@@ -39,7 +39,7 @@ export const login =
     )
     if (!takeover) await sessions.refuseSecond(username)
     const page = await inbox.firstPage(account.id, OFFLINE_MESSAGES_MAX, reply.raw, client)
-    // The client is gone: this login would end a newer session and be of use to nobody.
+    // Without its client, the login would only end a newer session.
     if (!page || client.destroyed) throw clientGone()
     const opened = { acknowledgedSeq: page.after, offeredSeq: page.cursor, label }
     const issued = await sessions.open(account, opened, toRemember)

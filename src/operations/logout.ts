@@ -7,7 +7,7 @@ export const logout =
   (sessions: Sessions, inbox: Inbox): Handler<'logout'> =>
   async (request, reply) => {
     const { session } = request.identity
-    // The next login must see what this client acknowledged, so it is written first.
+    // Write acknowledgements first, so the next login sees them.
     await inbox.acknowledgeOffered(session)
     await sessions.end(session)
     inbox.noteLastSeen(session.username)

@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto'
 import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
-import type { Reading } from '../inbox/reading.ts'
+import type { InboxPage } from '../inbox/inbox-page.ts'
 import { connectionOf } from './connection.ts'
 
-/** Below what proxies and home routers cut as idle, 60 s, and RFC 6202 §5.5's advice of 30 s. */
+/** Below the idle timeout of proxies and home routers, 60 s, and RFC 6202 §5.5's advice of 30 s. */
 const WAIT_SECONDS_DEFAULT = 25
 const WAIT_SECONDS_MAX = 55
 
-/** When a server stops, clients come back spread over so many seconds. */
+/** When a server stops, clients reconnect spread over this many seconds. */
 const RETURN_SECONDS_MAX = 5
 
 /** GET /v1/inbox: the long poll. */
@@ -35,8 +35,8 @@ export const readInbox =
     })
   }
 
-/** The messages are JSON already: parsing and serialising a page takes longer than reading it. */
-function asJson({ messages, cursor, hasMore, gap }: Reading): string {
+/** Inserts the messages as JSON: parsing and serialising a page takes longer than reading it. */
+function asJson({ messages, cursor, hasMore, gap }: InboxPage): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
   return `{"messages":${messages.json},${rest.slice('{'.length)}`
 }

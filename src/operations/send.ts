@@ -5,7 +5,7 @@ import type { Inbox } from '../inbox/inbox.ts'
 import type { DiskSpace } from '../limits/disk-space.ts'
 import type { RateLimits } from '../limits/rate-limits.ts'
 
-/** What sendMessage and sendText share: from the request to the commit and the response. */
+/** Handles sendMessage and sendText: limits, append, response. */
 export const sendFrom =
   (inbox: Inbox, limits: RateLimits, disk: DiskSpace | undefined) =>
   async (
@@ -15,7 +15,7 @@ export const sendFrom =
   ) => {
     const { account } = request
     const to = toUsername(name)
-    // All sends of an account count together, whichever token they use.
+    // Per account, whichever token is used.
     limits.take('sends', account.accountId)
     limits.take('sentBytes', account.accountId, Buffer.byteLength(body))
     disk?.refuseWhenShort()
@@ -30,8 +30,6 @@ export const sendFrom =
     return { id: sent.id, to, sentAt, delivery }
   }
 
-/**
- * The draft puts the key in quotes (a structured-field string); people type it bare. Both mean the same key.
- */
+/** The Idempotency-Key draft quotes the key, people omit the quotes. Both mean the same key. */
 const keyOf = (header: string | string[] | undefined) =>
   typeof header === 'string' ? header.replace(/^"(.*)"$/, '$1') : undefined

@@ -1,7 +1,7 @@
 import type { Handler } from '../contract/handler.ts'
 import type { sendFrom } from './send.ts'
 
-/** POST /v1/messages: accepted means durable; the answer comes after the commit. */
+/** POST /v1/messages: answers after the commit, so accepted means durable. */
 export const sendMessage =
   (send: ReturnType<typeof sendFrom>): Handler<'sendMessage'> =>
   (request, reply) =>

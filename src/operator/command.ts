@@ -1,31 +1,31 @@
 import { Command, CommanderError } from 'commander'
-import { check } from './check.ts'
+import { version } from '../config/version.ts'
+import { check } from './check-command.ts'
 import { Context, type Terminal } from './context.ts'
 import { addDatabaseCommands } from './database-commands.ts'
+import { describeError } from './errors.ts'
+import { safeLines } from './formatting.ts'
 import { addInviteCommands } from './invite-commands.ts'
-import { wordsOf } from './mistakes.ts'
-import { safeLines } from './output.ts'
 import { addUserCommands, examples } from './user-commands.ts'
-import { version } from './version.ts'
 
-/** A wrong use of the command, and nothing was done. */
-const WRONG_USE = 2
-const FAILED = 1
+const EXIT_FAILED = 1
+/** The arguments were wrong, and nothing was done. */
+const EXIT_WRONG_USE = 2
 
 const ABOUT = `
-Settings are environment variables, and lines of .env in the working directory, which variables override:
-README.md, "Configuration", says what each of them means. A command needs the DATABASE_URL of the server, and its
-OPS_SOCKET. It speaks to the running server, and without one works on the database itself.
-Without a command: start.
+Settings are environment variables, or lines of .env in the working directory; variables override lines.
+README.md, "Configuration", explains each. A command needs the server's DATABASE_URL and OPS_SOCKET. It talks to
+the running server, or works on the database if no server runs.
+The default command is start.
 
-Exit codes: 0, 1 refused or failed, 2 wrong use. Data goes to stdout, words to stderr.
+Exit codes: 0 success, 1 refused or failed, 2 wrong use. Data goes to stdout, messages to stderr.
 `
 
 /**
  * Runs the command `restante`.
  *
- * @param argv behind the name of the program
- * @returns what the process should end with; undefined while a server runs
+ * @param argv the arguments after the program's name
+ * @returns the exit code; undefined while a server runs
  */
 export async function runCommand(argv: readonly string[], terminal: Terminal): Promise<number | undefined> {
   const context = new Context(terminal)
@@ -34,10 +34,10 @@ export async function runCommand(argv: readonly string[], terminal: Terminal): P
     await program.parseAsync(argv.length > 0 ? argv : ['start'], { from: 'user' })
     return context.exitCode
   } catch (error) {
-    // It has said what it has to say.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USE
-    terminal.stderr.write(`${safeLines(wordsOf(error))}\n`)
-    return FAILED
+    // Commander has printed its message.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_WRONG_USE
+    terminal.stderr.write(`${safeLines(describeError(error))}\n`)
+    return EXIT_FAILED
   }
 }
 
@@ -47,7 +47,7 @@ function programFor(context: Context): Command {
     .description('Restante: one-to-one messages over plain HTTP.')
     .version(version(), '-V, --version')
     .exitOverride()
-    .showHelpAfterError('(--help says more; settings are no arguments, but environment variables: README.md)')
+    .showHelpAfterError('(See --help. Settings are environment variables, not arguments: README.md)')
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       writeErr: (text) => terminal.stderr.write(safeLines(text)),
@@ -84,7 +84,7 @@ function programFor(context: Context): Command {
   addDatabaseCommands(program, context)
   program
     .command('check')
-    .description('say which settings are in force, and whether a start would be refused; changes nothing')
+    .description('show the settings in force and whether a start would be refused; changes nothing')
     .option('--json', 'print JSON')
     .addHelpText('after', examples('restante check'))
     .action(({ json }: { json?: true }) => check(context, json === true))

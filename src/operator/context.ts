@@ -1,28 +1,28 @@
 import { loadConfig } from '../config/environment.ts'
 import type { Config, Environment, Values } from '../config.ts'
-import { safe, safeJson, table } from './output.ts'
-import { isAnswered, socketPath } from './place.ts'
+import { safe, safeJson, table } from './formatting.ts'
 import { socketOperator } from './socket-operator.ts'
+import { isListening, socketPath } from './socket-path.ts'
 import type { Operator } from './verbs.ts'
 
-/** What a command has of the process that it runs in. */
+/** The process that a command runs in. */
 export interface Terminal {
   env: Values
   stdin: NodeJS.ReadableStream & { isTTY?: boolean }
-  /** For data: what scripts read. */
+  /** For data that scripts read. */
   stdout: NodeJS.WritableStream
-  /** For words. */
+  /** For messages to people. */
   stderr: NodeJS.WritableStream
-  /** Starts the server, which goes on when this has resolved. */
+  /** Starts the server; resolves when it listens. */
   start: () => Promise<void>
-  /** For tests, which hash many passwords. */
+  /** For tests: a cheap hash, since they hash many passwords. */
   passwordCost?: { memoryCost: number; timeCost: number; parallelism: number }
 }
 
-/** One run of the command. */
+/** One run of the command: its settings, its output and its exit code. */
 export class Context {
   readonly terminal: Terminal
-  /** What the process ends with; undefined while a server runs in it. */
+  /** Undefined while a server runs in this process. */
   exitCode: number | undefined = 0
   #loaded: (Environment & { config: Config }) | undefined
 
@@ -31,7 +31,7 @@ export class Context {
   }
 
   /**
-   * The settings of the server; warnings about them are said once.
+   * The settings of the server. Prints warnings about them once.
    *
    * @throws ConfigurationError
    */
@@ -43,30 +43,30 @@ export class Context {
   }
 
   /**
-   * Lends the running server, or the database when none runs.
+   * Runs `use` against the running server, or against the database if no server runs.
    *
    * @throws DatabaseInUse, DatabaseUnusable, Refused, Problem
    */
   async withOperator<T>(use: (operator: Operator) => Promise<T>): Promise<T> {
     const { config } = this.load()
     const path = socketPath(config)
-    if (path !== undefined && (await isAnswered(path))) return use(socketOperator(path))
-    // To load what a server is made of takes longer than most commands.
-    const { onDatabase, alsoSaying } = await import('./reach.ts')
-    const log = { warn: (words: string) => this.say(words) }
+    if (path !== undefined && (await isListening(path))) return use(socketOperator(path))
+    // Imported only here: loading the server's modules takes longer than most commands.
+    const { withDatabaseOperator, withSocketHint } = await import('./database-operator.ts')
+    const log = { warn: (message: string) => this.say(message) }
     try {
-      return await onDatabase(config, log, this.terminal.passwordCost, use)
+      return await withDatabaseOperator(config, log, this.terminal.passwordCost, use)
     } catch (error) {
-      throw alsoSaying(error, path)
+      throw withSocketHint(error, path)
     }
   }
 
-  /** Says a line to people. */
-  say(words: string): void {
-    this.terminal.stderr.write(`${safe(words)}\n`)
+  /** Prints a line for people, to stderr. */
+  say(message: string): void {
+    this.terminal.stderr.write(`${safe(message)}\n`)
   }
 
-  /** Prints a line of data. */
+  /** Prints a line of data, to stdout. */
   print(line: string): void {
     this.terminal.stdout.write(`${safe(line)}\n`)
   }

@@ -8,25 +8,25 @@ import { examples } from './user-commands.ts'
 export function addDatabaseCommands(program: Command, context: Context): void {
   program
     .command('backup')
-    .description('copy the SQLite database, also of a running server; of PostgreSQL use pg_dump')
-    .argument('<file>', 'where the copy goes; only an older backup is replaced')
+    .description('copy the SQLite database, also while the server runs; for PostgreSQL use pg_dump')
+    .argument('<file>', 'where to write the copy; replaces an older backup, and no other file')
     .addHelpText('after', examples('restante backup /backup/restante.db'))
     .action((file: string) => backUp(context, file))
 
   program
     .command('restored')
-    .description('move all inboxes on, after a restore that the server cannot notice')
+    .description('continue all inboxes at higher numbers, after a restore that the server cannot notice')
     .addHelpText('after', examples('restante restored'))
     .action(async () => {
       const { databaseUrl } = context.load().config
       const moved = await (isPostgres(databaseUrl) ? onPostgres(databaseUrl) : onSqlite(databaseUrl))
-      context.print(`${moved} inboxes go on at higher numbers.`)
+      context.print(`${moved} inboxes continue at higher numbers.`)
     })
 
   program
     .command('move')
     .description('copy a SQLite file into the empty PostgreSQL database that DATABASE_URL names')
-    .argument('<file>', 'the SQLite file, which no server may be using')
+    .argument('<file>', 'the SQLite file; no server may be using it')
     .addHelpText(
       'after',
       examples('DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE restante move data/restante.db'),
@@ -41,16 +41,18 @@ async function backUp(context: Context, file: string) {
   } = context.load()
   if (isPostgres(databaseUrl))
     throw new ConfigurationError([
-      'DATABASE_URL names a PostgreSQL database: back it up with pg_dump (docs/operating.md, "Backup and restore").',
+      'DATABASE_URL names a PostgreSQL database. Back it up with pg_dump (docs/operating.md, "Backup and restore").',
     ])
   const { backUp } = await import('../database/sqlite/file/backup.ts')
   const path = databaseFile(databaseUrl)
   const bytes = backUp(path, file)
   context.print(`Copied ${path} to ${file}, ${bytes} bytes.`)
   const secret = values['JWT_SECRET'] ? 'JWT_SECRET' : secretFile(databaseUrl)
-  context.say(`The secret that signs tokens is not in the copy, but in ${secret}: keep it elsewhere.`)
+  context.say(
+    `The copy does not contain the secret that signs tokens. It is in ${secret}: keep it elsewhere.`,
+  )
   const keys = values['VAPID_KEYS'] ? 'VAPID_KEYS' : vapidFile(databaseUrl)
-  if (push === 'on') context.say(`The same holds for the key for push services, in ${keys}.`)
+  if (push === 'on') context.say(`The same holds for the push key in ${keys}.`)
 }
 
 async function onPostgres(url: string): Promise<number> {
@@ -64,7 +66,7 @@ async function onSqlite(url: string): Promise<number> {
   return useExclusively(databaseFile(url), skipNumbers)
 }
 
-/** With the settings that the nodes will have, so that what they would refuse is refused here. */
+/** Loads the settings that the nodes will use, so bad ones are refused before the move. */
 async function move(context: Context, file: string) {
   const { databaseUrl } = context.load().config
   if (!isPostgres(databaseUrl))
@@ -72,5 +74,5 @@ async function move(context: Context, file: string) {
   const { moveToPostgres } = await import('../database/move-to-postgres.ts')
   const moved = await moveToPostgres(file, databaseUrl)
   const counts = Object.entries(moved).map(([table, rows]) => `${table} ${rows}`)
-  context.print(`Moved ${file}, rows of each table: ${counts.join(', ')}.`)
+  context.print(`Moved ${file}, rows per table: ${counts.join(', ')}.`)
 }

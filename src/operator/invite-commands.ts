@@ -1,13 +1,13 @@
 import { networkInterfaces } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { duration, integer, type Variable } from '../config/values.ts'
+import { version } from '../config/version.ts'
 import type { Config } from '../config.ts'
+import type { Invite } from '../database/database.ts'
+import { startNotice } from '../start-notice.ts'
 import type { Context } from './context.ts'
-import { minute } from './output.ts'
-import { inviteJson, inviteRow } from './shapes.ts'
-import { startNotice } from './start-notice.ts'
+import { instants, minute } from './formatting.ts'
 import { examples } from './user-commands.ts'
-import { version } from './version.ts'
 
 const USES = integer('--uses', 1, 1, 1_000_000)
 const EXPIRES = duration('--expires', '7d', 1_000, 'never')
@@ -28,16 +28,16 @@ export function addInviteCommands(program: Command, context: Context): void {
 
   invite
     .command('create')
-    .description('make an invite and print its link, which is shown this once')
-    .option('--uses <number>', 'how many accounts may be made with it', number(USES), 1)
+    .description('create an invite and print its link, which is shown only once')
+    .option('--uses <number>', 'how many accounts may register with it', number(USES), 1)
     .option(
       '--expires <duration>',
-      'how long it is good: 12h, 7d, or never',
+      'how long it is valid: 12h, 7d, or never',
       number(EXPIRES),
-      EXPIRES.parse(EXPIRES.initial),
+      EXPIRES.parse(EXPIRES.defaultText),
     )
-    .option('--note <text>', 'for you, to know it again', note)
-    .option('--url <url>', 'where people reach the page; else where this server listens', pageUrl)
+    .option('--note <text>', 'a note for you, shown by "invite list"', note)
+    .option('--url <url>', 'the address of the page for people; default: where this server listens', pageUrl)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -50,7 +50,7 @@ export function addInviteCommands(program: Command, context: Context): void {
 
   invite
     .command('list')
-    .description('list all invites but revoked ones; codes are not stored')
+    .description('list all invites except revoked ones; codes are not stored')
     .option('--json', 'print JSON')
     .addHelpText('after', examples('restante invite list'))
     .action(async ({ json }: { json?: true }) => {
@@ -62,8 +62,8 @@ export function addInviteCommands(program: Command, context: Context): void {
 
   invite
     .command('revoke')
-    .description('nobody registers with it any more; accounts that were made with it stay')
-    .argument('<id>', 'the number that "restante invite list" shows', number(ID))
+    .description('make an invite invalid; accounts that registered with it stay')
+    .argument('<id>', 'the ID that "restante invite list" shows', number(ID))
     .addHelpText('after', examples('restante invite revoke 3'))
     .action(async (id: number) => {
       await context.withOperator((operator) => operator.call('revokeInvite', id))
@@ -84,20 +84,24 @@ async function create(context: Context, { uses, expires, note, url, json }: Crea
   else context.print(link ?? code)
   const accounts = uses === 1 ? 'one account' : `${uses} accounts`
   context.say(`Invite ${stored.id}, for ${accounts}, expires: ${minute(stored.expiresAtMs, 'never')}.`)
-  if (!link) context.say('That is its code: this server has no page, or no fixed port. A link takes --url.')
-  else if (!url) context.say(`The link is where the server listens. For others: --url https://chat.example`)
+  if (!link)
+    context.say('This is the code only: the server has no page, or no fixed port. For a link, use --url.')
+  else if (!url)
+    context.say(
+      'The link points to where the server listens. For another address: --url https://chat.example',
+    )
   if (context.load().config.registration === 'closed')
-    context.say('REGISTRATION is closed in these settings, where nobody can use an invite.')
+    context.say('REGISTRATION is closed in these settings, so nobody can use an invite.')
 }
 
-/** Where a server with these settings would have its page. */
+/** The URL of the page with these settings. */
 function pageOf(config: Config): string | undefined {
   return config.port === 0
     ? undefined
     : startNotice(config, version(), config.port, networkInterfaces()).page?.[0]
 }
 
-/** How commander reads an option as a setting is read. */
+/** Has commander parse an option like a setting. */
 const number =
   ({ parse, expected, hint }: Variable<number>) =>
   (text: string): number => {
@@ -115,4 +119,24 @@ function pageUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username) return url.href
   throw new InvalidArgumentError('Expected an address such as https://chat.example.')
+}
+
+const inviteJson = ({ id, note, uses, used, createdAtMs, expiresAtMs }: Invite) => ({
+  id,
+  ...(note !== undefined && { note }),
+  uses,
+  used,
+  ...instants({ createdAt: createdAtMs, expiresAt: expiresAtMs }),
+})
+
+function inviteRow({ id, note, uses, used, createdAtMs, expiresAtMs }: Invite, nowMs: number): string[] {
+  const state = used >= uses ? 'used up' : (expiresAtMs ?? Infinity) <= nowMs ? 'expired' : 'valid'
+  return [
+    String(id),
+    state,
+    `${used} of ${uses}`,
+    minute(expiresAtMs, 'never'),
+    minute(createdAtMs),
+    note ?? '',
+  ]
 }

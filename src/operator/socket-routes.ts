@@ -1,17 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { DatabaseUnavailable } from '../database/database.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { sendText } from '../metrics/metrics-server.ts'
 import { Problem } from '../problems.ts'
-import type { Route, Routes } from './listener.ts'
+import type { Route, Routes } from './socket-server.ts'
 import { type OperatorParts, operatorVerbs, type ServerState } from './verbs.ts'
 
-/** Lines of a list that are written at once. */
-const LINES = 200
+/** How many lines of a list are written at once. */
+const LINES_AT_ONCE = 200
 
-/**
- * What the command `restante` asks a running server. Only that: scripts use the command, whose output is
- * documented.
- */
+/** The routes of the command `restante`. They are private to it: scripts use the command. */
 export function commandRoutes(parts: OperatorParts, state: () => ServerState): Routes {
   const verbs = Object.entries(operatorVerbs(parts, state)) as [string, Verb][]
   const routes = verbs.map(([name, verb]): [string, Route] => [`POST /${name}`, routeOf(verb)])
@@ -20,8 +19,8 @@ export function commandRoutes(parts: OperatorParts, state: () => ServerState): R
     let lines: string[] = []
     for await (const account of parts.administration.list()) {
       lines.push(`${JSON.stringify(account)}\n`)
-      if (lines.length < LINES) continue
-      await written(response, lines.join(''))
+      if (lines.length < LINES_AT_ONCE) continue
+      await writeAll(response, lines.join(''))
       if (response.destroyed) return
       lines = []
     }
@@ -30,9 +29,14 @@ export function commandRoutes(parts: OperatorParts, state: () => ServerState): R
   return Object.fromEntries([...routes, ['GET /accounts', list]])
 }
 
+/** `GET /metrics` on the socket. */
+export const metricsRoutes = (metrics: Metrics): Routes => ({
+  'GET /metrics': async (_request, response) => sendText(response, 200, await metrics.text()),
+})
+
 type Verb = (...args: unknown[]) => Promise<unknown>
 
-/** Arguments come as a JSON array. */
+/** Takes the arguments as a JSON array. */
 function routeOf(verb: Verb): Route {
   return async (request, response) => {
     const args = (await json(request)) as unknown[]
@@ -49,16 +53,16 @@ function answer(response: ServerResponse, status: number, body: unknown) {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
 }
 
-/** Resolves when the reader has room for more, or is gone. */
-async function written(response: ServerResponse, lines: string) {
+/** Resolves when the response can take more, or is closed. */
+async function writeAll(response: ServerResponse, lines: string) {
   if (response.write(lines) || response.destroyed) return
   await new Promise<void>((resolve) => {
-    const go = () => {
-      response.off('drain', go)
-      response.off('close', go)
+    const done = () => {
+      response.off('drain', done)
+      response.off('close', done)
       resolve()
     }
-    response.on('drain', go)
-    response.on('close', go)
+    response.on('drain', done)
+    response.on('close', done)
   })
 }

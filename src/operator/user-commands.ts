@@ -1,21 +1,20 @@
 import type { Command } from 'commander'
+import { accountDetailsJson, accountDetailsTables, accountJson } from './account-output.ts'
 import type { Context } from './context.ts'
-import { readAnswer, readNewPassword } from './input.ts'
-import { Refused } from './mistakes.ts'
-import { minute, safeJson } from './output.ts'
-import { accountJson, shownJson, shownRows } from './shapes.ts'
+import { Refused } from './errors.ts'
+import { minute, safeJson } from './formatting.ts'
+import { readAnswer, readNewPassword } from './prompts.ts'
 
-const STDIN =
-  '\nThe password is asked for twice at a terminal, and elsewhere read as one line from standard input.\n'
+const STDIN = '\nAt a terminal the password is asked for twice; otherwise it is one line of standard input.\n'
 
 /** `restante user …` */
 export function addUserCommands(program: Command, context: Context): void {
-  const user = program.command('user').description('see and change accounts')
+  const user = program.command('user').description('show and change accounts')
 
   user
     .command('list')
     .description('list all accounts')
-    .option('--json', 'print JSON, one account a line')
+    .option('--json', 'print JSON, one account per line')
     .addHelpText('after', examples('restante user list', "restante user list --json | jq '.[].username'"))
     .action(({ json }: { json?: true }) => (json ? printList(context) : showList(context)))
 
@@ -27,15 +26,15 @@ export function addUserCommands(program: Command, context: Context): void {
     .addHelpText('after', examples('restante user show ada'))
     .action(async (name: string, { json }: { json?: true }) => {
       const account = await context.withOperator((operator) => operator.call('showAccount', name))
-      if (json) return context.printJson(shownJson(account))
-      for (const rows of shownRows(account)) context.printTable(rows)
+      if (json) return context.printJson(accountDetailsJson(account))
+      for (const rows of accountDetailsTables(account)) context.printTable(rows)
     })
 
   user
     .command('add')
-    .description('make an account, also where nobody may register')
+    .description('create an account, whatever REGISTRATION says')
     .argument('<name>', 'the username: 3 to 32 letters a-z, digits, and . _ -')
-    .option('--display-name <text>', 'what others see; the username when left out')
+    .option('--display-name <text>', 'the name that others see; default: the username')
     .addHelpText('after', STDIN)
     .addHelpText(
       'after',
@@ -67,7 +66,7 @@ export function addUserCommands(program: Command, context: Context): void {
 
   user
     .command('disable')
-    .description('end all sessions, and refuse logins and application tokens; messages are kept')
+    .description('end all sessions and refuse logins and application tokens; keeps the messages')
     .argument('<name>', 'the username')
     .addHelpText('after', examples('restante user disable mallory'))
     .action(async (username: string) => {
@@ -77,7 +76,7 @@ export function addUserCommands(program: Command, context: Context): void {
 
   user
     .command('enable')
-    .description('take logins and application tokens again')
+    .description('accept logins and application tokens again')
     .argument('<name>', 'the username')
     .addHelpText('after', examples('restante user enable mallory'))
     .action(async (username: string) => {
@@ -87,18 +86,18 @@ export function addUserCommands(program: Command, context: Context): void {
 
   user
     .command('delete')
-    .description('delete an account and its inbox; its name is never given again')
+    .description('delete an account and its inbox; the username stays taken')
     .argument('<name>', 'the username')
-    .option('--yes', 'do not ask for the name again')
+    .option('--yes', 'do not ask for confirmation')
     .addHelpText('after', examples('restante user delete mallory', 'restante user delete mallory --yes'))
     .action((username: string, { yes }: { yes?: true }) => deleteAccount(context, username, yes === true))
 }
 
-/** For the end of a help. */
+/** The examples at the end of a help text. */
 export const examples = (...lines: string[]): string =>
   `\n${lines.length > 1 ? 'Examples' : 'Example'}:\n${lines.map((line) => `  ${line}\n`).join('')}`
 
-/** An array, written as accounts come: there may be a million. */
+/** Writes the array account by account: there may be a million. */
 async function printList(context: Context) {
   const { stdout } = context.terminal
   await context.withOperator(async (operator) => {
@@ -128,16 +127,16 @@ async function showList(context: Context) {
   context.printTable(rows)
 }
 
-async function deleteAccount(context: Context, typed: string, sure: boolean) {
-  if (!sure) {
-    // Not held while somebody thinks: without a server, none could start.
-    const account = await context.withOperator((operator) => operator.call('showAccount', typed))
+async function deleteAccount(context: Context, name: string, isConfirmed: boolean) {
+  if (!isConfirmed) {
+    // Close the database before the prompt: a server could not start meanwhile.
+    const account = await context.withOperator((operator) => operator.call('showAccount', name))
     const { username, displayName, stored } = account
-    context.say(`This deletes ${username} (${displayName}), with ${stored} stored entries of its inbox.`)
-    const answer = await readAnswer(context.terminal, 'Type the username to go on: ')
+    context.say(`This deletes ${username} (${displayName}) and ${stored} stored inbox entries.`)
+    const answer = await readAnswer(context.terminal, 'Type the username to confirm: ')
     if (answer.trim().toLowerCase() !== username)
-      throw new Refused('That is not the username, so nothing was deleted. Without a question: --yes')
+      throw new Refused('That is not the username. Nothing was deleted. To skip the question, use --yes.')
   }
-  await context.withOperator((operator) => operator.call('deleteAccount', typed))
-  context.say(`Deleted ${typed}.`)
+  await context.withOperator((operator) => operator.call('deleteAccount', name))
+  context.say(`Deleted ${name}.`)
 }

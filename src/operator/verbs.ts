@@ -2,25 +2,26 @@ import type { Administration } from '../accounts/administration.ts'
 import type { InviteRules, Invites } from '../accounts/invites.ts'
 import type { ListedAccount } from '../database/database.ts'
 
-/** What the operator's commands are made of. */
+/** The services behind the operator's commands. */
 export interface OperatorParts {
   administration: Administration
   invites: Invites
 }
 
-/** What a running server says of itself. */
+/** The state of a running server, for commands. */
 export interface ServerState {
   version: string
-  /** Where its page is, from this machine; undefined when it has none, and before it listens. */
+  /** The URL of its page, from this machine; undefined without a page, and before it listens. */
   page: string | undefined
 }
 
 type NewAccount = Parameters<Administration['add']>[0]
 
 /**
- * What commands do, with a running server or without: plain data in and out, which goes over a socket.
+ * The verbs of the commands, with or without a running server. Arguments and results are plain data, so they
+ * can go over a socket.
  *
- * @param state undefined without a server
+ * @param state returns null without a server
  */
 export const operatorVerbs = (
   { administration, invites }: OperatorParts,
@@ -44,7 +45,7 @@ export type VerbName = keyof OperatorVerbs
 
 export type Result<V extends VerbName> = Awaited<ReturnType<OperatorVerbs[V]>>
 
-/** The operator's side of a server, or of a database without one. */
+/** Calls the verbs, on a running server or directly on the database. */
 export interface Operator {
   /** @throws Problem, or Refused over the socket */
   call<V extends VerbName>(verb: V, ...args: Parameters<OperatorVerbs[V]>): Promise<Result<V>>

@@ -1,60 +1,62 @@
 import type { ClaimedHint } from '../database/database.ts'
-import type { Service } from './service.ts'
+import type { ServiceQueue } from './service-queue.ts'
 import type { VapidKey } from './vapid.ts'
 
-/** A subscription to send a hint to, as its browser or distributor gave it. */
+/** A push subscription to send a hint to. */
 export type PushTarget = Omit<ClaimedHint, 'seq'>
 
 export type PushResult =
-  /** The push service took it, and keeps it for this long. */
+  /** The push service accepted it, and keeps it for this long. */
   | { kind: 'sent'; ttlS: number }
-  /** The subscription has ended, or never was one: delete it. */
+  /** The subscription has ended or is invalid: delete it. */
   | { kind: 'gone' }
-  /** Given up, stale, or no room: the next message tries again. */
+  /** Given up, stale, or dropped: the next message tries again. */
   | { kind: 'failed' }
-  /** The push service refuses this server (key, subject, clock): the subscription stays. */
+  /** The push service refuses this server (key, subject, clock). Keep the subscription. */
   | { kind: 'refused' }
 
 /**
- * Asked before every try that does not come at once.
+ * Renews the claim of a hint before every delayed attempt, so no other node sends it meanwhile.
  *
- * @param forMs how long that try takes at most: nobody else should send the hint meanwhile
- * @returns false when the hint is no longer due: its session has read, or another node has taken it over
+ * @param forMs how long the attempt takes at most
+ * @returns false when the hint is no longer due: its session has read, or another node has claimed it
  */
-export type KeepHint = (forMs: number) => Promise<boolean>
+export type RenewClaim = (forMs: number) => Promise<boolean>
 
-/** A hint that is on its way. Its times are in ms of `performance.now()`. */
+/** A hint in memory, until its result is known. Times are in ms of `performance.now()`. */
 export interface Hint {
   target: PushTarget
   readonly url: URL
   key: VapidKey
-  readonly service: Service
+  readonly service: ServiceQueue
   newest: number
-  keep: KeepHint | undefined
-  bornMs: number
-  tries: number
-  /** While it waits for another try. */
+  renewClaim: RenewClaim | undefined
+  createdMs: number
+  attempts: number
+  /** Set while it waits for another attempt. */
   timer: NodeJS.Timeout | undefined
   isUnderWay: boolean
-  /** Whether it was asked for again while it is under way. */
-  isAskedAgain: boolean
+  /** Whether another hint for the target was requested while this one was under way. */
+  isRequestedAgain: boolean
   readonly result: Promise<PushResult>
   readonly resolve: (result: PushResult) => void
 }
 
-export function newHint(given: Pick<Hint, 'target' | 'url' | 'key' | 'service' | 'newest' | 'keep'>): Hint {
+export function newHint(
+  given: Pick<Hint, 'target' | 'url' | 'key' | 'service' | 'newest' | 'renewClaim'>,
+): Hint {
   let resolve: Hint['resolve'] = () => undefined
   const result = new Promise<PushResult>((resolved) => {
     resolve = resolved
   })
-  const bornMs = performance.now()
+  const createdMs = performance.now()
   return {
     ...given,
-    bornMs,
-    tries: 0,
+    createdMs,
+    attempts: 0,
     timer: undefined,
     isUnderWay: false,
-    isAskedAgain: false,
+    isRequestedAgain: false,
     result,
     resolve,
   }

@@ -1,12 +1,12 @@
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIPv6, type LookupFunction } from 'node:net'
 import { isPublicName } from '../config/push.ts'
-import { isPublicAddress } from './public-addresses.ts'
+import { isPublicAddress } from './endpoint.ts'
 
 /** @returns all addresses of a name, at least one */
 export type Resolve = (name: string) => Promise<string[]>
 
-/** A name leads to this machine or its network. */
+/** A name resolves to this machine or its network. */
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused'
 }
@@ -15,11 +15,11 @@ export class AddressRefused extends Error {
 const RESOLVER = { timeout: 700, tries: 2 }
 
 /**
- * Asks the name servers itself. `dns.lookup` would take one of the four threads that hash passwords, for as
- * long as a stranger's name server likes.
+ * Asks the name servers directly. `dns.lookup` would block one of the four threads that hash passwords, for
+ * as long as a stranger's name server likes.
  *
- * Names at home may be known to the hosts file or to mDNS only. So where private addresses are allowed, the
- * system is asked for those that are not public, and for those that the name servers do not know.
+ * Private names may be known only to the hosts file or mDNS. If private addresses are allowed, the system
+ * resolves non-public names, and names that the name servers do not know.
  */
 export const resolveWith =
   (allowPrivate: boolean): Resolve =>
@@ -36,7 +36,7 @@ export const resolveWith =
 const askSystem = async (name: string) => (await lookup(name, { all: true })).map(({ address }) => address)
 
 async function askNameServers(name: string): Promise<string[]> {
-  // A new one each time: it reads which name servers there are when it is made.
+  // A new one each time, because it reads the list of name servers only once.
   const resolver = new Resolver(RESOLVER)
   const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
   const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
@@ -45,23 +45,24 @@ async function askNameServers(name: string): Promise<string[]> {
   return addresses
 }
 
-/** Addresses of each family that are tried: the owner of a name may have it lead to thousands of others. */
+/** How many addresses per family are tried: a name may resolve to thousands of victims. */
 const ADDRESSES_MAX = 4
 
 /**
- * Resolves a name for a connection, which goes to what was checked: no second look-up can lead elsewhere.
+ * Resolves a name for a connection and checks the addresses. The connection uses them, so a second lookup
+ * cannot return others.
  *
- * @param allowPrivate whether every address will do
+ * @param allowPrivate whether every address is allowed
  */
 export const checkedLookup =
   (resolve: Resolve, allowPrivate: boolean): LookupFunction =>
   (name, options, done) => {
     const found = resolve(name).then((addresses) => {
-      // One bad address is enough: a name of an honest push service has none.
+      // One private address is enough: an honest push service has none.
       if (!allowPrivate && !addresses.every(isPublicAddress))
-        throw new AddressRefused(`${name} does not lead to public addresses only.`)
+        throw new AddressRefused(`${name} does not resolve to public addresses only.`)
       const found = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
-      return [4, 6].flatMap((of) => found.filter(({ family }) => family === of).slice(0, ADDRESSES_MAX))
+      return [4, 6].flatMap((each) => found.filter(({ family }) => family === each).slice(0, ADDRESSES_MAX))
     })
     found.then(
       (addresses) => {

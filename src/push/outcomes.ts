@@ -1,62 +1,63 @@
-import type { Outcome } from './answers.ts'
+import type { Outcome } from './attempt.ts'
 import type { Hint, PushResult } from './hint.ts'
-import type { Notices } from './notices.ts'
-import { withJitter } from './service.ts'
-import type { Standings } from './standings.ts'
+import { withJitter } from './service-queue.ts'
+import type { SubscriptionHealth } from './subscription-health.ts'
 import type { Vapid } from './vapid.ts'
+import type { Warnings } from './warnings.ts'
 
-const TRIES_MAX = 5
+const ATTEMPTS_MAX = 5
 
-/** Each wait for another try is longer than the one before by so much: 2, 12, 72 s, 7 minutes. */
+/** The factor between two waits: 2, 12, 72 s, 7 minutes. */
 const BACK_OFF_FACTOR = 6
 
-type Next = PushResult | { kind: 'again'; waitMs: number }
+type NextStep = PushResult | { kind: 'retry'; waitMs: number }
 
-/** What an outcome means for its service, its subscription, and the hint. */
+/** Applies the outcome of an attempt to the service, the subscription and the hint. */
 export class Outcomes {
   readonly #vapid: Vapid
-  readonly #standings: Standings
-  readonly #notices: Notices
+  readonly #health: SubscriptionHealth
+  readonly #warnings: Warnings
   readonly #times: { backOffMs: number; lifeMs: number }
 
-  /** @param times how long the first wait for another try is, and how long a hint lives */
+  /** @param times the first wait for a retry, and the lifetime of a hint */
   constructor(
     vapid: Vapid,
-    standings: Standings,
-    notices: Notices,
+    health: SubscriptionHealth,
+    warnings: Warnings,
     times: { backOffMs: number; lifeMs: number },
   ) {
     this.#vapid = vapid
-    this.#standings = standings
-    this.#notices = notices
+    this.#health = health
+    this.#warnings = warnings
     this.#times = times
   }
 
-  /** @param hint its `tries` has this one in it */
-  act(hint: Hint, outcome: Outcome): Next {
+  /** @param hint its `attempts` includes this one */
+  apply(hint: Hint, outcome: Outcome): NextStep {
     const { service, target } = hint
     switch (outcome.kind) {
       case 'sent':
-        this.#standings.taken(target.id)
-        if (service.noteAccepted()) this.#notices.over(service.origin, `push: ${service.origin} is back`)
+        this.#health.noteAccepted(target.id)
+        if (service.noteAccepted())
+          this.#warnings.over(service.origin, `push: ${service.origin} accepts hints again`)
         return { kind: 'sent', ttlS: outcome.ttlS }
       case 'gone':
         service.noteAnswered()
-        this.#standings.forget(target.id)
+        this.#health.forget(target.id)
         return { kind: 'gone' }
       case 'throttled':
         service.noteAnswered()
-        return this.#again(hint, outcome.waitMs, true)
+        return this.#retry(hint, outcome.waitMs, true)
       case 'unavailable':
         this.#noteFailed(hint, outcome.reason)
-        return this.#again(hint, outcome.waitMs, false)
+        return this.#retry(hint, outcome.waitMs, false)
       case 'unauthorized':
         return this.#refused(hint, outcome.reason)
       case 'rejected':
-        this.#notUnderstood(hint, outcome.reason)
-        return { kind: this.#standings.strike(target.id) ? 'gone' : 'failed' }
+        this.#noteNotUnderstood(hint, outcome.reason)
+        return { kind: this.#health.noteRejected(target.id) ? 'gone' : 'failed' }
       case 'failed':
-        this.#notUnderstood(hint, outcome.reason)
+        this.#noteNotUnderstood(hint, outcome.reason)
         return { kind: 'failed' }
       case 'inward':
         this.#noteFailed(hint, outcome.reason)
@@ -64,46 +65,46 @@ export class Outcomes {
     }
   }
 
-  /** That is the fault of this one request: others may have chosen its endpoint badly, or on purpose. */
-  #notUnderstood({ service }: Hint, reason: string) {
+  /** Does not count against the service: the client may have chosen a bad endpoint. */
+  #noteNotUnderstood({ service }: Hint, reason: string) {
     service.noteAnswered()
-    this.#notices.warn(
+    this.#warnings.warn(
       `a hint at ${service.origin}`,
-      `push: ${service.origin} makes nothing of a hint: ${reason}`,
+      `push: ${service.origin} does not understand a hint: ${reason}`,
     )
   }
 
-  #refused(hint: Hint, reason: string): Next {
+  #refused(hint: Hint, reason: string): NextStep {
     const { service, target, key } = hint
     this.#vapid.forget(service.origin, key)
-    // Else anybody could have hints of others refused, with endpoints that are none.
-    const isOurFault = service.accepted === 0 || this.#standings.wasTaken(target.id)
+    // Otherwise anyone could block the service for others by registering invalid endpoints.
+    const isOurFault = service.accepted === 0 || this.#health.wasAccepted(target.id)
     if (!isOurFault) service.noteAnswered()
     else if (service.noteRefused(performance.now()))
-      this.#notices.warn(
+      this.#warnings.warn(
         `keys at ${service.origin}`,
         `push: ${service.origin} refuses this server (${reason}): check PUSH_SUBJECT, VAPID_KEYS and the clock`,
       )
-    return { kind: this.#standings.refuse(target.id, service) ? 'gone' : 'refused' }
+    return { kind: this.#health.noteRefused(target.id, service) ? 'gone' : 'refused' }
   }
 
   #noteFailed({ service }: Hint, reason: string) {
     if (service.noteFailed(performance.now()))
-      this.#notices.warn(service.origin, `push: ${service.origin} does not take hints: ${reason}`)
+      this.#warnings.warn(service.origin, `push: ${service.origin} does not accept hints: ${reason}`)
   }
 
   /**
-   * @param askedMs what the service asks for
-   * @param isOfTarget whether that holds for later hints, too
+   * @param askedMs the wait that the service asks for
+   * @param isThrottled whether it applies to later hints of the subscription too
    */
-  #again({ target, bornMs, tries }: Hint, askedMs: number | undefined, isOfTarget: boolean): Next {
+  #retry({ target, createdMs, attempts }: Hint, askedMs: number | undefined, isThrottled: boolean): NextStep {
     const { backOffMs, lifeMs } = this.#times
     const leastMs =
-      askedMs === undefined ? backOffMs * BACK_OFF_FACTOR ** (tries - 1) : Math.max(askedMs, backOffMs)
+      askedMs === undefined ? backOffMs * BACK_OFF_FACTOR ** (attempts - 1) : Math.max(askedMs, backOffMs)
     const waitMs = withJitter(leastMs)
     const nowMs = performance.now()
-    if (isOfTarget) this.#standings.throttle(target.id, nowMs + waitMs)
-    const isLate = nowMs + waitMs > bornMs + lifeMs
-    return tries >= TRIES_MAX || isLate ? { kind: 'failed' } : { kind: 'again', waitMs }
+    if (isThrottled) this.#health.throttle(target.id, nowMs + waitMs)
+    const isLate = nowMs + waitMs > createdMs + lifeMs
+    return attempts >= ATTEMPTS_MAX || isLate ? { kind: 'failed' } : { kind: 'retry', waitMs }
   }
 }

@@ -5,7 +5,7 @@ import { Problem, sessionEnded } from '../problems.ts'
 import { checkEndpoint, EndpointRefused } from './endpoint.ts'
 import type { Vapid } from './vapid.ts'
 
-/** Of an endpoint as it is written out: it is the key of an index. */
+/** The longest endpoint, because it is the key of an index. */
 const ENDPOINT_LENGTH_MAX = 2_048
 
 type SubscriptionDatabase = Pick<
@@ -13,7 +13,7 @@ type SubscriptionDatabase = Pick<
   'createPushSubscription' | 'listPushSubscriptions' | 'deletePushSubscription'
 >
 
-/** The push subscriptions of an account, as their owner sees, makes and ends them. */
+/** Creates, lists and ends the push subscriptions of an account. */
 export class Subscriptions {
   readonly #database: SubscriptionDatabase
   readonly #keys: Vapid | undefined
@@ -21,7 +21,7 @@ export class Subscriptions {
   readonly #clock: Clock
 
   /**
-   * @param keys undefined where nobody is woken
+   * @param keys undefined if push is off
    * @param allowPrivate whether endpoints may be in private networks
    */
   constructor(database: SubscriptionDatabase, keys: Vapid | undefined, allowPrivate: boolean, clock: Clock) {
@@ -31,13 +31,13 @@ export class Subscriptions {
     this.#clock = clock
   }
 
-  /** The key that clients subscribe with; undefined where nobody is woken. */
+  /** The key that clients subscribe with; undefined if push is off. */
   get publicKey(): string | undefined {
     return this.#keys?.current.publicKey
   }
 
   /**
-   * Has a session woken from now on.
+   * Registers a subscription of a session.
    *
    * @throws Problem push_disabled, invalid_request, endpoint_taken, too_many_subscriptions, session_ended
    */
@@ -54,13 +54,16 @@ export class Subscriptions {
     })
     if (outcome === 'session_gone') throw sessionEnded()
     if (outcome === 'endpoint_taken')
-      throw new Problem(outcome, 'Another account has this endpoint, with other keys. Subscribe anew.')
+      throw new Problem(
+        outcome,
+        'Another account has registered this endpoint with other keys. Subscribe again.',
+      )
     if (outcome === 'too_many_subscriptions')
-      throw new Problem(outcome, 'This account has as many push subscriptions as it may. End some.')
+      throw new Problem(outcome, 'This account has the maximum number of push subscriptions. End one first.')
     return outcome
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   list(accountId: number): Promise<ListedSubscription[]> {
     return this.#database.listPushSubscriptions(accountId)
   }
@@ -68,17 +71,17 @@ export class Subscriptions {
   /** @throws Problem not_found */
   async end(accountId: number, id: string): Promise<void> {
     if (!(await this.#database.deletePushSubscription(accountId, id)))
-      throw new Problem('not_found', 'This account has no such push subscription, or not any more.')
+      throw new Problem('not_found', 'This account has no such push subscription.')
   }
 
   /**
-   * What is stored of a subscription.
+   * Validates and normalises a subscription.
    *
    * @throws Problem invalid_request
    */
   #check(given: ClientKeys): ClientKeys {
     const [p256dh, auth] = [withoutPadding(given.p256dh), withoutPadding(given.auth)]
-    const faults: { pointer: string; detail: string }[] = []
+    const errors: { pointer: string; detail: string }[] = []
     let endpoint = given.endpoint
     try {
       endpoint = checkEndpoint(given.endpoint, this.#allowPrivate).href
@@ -86,21 +89,22 @@ export class Subscriptions {
         throw new EndpointRefused(`It has more than ${ENDPOINT_LENGTH_MAX} characters.`)
     } catch (error) {
       if (!(error instanceof EndpointRefused)) throw error
-      faults.push({ pointer: '/endpoint', detail: error.message })
+      errors.push({ pointer: '/endpoint', detail: error.message })
     }
     if (!isPoint(p256dh))
-      faults.push({ pointer: '/keys/p256dh', detail: 'It is no point on the curve P-256.' })
-    if (faults.length === 0) return { endpoint, p256dh, auth }
-    const sentences = faults.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}`).join(' ')
-    throw new Problem('invalid_request', sentences, { errors: faults })
+      errors.push({ pointer: '/keys/p256dh', detail: 'It is not a point on the curve P-256.' })
+    if (errors.length === 0) return { endpoint, p256dh, auth }
+    const sentences = errors.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}`).join(' ')
+    throw new Problem('invalid_request', sentences, { errors })
   }
 }
 
-export const pushDisabled = () => new Problem('push_disabled', 'This server wakes nobody by push. Poll.')
+export const pushDisabled = () =>
+  new Problem('push_disabled', 'Push is disabled on this server. Poll instead.')
 
 const withoutPadding = (base64url: string) => base64url.replace(/=+$/, '')
 
-/** Whether a secret can be agreed on with that key: one that is none would fail with every hint. */
+/** Whether ECDH works with this key. With an invalid one every hint would fail. */
 function isPoint(p256dh: string): boolean {
   const own = createECDH('prime256v1')
   own.generateKeys()

@@ -3,23 +3,25 @@ import { LRUCache } from 'lru-cache'
 import webPush from 'web-push'
 import type { KeyPair } from '../config/push.ts'
 
-/** A key pair by which push services know this server (RFC 8292). */
+/** A key pair that identifies this server to push services (RFC 8292). */
 export interface VapidKey extends KeyPair {
   /** The fingerprint of the public key. */
   id: string
 }
 
-/** Characters of a fingerprint: enough to tell a few keys apart. */
+/** The length of a fingerprint: enough to distinguish a few keys. */
 const ID_LENGTH = 16
 
 const SIGNED_MAX = 1_000
 
-/** The library signs for 12 hours, so that a clock that is late by half a day does not matter. */
+/**
+ * Signatures are valid for 12 hours. Renewing them after half of that tolerates a clock that is 6 hours late.
+ */
 const SIGN_AGAIN_MS = 6 * 3_600_000
 
 /**
- * The keys of this server: a subscription holds for the one that it was made with. Signs for push services,
- * once for many requests to one, because signing takes four times as long as encrypting.
+ * The key pairs of this server. A subscription is bound to the key that it was made with. Signatures are
+ * cached per service, because signing takes four times as long as encrypting.
  */
 export class Vapid {
   /** The key for new subscriptions. */
@@ -41,16 +43,16 @@ export class Vapid {
     return [this.current.id, ...this.#keys.keys()]
   }
 
-  /** @returns undefined when this server has that key no longer */
+  /** @returns undefined when this server no longer has the key */
   byId(id: string): VapidKey | undefined {
     return this.#keys.get(id)
   }
 
-  /** @param origin that of the endpoint, its port with it where it is not 443 */
+  /** @param origin of the endpoint, with its port unless it is 443 */
   authorization(origin: string, key: VapidKey): string {
-    const about = `${key.id} ${origin}`
-    const known = this.#signed.get(about)
-    // The wall clock, which may be set back: the service compares with it.
+    const cacheKey = `${key.id} ${origin}`
+    const known = this.#signed.get(cacheKey)
+    // The wall clock, which may be set back: the service checks against it.
     const ageMs = Date.now() - (known?.atMs ?? Number.NaN)
     if (known && ageMs >= 0 && ageMs < SIGN_AGAIN_MS) return known.authorization
     const { Authorization: authorization } = webPush.getVapidHeaders(
@@ -60,11 +62,11 @@ export class Vapid {
       key.privateKey,
       'aes128gcm',
     )
-    this.#signed.set(about, { authorization, atMs: Date.now() })
+    this.#signed.set(cacheKey, { authorization, atMs: Date.now() })
     return authorization
   }
 
-  /** Signs anew for a service that has refused: the clock may have been wrong. */
+  /** Drops the cached signature for a service that refused it: the clock may have been wrong. */
   forget(origin: string, key: VapidKey): void {
     this.#signed.delete(`${key.id} ${origin}`)
   }

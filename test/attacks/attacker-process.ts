@@ -1,11 +1,11 @@
-/** The attacker is a process of its own, so that its work does not slow the clock of the normal client. */
+/** The attacker runs in a process of its own, so that its work does not slow the normal client. */
 import { setMaxListeners } from 'node:events'
 import { type AttackName, attacks, type Target } from './attacks.ts'
 import { noCounts } from './wire.ts'
 
 let stop = new AbortController()
 
-/** `[name, target]` begins an attack, and `"stop"` ends it, which is answered with what it counted. */
+/** `[name, target]` starts an attack. `"stop"` ends it, and is answered with its counts. */
 process.on('message', async (message: [AttackName, Target] | 'stop') => {
   if (message === 'stop') {
     stop.abort()

@@ -3,36 +3,36 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { range } from '../support/client.ts'
 import { Answers, type Counts, open, requestText, type Wire, write } from './wire.ts'
 
-/** What an attacker has at hand. */
+/** The resources of an attacker. */
 export interface Target extends Wire {
   /** Accounts of the attacker, with a session each. */
   accounts: { username: string; token: string }[]
-  /** More of them, whose sessions the attack may end. */
+  /** Further accounts, whose sessions the attack may end. */
   logins: { username: string }[]
   /** The password of all of them. */
   password: string
-  /** The name that is attacked, where one is. */
+  /** The attacked name, if there is one. */
   victim: string
-  /** How many connections. */
+  /** The number of connections. */
   connections: number
 }
 
-/** Goes on until the signal aborts, and leaves its connections to their end. */
+/** Runs until the signal aborts, and does not close its connections. */
 type Attack = (target: Target, counts: Counts, stop: AbortSignal) => Promise<unknown>
 
-/** What one connection of an attacker writes at once without reading. */
+/** How much one connection of an attacker writes at once without reading. */
 const PIPELINED_BYTES = 65_536
 
-/** Between two connections in the place of one that was cut: a client that is refused needs a moment, too. */
+/** The pause before a connection that was cut is replaced: a refused client needs a moment, too. */
 const AGAIN_MS = 100
 
 const address = (index: number) => `198.51.100.${1 + index}`
 
-/** So many loops side by side. */
+/** Runs this many loops side by side. */
 const sideBySide = (count: number, loop: (index: number) => Promise<unknown>) =>
   Promise.all(range(0, count - 1).map(loop))
 
-/** Uses a connection until it ends, and then another one. */
+/** Uses a connection until it ends, then another one. */
 async function again(
   target: Target,
   counts: Counts,
@@ -69,7 +69,7 @@ const pipelineUnread =
     )
   }
 
-/** Each connection asks, reads the answer, and asks again at once, whatever the answer was. */
+/** Each connection sends a request, reads the answer, and sends the next at once, whatever the answer was. */
 const askAgain =
   (requestsOf: (target: Target, index: number) => string[], ahead = 1): Attack =>
   (target, counts, stop) =>
@@ -88,7 +88,7 @@ const askAgain =
       })
     })
 
-/** Each connection writes a part, and then a byte at a time, which no limit of silence sees. */
+/** Each connection writes the start of a request, and then one byte at a time, so that it is never silent. */
 const trickle =
   (beginning: string): Attack =>
   (target, counts, stop) =>
@@ -104,7 +104,7 @@ const trickle =
 
 const token = ({ accounts }: Target, index = 0) => accounts[index % accounts.length]?.token ?? ''
 
-/** Both positions in turn, so that no read repeats the one before. */
+/** Alternates between two positions, so that no read repeats the one before. */
 const pages = (target: Target) =>
   [0, 1].map((after) =>
     requestText(`GET /v1/inbox?after=${after}&wait=0&limit=500`, { token: token(target) }),
@@ -140,7 +140,7 @@ export const attacks = {
   inboxFilled: askAgain((target, index) => [sendTo(target, index, '\u{1f4ee}'.repeat(16_384))]),
   inboxCrowded: askAgain((target, index) => [sendTo(target, index, 'x')]),
 
-  /** Three addresses with as many of the accounts each. */
+  /** Three addresses, each with a third of the accounts. */
   rightPasswords: askAgain((target, index) => {
     const mine = target.logins.filter((_, account) => account % 3 === index % 3)
     return mine.map(({ username }) => login(username, target.password, address(index % 3)))
@@ -164,7 +164,7 @@ export const attacks = {
       }),
     ),
 
-  /** One request each, so that the time limit for a first one does not hold. */
+  /** One request each, so that the time limit for a first request does not apply. */
   idle: (target, counts, stop) =>
     sideBySide(target.connections, () =>
       again(target, counts, stop, async (socket) => {
@@ -177,7 +177,7 @@ export const attacks = {
 
   readiness: askAgain(() => [requestText('GET /readyz')]),
   forgedTokens: askAgain((target) =>
-    // The signature of each is that of another text.
+    // Each has the signature of another text.
     range(1, 50).map((number) =>
       requestText('GET /v1/inbox', {
         token: token(target).replace(/\..*\./, `.${btoa(`{"sub":"u${number}"}`)}.`),

@@ -4,21 +4,21 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { atTheEnd, type Ending } from '../support/endings.ts'
 import type { ServerProcess } from '../support/servers.ts'
 
-/** Between two looks; far less often than would be felt. */
+/** The pause between two measurements; far too long to be noticed by the server. */
 const EVERY_MS = 200
 
 const PAGE_BYTES = 4_096
 
-/** What a process holds. */
+/** The resources of a process. */
 export interface Holdings {
   memoryBytes: number
   descriptors: number
 }
 
-/** Where the system tells what a process holds: on Linux. */
+/** Whether the system reports the resources of a process, as Linux does. */
 export const canSeeHoldings = process.platform === 'linux'
 
-/** What the process holds at this moment, as the system counts it. */
+/** The current resources of the process, as the system counts them. */
 export function holdingsOf(pid: number): Holdings {
   if (!canSeeHoldings) return { memoryBytes: 0, descriptors: 0 }
   const [, resident] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')
@@ -28,34 +28,34 @@ export function holdingsOf(pid: number): Holdings {
   }
 }
 
-/** For a server to collect its garbage, and the system to take the memory back. */
+/** The time for a server to collect its garbage, and for the system to reclaim the memory. */
 const COLLECT_MS = 500
 
-/** What a process holds on to, once its garbage is collected. It must have been started with COLLECTING. */
+/** The resources of a process after a garbage collection. It must have been started with COLLECTING. */
 export async function heldBy(pid: number): Promise<Holdings> {
   process.kill(pid, 'SIGWINCH')
   await pause(COLLECT_MS)
   return holdingsOf(pid)
 }
 
-/** Connections that the normal clients open and keep, more or less of them at a time. */
+/** The connections of the normal clients, whose number varies. */
 const NORMAL_CONNECTIONS = 10
 
-/** Whether as many descriptors are open as before. */
+/** Whether the number of open descriptors is back. */
 export const areBack = (now: Holdings, before: Holdings) =>
   now.descriptors <= before.descriptors + NORMAL_CONNECTIONS
 
-/** What was seen of the server in a while. */
+/** The measurements of a server over some time. */
 export interface Seen {
   peak: Holdings
-  /** How long `GET /healthz` took over a new connection each time: mostly the delay of the event loop. */
+  /** The times of `GET /healthz` over new connections: mostly the delay of the event loop. */
   healthMs: number[]
   failures: string[]
 }
 
 const nothingSeen = (): Seen => ({ peak: { memoryBytes: 0, descriptors: 0 }, healthMs: [], failures: [] })
 
-/** Looks at a server several times a second, from outside. */
+/** Measures a server several times per second, from outside. */
 export class Gauges {
   readonly #url: string
   readonly #pid: number
@@ -63,7 +63,7 @@ export class Gauges {
   #going = true
   readonly #ended: Promise<unknown>
 
-  /** Begins at once, and ends before the server does. */
+  /** Starts at once, and ends before the server. */
   constructor(t: Ending, { url, process }: ServerProcess) {
     this.#url = url
     this.#pid = process.pid ?? 0
@@ -74,7 +74,7 @@ export class Gauges {
     })
   }
 
-  /** What was seen since the last time. */
+  /** The measurements since the last call. */
   takeSeen(): Seen {
     const taken = this.#now
     this.#now = nothingSeen()
@@ -108,7 +108,7 @@ export class Gauges {
   }
 }
 
-/** Over a connection of its own. */
+/** Uses a new connection. */
 const statusOf = (url: string) =>
   new Promise<number | undefined>((resolve, reject) => {
     get(url, { agent: false }, (response) => {

@@ -4,20 +4,20 @@ import { atTheEnd, type Ending } from '../support/endings.ts'
 
 const EVERY_MS = 100
 
-/** Far more than anybody's patience. */
+/** Far longer than a user would wait. */
 const WAIT_SECONDS = 20
 
-/** What a client has met that sends and polls as people do. */
+/** The experience of a normal client. */
 export interface Experience {
-  /** One for each send and each poll. */
+  /** One per send and poll. */
   latenciesMs: number[]
-  /** What was refused, broke off or was not in the contract. */
+  /** Refusals, broken connections, and answers outside the contract. */
   failures: string[]
 }
 
 /**
- * Sends and polls once every 100 ms, also while what it did before is not answered yet, so that a server that
- * stands still for a second is seen ten times.
+ * Sends and polls every 100 ms, even if earlier requests are not answered yet, so that a stall of one second
+ * counts ten times.
  */
 export class NormalClient {
   readonly #sender: Person
@@ -27,7 +27,7 @@ export class NormalClient {
   readonly #rounds = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
 
-  /** Begins at once, and ends before the server does. */
+  /** Starts at once, and ends before the server. */
   constructor(t: Ending, sender: Person, reader: Person) {
     this.#sender = sender
     this.#reader = reader
@@ -39,7 +39,7 @@ export class NormalClient {
     })
   }
 
-  /** What it has met since the last time; resolves when all of that is answered. */
+  /** The results since the last call; resolves when all requests are answered. */
   async takeExperience(): Promise<Experience> {
     const taken = this.#now
     this.#now = { latenciesMs: [], failures: [] }
@@ -54,7 +54,7 @@ export class NormalClient {
   }
 
   async #round(experience: Experience) {
-    // What is sent now comes behind it, so the poll has something to read.
+    // The next message comes after this cursor, so the poll has something to read.
     const after = this.#cursor
     await measure(experience, 201, () => this.#sender.send(this.#reader, 'How are you?'))
     const page = await measure(experience, 200, () => this.#reader.poll({ after, wait: WAIT_SECONDS }))
@@ -80,7 +80,7 @@ async function measure(
   return undefined
 }
 
-/** The value that so much of the others do not exceed. */
+/** The value that this share of the values does not exceed. */
 export function percentile(values: number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.max(Math.ceil(sorted.length * part) - 1, 0)] ?? 0

@@ -11,23 +11,23 @@ export interface Outcome {
   counts: Counts
   alone: Experience
   attacked: Experience
-  /** What else did not go on as it should. */
+  /** Further failures. */
   besides: string[]
   holdings: Record<'before' | 'peak' | 'after', Holdings>
-  /** Until memory and descriptors were back within 10 %; undefined when they were not in time. */
+  /** The time until memory and descriptors were back within 10 %; undefined if they were not in time. */
   backAfterMs: number | undefined
-  /** Of `GET /healthz` over new connections. */
+  /** The times of `GET /healthz` over new connections. */
   healthP99Ms: Record<'before' | 'during' | 'after', number>
   diskGrowthBytes: number
 }
 
-/** How long each part takes. */
+/** The duration of each part. */
 export interface Lengths {
   connections: 'long' | 'short'
   aloneMs: number
-  /** Longer where what goes on beside it takes longer. */
+  /** Longer if the actions beside the attack take longer. */
   attackMs: number
-  /** For memory and descriptors to come back; 0 not to wait, and not to collect garbage either. */
+  /** The time for memory and descriptors to come back; 0 to skip the wait and the garbage collection. */
   backMsMax: number
 }
 
@@ -41,7 +41,7 @@ interface Scene {
   gauges: Gauges
 }
 
-/** Attacks, with a normal client beside it. */
+/** Runs an attack beside a normal client. */
 export async function run(
   { world, attacker, normal, gauges }: Scene,
   shape: Shape,

@@ -8,39 +8,39 @@ import { ATTACKER, AWAY, fillPages, HOME, loginFrom, type World } from './world.
 
 const MIB = 1_048_576
 
-/** How long the owner of a name under attack takes at the most to log in. */
+/** The maximum time of a login of the owner under attack. */
 const OWNER_MS_MAX = 10_000
 
-/** One way to attack. */
+/** A kind of attack. */
 export interface Shape {
   name: AttackName
-  /** As the table says it. */
+  /** The title in the table. */
   title: string
-  /** What the attacker needs. */
+  /** The cost to the attacker. */
   cost: string
-  /** Connections of the attacker: all of them, and in the short form. */
+  /** The number of connections of the attacker, in the full and in the short form. */
   connections: { long: number; short: number }
-  /** The attacker speaks through the trusted proxy, which names its addresses. */
+  /** The attacker connects like the trusted proxy, with addresses of its choice. */
   proxied?: boolean
-  /** What the server differs in. */
+  /** The settings of the server that differ. */
   env?: Env
   prepare?: (world: World) => Promise<unknown>
-  /** What else must go on meanwhile. Resolves with what did not. */
+  /** Actions that must work meanwhile. Resolves with the failures. */
   beside?: (world: World, attackMs: number) => Promise<string[]>
-  /** How far the attacker gets at the most, whatever the time it has. */
+  /** The maximum that the attacker can reach, however long it runs. */
   assertBounded?: (outcome: Outcome, world: World) => Promise<void> | void
 }
 
-/** Everything that is refused has one of these statuses; 0 is a connection that was cut. */
+/** The statuses of all refusals; 0 is a connection that was cut. */
 function assertAnswers({ counts }: Outcome, ...statuses: number[]) {
   const others = Object.keys(counts.statuses).filter((status) => ![0, ...statuses].includes(Number(status)))
   assert.deepEqual(others, [], `The answers were ${JSON.stringify(counts.statuses)}.`)
 }
 
-/** Connections are shared by address, so it takes two of them. */
+/** Connections are shared by address, so the attack takes two addresses. */
 const takesAllConnections: Shape = {
   name: 'idle',
-  title: 'Takes all connections that there are (`CONNECTIONS_MAX=1000`)',
+  title: 'Takes all connections (`CONNECTIONS_MAX=1000`)',
   cost: 'no account, 3 000 connections',
   connections: { long: 3_000, short: 1_400 },
   env: { CONNECTIONS_MAX: '1000' },
@@ -62,13 +62,13 @@ export const shapes: Shape[] = [
   },
   {
     name: 'downloadsCut',
-    title: 'Pipelines 20 downloads and cuts the connection, again and again',
+    title: 'Pipelines 20 downloads and cuts the connection, repeatedly',
     cost: 'no account, 20 connections at a time',
     connections: { long: 20, short: 20 },
   },
   {
     name: 'pagesRead',
-    title: 'Reads 1 MiB pages with `after=0` and `after=1` in turn',
+    title: 'Reads 1 MiB pages, alternately with `after=0` and `after=1`',
     cost: '1 account, 400 connections',
     connections: { long: 400, short: 400 },
     prepare: fillPages,
@@ -103,7 +103,7 @@ export const shapes: Shape[] = [
   },
   {
     name: 'rightPasswords',
-    title: 'Logs in with right passwords, 60 logins under way from each of three addresses',
+    title: 'Logs in with right passwords, 60 concurrent logins from each of three addresses',
     cost: '18 accounts, 3 addresses, 180 connections',
     connections: { long: 180, short: 180 },
     proxied: true,
@@ -120,31 +120,31 @@ export const shapes: Shape[] = [
     assertBounded: (outcome) => {
       assertAnswers(outcome, 401, 429, 503)
       const guesses = outcome.counts.statuses[401] ?? 0
-      // Ten for each address, and one in five minutes.
+      // Ten per address, then one every five minutes.
       assert.ok(guesses <= 50 * 12, `${guesses} guesses were tried.`)
     },
   },
   {
     name: 'slowHeads',
-    title: 'Sends the head of a request, a byte every half second',
+    title: 'Sends the headers of a request, one byte every half second',
     cost: 'no account, 500 connections',
     connections: { long: 500, short: 100 },
   },
   {
     name: 'slowBodies',
-    title: 'Sends the body of a login, a byte every half second',
+    title: 'Sends the body of a login, one byte every half second',
     cost: 'no account, 500 connections',
     connections: { long: 500, short: 100 },
   },
   {
     name: 'slowReaders',
-    title: 'Asks for 1.4 MB and reads nothing',
+    title: 'Requests 1.4 MB and reads nothing',
     cost: 'no account, 200 connections',
     connections: { long: 200, short: 60 },
   },
   {
     name: 'idle',
-    title: 'Asks once on each connection, and keeps it',
+    title: 'Sends one request per connection, and keeps it open',
     cost: 'no account, 6 000 connections',
     connections: { long: 6_000, short: 500 },
   },
@@ -165,7 +165,7 @@ export const shapes: Shape[] = [
   },
   {
     name: 'unknownPaths',
-    title: 'Floods paths that do not exist',
+    title: 'Floods unknown paths',
     cost: 'no account, 64 connections',
     connections: { long: 64, short: 16 },
     assertBounded: (outcome) => assertAnswers(outcome, 404),
@@ -179,7 +179,7 @@ export const shapes: Shape[] = [
   },
 ]
 
-/** Somebody else writes into the inbox that is being filled. */
+/** Another account sends to the inbox under attack. */
 async function anotherSenderGetsThrough({ ada, victim }: World, attackMs: number): Promise<string[]> {
   const failures: string[] = []
   for (const endMs = performance.now() + attackMs; performance.now() < endMs; ) {
@@ -190,7 +190,7 @@ async function anotherSenderGetsThrough({ ada, victim }: World, attackMs: number
   return failures
 }
 
-/** People at other addresses log in, each for the first time there. */
+/** People log in from other addresses, each for the first time there. */
 async function innocentLogins({ client, victim }: World): Promise<string[]> {
   const failures: string[] = []
   for (const index of range(1, 3)) {
@@ -200,9 +200,9 @@ async function innocentLogins({ client, victim }: World): Promise<string[]> {
   return failures
 }
 
-/** The owner tries until it works, and waits as told. */
+/** The owner repeats the login, with the requested waits, until it succeeds. */
 async function ownerLogsIn(world: World): Promise<string[]> {
-  // The attack has taken hold.
+  // The attack has its effect.
   await pause(1_000)
   const failures: string[] = []
   for (const address of [HOME, AWAY]) {

@@ -4,7 +4,7 @@ import type { Outcome } from './run.ts'
 const MIB = 1_048_576
 
 const P99_MS_MAX = 250
-/** Of the normal client alone. */
+/** Relative to the normal client alone. */
 const P99_FACTOR_MAX = 5
 
 const p99Of = ({ alone, attacked }: Outcome) => ({
@@ -12,7 +12,7 @@ const p99Of = ({ alone, attacked }: Outcome) => ({
   attackedMs: percentile(attacked.latenciesMs, 0.99),
 })
 
-/** What an outcome misses, in words; nothing when the normal client hardly noticed. */
+/** The missed targets of an outcome, in words; empty if the normal client hardly noticed. */
 export function missesOf(outcome: Outcome): string[] {
   const { attacked, besides, backAfterMs } = outcome
   const { aloneMs, attackedMs } = p99Of(outcome)
@@ -58,7 +58,7 @@ export function attackTable(outcomes: Outcome[]): string {
 
 const ms = (time: number) => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`
 
-/** What one attack did, in a line. */
+/** The effect of one attack, in one line. */
 export function summaryOf(outcome: Outcome): string {
   const { shape, counts, attacked, alone, diskGrowthBytes } = outcome
   const { aloneMs, attackedMs } = p99Of(outcome)

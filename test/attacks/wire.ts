@@ -1,20 +1,20 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** Where the attacked server is, and from where it is attacked. */
+/** The address of the attacked server, and the source address of the attack. */
 export interface Wire {
   port: number
-  /** A loopback address of the attacker's own; undefined where the system has one only. */
+  /** A loopback address for the attacker only; undefined if the system has just one. */
   from?: string | undefined
 }
 
-/** What an attack has cost, and what it got. */
+/** The cost and the results of an attack. */
 export interface Counts {
   connections: number
-  /** Requests that were written, answered or not. */
+  /** Written requests, answered or not. */
   requests: number
   sentBytes: number
-  /** How many answers had which status; 0 for connections that ended before their answer. */
+  /** The number of answers by status; 0 for connections that ended before their answer. */
   statuses: Record<number, number>
 }
 
@@ -23,7 +23,7 @@ export const noCounts = (): Counts => ({ connections: 0, requests: 0, sentBytes:
 const HOST = '127.0.0.1'
 const END_OF_HEAD = '\r\n\r\n'
 
-/** A request as an attacker writes it: no more than must be. */
+/** The shortest form of a request. */
 export function requestText(
   line: string,
   { token, from, body }: { token?: string; from?: string; body?: string } = {},
@@ -39,10 +39,10 @@ export function requestText(
   return `${line} HTTP/1.1\r\n${headers.join('\r\n')}${END_OF_HEAD}${body ?? ''}`
 }
 
-/** Connects, and counts. Resolves with undefined when the server does not take the connection. */
+/** Connects, and counts. Resolves with undefined when the server refuses the connection. */
 export async function open({ port, from }: Wire, counts: Counts): Promise<Socket | undefined> {
   const socket = connect({ host: HOST, port, ...(from !== undefined && { localAddress: from }) })
-  // The server may cut it at any time: that is its right.
+  // The server may cut the connection at any time.
   socket.on('error', () => {})
   socket.setNoDelay(true)
   counts.connections += 1
@@ -56,7 +56,7 @@ export function write(socket: Socket, text: string, requests: number, counts: Co
   socket.write(text)
 }
 
-/** Reads one answer after the other, in as little time as possible. */
+/** Reads answers one after the other, as fast as possible. */
 export class Answers {
   readonly #counts: Counts
   #head = ''

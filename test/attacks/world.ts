@@ -12,27 +12,29 @@ import type { Target } from './attacks.ts'
 const ACCOUNTS = 21
 const LOGINS = 18
 
-/** A server as people run it, with its limits, and those who use it. */
+/** A server with its default limits, and its users. */
 export interface World {
   server: ServerProcess
   client: Client
-  /** They send and poll as people do. */
+  /** The normal clients. */
   ada: Person
   bob: Person
-  /** Registered, and logged in once from {@link HOME}: the owner of the name that is attacked. */
+  /** The owner of the attacked name, who has logged in once from {@link HOME}. */
   victim: string
   pagesFilled: boolean
   target: (connections: number, own?: boolean) => Target
 }
 
-/** Where the victim has logged in before, and where not; both say so through the trusted proxy. */
+/**
+ * An address from which the victim has logged in before, and a new one; both come through the trusted proxy.
+ */
 export const HOME = '203.0.113.7'
 export const AWAY = '192.0.2.7'
 
-/** The attacker has an address of its own where the system has several that lead to itself. */
+/** The attacker has an address of its own if the system has several loopback addresses. */
 export const ATTACKER = process.platform === 'linux' ? '127.0.0.2' : undefined
 
-/** A request that the trusted proxy passes on for this address. */
+/** A request that the trusted proxy forwards for this address. */
 const from = (address: string) => ({ 'x-forwarded-for': address })
 
 export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
@@ -45,7 +47,7 @@ export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
     'dist/main.js',
   ]
   const server = await spawnServer(t, trusted, await newDatabase(t), program)
-  // Straight into the store: one address may not register as many at once.
+  // Directly into the store, because one address may not register this many at once.
   await withSql(server.database, (sql) => addPeople(sql, ACCOUNTS + LOGINS))
   const client = new Client(server)
   const [ada, bob, victim] = [
@@ -68,17 +70,17 @@ export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
   return { server, client, ada, bob, victim, pagesFilled: false, target }
 }
 
-/** Once, more than a page of long messages into the inbox of the attacker's first account. */
+/** Puts more than one page of long messages into the inbox of the attacker's first account, once. */
 export async function fillPages(world: World) {
   const [{ username } = { username: '' }] = world.target(1).accounts
   for (const _ of range(1, world.pagesFilled ? 0 : 150)) await world.bob.send(username, 'x'.repeat(16_384))
   world.pagesFilled = true
 }
 
-/** The victim logs in, and gives the right password. */
+/** The victim logs in with the right password. */
 export const loginFrom = ({ client, victim }: Pick<World, 'client' | 'victim'>, address: string) =>
   client.post('/v1/login', { username: victim, password: passwordOf(victim) }, { headers: from(address) })
 
-/** What the database takes on the disk. */
+/** The size of the database on disk. */
 export const diskBytes = ({ server }: World) =>
   ['', '-wal'].reduce((sum, suffix) => sum + statSync(fileOf(server.database) + suffix).size, 0)

@@ -1,4 +1,4 @@
-/** The wall clock is set while a server runs: what was under way goes on, and what follows is as before. */
+/** The wall clock is set while a server runs: running operations continue, and later ones work as before. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Client, newName, type Person, passwordOf } from '../support/client.ts'
@@ -9,7 +9,7 @@ import { type ParkedPoll, park } from '../support/parked.ts'
 import { startServer } from '../support/servers.ts'
 import { claimsOf } from '../support/tokens.ts'
 
-/** Within a second; on PostgreSQL after a node has asked the database for the time, every two seconds. */
+/** Within a second; on PostgreSQL after a node has read the time of the database, every two seconds. */
 const NOTICED_MS_MAX = onPostgres ? 5_000 : 2_500
 
 const ENV = {
@@ -21,7 +21,7 @@ const ENV = {
   TOKEN_TTL: '7d',
 }
 
-/** @param steps what each is called, and by how many milliseconds the clock is set */
+/** @param steps the names, and by how many milliseconds the clock is set */
 export function itStandsSteps(steps: Record<string, number>): void {
   test('a wall clock that is set while the server runs', async (t) => {
     const clock = await wallClock(t)
@@ -60,7 +60,7 @@ export function itStandsSteps(steps: Record<string, number>): void {
       })
     }
 
-    await t.test('leaves a session alive whose token is good again', async () => {
+    await t.test('keeps a session whose token is valid again', async () => {
       assert.equal((await witness.poll({ wait: 0 })).status, 200)
     })
 
@@ -73,7 +73,7 @@ export function itStandsSteps(steps: Record<string, number>): void {
   })
 }
 
-/** Registers somebody, whom the limit on registrations does not concern, and logs in. */
+/** Registers an account outside the limit on registrations, and logs in. */
 async function join(client: Client, username: string): Promise<Person> {
   addresses += 1
   await client.post(
@@ -93,13 +93,13 @@ interface Before {
   gone: Person
   waiting: Person
   sender: Person
-  /** Has one message that is not read. */
+  /** Has one unread message. */
   unread: string
   key: string
   id: string
 }
 
-/** What there is before the clock is set: somebody has used each limit. */
+/** The state before the clock is set: an account has used each limit. */
 async function prepare(client: Client): Promise<Before> {
   const [guesser, unread, gone, waiting, sender] = (await Promise.all(
     ['guesser', 'unread', 'gone', 'waiting', 'sender'].map((name) => join(client, newName(name))),
@@ -140,7 +140,7 @@ async function remembersKeys(client: Client, { sender, unread, key, id }: Before
 }
 
 async function keepsUnread(client: Client, { unread, id, sender }: Before) {
-  // Two walks of the purge, and more.
+  // At least two passes of the purge.
   const untilMs = performance.now() + 1_500
   await eventually('the purge has had its time', async () => performance.now() > untilMs)
   const { status, body } = await client.login(unread)
@@ -160,7 +160,7 @@ async function endsWithItsToken(parked: ParkedPoll, steppedMs: number) {
   assert.ok(tookMs < NOTICED_MS_MAX, `after ${tookMs} ms`)
 }
 
-/** A date that was wrong gives way to one that is right. */
+/** A wrong date is replaced by a right one. */
 async function seesAgain(observer: Person, seen: Person, now: () => number) {
   const sinceMs = now() - 60_000
   await seen.poll({ wait: 0 })

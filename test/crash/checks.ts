@@ -2,22 +2,24 @@ import assert from 'node:assert/strict'
 import { type Person, range, seqsOf } from '../support/client.ts'
 import { type People, person, type Reader, type Sent, sendOne } from './load.ts'
 
-/** What was acknowledged stays so, what was not comes again; and the tokens from before the crash hold. */
+/**
+ * Acknowledged messages stay acknowledged, others come again, and the tokens from before the crash are valid.
+ */
 export async function checkCursors(people: People, readers: Reader[]) {
   for (const reader of readers) {
     const { status, body } = await person(people, reader.name).poll({ wait: 0, limit: 1 })
     assert.equal(status, 200, `The token of ${reader.name} holds.`)
     const acknowledged = body.messages.length > 0 ? body.cursor - 1 : body.cursor
-    const told = `${reader.name}: ${reader.acknowledged} <= ${acknowledged} <= ${reader.shown}`
-    assert.ok(reader.acknowledged <= acknowledged && acknowledged <= reader.shown, told)
+    const where = `${reader.name}: ${reader.acknowledged} <= ${acknowledged} <= ${reader.shown}`
+    assert.ok(reader.acknowledged <= acknowledged && acknowledged <= reader.shown, where)
     reader.acknowledged = acknowledged
   }
 }
 
 /**
- * Every inbox is numbered without a gap, holds each accepted message once, and nothing that was not sent.
+ * Checks that every inbox is numbered without a gap, and has each accepted message once and no unsent one.
  *
- * @returns the bodies that are there
+ * @returns the stored bodies
  */
 export async function checkInboxes(
   people: People,
@@ -42,7 +44,7 @@ export async function checkInboxes(
   return found
 }
 
-/** Sends again with the same key what has no answer, as a client does, and some of what has one. */
+/** Repeats, with the same key, all sends without an answer, like a client, and some with one. */
 export async function checkKeys(people: People, load: Sent[], random: () => number) {
   for (const sent of load) {
     if (sent.key === undefined || (sent.id !== undefined && random() > 0.2)) continue
@@ -56,7 +58,7 @@ export async function checkKeys(people: People, load: Sent[], random: () => numb
   }
 }
 
-/** Every message from the first on, by pages; each page but the first acknowledges the one before. */
+/** Reads all messages by pages; each page after the first acknowledges the one before. */
 async function readAll(me: Person, reader: Reader) {
   const messages: { seq: number; id: string; from: string; body: string }[] = []
   for (let after = 0, more = true; more; ) {

@@ -1,9 +1,9 @@
 /**
- * kill -9 in the middle of things. The process cannot say goodbye, so whatever it told anybody before must be
- * true afterwards. It is no loss of power: for that the commits are synced, see durability.test.ts.
+ * kill -9 under load. Everything that the process has answered before must be true afterwards. This is no
+ * power failure, for which commits are synced: see durability.test.ts.
  *
- * `CRASH_ROUNDS=20` runs another number of rounds, `CRASH_SEED=…` repeats the ones that failed, as far as
- * the scheduler lets it.
+ * `CRASH_ROUNDS=20` sets the number of rounds, `CRASH_SEED=…` repeats a failed run as far as the scheduler
+ * permits.
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -18,14 +18,14 @@ import { type Program, type RunningServer, spawnProgram, spawnServer } from '../
 import { checkCursors, checkInboxes, checkKeys } from './checks.ts'
 import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from './load.ts'
 
-/** @param usual what is run where the environment does not say otherwise */
+/** @param usual the values used if the environment does not set others */
 export function describeCrashes(usual: { rounds: number; seed: number }): void {
   const rounds = Number(process.env['CRASH_ROUNDS'] ?? usual.rounds)
   const seed = Number(process.env['CRASH_SEED'] ?? usual.seed)
   const killedStarts = rounds + 1
 
   describe('kill -9', () => {
-    it(`in the middle of a load of sends loses nothing that was accepted, stores nothing twice and gives one receipt each, ${rounds === 1 ? 'once' : `${rounds} times`}`, async (t) => {
+    it(`under a load of sends loses no accepted message, stores none twice, and gives one receipt each, ${rounds === 1 ? 'once' : `${rounds} times`}`, async (t) => {
       const random = randomFrom(seed)
       t.diagnostic(`CRASH_SEED=${seed} CRASH_ROUNDS=${rounds}`)
       const database = await newDatabase(t)
@@ -58,8 +58,8 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
       await server.stop()
     })
 
-    // What a start of SQLite leaves half done is a file; PostgreSQL migrates in transactions.
-    itOnSqlite('at any moment of the first start is made good by the next', async (t) => {
+    // Only SQLite can leave a half-made file at a start; PostgreSQL migrates in transactions.
+    itOnSqlite('at any moment of the first start is repaired by the next start', async (t) => {
       const random = randomFrom(seed)
       const opening = async (program: Program, database: string) => {
         const isThere = () => existsSync(fileOf(database))
@@ -76,7 +76,7 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
         const database = noDatabaseYet(t)
         const first = spawnProgram(t, {}, database)
         await opening(first, database)
-        // Spread over the migration and what follows it, which leaves no trace that could be waited for.
+        // Spread over the migration and the steps after it, which leave no trace to wait for.
         await pause((openingMs * (kill + random())) / killedStarts)
         first.process.kill('SIGKILL')
         await first.exited
@@ -98,7 +98,7 @@ async function joinAll(server: RunningServer): Promise<People> {
   return new Map(people.map((joined) => [joined.username, joined]))
 }
 
-/** The same people with the same tokens, at the address of the server that was started anew. */
+/** The same people with the same tokens, at the address of the restarted server. */
 function moved(people: People, server: RunningServer): People {
   const client = new Client(server)
   return new Map(

@@ -6,35 +6,35 @@ import { gotNoAnswer } from '../support/http.ts'
 import { sendWithReceipt } from '../support/receipts.ts'
 
 export const SENDERS = ['ada', 'bob', 'carol', 'dora']
-/** Each sends to all of these, in this many loops side by side. */
+/** Each sends to all of them, in this many concurrent loops. */
 const LOOPS_PER_SENDER = 8
 export const RECIPIENTS = ['erik', 'fay', 'gil', 'hedy']
 const BODY_CHARACTERS_MAX = 8_000
 
-/** A message on its way, and what became of it as its sender knows. */
+/** A sent message, and its outcome as its sender knows it. */
 export interface Sent {
   from: string
   to: string
   body: string
   key: string | undefined
   receipt: boolean
-  /** Undefined while there is no answer, which after the crash means: nobody knows. */
+  /** Undefined while there is no answer; after the crash, the outcome is unknown. */
   id?: string
 }
 
-/** What a recipient knows of its own cursor. */
+/** The cursors that a recipient knows. */
 export interface Reader {
   name: string
   cursor: number
-  /** The last cursor whose acknowledgement was answered: nothing behind it may come back. */
+  /** The last cursor whose acknowledgement was answered: nothing up to it may come back. */
   acknowledged: number
-  /** The furthest cursor that was ever shown: nothing behind it may count as received. */
+  /** The highest cursor ever sent: nothing after it may count as received. */
   shown: number
 }
 
 export type People = Map<string, Person>
 
-/** Sends and reads side by side until the server is gone. */
+/** Sends and reads concurrently until the server is gone. */
 export class Load {
   readonly sent: Sent[] = []
   readonly #round: number
@@ -49,13 +49,13 @@ export class Load {
     this.#readers = readers
   }
 
-  /** @param killAfter how many messages are accepted before */
+  /** @param killAfter how many messages are accepted before the kill */
   async runUntilKilled({ pid }: ChildProcess, killAfter: number): Promise<void> {
     let accepted = 0
     const onAccepted = () => {
       accepted += 1
-      // By another process, which does not wait for this one to be idle: it should meet the server in the
-      // middle of it.
+      // Killed by another process, which does not wait for this one to be idle, so that it hits the server in
+      // the middle of its work.
       const delay = (this.#random() * 0.05).toFixed(3)
       if (accepted === killAfter)
         spawn('sh', ['-c', `sleep ${delay}; kill -KILL ${pid}`], { stdio: 'inherit' })
@@ -69,7 +69,7 @@ export class Load {
   async #send(from: string, loop: number, onAccepted: () => void) {
     for (let i = 1; ; i++) {
       const name = `${this.#round}/${from}/${loop}/${i}`
-      // Long enough that the log is written back into the database meanwhile, again and again.
+      // Long enough that the log is written back into the database several times.
       const body = name.padEnd(this.#random() * BODY_CHARACTERS_MAX, '.')
       const to = RECIPIENTS[Math.floor(this.#random() * RECIPIENTS.length)] ?? ''
       const key = this.#random() < 0.5 ? name : undefined
@@ -102,7 +102,7 @@ export class Load {
   }
 }
 
-/** Sends a message; again when it is called again. */
+/** Sends a message; another call repeats it. */
 export const sendOne = (people: People, { from, to, body, key, receipt }: Sent) =>
   receipt
     ? sendWithReceipt(person(people, from), person(people, to), body, key)
@@ -114,7 +114,7 @@ export function person(people: People, name: string): Person {
   return found
 }
 
-/** What was answered, or nothing when the connection broke before the answer was complete. */
+/** The answer, or undefined if the connection broke before it was complete. */
 async function answerUnlessGone(answer: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await answer

@@ -3,46 +3,46 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { randomFrom } from '../support/random.ts'
 import type { Caller, Session } from './caller.ts'
-import { type Asked, type Exchange, isUnknown } from './history.ts'
+import { type ClientRequest, type Exchange, isUnknown } from './history.ts'
 
-/** Up to so long a client pauses between two sends, and before it repeats what failed. */
+/** The longest pause of a client between two sends, and before it repeats a failed one. */
 const BETWEEN_SENDS_MS = 1_200
 const BEFORE_REPEAT_MS = 400
 
-/** Most polls wait for some seconds, some for as long as clients usually do. */
+/** Most polls wait for some seconds, some for the default time. */
 const WAIT_SECONDS_MAX = 8
 const LONG_WAIT_SECONDS = 40
 
-/** Half of the accounts get a message now and then: where many come, the next makes up for a lost hint. */
+/** Half of the accounts get few messages: with many, the next one makes up for a lost hint. */
 const TO_QUIET = 0.02
 
-/** How long a login is used before it is given up in some way. */
+/** How long a session is used before it ends in some way. */
 const LIFE_MS_MIN = 3_000
 const LIFE_MS_MAX = 45_000
 
-/** How often, and how long, a token is tried that should be worth nothing. */
+/** How often, and for how long, a token that should be invalid is tried. */
 const PROBES = 20
 const BETWEEN_PROBES_MS = 2_000
 
 type Random = () => number
 
-/** Somebody who sends and receives, by all the ways that clients have. */
+/** A person who sends and receives, with everything that clients can do. */
 export class Account {
   readonly name: string
   readonly #others: string[]
   readonly #caller: Caller
   readonly #seed: number
-  /** Ended by the word that no more is to be begun. */
+  /** Aborted when nothing new may begin. */
   readonly #settling = new AbortController()
   readonly #stopping = new AbortController()
   #session: Session | undefined
   #sent = 0
-  /** Whatever goes on by itself. */
+  /** Activities in the background. */
   readonly #loops = new Set<Promise<void>>()
-  /** How far it has received, without a gap. */
+  /** The number up to which it has received everything. */
   #receivedSeq = 0
 
-  /** @param others to whom it sends; itself may be among them */
+  /** @param others the names it sends to; its own may be among them */
   constructor(name: string, others: string[], caller: Caller, seed: number) {
     this.name = name
     this.#others = others
@@ -54,7 +54,7 @@ export class Account {
     return this.#receivedSeq
   }
 
-  /** Begins to read. Resolves when it has been asked to {@link settle} and every send has its answer. */
+  /** Begins to read. Resolves after {@link settle}, when every send has its answer. */
   async run(): Promise<void> {
     void this.#keep(this.#logInAgainAndAgain())
     await this.#send()
@@ -71,7 +71,7 @@ export class Account {
     while (this.#loops.size > 0) await Promise.all(this.#loops)
   }
 
-  /** Decisions of its own, so that they do not depend on who comes first. */
+  /** Random decisions of its own, which do not depend on the order of accounts. */
   #randomFor(what: string): Random {
     const hash = createHash('sha256').update(`${this.#seed} ${this.name} ${what}`).digest()
     return randomFrom(hash.readUInt32LE())
@@ -91,7 +91,7 @@ export class Account {
     }
   }
 
-  /** A login that is refused because the account is in use takes over after a few tries, as people do. */
+  /** A login that is refused because the account is online takes over after a few attempts. */
   async #logIn(random: Random): Promise<Session | undefined> {
     for (let tries = 0; !this.#stopping.signal.aborted; tries++) {
       const takeover = random() < 0.4 || tries > 3
@@ -108,14 +108,14 @@ export class Account {
   async #logOut(session: Session, random: Random) {
     this.#session = undefined
     while (!this.#stopping.signal.aborted) {
-      const { told } = await this.#caller.call(this.name, session, { kind: 'logout' }, random())
-      if (told.status === 204 || told.status === 401) break
+      const { outcome } = await this.#caller.call(this.name, session, { kind: 'logout' }, random())
+      if (outcome.status === 204 || outcome.status === 401) break
       await pause(random() * BEFORE_REPEAT_MS)
     }
     void this.#keep(this.#probe(session))
   }
 
-  /** Tries the token of a session that has ended, at all nodes. */
+  /** Tries the token of an ended session on all nodes. */
   async #probe(session: Session) {
     const random = this.#randomFor(`probes of ${session.name}`)
     for (let probes = 0; probes < PROBES && !this.#stopping.signal.aborted; probes++) {
@@ -131,14 +131,14 @@ export class Account {
   }
 
   /** A request that reads the store, or one of two that a node can answer from its memory. */
-  #trial({ cursor }: Session, random: Random): Asked {
+  #trial({ cursor }: Session, random: Random): ClientRequest {
     const kind = random()
     if (kind < 0.4) return { kind: 'poll', after: undefined, waitMs: 0 }
     if (kind < 0.7) return { kind: 'poll', after: this.#receivedSeq, waitMs: 1_000 }
     return { kind: 'acknowledge', cursor }
   }
 
-  /** Resolves when all of them have been refused. */
+  /** Resolves when all nodes have refused it. */
   #startReaders(session: Session): Promise<unknown> {
     const random = this.#randomFor(`readers of ${session.name}`)
     this.#receivedSeq = Math.max(this.#receivedSeq, session.cursor)
@@ -154,22 +154,22 @@ export class Account {
     return kept
   }
 
-  /** Until the token is refused. */
+  /** Repeats this until the token is refused. */
   async #read(session: Session, random: Random) {
     const { signal } = this.#stopping
     for (let cursor = session.cursor; !signal.aborted; ) {
       if (random() < 0.15) {
-        const asked = { kind: 'acknowledge', cursor } as const
-        const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
-        if (told.status === 401) return
+        const request = { kind: 'acknowledge', cursor } as const
+        const { outcome } = await this.#caller.call(this.name, session, request, random(), signal)
+        if (outcome.status === 401) return
       }
       const seconds = random() < 0.15 ? LONG_WAIT_SECONDS : Math.floor(random() * (WAIT_SECONDS_MAX + 1))
       const after = random() < 0.15 ? undefined : cursor
-      const asked = { kind: 'poll', after, waitMs: seconds * 1_000 } as const
-      const { told } = await this.#caller.call(this.name, session, asked, random(), signal)
-      if (told.status === 401) return
-      if (told.page) {
-        cursor = told.page.cursor
+      const request = { kind: 'poll', after, waitMs: seconds * 1_000 } as const
+      const { outcome } = await this.#caller.call(this.name, session, request, random(), signal)
+      if (outcome.status === 401) return
+      if (outcome.page) {
+        cursor = outcome.page.cursor
         this.#receivedSeq = Math.max(this.#receivedSeq, cursor)
       } else await pause(random() * BEFORE_REPEAT_MS)
     }
@@ -190,13 +190,13 @@ export class Account {
     const mine = this.#randomFor(`message ${this.#sent}`)
     const receipt = mine() < 0.3
     if (mine() < 0.1) {
-      // Nobody knows what became of one without a key, so it is not repeated.
+      // The outcome of a send without a key is unknown, so it is not repeated.
       await this.#attempt({ kind: 'send', to, body, key: undefined, receipt }, mine)
       return
     }
-    const asked = { kind: 'send', to, body, key: body, receipt } as const
+    const request = { kind: 'send', to, body, key: body, receipt } as const
     const untilAccepted = async () => {
-      while (isWorthARepeat(await this.#attempt(asked, mine))) await pause(mine() * BEFORE_REPEAT_MS)
+      while (isWorthARepeat(await this.#attempt(request, mine))) await pause(mine() * BEFORE_REPEAT_MS)
     }
     const twice = mine() < 0.1
     await Promise.all([untilAccepted(), ...(twice ? [untilAccepted()] : [])])
@@ -210,13 +210,15 @@ export class Account {
     return this.#others[from + Math.floor(random() * half)] as string
   }
 
-  /** With the login that there is; the key is the account's, so it may be another one the next time. */
-  async #attempt(asked: Asked, random: Random): Promise<Exchange> {
+  /**
+   * Uses the current session. The key belongs to the account, so the next attempt may use another session.
+   */
+  async #attempt(request: ClientRequest, random: Random): Promise<Exchange> {
     while (!this.#session) await pause(BEFORE_REPEAT_MS)
-    return this.#caller.call(this.name, this.#session, asked, random())
+    return this.#caller.call(this.name, this.#session, request, random())
   }
 
-  /** For so long, or while it lasts once it settles. */
+  /** Waits this long, or until it settles. */
   async #live(ms: number) {
     await this.#unlessSettling(ms)
     const { signal } = this.#stopping
@@ -228,5 +230,5 @@ export class Account {
   }
 }
 
-/** The database is away, nobody knows what became of it, or the login was not worth anything any more. */
-const isWorthARepeat = (exchange: Exchange) => isUnknown(exchange) || exchange.told.status === 401
+/** The database is unavailable, the outcome is unknown, or the session has ended. */
+const isWorthARepeat = (exchange: Exchange) => isUnknown(exchange) || exchange.outcome.status === 401

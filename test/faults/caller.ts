@@ -2,25 +2,25 @@ import { Client, passwordOf } from '../support/client.ts'
 import type { Answer } from '../support/contract-check.ts'
 import { gotNoAnswer } from '../support/http.ts'
 import type { Cluster } from './cluster.ts'
-import type { Asked, Exchange, Told } from './history.ts'
+import type { ClientRequest, Exchange, Outcome } from './history.ts'
 import type { Recorder } from './recorder.ts'
 
-/** What a client waits at most for an answer, beyond what it asked the server to wait. */
+/** How long a client waits for an answer, in addition to the wait that it request for. */
 const PATIENCE_MS = 30_000
 
-/** A login that is held by a client. */
+/** A session of a client. */
 export interface Session {
   name: string
   token: string
-  /** What the login gave. */
+  /** The response to the login. */
   cursor: number
 }
 
-/** Makes requests for accounts, each to a node of chance, and has them recorded. */
+/** Makes requests for accounts, each to a random node, and records them. */
 export class Caller {
   readonly #cluster: Cluster
   readonly #recorder: Recorder
-  /** By account: the names of its sessions are the same whenever a run is repeated. */
+  /** Per account, so that its sessions have the same names whenever a run is repeated. */
   readonly #logins = new Map<string, number>()
 
   constructor(cluster: Cluster, recorder: Recorder) {
@@ -34,7 +34,7 @@ export class Caller {
     const logins = (this.#logins.get(account) ?? 0) + 1
     this.#logins.set(account, logins)
     const name = `${account}#${logins}`
-    const { told } = await this.#exchange(
+    const { outcome } = await this.#exchange(
       { account, session: undefined },
       { kind: 'login', takeover },
       random,
@@ -44,69 +44,72 @@ export class Caller {
       },
       () => name,
     )
-    if (told.status !== 200 || !answer) return undefined
+    if (outcome.status !== 200 || !answer) return undefined
     return { name, token: answer.body.token, cursor: answer.body.cursor }
   }
 
-  /** @param stopping cuts the request off */
+  /** @param stopping aborts the request */
   call(
     account: string,
     { name, token }: Session,
-    asked: Asked,
+    request: ClientRequest,
     random: number,
     stopping?: AbortSignal,
   ): Promise<Exchange> {
-    return this.#exchange({ account, session: name, token }, asked, random, stopping)
+    return this.#exchange({ account, session: name, token }, request, random, stopping)
   }
 
   async #exchange(
     { account, session, token }: { account: string; session: string | undefined; token?: string },
-    asked: Asked,
+    request: ClientRequest,
     random: number,
     stopping?: AbortSignal,
     onAnswer?: (answer: Answer) => void,
     nameSession?: () => string,
   ): Promise<Exchange> {
     const node = await this.#cluster.choose(random)
-    const waitMs = asked.kind === 'poll' ? asked.waitMs : 0
+    const waitMs = request.kind === 'poll' ? request.waitMs : 0
     const patience = AbortSignal.timeout(waitMs + PATIENCE_MS)
     const signal = stopping ? AbortSignal.any([patience, stopping]) : patience
     const run = async () => {
       try {
-        const [method, path, options] = requestFor(account, asked)
+        const [method, path, options] = requestFor(account, request)
         const answer = await new Client(node).request(method, path, {
           ...options,
           ...(token !== undefined && { token }),
           signal,
         })
         onAnswer?.(answer)
-        return asTold(asked, answer)
+        return asTold(request, answer)
       } catch (error) {
         return withoutAnswer(error as Error)
       }
     }
-    return this.#recorder.exchange({ account, session, node: node.name }, asked, run, nameSession)
+    return this.#recorder.exchange({ account, session, node: node.name }, request, run, nameSession)
   }
 }
 
 type Options = NonNullable<Parameters<Client['request']>[2]>
 
-function requestFor(account: string, asked: Asked): [method: string, path: string, options: Options] {
-  switch (asked.kind) {
+function requestFor(
+  account: string,
+  request: ClientRequest,
+): [method: string, path: string, options: Options] {
+  switch (request.kind) {
     case 'send': {
-      const { to, body, key, receipt } = asked
+      const { to, body, key, receipt } = request
       const headers = key === undefined ? {} : { 'idempotency-key': key }
       return ['POST', '/v1/messages', { body: { to, body, ...(receipt && { receipt }) }, headers }]
     }
     case 'poll': {
-      const { after, waitMs } = asked
+      const { after, waitMs } = request
       const from = after === undefined ? '' : `&after=${after}`
       return ['GET', `/v1/inbox?wait=${waitMs / 1_000}${from}`, {}]
     }
     case 'acknowledge':
-      return ['POST', '/v1/inbox/ack', { body: { cursor: asked.cursor } }]
+      return ['POST', '/v1/inbox/ack', { body: { cursor: request.cursor } }]
     case 'login': {
-      const body = { username: account, password: passwordOf(account), takeover: asked.takeover }
+      const body = { username: account, password: passwordOf(account), takeover: request.takeover }
       return ['POST', '/v1/login', { body }]
     }
     case 'logout':
@@ -114,7 +117,7 @@ function requestFor(account: string, asked: Asked): [method: string, path: strin
   }
 }
 
-function asTold({ kind }: Asked, { status, body }: Answer): Told {
+function asTold({ kind }: ClientRequest, { status, body }: Answer): Outcome {
   if (status >= 400) return { status, code: body.code }
   if (kind === 'send') return { status, id: body.id }
   if (kind !== 'poll' && kind !== 'login') return { status }
@@ -128,7 +131,7 @@ function asTold({ kind }: Asked, { status, body }: Answer): Told {
 }
 
 /** Responses outside the contract are recorded as they are. */
-function withoutAnswer(error: Error & { code?: string }): Told {
+function withoutAnswer(error: Error & { code?: string }): Outcome {
   if (gotNoAnswer(error)) return { status: 0, code: error.code ?? '' }
   return { status: -1, code: error.message }
 }

@@ -3,25 +3,25 @@ import pg from 'pg'
 import type { Cluster, Node } from './cluster.ts'
 import type { Recorder } from './recorder.ts'
 
-/** Between two deeds. */
+/** The longest pause between two faults. */
 const PAUSE_MS_MAX = 4_000
 
-/** After so many deeds there is a calm, or else nobody would ever wait for long undisturbed. */
-const DEEDS_MIN = 6
-const DEEDS_MAX = 24
+/** How many faults come before a calm, which lets polls wait for long. */
+const FAULTS_MIN = 6
+const FAULTS_MAX = 24
 
-/** Longer than anybody may wait for a message whose hint was lost. */
+/** Longer than a poll may wait for a message whose hint was lost. */
 const CALM_MS = 32_000
 
-/** Breaks things at random, several at once, and mends them. */
+/** Causes random faults, several at once, and ends them. */
 export class Chaos {
   readonly #cluster: Cluster
   readonly #recorder: Recorder
   readonly #random: () => number
   readonly #stopping = new AbortController()
-  /** What is broken now, by what it concerns: a node's name, or "database". */
+  /** The current faults, by what they affect: the name of a node, or "database". */
   readonly #busy = new Map<string, Promise<void>>()
-  readonly done = new Map<string, number>()
+  readonly caused = new Map<string, number>()
 
   constructor(cluster: Cluster, recorder: Recorder, random: () => number) {
     this.#cluster = cluster
@@ -31,64 +31,65 @@ export class Chaos {
 
   async run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      const deeds = DEEDS_MIN + Math.floor(this.#random() * (DEEDS_MAX - DEEDS_MIN))
-      for (let deed = 0; deed < deeds && !this.#stopping.signal.aborted; deed++) await this.#doOne(DEEDS)
-      // Hints get lost in the calm, too.
-      await this.#doOne([CUT_LISTENERS])
+      const faults = FAULTS_MIN + Math.floor(this.#random() * (FAULTS_MAX - FAULTS_MIN))
+      for (let fault = 0; fault < faults && !this.#stopping.signal.aborted; fault++)
+        await this.#causeOne(FAULTS)
+      // Hints are lost in the calm, too.
+      await this.#causeOne([CUT_LISTENERS])
       await this.#hold(CALM_MS)
     }
     await Promise.all(this.#busy.values())
   }
 
-  async #doOne(deeds: Deed[]) {
-    // Drawn whether they are needed or not, so that a seed always leads to the same deeds.
-    const [which, whom, long, rest] = [this.#random(), this.#random(), this.#random(), this.#random()]
-    const node = this.#cluster.nodes[Math.floor(whom * this.#cluster.nodes.length)] as Node
-    this.#do(deeds[Math.floor(which * deeds.length)] as Deed, node, long)
+  async #causeOne(faults: Fault[]) {
+    // Always drawn, needed or not, so that a seed always leads to the same faults.
+    const [which, who, long, rest] = [this.#random(), this.#random(), this.#random(), this.#random()]
+    const node = this.#cluster.nodes[Math.floor(who * this.#cluster.nodes.length)] as Node
+    this.#cause(faults[Math.floor(which * faults.length)] as Fault, node, long)
     await this.#hold(rest ** 2 * PAUSE_MS_MAX)
   }
 
-  /** Everything that is broken is mended when this has settled. */
+  /** Stops causing faults. When run() has resolved, all of them have ended. */
   stop(): void {
     this.#stopping.abort()
   }
 
-  #do(deed: Deed, node: Node, long: number) {
-    const concerned = deed.concerns === 'node' ? node.name : deed.concerns
-    if (this.#busy.has(concerned)) return
-    this.done.set(deed.what, (this.done.get(deed.what) ?? 0) + 1)
-    const over = this.#recorder.disturb(
-      deed.what,
-      deed.concerns === 'node' ? node.name : undefined,
-      deed.cutsOff,
+  #cause(fault: Fault, node: Node, long: number) {
+    const affected = fault.affects === 'node' ? node.name : fault.affects
+    if (this.#busy.has(affected)) return
+    this.caused.set(fault.what, (this.caused.get(fault.what) ?? 0) + 1)
+    const over = this.#recorder.injectFault(
+      fault.what,
+      fault.affects === 'node' ? node.name : undefined,
+      fault.cutsOff,
     )
-    const doing = deed
+    const running = fault
       .run(this.#cluster, node, (ms) => this.#hold(long * ms))
       .then(() => {
         over()
-        this.#busy.delete(concerned)
+        this.#busy.delete(affected)
       })
-    this.#busy.set(concerned, doing)
+    this.#busy.set(affected, running)
   }
 
-  /** Not longer than the chaos lasts. */
+  /** Waits, at most until stop(). */
   async #hold(ms: number) {
     await pause(ms, undefined, { signal: this.#stopping.signal }).catch(() => {})
   }
 }
 
-interface Deed {
+interface Fault {
   what: string
-  /** Two that concern the same are not done at once. */
-  concerns: 'node' | 'database' | 'connections'
+  /** Two faults that affect the same thing do not happen at once. */
+  affects: 'node' | 'database' | 'connections'
   cutsOff: boolean
-  /** @param hold lets it last for a random part of so many ms */
+  /** @param hold lets the fault last for a random part of this time in ms */
   run: (cluster: Cluster, node: Node, hold: (ms: number) => Promise<void>) => Promise<void>
 }
 
-const endOfNode = (what: string, signal: 'SIGKILL' | 'SIGTERM'): Deed => ({
+const endOfNode = (what: string, signal: 'SIGKILL' | 'SIGTERM'): Fault => ({
   what,
-  concerns: 'node',
+  affects: 'node',
   cutsOff: true,
   run: async (_cluster, node, hold) => {
     await node.end(signal)
@@ -100,9 +101,9 @@ const endOfNode = (what: string, signal: 'SIGKILL' | 'SIGTERM'): Deed => ({
 const KILL = endOfNode('kill -9', 'SIGKILL')
 const STOP = endOfNode('SIGTERM', 'SIGTERM')
 
-const CRASH_DATABASE: Deed = {
+const CRASH_DATABASE: Fault = {
   what: 'database crashed',
-  concerns: 'database',
+  affects: 'database',
   cutsOff: true,
   run: async ({ postgres }, _node, hold) => {
     await postgres.crash()
@@ -111,45 +112,45 @@ const CRASH_DATABASE: Deed = {
   },
 }
 
-const STALL: Deed = {
-  what: 'way to the database stalled',
-  concerns: 'node',
+const STALL: Fault = {
+  what: 'database connection stalled',
+  affects: 'node',
   cutsOff: true,
-  run: async (_cluster, { way }, hold) => {
-    way.stall()
+  run: async (_cluster, { proxy }, hold) => {
+    proxy.stall()
     await hold(25_000)
-    way.heal()
+    proxy.heal()
   },
 }
 
-const DROP: Deed = {
-  what: 'way to the database dropped',
-  concerns: 'node',
+const DROP: Fault = {
+  what: 'database connection dropped',
+  affects: 'node',
   cutsOff: true,
-  run: async (_cluster, { way }, hold) => {
-    way.refuse()
+  run: async (_cluster, { proxy }, hold) => {
+    proxy.refuse()
     await hold(5_000)
-    way.heal()
+    proxy.heal()
   },
 }
 
-const CUT_LISTENERS: Deed = {
+const CUT_LISTENERS: Fault = {
   what: 'listeners cut',
-  concerns: 'connections',
+  affects: 'connections',
   cutsOff: false,
   run: ({ databaseUrl }) => terminate(databaseUrl, `application_name = 'restante listener'`),
 }
 
-/** A look for many polls may be among them, and is then repeated only with the next. */
-const CUT_BACKENDS: Deed = {
+/** May cut a check of many polls, which is then repeated only by the next check. */
+const CUT_BACKENDS: Fault = {
   what: 'connections cut in the middle of work',
-  concerns: 'connections',
+  affects: 'connections',
   cutsOff: true,
   run: ({ databaseUrl }) => terminate(databaseUrl, `application_name = 'restante' AND random() < 0.5`),
 }
 
-/** As often as they stand here. */
-const DEEDS = [
+/** A fault listed more often happens more often. */
+const FAULTS = [
   ...[KILL, KILL, STOP, CRASH_DATABASE, STALL, STALL, DROP],
   ...[CUT_LISTENERS, CUT_LISTENERS, CUT_LISTENERS, CUT_BACKENDS, CUT_BACKENDS],
 ]
@@ -161,7 +162,7 @@ async function terminate(databaseUrl: string, which: string): Promise<void> {
     await client.connect()
     await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${which}`)
   } catch {
-    // The database is away itself.
+    // The database itself is unavailable.
   }
   client.end().catch(() => {})
 }

@@ -17,7 +17,7 @@ const LINES_MAX = 60
 export interface Judgement {
   violations: Violation[]
   figures: Record<string, number>
-  /** Each violation with what happened around it. */
+  /** Each violation, with the events around it. */
   stories: string[]
 }
 
@@ -33,14 +33,14 @@ export function judge(history: History): Judgement {
 
 function tell(
   { promise, what, account, node, atMs }: Violation,
-  { exchanges, disturbances }: History,
+  { exchanges, injectedFaults }: History,
 ): string {
   const isNear = ({ fromMs, toMs }: { fromMs: number; toMs: number }) =>
     toMs > atMs - BEFORE_MS && fromMs < atMs + AFTER_MS
   const lines = [
-    ...disturbances.filter(isNear).map(({ what: deed, node: whom = 'all nodes', fromMs, toMs }) => ({
+    ...injectedFaults.filter(isNear).map(({ what: fault, node: who = 'all nodes', fromMs, toMs }) => ({
       atMs: fromMs,
-      line: `*** ${deed}: ${whom}, until ${seconds(toMs)}`,
+      line: `*** ${fault}: ${who}, until ${seconds(toMs)}`,
     })),
     ...exchanges
       .filter((one) => account !== undefined && (one.account === account || isTo(one, account)))
@@ -56,12 +56,13 @@ function tell(
   ].join('\n')
 }
 
-const isTo = ({ asked }: Exchange, account: string) => asked.kind === 'send' && asked.to === account
+const isTo = ({ request }: Exchange, account: string) => request.kind === 'send' && request.to === account
 
-function describe({ account, session, node, asked, told, beganMs }: Exchange): string {
-  const { kind, ...rest } = asked
-  const page = told.page && `${told.page.messages.map(({ seq }) => seq).join(' ')} cursor ${told.page.cursor}`
-  const said = [told.status, told.code, told.id, page].filter((part) => part !== undefined).join(' ')
+function describe({ account, session, node, request, outcome, beganMs }: Exchange): string {
+  const { kind, ...rest } = request
+  const page =
+    outcome.page && `${outcome.page.messages.map(({ seq }) => seq).join(' ')} cursor ${outcome.page.cursor}`
+  const said = [outcome.status, outcome.code, outcome.id, page].filter((part) => part !== undefined).join(' ')
   return `${session ?? account} ${kind} ${JSON.stringify(rest)} at ${node} since ${seconds(beganMs)}: ${said}`
 }
 

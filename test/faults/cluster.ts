@@ -1,22 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { DatabaseWay } from '../support/database-way.ts'
 import type { Ending } from '../support/endings.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { type Cluster as Postgres, startCluster } from '../support/postgres.ts'
 import { type LogLine, type ServerProcess, spawnServer } from '../support/servers.ts'
 import type { Recorder } from './recorder.ts'
 
 const SECRET = 'a secret that all nodes of this run share'
 
-/** Between two tries of a supervisor to start a node, whose database may be away. */
+/** The pause of the supervisor before it starts a node again, whose database may be unavailable. */
 const START_AGAIN_MS = 200
 
-/** How long a node may take to end in good order: it cuts off after 10 s what does not end. */
+/** How long a clean stop of a node may take: after 10 s it cuts off everything left. */
 const STOP_MS_MAX = 15_000
 
-/** A node, started again and again, and its way to the database. */
+/** A node, restarted again and again, and its connection to the database. */
 export class Node {
   readonly name: string
-  readonly way: DatabaseWay
+  readonly proxy: FaultyProxy
   readonly #t: Ending
   readonly #env: Record<string, string>
   readonly #recorder: Recorder
@@ -24,22 +24,22 @@ export class Node {
   #starting: Promise<void> | undefined
   #endedOnPurpose: ServerProcess | undefined
 
-  constructor(t: Ending, name: string, databaseUrl: string, way: DatabaseWay, recorder: Recorder) {
+  constructor(t: Ending, name: string, databaseUrl: string, proxy: FaultyProxy, recorder: Recorder) {
     const url = new URL(databaseUrl)
-    url.port = String(way.port)
+    url.port = String(proxy.port)
     this.#t = t
     this.name = name
-    this.way = way
+    this.proxy = proxy
     this.#env = { DATABASE_URL: url.href, JWT_SECRET: SECRET }
     this.#recorder = recorder
   }
 
-  /** Where it listens; undefined while it is not running. */
+  /** Its address; undefined while it is not running. */
   get url(): string | undefined {
     return this.#server?.url
   }
 
-  /** As a supervisor does: until it runs. */
+  /** Starts it like a supervisor: until it runs. */
   start(): Promise<void> {
     this.#starting ??= this.#startUntilItRuns().finally(() => {
       this.#starting = undefined
@@ -55,7 +55,7 @@ export class Node {
     server.process.kill(signal)
     await server.exited
     const tookMs = this.#recorder.nowMs() - askedMs
-    if (tookMs > STOP_MS_MAX) this.#recorder.fault(`${this.name} took ${Math.round(tookMs)} ms to end`)
+    if (tookMs > STOP_MS_MAX) this.#recorder.noteFailure(`${this.name} took ${Math.round(tookMs)} ms to end`)
   }
 
   async #startUntilItRuns() {
@@ -73,33 +73,33 @@ export class Node {
     void server.exited.then((code) => {
       this.#server = undefined
       if (this.#endedOnPurpose === server) return
-      this.#recorder.fault(`${this.name} ended by itself with ${code}: ${server.errors()}`)
-      const over = this.#recorder.disturb('ended by itself', this.name, true)
+      this.#recorder.noteFailure(`${this.name} ended by itself with ${code}: ${server.errors()}`)
+      const over = this.#recorder.injectFault('ended by itself', this.name, true)
       void this.start().then(over)
     })
     this.#reportFaults(server)
   }
 
-  /** What its log calls an error is none that chaos may bring about. */
+  /** Checks that its log has no error except those that faults cause. */
   #reportFaults(server: ServerProcess) {
     void server.exited.then(() => {
       for (const line of server.logs.filter(isFault))
-        this.#recorder.fault(`${this.name} logged ${JSON.stringify(line)}`)
+        this.#recorder.noteFailure(`${this.name} logged ${JSON.stringify(line)}`)
     })
   }
 }
 
-/** One that stops while its database is away says that it could not write the last acknowledgements. */
+/** A node that stops without its database logs that it could not write the last acknowledgements. */
 const isFault = ({ level, ['err']: error }: LogLine) =>
   level >= 50 && (error as { type?: string } | undefined)?.type !== 'DatabaseUnavailable'
 
-/** Several nodes over one database. */
+/** Several nodes on one database. */
 export interface Cluster {
   postgres: Postgres
-  /** Straight to the database, past every way that may be cut. */
+  /** A direct connection to the database, without a proxy. */
   databaseUrl: string
   nodes: Node[]
-  /** A node that is believed to be up, as a load balancer chooses; waits while there is none. */
+  /** Chooses a node that seems to be up, like a load balancer; waits while there is none. */
   choose: (random: number) => Promise<{ name: string; url: string }>
 }
 
@@ -109,8 +109,8 @@ export async function startNodes(t: Ending, count: number, recorder: Recorder): 
   const databaseUrl = await postgres.createDatabase()
   const nodes = await Promise.all(
     Array.from({ length: count }, async (_, at) => {
-      const way = await DatabaseWay.start(t, Number(new URL(databaseUrl).port))
-      return new Node(t, `node ${at + 1}`, databaseUrl, way, recorder)
+      const proxy = await FaultyProxy.start(t, Number(new URL(databaseUrl).port))
+      return new Node(t, `node ${at + 1}`, databaseUrl, proxy, recorder)
     }),
   )
   await Promise.all(nodes.map((node) => node.start()))

@@ -1,41 +1,41 @@
 /**
- * What was done to the service and what it said, for the checks to judge. All times are of one clock that
- * never jumps, in ms from the start of the run.
+ * What was done to the service and how it answered, for the checks. All times are of one monotonic clock, in
+ * ms from the start of the run.
  */
 export interface History {
   /** In the order in which they ended. */
   exchanges: Exchange[]
-  disturbances: Disturbance[]
+  injectedFaults: InjectedFault[]
   stored: StoredInbox[]
-  /** What no chaos explains: a node that ended by itself, for example. */
-  faults: { atMs: number; what: string }[]
+  /** Failures that no injected fault explains, such as a node that ended by itself. */
+  failures: { atMs: number; what: string }[]
 }
 
-/** A request of a client, and what came of it. */
+/** A request of a client, and its outcome. */
 export interface Exchange {
   account: string
-  /** The session whose token was shown; of a login the one that it opened. */
+  /** The session of the token; for a login, the new session. */
   session: string | undefined
   node: string
-  asked: Asked
-  told: Told
+  request: ClientRequest
+  outcome: Outcome
   beganMs: number
   endedMs: number
 }
 
-export type Asked =
+export type ClientRequest =
   | { kind: 'send'; to: string; body: string; key: string | undefined; receipt?: boolean }
   | { kind: 'poll'; after: number | undefined; waitMs: number }
   | { kind: 'acknowledge'; cursor: number }
   | { kind: 'login'; takeover: boolean }
   | { kind: 'logout' }
 
-export interface Told {
-  /** 0 when there was no answer: the connection broke, or nothing came in time. */
+export interface Outcome {
+  /** 0 without an answer: the connection broke, or the answer was too late. */
   status: number
   /** The problem, or why there was no answer. */
   code?: string
-  /** Of the message that was sent. */
+  /** The fields of a sent message. */
   id?: string
   page?: ReceivedPage
 }
@@ -46,27 +46,26 @@ export interface ReceivedPage {
   gap: boolean
 }
 
-/** Something that was done on purpose. */
-export interface Disturbance {
+/** An injected fault. */
+export interface InjectedFault {
   what: string
-  /** Whom it concerns; undefined for all nodes. */
+  /** The affected node; undefined for all nodes. */
   node: string | undefined
   /**
-   * Whether the node was down meanwhile, or without its database. Not so when only hints are lost: that is no
-   * excuse for anything.
+   * Whether the node was down, or without its database. False if only hints are lost, which excuses nothing.
    */
   cutsOff: boolean
   fromMs: number
   toMs: number
 }
 
-/** An inbox as it is in the database at the end. */
+/** An inbox in the database at the end. */
 export interface StoredInbox {
   account: string
   newestSeq: number
   acknowledgedSeq: number
   messages: StoredEntry[]
-  /** Its idempotency keys as a sender, with the message that each gave. */
+  /** Its idempotency keys as a sender, each with its message. */
   keys: { key: string; messageId: string }[]
 }
 
@@ -75,15 +74,15 @@ export interface StoredEntry {
   id: string
   from: string
   body: string
-  /** Of a receipt: the messages that it tells of. */
+  /** In a receipt: the acknowledged messages. */
   receiptFor?: string[]
 }
 
-export type Polled = Exchange & { asked: { kind: 'poll' } }
-export type Send = Exchange & { asked: { kind: 'send' } }
+export type Polled = Exchange & { request: { kind: 'poll' } }
+export type Send = Exchange & { request: { kind: 'send' } }
 
-export const isPoll = (exchange: Exchange): exchange is Polled => exchange.asked.kind === 'poll'
-export const isSend = (exchange: Exchange): exchange is Send => exchange.asked.kind === 'send'
+export const isPoll = (exchange: Exchange): exchange is Polled => exchange.request.kind === 'poll'
+export const isSend = (exchange: Exchange): exchange is Send => exchange.request.kind === 'send'
 
-/** Whether nobody can say if it was done. */
-export const isUnknown = ({ told }: Exchange) => told.status === 0 || told.status >= 500
+/** Whether the outcome is unknown. */
+export const isUnknown = ({ outcome }: Exchange) => outcome.status === 0 || outcome.status >= 500

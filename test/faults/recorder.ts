@@ -1,35 +1,35 @@
-import type { Asked, Disturbance, Exchange, History, Told } from './history.ts'
+import type { ClientRequest, Exchange, History, InjectedFault, Outcome } from './history.ts'
 
 /** Records every response to every client, and every fault injected into the nodes. */
 export class Recorder {
   readonly #originMs = performance.now()
   readonly #exchanges: Exchange[] = []
-  readonly #disturbances: Disturbance[] = []
-  readonly #faults: History['faults'] = []
+  readonly #injectedFaults: InjectedFault[] = []
+  readonly #failures: History['failures'] = []
 
   nowMs(): number {
     return performance.now() - this.#originMs
   }
 
   /**
-   * Runs a request and keeps what came of it.
+   * Runs a request and records its outcome.
    *
    * @param nameSession names the session that a login opened
    */
   async exchange(
     where: Pick<Exchange, 'account' | 'session' | 'node'>,
-    asked: Asked,
-    run: () => Promise<Told>,
+    request: ClientRequest,
+    run: () => Promise<Outcome>,
     nameSession?: () => string,
   ): Promise<Exchange> {
     const beganMs = this.nowMs()
-    const told = await run()
-    const opened = told.status === 200 ? nameSession?.() : undefined
+    const outcome = await run()
+    const opened = outcome.status === 200 ? nameSession?.() : undefined
     const exchange = {
       ...where,
       session: opened ?? where.session,
-      asked,
-      told,
+      request,
+      outcome,
       beganMs,
       endedMs: this.nowMs(),
     }
@@ -37,26 +37,26 @@ export class Recorder {
     return exchange
   }
 
-  /** @returns to be called when it is over */
-  disturb(what: string, node: string | undefined, cutsOff: boolean): () => void {
-    const disturbance: Disturbance = {
+  /** @returns a function to call when the fault is over */
+  injectFault(what: string, node: string | undefined, cutsOff: boolean): () => void {
+    const fault: InjectedFault = {
       what,
       node,
       cutsOff,
       fromMs: this.nowMs(),
       toMs: Number.POSITIVE_INFINITY,
     }
-    this.#disturbances.push(disturbance)
+    this.#injectedFaults.push(fault)
     return () => {
-      disturbance.toMs = this.nowMs()
+      fault.toMs = this.nowMs()
     }
   }
 
-  fault(what: string): void {
-    this.#faults.push({ atMs: this.nowMs(), what })
+  noteFailure(what: string): void {
+    this.#failures.push({ atMs: this.nowMs(), what })
   }
 
   history(): Omit<History, 'stored'> {
-    return { exchanges: this.#exchanges, disturbances: this.#disturbances, faults: this.#faults }
+    return { exchanges: this.#exchanges, injectedFaults: this.#injectedFaults, failures: this.#failures }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs the fault suite for as long as it is asked to:
+ * Runs the fault suite for a given time:
  *
  *   npm run test:faults -- --minutes 30 [--seed N]
  */

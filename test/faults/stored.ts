@@ -24,7 +24,7 @@ interface KeyRow {
   message_id: Buffer
 }
 
-/** Everything that the database holds, read past the service. */
+/** Everything in the database, read directly. */
 export async function readStored(databaseUrl: string): Promise<StoredInbox[]> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
@@ -56,7 +56,7 @@ export async function readStored(databaseUrl: string): Promise<StoredInbox[]> {
   }
 }
 
-/** What is left to come. */
+/** The entries that are still to be received. */
 export interface Outstanding {
   /** The newest number of the inbox. */
   newestSeq: number
@@ -64,7 +64,7 @@ export interface Outstanding {
   owesReceipts: boolean
 }
 
-/** Of every account. */
+/** For every account. */
 export async function readOutstanding(databaseUrl: string): Promise<Map<string, Outstanding>> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()

@@ -1,6 +1,6 @@
 /**
- * Several nodes over one PostgreSQL, many clients, and everything that breaks: processes, the database, the
- * ways between them. Afterwards the recorded responses prove that no promise was broken.
+ * Several nodes on one PostgreSQL, many clients, and faults of processes, the database, and the connections
+ * between them. Afterwards the recorded responses prove that no promise was broken.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from '../support/client.ts'
@@ -18,15 +18,15 @@ import { readOutstanding, readStored } from './stored.ts'
 const NODES = 3
 const ACCOUNTS = 20
 
-/** Started, connected, caught up. */
+/** How long the nodes may take to start, connect and catch up. */
 const HEALED_MS_MAX = 60_000
 
-/** How long those who read may take at the end for what is left: longer than anybody may wait for it. */
+/** How long readers may take at the end for the remaining messages: longer than a poll may wait for one. */
 const DRAIN_MS_MAX = 30_000
 
 export interface Verdict extends Judgement {
-  /** How often each thing was done. */
-  deeds: Map<string, number>
+  /** How often each fault happened. */
+  faults: Map<string, number>
 }
 
 export async function runFaults(t: Ending, minutes: number, seed: number): Promise<Verdict> {
@@ -54,7 +54,7 @@ export async function runFaults(t: Ending, minutes: number, seed: number): Promi
   await Promise.all(cluster.nodes.map((node) => node.end('SIGTERM')))
 
   const stored = await readStored(cluster.databaseUrl)
-  return { ...judge({ ...recorder.history(), stored }), deeds: chaos.done }
+  return { ...judge({ ...recorder.history(), stored }), faults: chaos.caused }
 }
 
 async function registerAll(cluster: Cluster, names: string[]) {
@@ -72,8 +72,8 @@ async function isReady(url: string | undefined): Promise<boolean> {
 }
 
 /**
- * The checks find accounts that have not received everything by then. What is received is acknowledged and
- * may bring receipts, which are to be received too.
+ * Waits until everything is received; otherwise the checks report the accounts. Received messages are
+ * acknowledged and may bring receipts, which must be received, too.
  */
 async function drain({ databaseUrl }: Cluster, accounts: Account[]) {
   const isDone = async () => {

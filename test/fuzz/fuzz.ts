@@ -12,28 +12,30 @@ import { type Draft, spoil, validDraft } from './requests.ts'
 import { assertConsistent } from './stored.ts'
 import { Chance } from './values.ts'
 
-/** Short, so that the bounds of a message are reached with little. */
+/** Short, so that short texts reach the limit of a message. */
 const MESSAGE_LENGTH_MAX = 300
 
 const PEOPLE_MIN = 6
 
-/** Given by FUZZ_SEED, to repeat a run. */
+/** FUZZ_SEED repeats a run. */
 export const seedOfRun = (otherwise: number): number => Number(process.env['FUZZ_SEED'] ?? otherwise)
 
-/** A request is refused for the length of its headers before its method is known, so with a document. */
+/**
+ * A request is refused for the length of its headers before its method is known, so the answer has a body.
+ */
 const HEADERS_LENGTH_MAX = 8_000
 
-/** What a run did. */
+/** The results of a run. */
 export interface Fuzzed {
   /** In order, such as `sendMessage 201`. */
   answers: string[]
 }
 
 /**
- * Sends requests that the contract allows, almost allows and does not know, one after the other, and holds
- * every answer against it. Then looks into the store.
+ * Sends valid, almost valid and absurd requests one after the other, and checks every answer against the
+ * contract. Then checks the store.
  *
- * @param seed the same gives the same requests, as far as the server gives the same answers
+ * @param seed the same seed gives the same requests, as long as the server gives the same answers
  */
 export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzzed> {
   const env = {
@@ -42,12 +44,12 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     MESSAGE_LENGTH_MAX: String(MESSAGE_LENGTH_MAX),
     // Its page is no part of the contract.
     WEB: 'off',
-    // So that nothing depends on the time that a run takes.
+    // So that nothing depends on the duration of a run.
     PRESENCE_GRACE: '0',
     RETENTION: 'never',
     SESSION_POLICY: seed % 2 === 0 ? 'single' : 'multi',
   }
-  // No push service is found.
+  // No push service can be found.
   const server = await startServer(
     t,
     env,
@@ -64,15 +66,17 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
     const draft = draftFor(operations, people, chance)
     if (draft.method === 'HEAD' && JSON.stringify(draft.headers).length > HEADERS_LENGTH_MAX)
       draft.headers['x-long'] = 'x'
-    const told = () => `FUZZ_SEED=${seed}, request ${number}: ${JSON.stringify(draft)}`
-    const { answer, path } = await send(server.url, draft).catch((error) => assert.fail(`${told()} ${error}`))
+    const where = () => `FUZZ_SEED=${seed}, request ${number}: ${JSON.stringify(draft)}`
+    const { answer, path } = await send(server.url, draft).catch((error) =>
+      assert.fail(`${where()} ${error}`),
+    )
     answers.push(`${draft.operationId} ${answer.status}`)
-    assert.ok(answer.status < 500, `${told()} ${answer.status} ${JSON.stringify(answer.body)}`)
+    assert.ok(answer.status < 500, `${where()} ${answer.status} ${JSON.stringify(answer.body)}`)
     try {
       if (draft.method === 'HEAD') assert.equal(answer.body, '')
       else assertInContract(draft.method, path, answer)
     } catch (error) {
-      assert.fail(`${told()} ${error}`)
+      assert.fail(`${where()} ${error}`)
     }
     const reached = operations.find((operation) => reaches({ ...draft, path }, operation))
     if (reached && answer.status < 300 && draft.method !== 'HEAD')
@@ -93,7 +97,7 @@ export async function fuzz(t: Ending, seed: number, count: number): Promise<Fuzz
 
 const LEVEL_WARN = 40
 
-/** Chosen less often than the others: they need no parameters, or undo what was built up. */
+/** Chosen less often: these need no parameters, or undo earlier requests. */
 const RARE = ['getHealth', 'getReadiness', 'changePassword', 'deleteAccount', 'logout']
 const RARE_TIMES = 5
 
@@ -114,7 +118,7 @@ function draftFor(operations: Operation[], people: People, chance: Chance): Draf
   return draft
 }
 
-/** A poll that waits holds up the run. */
+/** A waiting poll would delay the run. */
 function doNotWait(draft: Draft) {
   const seconds = (value: string) => Number(new URLSearchParams(`wait=${value}`).get('wait'))
   draft.query = draft.query.map(([name, value]) =>
@@ -141,7 +145,7 @@ async function send(url: string, { method, path, query, headers, body, rawBody }
     text,
   } = await exchange(`${url}${target}`, method, all, content, undefined)
   const json = /json/.test(received.get('content-type') ?? '') && text !== ''
-  // As it was sent: the client resolves dots.
+  // The path as sent, because the client resolves dots.
   return {
     path: new URL(`${url}${path}`).pathname,
     answer: { status, headers: received, body: json ? JSON.parse(text) : text },

@@ -1,13 +1,13 @@
 import type { Chance } from './values.ts'
 
-/** Somebody with an account. */
+/** A person with an account. */
 export interface Somebody {
   username: string
   password: string
   token: string | undefined
-  /** The newest, if there is any. */
+  /** The newest token, if there is one. */
   applicationToken?: string
-  /** The newest number that it was shown. */
+  /** The newest number that it has seen. */
   cursor: number
   /** Messages that were accepted for it. */
   accepted: number
@@ -19,7 +19,7 @@ const IDS_OF_NOBODY = [
   '00000000-0000-0000-0000-000000000000',
 ] as const
 
-/** What is known of the accounts from the answers: good values for the next requests. */
+/** The state of the accounts according to the answers: valid values for the next requests. */
 export class People {
   readonly #known = new Map<string, Somebody>()
   readonly #ids: string[] = [...IDS_OF_NOBODY]
@@ -36,7 +36,7 @@ export class People {
 
   anyId = (chance: Chance): string => chance.of(this.#ids) ?? IDS_OF_NOBODY[0]
 
-  /** Learns from an answer of success. */
+  /** Updates the state from a successful answer. */
   learn(operationId: string, actor: Somebody | undefined, sent: unknown, answer: Record<string, unknown>) {
     const body = sent as Record<string, string>
     const learn: Record<string, () => void> = {
@@ -53,7 +53,7 @@ export class People {
       listSessions: () => {
         for (const { id } of answer['sessions'] as { id: string }[]) this.#learnId(id)
       },
-      // It may have been another one of the account.
+      // It may have been another session of the account.
       endSession: () => this.#change(actor?.username, { token: undefined }),
       readInbox: () => this.#change(actor?.username, { cursor: Number(answer['cursor']) }),
       sendMessage: () => this.#sent(String(answer['to']), String(answer['id'])),

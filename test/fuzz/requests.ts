@@ -3,17 +3,17 @@ import { newReceiver } from '../support/web-push.ts'
 import type { People, Somebody } from './people.ts'
 import { absurd, almost, type Chance, text, valid } from './values.ts'
 
-/** A request in the making. */
+/** A request under construction. */
 export interface Draft {
   operationId: string
   method: string
   path: string
-  /** In this order; a name may come twice. */
+  /** In this order; names may repeat. */
   query: [string, string][]
   headers: Record<string, string>
-  /** What becomes JSON; undefined for no body. */
+  /** The value to serialise as JSON; undefined for no body. */
   body: unknown
-  /** What is sent in its place. */
+  /** A raw body to send instead. */
   rawBody?: string | Uint8Array
   actor: Somebody | undefined
 }
@@ -27,7 +27,7 @@ interface Making {
 /** Of two clients of push. */
 const KEYS = [newReceiver(), newReceiver()].map(({ p256dh, auth }) => ({ p256dh, auth }))
 
-/** Good values by what they are called; everything else comes from the schema. */
+/** Valid values by their names; all others come from the schema. */
 function known(name: string, { people, chance, operation }: Making, actor: Somebody | undefined): unknown {
   const other = people.any(chance)
   const choices: Record<string, () => unknown> = {
@@ -42,13 +42,13 @@ function known(name: string, { people, chance, operation }: Making, actor: Someb
     endpoint: () => `https://push.example.net:8443/${chance.integer(1, 20)}`,
     keys: () => chance.of(KEYS),
     'Idempotency-Key': () => `key-${chance.integer(1, 20)}`,
-    // One that a wait of the query goes before.
+    // A Prefer that the wait of the query overrides.
     Prefer: () => 'wait=0',
   }
   return choices[name]?.()
 }
 
-/** What an operation takes, as far as the contract and what is known tell. */
+/** A valid request of an operation, according to the contract and the known state. */
 export function validDraft(making: Making): Draft {
   const { operation, people, chance } = making
   const { operationId, method, authenticated, takesApplicationTokens } = operation
@@ -93,7 +93,7 @@ export function validDraft(making: Making): Draft {
   return draft
 }
 
-/** Changes one thing, or two. */
+/** Makes one or two things invalid. */
 export function spoil(draft: Draft, { operation, chance, people }: Making): void {
   const members = Object.entries((operation.body?.['properties'] ?? {}) as Record<string, Schema>)
   const spoilMember = (make: (schema: Schema, chance: Chance) => unknown) => {
@@ -223,8 +223,8 @@ function badAuthorization({ headers }: Draft, chance: Chance, people: People): s
 const asText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
 const absurdText = (chance: Chance) => asText(absurd(chance))
 
-/** As it stands in a URL; halves of characters cannot be written there. */
+/** Encodes for a URL, which cannot contain unpaired surrogates. */
 const encode = (value: string) => encodeURIComponent(value.replaceAll(/\p{Cs}/gu, '\ufffd'))
 
-/** As far as it can be written into a header at all. */
+/** Reduces a text to what a header can contain. */
 const headerText = (value: string) => value.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '')

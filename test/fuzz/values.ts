@@ -1,6 +1,6 @@
 import type { Schema } from '../../src/contract/document.ts'
 
-/** A source of chance: the same for the same seed. */
+/** A random source, the same for the same seed. */
 export class Chance {
   readonly #random: () => number
 
@@ -12,7 +12,7 @@ export class Chance {
   /** A whole number from the first to the last. */
   integer = (first: number, last: number) => first + Math.floor(this.#random() * (last - first + 1))
 
-  /** True once in so many times. */
+  /** True once in this many times. */
   once = (times: number) => this.#random() * times < 1
 
   of<T>(choices: readonly [T, ...T[]]): T
@@ -22,15 +22,15 @@ export class Chance {
   }
 }
 
-/** Characters that text may have; each counts as one. */
+/** Valid characters of a text; each counts as one. */
 const CHARACTERS = [
   ...'aZ09 ._-\'"\\/<&%\n\t\u007f\u0085é\u0301\u200b\u202e\u2028\ufeff\uffff中\u{1f4ee}\u{10ffff}',
 ]
 
-/** What is never right: no text of the contract may have it. */
+/** Characters that are invalid in every text of the contract. */
 const BROKEN = ['\u0000', '\ud800', '\udfff', 'a\ud83da', '\udc00\ud800']
 
-/** Right nowhere, or in few places. */
+/** Values that are invalid nearly everywhere. */
 const ABSURD: readonly unknown[] = [
   ...[null, true, false, 0, -1, 1.5, -0, 1e21, 9_007_199_254_740_992, -1e300],
   ...[
@@ -49,7 +49,7 @@ const ABSURD: readonly unknown[] = [
   ...[[], [[]], {}, { a: {} }, [null], ['a', 'a'], { toString: 'a' }, { length: 3 }],
 ]
 
-/** Something that a schema has no idea of. */
+/** A value unrelated to any schema. */
 export const absurd = (chance: Chance): unknown =>
   chance.once(4) ? chance.of(BROKEN as [string, ...string[]]) : chance.of(ABSURD)
 
@@ -61,7 +61,7 @@ export function text(chance: Chance, length: number): string {
 
 const LENGTH_MAX = 40
 
-/** A value that a schema takes; where it has a pattern or a format, perhaps not. */
+/** A value that a schema accepts; with a pattern or a format, perhaps not. */
 export function valid(schema: Schema, chance: Chance): unknown {
   const { type, minimum, maximum, minLength, maxLength } = schema as {
     type?: string
@@ -86,7 +86,7 @@ export function valid(schema: Schema, chance: Chance): unknown {
   return text(chance, length)
 }
 
-/** A value just outside of what a schema takes, or of another type. */
+/** A value just outside a schema, or of another type. */
 export function almost(schema: Schema, chance: Chance): unknown {
   const { minimum, maximum, minLength, maxLength } = schema as Record<string, number | undefined>
   const outside = [

@@ -1,6 +1,6 @@
 /**
- * All attacks in their full length, each against a server of its own. Prints the table of docs/security.md,
- * so the machine should have nothing else to do. ATTACKS selects some by their name.
+ * All attacks in full length, each against a server of its own. Prints the table of docs/security.md, so the
+ * machine should be otherwise idle. ATTACKS selects some by name.
  */
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
@@ -16,7 +16,7 @@ const LONG = { connections: 'long', aloneMs: 10_000, attackMs: 30_000, backMsMax
 
 const chosen = process.env['ATTACKS']?.split(',')
 
-describe('beside an attacker a normal client is as well off as alone, and all comes back within a minute', () => {
+describe('beside an attacker, a normal client is served as if alone, and all resources come back within a minute', () => {
   const outcomes: Outcome[] = []
   after(() => console.log(`\n${attackTable(outcomes)}\n`))
 

@@ -1,4 +1,4 @@
-/** The benchmark in its short form: it shows that all of it works, and its figures mean nothing. */
+/** The benchmark in its short form: shows that everything works; its figures mean nothing. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { it } from 'node:test'

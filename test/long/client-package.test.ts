@@ -1,4 +1,4 @@
-/** What `npm pack` makes of client/: installed in a new folder, it runs and has types. */
+/** The package of client/, installed in a new folder, runs and has types. */
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ function block(heading: string): string {
   return code
 }
 
-/** Dies with a message in its hands, without a chance to say so. */
+/** Crashes while processing a message. */
 const CRASHING = block('A script for Node').replace(
   /\n {2}console\.log\(.*\n/,
   (line) => `{${line} if (message.body === 'crash') process.kill(process.pid, 'SIGKILL') }\n`,
@@ -84,7 +84,7 @@ test('the packed library in a new folder', async (t) => {
   }
 
   await t.test(
-    'gives a message again to a program that crashed with it in its hands, and no other',
+    'gives a message again to a program that crashed while processing it, and no other message',
     async () => {
       for (const text of ['one', 'crash', 'three']) await bob.send('ada', text)
       const crashed = start('crashing.js', CRASHING)
@@ -114,7 +114,7 @@ test('the packed library in a new folder', async (t) => {
     await run(process.execPath, [TSC])
   })
 
-  await t.test('fits the code for pages and for React Native in its README', async () => {
+  await t.test('compiles the code for pages and for React Native in its README', async () => {
     mkdirSync(join(folder, 'readme'))
     const stubs = `
 declare module '@react-native-async-storage/async-storage' {

@@ -6,9 +6,9 @@ const DECADE_MS = 3_650 * DAY_MS
 
 itStandsSteps({
   'a day ahead': DAY_MS,
-  'a day back, to where it was': -DAY_MS,
+  'a day back, to the former time': -DAY_MS,
   'ten years back': -DECADE_MS,
-  'ten years ahead, to where it was': DECADE_MS,
+  'ten years ahead, to the former time': DECADE_MS,
   'ten years ahead': DECADE_MS,
-  'ten years back, to where it was': -DECADE_MS,
+  'ten years back, to the former time': -DECADE_MS,
 })

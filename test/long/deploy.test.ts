@@ -1,4 +1,4 @@
-/** deploy/: the proxies before one node and before two, and the unit, with the files that are deployed. */
+/** deploy/: the proxies in front of one node and of two, and the unit, with the deployed files. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const installed = proxyKinds.filter(({ missing }) => missing === undefined)
 const ending = endOfSuite()
 let cluster: SharedCluster
 const urls = new Map<ProxyKind, string>()
-/** Of each proxy one that begins before everything else and waits for as long as polls may. */
+/** One poll per proxy that starts before everything else and waits for the maximum. */
 const longest = new Map<ProxyKind, Promise<{ answer: Answer; tookMs: number }>>()
 
 before(async () => {
@@ -53,7 +53,7 @@ interface Compose {
 }
 
 for (const name of ['compose.yaml', 'two-nodes/compose.yaml'])
-  it(`${name} fixes addresses that no other container may be given`, () => {
+  it(`${name} fixes addresses that no other container can get`, () => {
     const compose = load(readFileSync(join('deploy', name), 'utf8')) as Compose
     const [{ subnet, ip_range: others }] = compose.networks.default.ipam.config
     const listOf = (network: string) => {
@@ -74,7 +74,7 @@ for (const kind of proxyKinds) {
   describe(`${kind.name} before two nodes`, { skip: kind.missing ?? false }, () => {
     const server = () => ({ url: urls.get(kind) as string })
 
-    it('leads a message from one node to a poll at the other, at once', async (t) => {
+    it('delivers a message from one node to a poll on the other, at once', async (t) => {
       const { ada, bob } = await adaAndBob(server())
       const apart: number[] = []
       for (let cursor = 0; apart.length < 3; cursor += 1) {
@@ -92,7 +92,7 @@ for (const kind of proxyKinds) {
       t.diagnostic(`from one node to the other: ${apart.map((ms) => ms.toFixed(0))} ms`)
     })
 
-    it('ends the poll at the node when its client has gone', async (t) => {
+    it('ends the poll on the node when its client disconnects', async (t) => {
       const { ada, bob } = await adaAndBob(server())
       const poll = await park(t, ada, 'wait=55')
 
@@ -101,7 +101,7 @@ for (const kind of proxyKinds) {
       await eventually('ada is offline', async () => !(await bob.user(ada)).body.online)
     })
 
-    it('takes the longest message, and none that is longer', async () => {
+    it('accepts the longest message, and no longer one', async () => {
       const { ada, bob } = await adaAndBob(server())
       const escaped = '\\ud83d\\ude00'
       const send = (body: string) =>
@@ -114,7 +114,7 @@ for (const kind of proxyKinds) {
       }
     })
 
-    it('tells the nodes the address of the client, whatever the client says', async (t) => {
+    it('forwards the address of the client to the nodes, whatever the client claims', async (t) => {
       const seen: IncomingMessage['headers'][] = []
       const url = await standIn(t, ({ headers }) => {
         seen.push(headers)
@@ -145,7 +145,7 @@ for (const kind of proxyKinds) {
       { what: 'a new password', method: 'PUT', path: '/v1/me/password', again: false },
     ]
     for (const { what, method, path, key, again } of requests) {
-      it(`sends ${what} ${again ? 'again' : 'once'} when a node breaks after it has read it`, async (t) => {
+      it(`sends ${what} ${again ? 'again' : 'once'} when a node fails after it has read it`, async (t) => {
         const lines: string[] = []
         const url = await standIn(t, ({ method: asked, url: target = '' }) => {
           if (target === '/readyz') return 'answer'
@@ -165,7 +165,7 @@ for (const kind of proxyKinds) {
     }
 
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      it(`goes on when a node ends by ${signal}: nothing is lost, nothing doubled, no poll fails`, async (t) => {
+      it(`continues when a node ends by ${signal}: nothing is lost or duplicated, and no poll fails`, async (t) => {
         const database = await cluster.createDatabase()
         const nodes = await startPair(t, database)
         const client = new Client({ url: await kind.start(t, [nodes[0].url, nodes[1].url]) })
@@ -212,7 +212,7 @@ for (const kind of proxyKinds) {
       client = new Client({ url: await kind.startAlone(oneNode, node.url) })
     })
 
-    it('hands out the page, and leads a message to a poll that waits', async (t) => {
+    it('serves the page, and delivers a message to a parked poll', async (t) => {
       const page = await fetch(`${client.url}/`)
       assert.match(await page.text(), /<div id="app">/)
 
@@ -222,13 +222,13 @@ for (const kind of proxyKinds) {
       assert.equal((await poll.answer()).body.cursor, 1)
     })
 
-    it('takes the longest message', async () => {
+    it('accepts the longest message', async () => {
       const { ada, bob } = await adaAndBob(client)
       const body = `{"to":"${ada.username}","body":"${'\\ud83d\\ude00'.repeat(16_384)}"}`
       assert.equal((await bob.request('POST', '/v1/messages', { body })).status, 201)
     })
 
-    it('tells the node the address of the client, whatever the client says', async (t) => {
+    it('forwards the address of the client to the node, whatever the client claims', async (t) => {
       const seen: unknown[] = []
       const url = await standIn(t, ({ headers }) => {
         seen.push(headers['x-forwarded-for'])
@@ -240,14 +240,14 @@ for (const kind of proxyKinds) {
       assert.deepEqual(seen, ['127.0.0.1'])
     })
 
-    it('answers with a problem document when the node is away, and serves when it is back', async (t) => {
+    it('answers with a problem document while the node is down, and serves when it is back', async (t) => {
       const port = await freePort()
       const url = await kind.startAlone(t, `http://127.0.0.1:${port}`)
       const away = await new Client({ url }).get('/readyz')
       assert.deepEqual([away.status, away.body.code], [502, 'overloaded'])
 
       const client = new Client({ url })
-      // Only a request that waits is answered by a node that starts after it.
+      // Only a held request is answered by a node that starts after it.
       const early = kind.name === 'Caddy' ? client.get('/readyz') : undefined
       await spawnServer(t, { PORT: `${port}` })
       for (const answer of [await early, await client.get('/readyz')])
@@ -258,14 +258,14 @@ for (const kind of proxyKinds) {
 
 const deployed = (file: string) => fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url))
 
-/** Ends with 0, or the test fails with what it said. */
+/** Must exit with 0; otherwise the test fails with its output. */
 function succeeds(command: string, args: string[], home: string) {
   const { status, stdout, stderr } = spawnSync(command, args, { env: { PATH, HOME: home }, encoding: 'utf8' })
   assert.equal(status, 0, stdout + stderr)
   return stdout + stderr
 }
 
-describe('the programs that read the files of deploy/ are content', () => {
+describe('the programs accept the files of deploy/', () => {
   const without = { nginx: missing('nginx', '-v'), caddy: missing('caddy', 'version') }
 
   for (const file of ['Caddyfile', 'two-nodes/Caddyfile'])
@@ -297,12 +297,12 @@ describe('the programs that read the files of deploy/ are content', () => {
       assert.doesNotMatch(said, /\[(warn|error|emerg)\]/)
     })
 
-  it('systemd with restante.service, which has no more rights than it needs', {
+  it('systemd with restante.service, which has only the rights that it needs', {
     skip: missing('systemd-analyze', '--version') ?? false,
   }, (t) => {
     const folder = scratchFolder(t)
     const unit = join(folder, 'restante.service')
-    // What it starts must be there.
+    // The program that it starts must exist.
     const text = readFileSync(deployed('restante.service'), 'utf8')
     writeFileSync(unit, text.replace(/(?<=^ExecStart=)\S+/m, process.execPath))
     assert.equal(succeeds('systemd-analyze', ['verify', '--man=no', unit], folder), '')
@@ -313,10 +313,10 @@ describe('the programs that read the files of deploy/ are content', () => {
 const startPair = (t: Ending, database: string): Promise<[ServerProcess, ServerProcess]> =>
   Promise.all([spawnServer(t, NODE_ENV, database), spawnServer(t, NODE_ENV, database)])
 
-/** Which node an answer is from: each begins its request ids in a way of its own. */
+/** The node of an answer: each node has its own prefix of request ids. */
 const nodeOf = ({ headers }: Answer) => headers.get('x-request-id')?.split('-')[0]
 
-/** Something in the place of a node, that answers or breaks the connection once it has read a request. */
+/** A stand-in for a node that answers, or breaks the connection, after it has read a request. */
 async function standIn(
   t: TestContext,
   behave: (request: IncomingMessage) => 'answer' | 'break',
@@ -335,7 +335,9 @@ async function standIn(
   return `http://127.0.0.1:${(server.address() as { port: number }).port}`
 }
 
-/** Some who send, half of them with a key that they repeat, to one who polls: as openapi.yaml says. */
+/**
+ * Several senders, half of them with keys that they repeat, and one polling recipient, as in openapi.yaml.
+ */
 class Traffic {
   readonly accepted: string[] = []
   readonly refused: string[] = []
@@ -345,7 +347,7 @@ class Traffic {
   readonly #reader: Person
   readonly #sending: Promise<unknown>
   readonly #reading: Promise<void>
-  /** Whether no more is sent; then whether all that was is there to read. */
+  /** Whether sending has ended, and then whether everything sent is readable. */
   #ending = false
   #sent = false
 

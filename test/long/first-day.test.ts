@@ -1,4 +1,4 @@
-/** The first day of docs/operating.md in a clean checkout, with npm, with people who have the page open. */
+/** The first day of docs/operating.md in a clean checkout, with npm and open pages. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cpSync, symlinkSync } from 'node:fs'
@@ -15,13 +15,13 @@ import {
 } from '../support/stand-ins/stand-ins.ts'
 import { visit, type WebPage } from '../support/web-page.ts'
 
-/** Of the runbook. */
+/** The titles of the runbook's steps. */
 const SAYS_WHY_MS_MAX = 1_000
 
-/** What a clone does not have, but for the packages, which take minutes to install. */
+/** Everything that a clone does not have, except the packages, which take minutes to install. */
 const LEFT_OUT = ['node_modules', 'dist', 'build', 'generated', 'data', '.git', '.env']
 
-describe('a new operator, with people who have the page open', { skip: NO_BROWSER, timeout: 900_000 }, () => {
+describe('a new operator, with users on open pages', { skip: NO_BROWSER, timeout: 900_000 }, () => {
   const browser = shareBrowser()
 
   it('can do what the first day of the runbook shows; a disabled account learns why within a second', async (t) => {

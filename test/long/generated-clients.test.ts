@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { laterVersionOf } from '../support/later-version.ts'
 import { startServer } from '../support/servers.ts'
 
-/** What generates each client from openapi.yaml; test/long/clients has a program for each. */
+/** The generators of clients from openapi.yaml; test/long/clients has a program for each. */
 const GENERATORS: Record<string, string> = {
   'openapi-fetch': 'openapi-typescript openapi.yaml -o generated/openapi-fetch.ts',
   'hey-api': 'openapi-ts -f hey-api.config.mjs',
@@ -33,7 +33,7 @@ test('clients generated from the contract of a running server', async (t) => {
 
   cpSync(fileURLToPath(new URL('clients', import.meta.url)), folder, { recursive: true })
   writeFileSync(join(folder, 'openapi.yaml'), await (await fetch(`${url}/openapi.yaml`)).text())
-  // No script of a package is needed, and one of them reports to its vendor.
+  // No package needs its install script, and one of them reports to its vendor.
   await run('npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund')
 
   for (const [client, generator] of Object.entries(GENERATORS)) {
@@ -45,7 +45,7 @@ test('clients generated from the contract of a running server', async (t) => {
   for (const client of Object.keys(GENERATORS)) {
     const live = (server: string, version: string) =>
       run(process.execPath, '--import', TSX, 'run.ts', client, server, version)
-    await t.test(`${client} lives the life of two users`, () => live(url, 'now'))
-    await t.test(`${client} lives it with members and values of a later version`, () => live(later, 'later'))
+    await t.test(`${client} does everything that two users need`, () => live(url, 'now'))
+    await t.test(`${client} does so with members and values of a later version`, () => live(later, 'later'))
   }
 })

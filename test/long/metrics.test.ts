@@ -1,4 +1,4 @@
-/** deploy/: Prometheus with the files that are deployed, before two nodes and a server on SQLite. */
+/** deploy/: Prometheus with the deployed files, two nodes, and a server on SQLite. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,10 +19,10 @@ const missing = spawnSync('prometheus', ['--version']).error
   ? 'Prometheus is not installed here, and is no package of npm.'
   : false
 
-/** In place of what Grafana puts there: some scrapes. */
+/** Replaces Grafana's variable: some scrapes. */
 const RATE_INTERVAL = '10s'
 
-/** Nobody subscribes: its metrics are there all the same. */
+/** Without subscriptions, its metrics still exist. */
 const PUSH = {
   PUSH: 'on',
   PUSH_SUBJECT: 'mailto:ops@chat.example',
@@ -48,7 +48,7 @@ async function targetOf({ logged }: ServerProcess): Promise<string> {
   return new URL(msg.slice('metrics at '.length)).host
 }
 
-/** With the configuration that is deployed, but for what is scraped, and how often. */
+/** Uses the deployed configuration, except for the targets and the interval. */
 async function startPrometheus(targets: string[]): Promise<string> {
   const folder = scratchFolder(ending)
   const deployed = readFileSync('deploy/prometheus.yml', 'utf8')
@@ -82,7 +82,7 @@ async function startPrometheus(targets: string[]): Promise<string> {
   return base
 }
 
-/** What Prometheus has to say to a query, each line with its labels. */
+/** The result of a query, each line with its labels. */
 async function query(
   expression: string,
 ): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {

@@ -1,4 +1,4 @@
-/** test/migrations.test.ts would find a migration that is missing. */
+/** test/migrations.test.ts detects a missing migration. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { driftOf, KINDS, schemaOf } from '../migrations/drift.ts'
@@ -7,13 +7,13 @@ for (const kind of KINDS) {
   const schema = schemaOf(kind.schema)
 
   describe(`the migrations for ${kind.name} lead to prisma/${kind.schema}`, () => {
-    it('and would not without a migration for a column', async (t) => {
+    it('but not without a migration for a column', async (t) => {
       const changed = schema.replace('model Message {', 'model Message {\n  subject String?')
 
       assert.match(await driftOf(t, kind, changed), /ALTER TABLE "message" ADD COLUMN\s+"subject" TEXT/)
     })
 
-    it('and would not without a migration for an index', async (t) => {
+    it('but not without a migration for an index', async (t) => {
       const changed = schema.replace('@@index([accountId])', '@@index([accountId, createdAt])')
 
       assert.match(await driftOf(t, kind, changed), /CREATE INDEX/)

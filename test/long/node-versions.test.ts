@@ -1,17 +1,17 @@
-/** The Nodes that are supported beside the one that runs the tests. */
+/** The supported versions of Node besides that of the tests. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { runScript } from '../support/scripts.ts'
 
-/** A start as a process and its end, the threads of the database, and a message. */
+/** Tests of the process, its threads, and a message. */
 const FILES = ['process', 'shutdown', 'sending', 'connections'].map((name) => `test/${name}.test.ts`)
 
-/** On which the package and the folder of the image are tried, too: each takes minutes to compile. */
+/** The version on which the package and the folder of the image are tested, too: compiling takes minutes. */
 const WITH_PACKAGE = '24'
 
 describe('on another version of Node', () => {
   for (const version of ['22', '24', '26']) {
-    it(`(${version}) the packages install, the server starts, and keeps its promises`, async (t) => {
+    it(`(${version}) the packages install, and the server starts and keeps its promises`, async (t) => {
       const tests = `npm run test:sqlite -- ${FILES.join(' ')}`
       const shipped = version === WITH_PACKAGE ? ' && npm run test:long -- package' : ''
       const { code, output } = await runScript(t, [

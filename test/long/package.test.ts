@@ -1,6 +1,6 @@
 /**
- * What `npm pack` ships, and the folder that the image contains: each runs by itself, keeps the promises, and
- * is small.
+ * The package of `npm pack`, and the folder of the image: each runs by itself, keeps the promises, and is
+ * small.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -20,11 +20,11 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
 const MB = 1e6
 
-/** What the package may hold: what runs, and what an operator needs who has nothing else. */
+/** The permitted files of the package: the program and the operator's documents. */
 const SHIPPED = [
   /^dist\/bundle\/([\w.-]+\.js|THIRD-PARTY\.txt)$/,
   /^dist\/web\//,
-  /^dist\/schema-engine\.wasm$/,
+  /^dist\/(openapi\.json|schema-engine\.wasm)$/,
   /^prisma\/migrations\/(sqlite|postgres)\/(\d+_\w+\/migration\.sql|migration_lock\.toml)$/,
   /^prisma\/before-0\.1\/\w+\.sql$/,
   /^docs\/\w+\.md$/,
@@ -32,11 +32,11 @@ const SHIPPED = [
   /^(package\.json|openapi\.yaml|README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|\.env\.example)$/,
 ]
 
-/** What an operator keeps beside the files of deploy/, and nobody else may get. */
+/** Secrets that an operator keeps beside the files of deploy/, which must not be shipped. */
 const SECRETS = ['deploy/two-nodes/.env', 'deploy/two-nodes/tls/privkey.pem']
 
 async function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
-  // It is no test of the process that this one reports to.
+  // The script is no test of the process to which this one reports.
   const { NODE_TEST_CONTEXT: _, ...clean } = env
   return promisify(execFile)(command, args, { cwd, env: clean, maxBuffer: 64 * MB }).catch((error) => {
     throw new Error(`${command} ${args.join(' ')}\n${error.stdout}\n${error.stderr}`)
@@ -61,7 +61,7 @@ const packagesOf = (folder: string) =>
 
 const inMb = (bytes: number) => `${(bytes / MB).toFixed(1)} MB`
 
-/** Up to a megabyte. */
+/** Compares up to a megabyte. */
 function isAsStated(what: string, bytes: number) {
   const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
   const [, stated] = new RegExp(`(\\d+) MB ${what}`).exec(text) ?? []
@@ -79,14 +79,14 @@ describe('what npm pack ships', () => {
     folder = scratchFolder(ending)
     const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], ROOT)
     packed = JSON.parse(stdout)[0]
-    // A folder of somebody else, with nothing in it but the file. Newer versions of npm ask for this consent.
+    // A new folder with only the package. Newer versions of npm ask for this consent.
     const consent = { private: true, allowScripts: { 'better-sqlite3': true } }
     writeFileSync(join(folder, 'package.json'), JSON.stringify(consent))
     const args = ['install', '--no-audit', '--no-fund', `./${packed.filename}`]
     said = (await run('npm', args, folder)).stderr
   })
 
-  it('holds what runs and what an operator reads, and nothing else', () => {
+  it("contains only the program and the operator's documents", () => {
     const paths = packed.files.map(({ path }) => path)
     assert.deepEqual(
       paths.filter((path) => !SHIPPED.some((pattern) => pattern.test(path))),
@@ -107,8 +107,8 @@ describe('what npm pack ships', () => {
     isAsStated('unpacked', packed.unpackedSize)
   })
 
-  it('installs without a warning, and brings the native packages and what installs them, alone', () => {
-    // Settings of this machine that npm does not know are no matter of the package.
+  it('installs without a warning, with only the native packages and their installers', () => {
+    // Unknown npm settings of this machine do not concern the package.
     assert.equal(said.replaceAll(/^npm warn Unknown .+\n/gm, ''), '')
     const packages = packagesOf(join(folder, 'node_modules'))
     for (const name of ['restante', 'better-sqlite3', '@node-rs/argon2']) assert.ok(packages.includes(name))
@@ -124,7 +124,7 @@ describe('what npm pack ships', () => {
       assert.match(notices, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+, (MIT|Apache-2.0)$`, 'm'))
   })
 
-  it('starts from its own folder, and keeps what it promises', async (t) => {
+  it('starts from its own folder, and keeps its promises', async (t) => {
     const command = ['sh', '-c', 'cd "$0" && exec node_modules/.bin/restante start', folder]
     await keepsPromises(t, await spawnServer(t, {}, noDatabaseYet(t), command))
   })
@@ -138,7 +138,7 @@ describe('what npm pack ships', () => {
       .replaceAll('/opt/', `${opt}/`)
       .replace('npm install', 'npm install --ignore-scripts')
     await run('sh', ['-ec', here], folder)
-    // To compile it a second time would take minutes.
+    // Compiling it again would take minutes.
     const [of, binary] = ['node_modules/better-sqlite3', 'build/Release/better_sqlite3.node']
     cpSync(join(folder, of, binary), join(opt, 'restante/lib/node_modules/restante', of, binary))
 
@@ -149,7 +149,7 @@ describe('what npm pack ships', () => {
     assert.equal(backup?.[1], program)
   })
 
-  it('has the command, as `npx restante` too', async (t) => {
+  it('has the command, also as `npx restante`', async (t) => {
     const database = noDatabaseYet(t)
     const restante = (...args: string[]) => {
       const env = { PATH: process.env['PATH'], HOME: folder, DATABASE_URL: database }
@@ -166,7 +166,7 @@ describe('what npm pack ships', () => {
 })
 
 describe('a checkout that is not built', () => {
-  it('is built once, however many starts there are at once', async () => {
+  it('is built once, however many starts happen at once', async () => {
     const checkout = join(scratchFolder(ending), 'src')
     for (const path of letThrough()) cpSync(join(ROOT, path), join(checkout, path), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'))
@@ -199,7 +199,7 @@ describe('the folder of the image', () => {
     await run('sh', ['-c', command.replace('/app', folder)], checkout)
   })
 
-  it('is made from what .dockerignore lets through, and has no secret in it', () => {
+  it('is made from the files that .dockerignore lets through, and contains no secret', () => {
     const names = filesOf(folder)
     for (const secret of SECRETS) assert.ok(!names.includes(secret), secret)
     const unknown = names.filter(
@@ -217,7 +217,7 @@ describe('the folder of the image', () => {
     isAsStated('in the image', bytesOf(folder))
   })
 
-  it('starts by the command of the image, makes the database, and keeps what it promises', async (t) => {
+  it('starts with the command of the image, creates the database, and keeps its promises', async (t) => {
     const command = ['sh', '-c', `cd "$0" && exec ${imageCommand.join(' ')}`, folder]
     await keepsPromises(t, await spawnServer(t, {}, noDatabaseYet(t), command))
   })
@@ -243,7 +243,7 @@ function letThrough(): string[] {
   )
 }
 
-/** A new server: accounts, a message to a poll that waits, the pages, and an end in good order. */
+/** Checks a new server: accounts, a message to a parked poll, the pages, and a clean stop. */
 async function keepsPromises(t: TestContext, server: ServerProcess) {
   const { ada, bob } = await adaAndBob(server)
   const poll = await park(t, ada, 'wait=55')

@@ -1,4 +1,4 @@
-/** The ways to name a schema that test/postgres-start.test.ts leaves out. */
+/** The forms of naming a schema that test/postgres-start.test.ts leaves out. */
 import { after, before, describe } from 'node:test'
 import { FORMS, itHasAllTablesAndServes } from '../postgres-start/forms.ts'
 import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'

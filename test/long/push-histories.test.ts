@@ -13,7 +13,7 @@ import { shareCluster } from '../support/shared-cluster.ts'
 const SLEEPERS = Number(process.env['PUSH_SLEEPERS'] ?? 40)
 const STEPS = 30
 
-/** What a push service may answer, with which a hint goes out sooner or later. */
+/** Answers of a push service after which a hint is eventually sent. */
 const REPLIES: Reply[] = [
   ...Array<Reply>(6).fill({ status: 201 }),
   { status: 201, headers: { TTL: '0' } },
@@ -32,7 +32,7 @@ const isTaken = (reply: Reply | undefined) =>
 
 const anyOf = <T>(values: readonly T[]): T => values[Math.floor(Math.random() * values.length)] as T
 
-/** @returns since when it has not been woken, or has not read: from then on a message wakes it */
+/** @returns the time since when it was neither woken nor has read: from then on a message wakes it */
 async function live(sleeper: Sleeper, rooms: Dormitory[], service: PushService): Promise<number> {
   const { person } = sleeper
   let { subscription } = sleeper
@@ -62,7 +62,7 @@ async function live(sleeper: Sleeper, rooms: Dormitory[], service: PushService):
     },
   ]
   for (const _ of range(1, STEPS)) {
-    // The keys change seldom.
+    // The keys change rarely.
     await anyOf(Math.random() < 0.1 ? steps : steps.slice(0, -1))()
     await pause(Math.random() * 200)
   }
@@ -98,11 +98,11 @@ async function liveAll(t: TestContext, database: string, nodes: number) {
   assert.deepEqual(service.faults, [])
 }
 
-test('whatever happens, who gets another message after a read is woken: SQLite', async (t) => {
+test('in any history, a session that gets another message after a read is woken: SQLite', async (t) => {
   await liveAll(t, await newDatabase(t), 1)
 })
 
-test('whatever happens, who gets another message after a read is woken: two nodes', async (t) => {
+test('in any history, a session that gets another message after a read is woken: two nodes', async (t) => {
   const cluster = await shareCluster()
   t.after(() => cluster.stop())
   await liveAll(t, await cluster.createDatabase(), 2)

@@ -9,7 +9,9 @@ import { shareCluster } from '../support/shared-cluster.ts'
 const ROUNDS = Number(process.env['PUSH_ROUNDS'] ?? 5)
 const SLEEPERS = 30
 
-test('however a node is killed, who gets another message is woken', { timeout: 600_000 }, async (t) => {
+test('whenever a node is killed, a session that gets another message is woken', {
+  timeout: 600_000,
+}, async (t) => {
   const cluster = await shareCluster()
   t.after(() => cluster.stop())
   const database = await cluster.createDatabase()
@@ -24,7 +26,7 @@ test('however a node is killed, who gets another message is woken', { timeout: 6
     const before = new Map(sleepers.map((sleeper) => [sleeper, sleeper.hints.length]))
     const victim = await spawnServer(t, env, database)
     const sender = at(victim, room.sender)
-    // Some of its hints were sent by then, some are on their way, and of some the message is not there.
+    // Some of its hints are sent, some are in flight, and for some the message is not stored yet.
     const sends = sleepers.map(({ person }) => sender.send(person, `round ${round}`).catch(() => undefined))
     await Promise.race([Promise.all(sends.slice(0, (round * 7) % SLEEPERS)), victim.exited])
     victim.process.kill('SIGKILL')
@@ -32,7 +34,7 @@ test('however a node is killed, who gets another message is woken', { timeout: 6
     await Promise.all(sends)
 
     await Promise.all(sleepers.map(({ person }) => room.sender.send(person, `after round ${round}`)))
-    // Those that the victim has claimed, and not hinted, are woken when its claims have run out.
+    // Sessions that the killed node has claimed but not hinted are woken when its claims expire.
     await Promise.all(sleepers.map((sleeper) => sleeper.got((before.get(sleeper) ?? 0) + 1, 60_000)))
   }
 })

@@ -1,10 +1,10 @@
-/** Longer than what test/nodes.test.ts has of it. */
+/** Longer than the test in test/nodes.test.ts. */
 import { it } from 'node:test'
 import { receiptsOutliveKills } from '../receipts/kills.ts'
 import { atTheEnd } from '../support/endings.ts'
 import { shareCluster } from '../support/shared-cluster.ts'
 
-it('1 000 messages with receipts at two nodes that are killed: each that is acknowledged has one, no other has any', async (t) => {
+it('1 000 messages with receipts on two nodes that are killed: each acknowledged message has one, no other has any', async (t) => {
   const cluster = await shareCluster()
   atTheEnd(t, () => cluster.stop())
   const size = { messages: 1_000, unacknowledged: 100, kills: 12 }

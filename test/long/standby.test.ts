@@ -1,4 +1,4 @@
-/** More of what test/standby.test.ts begins: other ways back to less, and other clients. */
+/** Continues test/standby.test.ts: further restores and failovers, with further clients. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { accepted, laggingStandby, takeOver } from '../standby/standby.ts'
@@ -9,7 +9,7 @@ import { startCluster } from '../support/postgres.ts'
 import { startServer } from '../support/servers.ts'
 import { withSql } from '../support/sql.ts'
 
-it('a client that comes back when the inbox has outgrown its cursor gets the gap', async (t) => {
+it('a client that comes back after the inbox has outgrown its cursor gets the gap', async (t) => {
   const setting = await laggingStandby(t)
   const { ada, bob, nodes } = setting
 
@@ -23,7 +23,7 @@ it('a client that comes back when the inbox has outgrown its cursor gets the gap
   assert.equal(body.messages[0].seq, body.gap.to + 1)
 })
 
-it('a recovery to a point in time is noticed like a failover', async (t) => {
+it('a recovery to a point in time is detected like a failover', async (t) => {
   const before = await startCluster()
   atTheEnd(t, () => before.stop())
   const url = new URL(await before.createDatabase())
@@ -46,7 +46,7 @@ it('a recovery to a point in time is noticed like a failover', async (t) => {
   assert.deepEqual(seqsOf(body.messages), [body.gap.to + 1, body.gap.to + 2])
 })
 
-it('a role that may not ask which server it is gets a warning, once, and serves', async (t) => {
+it('a role that may not read the identity of the server gets one warning, and the node serves', async (t) => {
   const cluster = await startCluster()
   atTheEnd(t, () => cluster.stop())
   const url = new URL(await cluster.createDatabase())

@@ -1,11 +1,11 @@
-/** web/src/chat: the chat of the web page, without its views, in tabs of a real browser. */
+/** web/src/chat, the chat of the web page without its views, in tabs of a real browser. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { INSECURE_HOST, NO_BROWSER, shareBrowser } from '../support/browser.ts'
 import { chatPage, type PageWindow, somebody, type Tab } from '../support/chat-page.ts'
 import { Client, newName } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { startLossyWay } from '../support/lossy-way.ts'
+import { startLossyProxy } from '../support/lossy-proxy.ts'
 import { shareServer } from '../support/servers.ts'
 
 declare const window: PageWindow
@@ -16,14 +16,14 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
   const server = shareServer({ PRESENCE_GRACE: '0s' })
   const browser = shareBrowser()
 
-  /** Ada with a tab in which she is logged in, and Bob without a browser. */
+  /** Ada, logged in in a tab, and Bob without a browser. */
   async function adaAndBob(
     t: TestContext,
     { insecure = false, script }: { insecure?: boolean; script?: string } = {},
   ) {
-    const way = await startLossyWay(t, (await server()).url)
-    way.page = await chatPage(script)
-    const url = insecure ? way.url.replace('127.0.0.1', INSECURE_HOST) : way.url
+    const proxy = await startLossyProxy(t, (await server()).url)
+    proxy.page = await chatPage(script)
+    const url = insecure ? proxy.url.replace('127.0.0.1', INSECURE_HOST) : proxy.url
     const ada = await somebody(t, await browser(), url)
     const bob = await new Client(await server()).join(newName('bob'))
     const tab = await ada.openTab()
@@ -37,15 +37,15 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
       await another.openConversation(bob.username)
       return another
     }
-    return { way, ada, bob, tab, openTab }
+    return { proxy, ada, bob, tab, openTab }
   }
 
-  it('shows a message that comes twice once, and has it after a reload', async (t) => {
-    const { way, ada, bob, tab } = await adaAndBob(t)
+  it('shows a duplicated message once, and keeps it after a reload', async (t) => {
+    const { proxy, ada, bob, tab } = await adaAndBob(t)
     await bob.send(ada.username, 'One')
     await bob.send(ada.username, 'Two')
     await tab.shows('received: One', 'received: Two')
-    const before = way.requests.length
+    const before = proxy.requests.length
     await tab.page.evaluate(() => {
       const name = Object.keys(window.localStorage).find((key) => key.endsWith('session')) ?? ''
       const kept = String(window.localStorage[name])
@@ -53,7 +53,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     })
     await tab.page.reload()
     await tab.isLive()
-    const again = way.requests.slice(before).map(({ line }) => line)
+    const again = proxy.requests.slice(before).map(({ line }) => line)
     assert.ok(
       again.some((line) => line.includes('after=0')),
       'the browser has been given them again',
@@ -70,9 +70,9 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.page.waitForFunction(() => window.app.chat.value?.unread.value === 0)
   })
 
-  it('sends one message when it is reloaded before the answer, and the receipt may come before that', async (t) => {
-    const { way, ada, bob, tab } = await adaAndBob(t)
-    way.losses.push({ request: /POST .v1.messages/, loss: 'silence' })
+  it('sends one message when it is reloaded before the answer, even if the receipt comes first', async (t) => {
+    const { proxy, ada, bob, tab } = await adaAndBob(t)
+    proxy.losses.push({ request: /POST .v1.messages/, loss: 'silence' })
     await tab.send('Hello')
     await tab.send('Are you there?')
     await tab.shows('waiting: Hello', 'waiting: Are you there?')
@@ -87,7 +87,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.is('logged-in')
     await tab.openConversation(bob.username)
     await tab.shows('delivered: Hello', 'sent: Are you there?')
-    const sends = way.requests.filter(({ line }) => line.startsWith('POST /v1/messages'))
+    const sends = proxy.requests.filter(({ line }) => line.startsWith('POST /v1/messages'))
     assert.equal(sends.length, 3)
     assert.equal(sends[0]?.key, sends[1]?.key)
     const rest = await bob.poll({ after: body.cursor, wait: 10 })
@@ -99,7 +99,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.shows('delivered: Hello', 'delivered: Are you there?')
   })
 
-  it('keeps a message that is refused, says why, and sends it when it is asked', async (t) => {
+  it('keeps a refused message, says why, and sends it on request', async (t) => {
     const { ada, bob, tab } = await adaAndBob(t)
     await bob.block(ada.username)
     await tab.send('Hello')
@@ -111,14 +111,14 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.shows('sent: Hello')
   })
 
-  it('has messages to oneself once as sent and once as received', async (t) => {
+  it('shows messages to oneself once as sent and once as received', async (t) => {
     const { ada, tab } = await adaAndBob(t)
     await tab.openConversation(ada.username)
     await tab.send('Buy milk')
     await tab.shows('delivered: Buy milk', 'received: Buy milk')
   })
 
-  it('polls once for seven tabs, shows a message in each, and goes on when the tab that polls is closed', async (t) => {
+  it('polls once for seven tabs, shows a message in each, and continues when the polling tab is closed', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const pollingPages = () => [...new Set(ada.waiting(POLL).map(({ page }) => page))]
     const onePolls = () => eventually('one tab polls', () => pollingPages().length === 1)
@@ -153,7 +153,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.setHidden(true)
     await polls(other, false)
     await other.setHidden(true)
-    // The poll that waits ends with the next message.
+    // The waiting poll ends with the next message.
     await bob.send(ada.username, 'One')
     await polls(other, true)
     await tab.setHidden(false)
@@ -161,7 +161,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await tab.shows('received: One')
   })
 
-  it('leaves the polls to others while it is in the back/forward cache, and comes back from there', async (t) => {
+  it('leaves polling to other tabs while it is in the back/forward cache, and returns from it', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const other = await openTab()
     const polledBy = ({ page }: Tab) => ada.waiting(POLL).some((poll) => poll.page === page)
@@ -176,7 +176,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await eventually('the first tab polls', () => polledBy(tab))
   })
 
-  it('notices that the tab that polls has crashed, also after the clock was set back', async (t) => {
+  it('notices a crash of the polling tab, even after the clock was set back', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const other = await openTab()
     await other.page.evaluate(() => {
@@ -198,7 +198,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await other.page.evaluate(() => window.app.chat.value?.logout())
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+      assert.equal(await each.page.evaluate(() => window.app.endedSession.value), undefined)
     }
     await keepsNothing(tab)
 
@@ -207,7 +207,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     assert.deepEqual(await tab.page.evaluate(() => window.app.chat.value?.conversations.value), [])
   })
 
-  it('deletes the account, and everything of it in the browser', async (t) => {
+  it('deletes the account, and all its data in the browser', async (t) => {
     const { ada, tab, openTab } = await adaAndBob(t)
     const other = await openTab()
     await tab.send('Hello')
@@ -221,12 +221,12 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await deleteAccount(ada.credentials.password)
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      await each.page.waitForFunction(() => window.app.farewell.value === undefined)
+      await each.page.waitForFunction(() => window.app.endedSession.value === undefined)
     }
     await keepsNothing(tab)
   })
 
-  it('keeps the messages when the session is taken over, says so, and goes on with them', async (t) => {
+  it('keeps the messages when the session is taken over, says so, and continues with them', async (t) => {
     const { ada, bob, tab, openTab } = await adaAndBob(t)
     const other = await openTab()
     await bob.send(ada.username, 'One')
@@ -234,12 +234,12 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     const phone = await bob.client.enter(ada.username, { takeover: true })
     for (const each of [tab, other]) {
       await each.is('logged-out')
-      await each.page.waitForFunction(() => window.app.farewell.value)
-      const { farewell, names } = await each.page.evaluate(() => {
-        const { username, reason } = window.app.farewell.value ?? {}
-        return { farewell: [username, reason?.code], names: window.app.kept.value }
+      await each.page.waitForFunction(() => window.app.endedSession.value)
+      const { endedSession, names } = await each.page.evaluate(() => {
+        const { username, reason } = window.app.endedSession.value ?? {}
+        return { endedSession: [username, reason?.code], names: window.app.storedAccounts.value }
       })
-      assert.deepEqual(farewell, [ada.username, 'session_ended'])
+      assert.deepEqual(endedSession, [ada.username, 'session_ended'])
       assert.deepEqual(names, [ada.username])
     }
 
@@ -252,7 +252,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
       await each.is('logged-in')
       await each.openConversation(bob.username)
       await each.shows('received: One')
-      assert.equal(await each.page.evaluate(() => window.app.farewell.value), undefined)
+      assert.equal(await each.page.evaluate(() => window.app.endedSession.value), undefined)
     }
   })
 
@@ -261,7 +261,7 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     await bob.client.enter(ada.username, { takeover: true })
     await tab.is('logged-out')
     await tab.page.evaluate((username) => window.app.forget(username), ada.username)
-    assert.deepEqual(await tab.page.evaluate(() => window.app.kept.value), [])
+    assert.deepEqual(await tab.page.evaluate(() => window.app.storedAccounts.value), [])
     await keepsNoDatabase(tab)
   })
 
@@ -296,8 +296,8 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
 
   describe('goes on in memory, and says so,', () => {
     const failures = {
-      'where there is no IndexedDB': `IDBFactory.prototype.open = () => { throw new DOMException('No.', 'SecurityError') }`,
-      'when there is no space': `IDBObjectStore.prototype.add = () => { throw new DOMException('No.', 'QuotaExceededError') }`,
+      'without IndexedDB': `IDBFactory.prototype.open = () => { throw new DOMException('No.', 'SecurityError') }`,
+      'without space': `IDBObjectStore.prototype.add = () => { throw new DOMException('No.', 'QuotaExceededError') }`,
     }
     for (const [name, script] of Object.entries(failures))
       it(name, async (t) => {
@@ -308,14 +308,14 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
         await tab.shows('received: One', 'sent: Hello')
         const [trouble, unread] = await tab.page.evaluate(() => {
           const { value: chat } = window.app.chat
-          return [chat?.storageTrouble.value, chat?.unread.value]
+          return [chat?.storageWarning.value, chat?.unread.value]
         })
         assert.match(String(trouble), /cannot keep messages/)
         assert.equal(unread, 1)
       })
   })
 
-  it('opens IndexedDB again when the browser has ended it in the background', async (t) => {
+  it('reopens IndexedDB when the browser has closed it in the background', async (t) => {
     const { ada, bob, tab } = await adaAndBob(t)
     await tab.page.evaluate(`{
       const { prototype } = IDBDatabase
@@ -327,11 +327,11 @@ describe('the chat of the web page', { skip: NO_BROWSER, timeout: 900_000 }, () 
     }`)
     await bob.send(ada.username, 'One')
     await tab.shows('received: One')
-    assert.equal(await tab.page.evaluate(() => window.app.chat.value?.storageTrouble.value), undefined)
+    assert.equal(await tab.page.evaluate(() => window.app.chat.value?.storageWarning.value), undefined)
   })
 })
 
-/** A database goes when no tab has it open, which may be a moment after the tab that deletes it goes on. */
+/** A database is deleted when no tab has it open, perhaps a moment after the deleting tab continues. */
 const keepsNoDatabase = (tab: Tab) =>
   eventually('there is no database', async () => (await kept(tab)).databases.length === 0)
 
@@ -340,7 +340,7 @@ async function keepsNothing(tab: Tab) {
   assert.deepEqual((await kept(tab)).keys, [])
 }
 
-/** What the browser keeps. */
+/** The storage of the browser. */
 const kept = (tab: Tab) =>
   tab.page.evaluate(async () => ({
     databases: (await window.indexedDB.databases()).map(({ name }) => name),

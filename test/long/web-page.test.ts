@@ -1,4 +1,4 @@
-/** The web page where it is hardest to use: many tabs, no network, no https, no mouse, another version. */
+/** The web page under difficult conditions: many tabs, no network, no https, no mouse, another version. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Locator } from 'playwright-core'
@@ -13,7 +13,7 @@ import { startWebProxy } from '../support/web-proxy.ts'
 
 const POLL = 'GET /v1/inbox'
 
-/** What functions that run in the page see of it. */
+/** The globals that functions in the page use. */
 interface PageWindow {
   isSecureContext: boolean
   marked?: boolean
@@ -52,7 +52,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     return { ada, grace }
   }
 
-  /** Between two polls none waits; and of two tabs each may poll until they have heard of each other. */
+  /** Between two polls none waits, and two tabs may both poll until they know of each other. */
   const onePolls = ({ person }: { person: Person }) =>
     eventually('one tab polls', () => person.waiting(POLL).length === 1)
 
@@ -114,7 +114,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await other.page.getByText(/The token is (copied|selected)/).waitFor()
   })
 
-  it('opens without a network, and sends later what is written', async (t) => {
+  it('opens without a network, and sends later what was written', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     const { tab, person } = ada
@@ -152,7 +152,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await stranger.tab.says('The server does not answer.').waitFor()
   })
 
-  it('goes away when its server has no page any more, and another server may take its address', async (t) => {
+  it('disappears when its server no longer has a page, and another server may use its address', async (t) => {
     const env = { PORT: String(await freePort()) }
     const running = await spawnServer(t, env)
     const { tab } = await join(t, 'ada', running.url)
@@ -167,7 +167,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await eventually('the worker is gone', async () => (await workers()) === 0)
   })
 
-  it('shows the next user nothing of where the last one was', async (t) => {
+  it('shows the next user nothing of the former one', async (t) => {
     const { url } = await server()
     const { ada, grace } = await adaAndGrace(t, url)
     const other = await openTab(ada.person, url)
@@ -199,7 +199,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     })
   })
 
-  it('proposes another version of itself, and waits until it is wanted', async (t) => {
+  it('offers a new version, and waits for the user', async (t) => {
     const proxy = await startWebProxy(t, (await server()).url)
     const { ada } = await adaAndGrace(t, proxy.url)
     const { tab } = ada
@@ -268,7 +268,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     assert.equal(await tab.textbox('Invite code').inputValue(), 'pigeon-post')
   })
 
-  it('is usable by keyboard alone', async (t) => {
+  it('is usable with the keyboard only', async (t) => {
     const { url } = await server()
     const grace = await new Client({ url }).join(newName('grace'))
     const username = newName('ada')
@@ -277,7 +277,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     const { keyboard } = page
     const isFocused = (locator: Locator) =>
       locator.evaluate((element) => window.document.activeElement === element)
-    /** As often as somebody would press it. */
+    /** As often as a person would press it. */
     const reach = async (locator: Locator, key = 'Tab') => {
       await locator.waitFor()
       for (let presses = 0; !(await isFocused(locator)); presses++) {
@@ -314,7 +314,7 @@ describe('the web page', { skip: NO_BROWSER, timeout: 600_000 }, () => {
     await tab.sent('Hello\nGrace', 'Sent').waitFor()
     assert.ok(await isFocused(tab.message), 'the focus stays')
 
-    // Rows that have never been drawn change their height on the way up.
+    // Rows that were never drawn change their height while scrolling up.
     for (const number of range(0, 60)) await grace.send(username, `${number}\n${'Line\n'.repeat(number % 5)}`)
     await grace.send(username, 'Long\n'.repeat(60))
     await reach(tab.button('Show all'), 'Shift+Tab')

@@ -1,6 +1,6 @@
 /**
- * The pictures of README: the web page on a desktop and on a phone, light and dark. `npm run pictures` makes
- * them anew.
+ * The pictures of README: the web page on a desktop and on a phone, light and dark. `npm run pictures` renews
+ * them.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
@@ -17,29 +17,29 @@ const COLOURS = ['light', 'dark'] as const
 const BYTES_MAX = 60_000
 const MINUTE_MS = 60_000
 
-/** As they stand side by side, in pixels of the page. */
+/** Their sizes side by side, in pixels of the page. */
 const DESKTOP = { width: 930, height: 680 }
 const PHONE = { width: 390, height: 850 }
 const GAP = 26
 /** A phone is smaller than a desktop. */
 const PHONE_SCALE = DESKTOP.height / PHONE.height
-/** Pixels of the picture for one of the page. */
+/** Pixels of the picture per pixel of the page. */
 const SHARPNESS = 1.5
 const QUALITY = 82
 
-/** Where it is installed: it is nearer to what most systems have than what a Linux without a desktop has. */
+/** If it is installed: it is closer to the fonts of most systems than those of a Linux without a desktop. */
 const FONT = 'html { font-family: Inter, system-ui, sans-serif }'
 
 const BEGINS = Date.parse('2026-12-01T08:12:00Z')
 
-/** Who writes to Ada first, and how many minutes before the next one does. */
+/** The senders to Ada, and the minutes before the next one. */
 const EARLIER = [
   ['mary', 'Mary Somerville', 'The comet is back, and it is not a smudge on my lens.', 34],
   ['babbage', 'Charles Babbage', 'The Engine is nearly finished. It has been since 1834.', 21],
   ['katherine', 'Katherine Johnson', 'I did the numbers again by hand. You may launch.', 27],
 ] as const
 
-/** Who writes, and how many minutes before the next one does. */
+/** The senders, and the minutes before the next one. */
 const TALK = [
   ['grace', 'Ada! They say you wrote a program before there was a machine to run it.', 1],
   ['ada', 'There was half a machine and a very patient inventor. The rest was footnotes.', 3],
@@ -53,14 +53,14 @@ const TALK = [
 describe('the pictures of README', { skip: NO_BROWSER, timeout: 300_000 }, () => {
   const browser = shareBrowser()
 
-  it('are there, and are small', () => {
+  it('exist, and are small', () => {
     for (const colours of COLOURS) {
       const { size } = statSync(`${FOLDER}/chat-${colours}.webp`)
       assert.ok(size > 1_000 && size < BYTES_MAX, `chat-${colours}.webp has ${size} bytes`)
     }
   })
 
-  it('are made when they are wanted', {
+  it('are made on request', {
     skip: !process.env['PICTURES'] && 'Run npm run pictures.',
   }, async (t) => {
     const clock = await wallClock(t)
@@ -107,7 +107,7 @@ describe('the pictures of README', { skip: NO_BROWSER, timeout: 300_000 }, () =>
       for (const { page } of Object.values(pages)) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
         await page.addStyleTag({ content: FONT })
-        // Without a ring around what has the focus, and a caret in it.
+        // Without a focus ring and a caret.
         await page.evaluate('document.activeElement?.blur()')
         shots.push((await page.screenshot()).toString('base64'))
       }
@@ -116,7 +116,7 @@ describe('the pictures of README', { skip: NO_BROWSER, timeout: 300_000 }, () =>
   })
 })
 
-/** One picture of two, as WebP, with nothing behind their round corners. */
+/** Combines two pictures into one, as WebP, with transparent round corners. */
 async function sideBySide(browser: Browser, [desktop, phone]: string[]): Promise<Buffer> {
   const phoneWidth = Math.round(PHONE.width * PHONE_SCALE)
   const viewport = { width: DESKTOP.width + GAP + phoneWidth, height: DESKTOP.height }

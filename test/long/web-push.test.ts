@@ -1,4 +1,4 @@
-/** The web page while it is closed: the offer to notify, the notification for a push, and a click on it. */
+/** Push to the closed web page: the offer, the notification, and a click on it. */
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { INSECURE_HOST, launchBrowser, NO_BROWSER, openBrowser, shareBrowser } from '../support/browser.ts'
@@ -13,7 +13,7 @@ import { type StartedServer, shareServer, startServer } from '../support/servers
 import { openTab, WebPage } from '../support/web-page.ts'
 import { startWebProxy } from '../support/web-proxy.ts'
 
-/** What functions that run in the page see of it. */
+/** The globals that functions in the page use. */
 interface PageWindow {
   localStorage: Record<string, string>
 }
@@ -37,7 +37,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
   const withoutPush = shareServer()
   const browser = shareBrowser()
 
-  /** Ada in a browser that has been asked nothing yet, and Grace, who has none. */
+  /** Ada in a browser without a permission yet, and Grace without a browser. */
   async function adaAndGrace(
     t: TestContext,
     { url }: { url: string },
@@ -63,7 +63,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     return { person, push, tab, username, grace, requests, registrations, offer, turnOn }
   }
 
-  /** What the server has. */
+  /** The subscriptions at the server. */
   async function endpoints(tab: WebPage): Promise<string[]> {
     const token = await tab.page.evaluate(() => {
       const name = Object.keys(window.localStorage).find((key) => key.endsWith(' session')) ?? ''
@@ -82,7 +82,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     return tab.page.getByRole('region', { name: 'Notifications' })
   }
 
-  it('offers notifications with the first message, asks at a click only, and tells the server', async (t) => {
+  it('offers notifications with the first message, asks only after a click, and registers at the server', async (t) => {
     const { push, tab, username, grace, offer, requests } = await adaAndGrace(t, await server())
     await eventually('the page has asked the server', () => requests.some((line) => /\/v1\/push$/.test(line)))
     assert.equal(await offer.count(), 0)
@@ -95,7 +95,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     assert.deepEqual(await endpoints(tab), [push.endpoint])
   })
 
-  it('makes its offer once, and none where the server has no push', async (t) => {
+  it('makes its offer once, and never without push on the server', async (t) => {
     const { push, tab, offer, username, grace } = await adaAndGrace(t, await server())
     await grace.send(username, 'Hello')
     await tab.button('Not now').click()
@@ -115,7 +115,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     assert.deepEqual([await other.offer.count(), await none.count()], [0, 0])
   })
 
-  it('registers again at each load, in one tab, and subscribes anew when the key has changed', async (t) => {
+  it('registers again at each load, in one tab, and subscribes again when the key has changed', async (t) => {
     const { person, push, tab, turnOn, registrations, username, grace } = await adaAndGrace(t, await server())
     await turnOn()
     await tab.page.reload()
@@ -135,7 +135,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await eventually('the server knows', async () => (await endpoints(tab)).includes(String(push.endpoint)))
   })
 
-  it('registers what the browser has after it has changed the subscription', async (t) => {
+  it('registers the new subscription after the browser has changed it', async (t) => {
     const { person, push, tab, turnOn } = await adaAndGrace(t, await server())
     await turnOn()
     await tab.isKept()
@@ -187,7 +187,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     assert.deepEqual([await endpoints(tab), registrations()], [[], 2])
   })
 
-  it('says what to do where it is refused, where nothing answers, and where it cannot be', async (t) => {
+  it('explains a refused permission, a missing answer, and a browser without push', async (t) => {
     const { push, tab, grace, username, offer } = await adaAndGrace(t, await server())
     await grace.send(username, 'Hello')
     await offer.waitFor()
@@ -219,7 +219,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await (await account(insecure)).getByText('The address of this page begins with http.').waitFor()
   })
 
-  it('shows one notification for all pushes, whatever they say, until their messages are read', async (t) => {
+  it('shows one notification for all pushes, whatever they contain, until the messages are read', async (t) => {
     const { tab, turnOn, push } = await adaAndGrace(t, await server())
     await turnOn()
     await push.setPermission('granted')
@@ -246,7 +246,7 @@ describe('the web page and notifications', { skip: NO_BROWSER, timeout: 600_000 
     await eventually('what was read before goes, too', async () => (await tools.notifications()).length === 0)
   })
 
-  it('opens the conversation at a click, in the page that is open or else in a new one, below a path', {
+  it('opens the conversation at a click, in the open page or a new one, below a path', {
     skip: NO_DESKTOP,
   }, async (t) => {
     const { url } = await server()

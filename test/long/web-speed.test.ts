@@ -1,7 +1,6 @@
 /**
- * How long a slow phone takes with the web page: a processor four times slower than this one, and 1.6 Mbit/s
- * with 150 ms to the server. The times are printed and not compared with anything: they are those of the
- * machine.
+ * The times of the web page on a slow phone: a processor four times slower than this one, and 1.6 Mbit/s with
+ * 150 ms to the server. The times are printed and not checked, because they depend on the machine.
  */
 import { describe, it } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
@@ -17,7 +16,7 @@ const ROWS = 5_000
 const AT_ONCE = 50
 const PHONE: ContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 
-/** Runs before the page: notes when the element is painted and the page answers. */
+/** Runs before the page: records when the element is painted and the page responds. */
 const noteWhenUsable = (selector: string) => `
   globalThis.usable = new Promise((resolve) => {
     const look = () => {
@@ -33,7 +32,7 @@ interface PageWindow {
 }
 declare const window: PageWindow
 
-/** @returns in words, from the begin of the navigation */
+/** @returns the times in words, from the start of the navigation */
 async function times(page: Page) {
   const usableMs = await page.evaluate(() => window.usable)
   const paints = () =>

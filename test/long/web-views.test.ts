@@ -1,6 +1,6 @@
 /**
- * Every view of the web page, on a phone and on a desktop, light and dark: axe-core finds nothing that keeps
- * people out. VIEWS_TO=folder puts a picture of each there.
+ * Every view of the web page, on a phone and on a desktop, light and dark: axe-core finds no barrier.
+ * VIEWS_TO=folder saves a picture of each.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -35,9 +35,9 @@ interface Violation {
 declare const window: PageWindow
 
 /**
- * Looks at what is on the screen, in all forms.
+ * Checks the screen in all forms.
  *
- * @param show shows it anew for each form, and resolves with what ends that
+ * @param show shows it again for each form, and resolves with a function that ends this
  */
 async function look(tab: WebPage, view: string, show?: () => Promise<() => Promise<void>>) {
   const { page } = tab
@@ -66,7 +66,7 @@ describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, (
   const waking = shareServer(PUSH)
   const browser = shareBrowser()
 
-  it('is for everybody before the login', async (t) => {
+  it('is accessible before the login', async (t) => {
     const { url } = await server()
     const { tab, person } = await visit(t, await browser(), url)
     await look(tab, 'login')
@@ -82,7 +82,7 @@ describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, (
     await look(lost, 'not found')
   })
 
-  it('is for everybody while somebody chats', async (t) => {
+  it('is accessible during a chat', async (t) => {
     const { url } = await server()
     const [ada, grace, eve] = [newName('ada'), newName('grace'), newName('eve')]
     const [toGrace, toEve] = await Promise.all([grace, eve].map((name) => new Client({ url }).join(name)))
@@ -147,7 +147,7 @@ describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, (
     await tab.button('Delete account…').click()
     await look(tab, 'delete account')
     await tab.button('Cancel', tab.dialog).click()
-    // It waits some seconds, and then logs out.
+    // The page waits some seconds, and then logs out.
     await look(tab, 'log out', async () => {
       await tab.button('Log out').first().click()
       return () => tab.button('Cancel', tab.dialog).click()
@@ -164,7 +164,7 @@ describe('every view of the web page', { skip: NO_BROWSER, timeout: 600_000 }, (
     await eventually('messages are kept', () => tab.button('Delete its messages').isVisible())
   })
 
-  it('is for everybody who wants notifications, or none', async (t) => {
+  it('is accessible with and without notifications', async (t) => {
     const { url } = await waking()
     const person = await openBrowser(t, await browser())
     const push = await BrowserPush.of(person.context, url, await PushService.start(t))

@@ -24,9 +24,9 @@ interface Kind {
   /** Below prisma/migrations. */
   folder: string
   schema: string
-  /** The source of an expression that makes the engine's way to an empty database. */
+  /** The source of an expression that creates the engine's connection to an empty database. */
   adapter: string
-  /** Resolves with the URL of one that is empty. */
+  /** Resolves with the URL of an empty database. */
   empty: (t: TestContext) => string | Promise<string>
 }
 
@@ -49,8 +49,8 @@ export const KINDS: Kind[] = [
 ]
 
 /**
- * The SQL that is missing between the migrations and a schema. In a process of its own, because the schema
- * engine can be started once; in a copy, because it reads the files that lie beside it.
+ * The SQL that is missing between the migrations and a schema. It runs in a process of its own, because the
+ * schema engine can be started only once, and in a copy, because it reads the files beside it.
  */
 export async function driftOf(t: TestContext, { schema: name, adapter, empty }: Kind, schema: string) {
   const folder = scratchFolder(t)

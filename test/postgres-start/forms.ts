@@ -1,4 +1,4 @@
-/** Where the tables go, for each way to name a schema. */
+/** The location of the tables, for each form of naming a schema. */
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Client } from '../support/client.ts'
@@ -8,12 +8,12 @@ import type { SharedCluster } from '../support/shared-cluster.ts'
 import { inDatabase, serves } from './serves.ts'
 
 interface Form {
-  /** How it is named. */
+  /** The form of the name. */
   what: string
   schema: string
-  /** What is done to the database before. */
+  /** The preparation of the database. */
   prepare?: string[]
-  /** What is added to the URL. */
+  /** The suffix of the URL. */
   query?: string
   /** Whether it is in `npm test`, or in test/long. */
   isShort?: boolean

@@ -6,7 +6,7 @@ import { at } from '../support/nodes.ts'
 import { park } from '../support/parked.ts'
 import type { RunningServer } from '../support/servers.ts'
 
-/** Between two nodes a message comes, and a logout ends the poll of the other. */
+/** Checks that a message reaches the other node, and that a logout ends the poll there. */
 export async function serves(t: TestContext, one: RunningServer, other: RunningServer) {
   const ada = await new Client(one).join('ada')
   const received = await park(t, ada, 'after=0&wait=55')

@@ -8,19 +8,19 @@ import { at } from '../support/nodes.ts'
 import { assertOneReceiptEach, sendWithReceipt } from '../support/receipts.ts'
 import { type ServerProcess, spawnServer } from '../support/servers.ts'
 
-/** Sends under way at once. */
+/** The number of concurrent sends. */
 const LOOPS = 8
 
 interface Size {
   messages: number
-  /** How many of them are read and not acknowledged. */
+  /** How many messages are read but not acknowledged. */
   unacknowledged: number
   kills: number
 }
 
 /**
- * Two people at two nodes of one database, one sends with receipts and the other reads, while the nodes are
- * killed in turn, the reader's first.
+ * Two people on two nodes of one database: one sends with receipts and the other reads, while the nodes are
+ * killed alternately, the reader's first.
  */
 export async function receiptsOutliveKills(t: TestContext, database: string, size: Size): Promise<void> {
   const { messages, kills } = size
@@ -48,14 +48,14 @@ export async function receiptsOutliveKills(t: TestContext, database: string, siz
   ])
 
   assert.deepEqual(receipts.sort(), read.map(({ id }) => id).sort())
-  // The rest is read, too, which brings nothing.
+  // The rest is read, too, without receipts.
   const { body: rest } = await nodes.call(1, bob, (me) => me.poll({ after: last, limit: 500, wait: 0 }))
   assert.equal(rest.messages.length, size.unacknowledged)
   assert.equal(await assertOneReceiptEach(database), last)
   assert.equal(nodes.kills, kills)
 }
 
-/** Two processes that come back whenever they are killed. */
+/** Two processes that are restarted whenever they are killed. */
 class Nodes {
   kills = 0
   readonly #t: TestContext
@@ -72,7 +72,7 @@ class Nodes {
     return this.#nodes[index] ?? assert.fail(`There is no node ${index}.`)
   }
 
-  /** Resolves when what it left behind is right. */
+  /** Resolves when the state it left is correct. */
   async kill(index: number) {
     this.kills += 1
     const node = await this.get(index)
@@ -102,7 +102,7 @@ class Nodes {
   }
 }
 
-/** Polls as a client does, up to a number. */
+/** Polls like a client, up to a number. */
 async function readAndAcknowledge(nodes: Nodes, person: Person, upTo: number): Promise<Message[]> {
   const entries: Message[] = []
   for (let after = 0; after < upTo; ) {
@@ -115,7 +115,7 @@ async function readAndAcknowledge(nodes: Nodes, person: Person, upTo: number): P
   return entries
 }
 
-/** The ids that receipts name, until there are so many. */
+/** Collects the ids in receipts, until there are this many. */
 async function readReceipts(nodes: Nodes, person: Person, count: number): Promise<string[]> {
   const ids: string[] = []
   for (let after = 0; ids.length < count; ) {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { Client, type Person, range, seqsOf } from '../support/client.ts'
-import { DatabaseWay } from '../support/database-way.ts'
 import { atTheEnd } from '../support/endings.ts'
 import { eventually } from '../support/eventually.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { type Cluster, startCluster } from '../support/postgres.ts'
 import { startServer } from '../support/servers.ts'
 import { withSql } from '../support/sql.ts'
@@ -15,16 +15,16 @@ export async function laggingStandby(t: TestContext) {
   atTheEnd(t, () => primary.stop())
   const url = new URL(await primary.createDatabase())
   await primary.halt()
-  const stream = await DatabaseWay.start(t, primary.port)
+  const stream = await FaultyProxy.start(t, primary.port)
   const standby = await startCluster({ copyOf: primary, follows: stream.port })
   atTheEnd(t, async () => {
     await standby.stop()
-    // The primary would wait for the standby to have it all.
+    // The primary would wait until the standby has everything.
     stream.refuse()
   })
   await primary.start()
-  const way = await DatabaseWay.start(t, primary.port)
-  url.port = String(way.port)
+  const proxy = await FaultyProxy.start(t, primary.port)
+  url.port = String(proxy.port)
   const nodes = await Promise.all([startServer(t, {}, url.href), startServer(t, {}, url.href)])
   const [node] = nodes
   const client = new Client(node)
@@ -34,7 +34,7 @@ export async function laggingStandby(t: TestContext) {
   stream.stall()
   const lost = await bob.sendMany(ada, 12)
   assert.deepEqual(seqsOf((await ada.poll({ after: 30, wait: 0 })).body.messages), range(31, 42))
-  return { primary, standby, way, url, nodes, ada, bob, carol, lost }
+  return { primary, standby, proxy, url, nodes, ada, bob, carol, lost }
 }
 
 async function has(cluster: Cluster, url: URL, messages: number): Promise<boolean> {
@@ -46,11 +46,11 @@ async function has(cluster: Cluster, url: URL, messages: number): Promise<boolea
   }).catch(() => false)
 }
 
-export async function takeOver({ primary, standby, way }: Awaited<ReturnType<typeof laggingStandby>>) {
+export async function takeOver({ primary, standby, proxy }: Awaited<ReturnType<typeof laggingStandby>>) {
   await primary.crash()
   await standby.promote()
-  way.leadTo(standby.port)
-  way.drop()
+  proxy.redirectTo(standby.port)
+  proxy.drop()
 }
 
 export const accepted = (sender: Person, to: Person, body: string) =>

@@ -10,19 +10,22 @@ import { PROGRAM } from './program.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
 import { tablesOf } from './stored.ts'
 
-/** Gives a database as it was at the backup. Resolves with its DATABASE_URL; may be called several times. */
+/**
+ * Restores a database to the state of the backup. Resolves with its DATABASE_URL; may be called several
+ * times.
+ */
 export type Restore = () => Promise<string>
 
 /**
- * Backs up a database that a server may be using. On SQLite the restore takes the place of the database. On
- * PostgreSQL it is what pg_dump and pg_restore make of it, in a database of its own, and in the same cluster:
- * the note of another cluster is written into it.
+ * Backs up a database that a server may be using. On SQLite, the restored file replaces the database. On
+ * PostgreSQL, the result of pg_dump and pg_restore is a new database in the same cluster, into which the note
+ * of another cluster is written.
  */
 export async function backUp(t: Ending, database: string): Promise<Restore> {
   return isPostgres(database) ? dump(t, database) : copy(t, database)
 }
 
-/** A way to restore that leaves no trace in the database. */
+/** Restores without a trace in the database. */
 export async function copyWithoutMark(t: Ending, database: string): Promise<Restore> {
   const restore = await backUp(t, database)
   return async () => {
@@ -35,7 +38,7 @@ export async function copyWithoutMark(t: Ending, database: string): Promise<Rest
   }
 }
 
-/** A program that should end, and serves, fails the test. */
+/** Fails the test when a program that should end serves instead. */
 const PATIENCE_MS = 60_000
 
 /** Runs the command `restante` as a process of its own. Rejects when it does not end with 0. */
@@ -57,7 +60,7 @@ async function copy(t: Ending, database: string): Promise<Restore> {
   }
 }
 
-/** They are of a process, or of the place. */
+/** Variables of the process or of the place. */
 const NOT_DUMPED = ['_prisma_migrations', 'node', 'presence']
 
 async function dump(t: Ending, database: string): Promise<Restore> {

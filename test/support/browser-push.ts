@@ -3,7 +3,7 @@ import type { BrowserContext, CDPSession, Page } from 'playwright-core'
 import { eventually } from './eventually.ts'
 import type { PushService, Subscription } from './push-service.ts'
 
-/** What functions that run in the page see of it. */
+/** The globals that functions in the page use. */
 declare const window: {
   navigator: {
     serviceWorker: {
@@ -12,7 +12,7 @@ declare const window: {
   }
 }
 
-/** In place of the browser's push service, which is on the internet. Its state is here, for all tabs. */
+/** Replaces the browser's push service, which is on the internet. Its state is here, for all tabs. */
 const STUB = `{
   const subscriptionOf = (kept) => kept && {
     endpoint: kept.endpoint,
@@ -34,7 +34,7 @@ const STUB = `{
   if (globalThis.Notification) Notification.requestPermission = () => stubbedPush('permission')
 }`
 
-/** The push service of a browser, and the user who is asked. */
+/** The push service of a browser, and the user's answers. */
 export class BrowserPush {
   readonly #context: BrowserContext
   readonly #origin: string
@@ -45,9 +45,9 @@ export class BrowserPush {
   subscribed = 0
   /** How often the user was asked. */
   asked = 0
-  /** What the user answers. */
+  /** The user's answer. */
   answer: 'granted' | 'denied' | 'default' = 'granted'
-  /** As offline: nothing is answered. */
+  /** Whether it is offline: nothing is answered. */
   hangs = false
 
   private constructor(context: BrowserContext, origin: string, service: PushService) {
@@ -56,7 +56,7 @@ export class BrowserPush {
     this.#service = service
   }
 
-  /** @param service where it subscribes */
+  /** @param service the push service for subscriptions */
   static async of(context: BrowserContext, url: string, service: PushService) {
     const push = new BrowserPush(context, new URL(url).origin, service)
     await context.exposeFunction('stubbedPush', (what: string, key?: string) => push.#answer(what, key))
@@ -68,7 +68,7 @@ export class BrowserPush {
     return this.subscription?.endpoint
   }
 
-  /** What the server has sent to this subscription. */
+  /** The hints that the server has sent to this subscription. */
   hints() {
     return this.#service.received.filter(({ endpoint }) => endpoint === this.endpoint)
   }
@@ -91,7 +91,7 @@ export class BrowserPush {
     return this.answer
   }
 
-  /** It holds as long as the first page of the browser. */
+  /** It lasts as long as the first page of the browser. */
   async setPermission(setting: 'granted' | 'denied' | 'prompt') {
     const [page] = this.#context.pages()
     assert.ok(page)

@@ -14,7 +14,7 @@ const CHROMIUM = [
 
 const EXECUTABLE = CHROMIUM !== undefined && { executablePath: CHROMIUM }
 
-/** Why tests in a browser are skipped, for the option `skip`; false where they run. */
+/** Why tests in a browser are skipped, for the option `skip`; false if they run. */
 export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install one, or set CHROMIUM_PATH.'
 
 /**
@@ -22,14 +22,14 @@ export const NO_BROWSER = CHROMIUM ? false : 'No Chromium is installed. Install 
  */
 export const INSECURE_HOST = 'restante.test'
 
-/** For each wait in a page. What it waits for comes in a second, and much later on a busy machine. */
+/** The time-out of waits in a page. They take about a second, and much longer on a busy machine. */
 const TIMEOUT_MS = 60_000
 
 const POLICY_VIOLATIONS_TO_CONSOLE = `
   document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
     console.error('The content security policy forbids ' + blockedURI + ': ' + violatedDirective))`
 
-/** One Chromium for many tests, as `shareServer`. */
+/** One Chromium for many tests, like `shareServer`. */
 export function shareBrowser(): () => Promise<Browser> {
   let browser: Promise<Browser> | undefined
   const ending = endOfSuite()
@@ -43,7 +43,7 @@ export function shareBrowser(): () => Promise<Browser> {
   }
 }
 
-/** The browser of one person: what it keeps, and its tabs. */
+/** The browser of one person: its storage and its tabs. */
 export interface Person {
   context: BrowserContext
   /** Requests of all tabs that wait for their answers, as `GET /v1/inbox`. */
@@ -52,8 +52,8 @@ export interface Person {
 }
 
 /**
- * A browser with nothing kept in it. At its end, the test fails when a page has thrown an error, has written
- * one to the console, or has broken its content security policy.
+ * An empty browser. The test fails if a page has thrown an error, has logged one to the console, or has
+ * violated its content security policy.
  */
 export async function openBrowser(
   t: Ending,

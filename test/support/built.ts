@@ -1,6 +1,6 @@
 import type { Contract } from '../../src/contract/document.ts'
 
-/** What is tested is what runs: the server as it was built. Its types are those of the sources. */
+/** Tests use the built server, which is what runs. Its types are those of the sources. */
 const load = (file: string): Promise<unknown> => import(new URL(`../../dist/${file}`, import.meta.url).href)
 
 export const { createServer } = (await load('server.js')) as typeof import('../../src/server.ts')
@@ -19,6 +19,9 @@ export const { Passwords } = (await load(
 const { readContract } = (await load(
   'contract/document.js',
 )) as typeof import('../../src/contract/document.ts')
+const { statedNames } = (await load(
+  'contract/stated-limits.js',
+)) as typeof import('../../src/contract/stated-limits.ts')
 export const { Connections } = (await load(
   'http/connections.js',
 )) as typeof import('../../src/http/connections.ts')
@@ -37,9 +40,9 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
 
 const contracts = new Map<string, Contract>()
 
-/** The contract as a server states it that has these settings, read once. */
+/** The contract as a server with these settings states it, read once for those that it states. */
 export function contractWith(env: Record<string, string> = {}): Contract {
-  const key = JSON.stringify(env)
+  const key = JSON.stringify(statedNames.map((name) => env[name]))
   const contract = contracts.get(key) ?? readContract(readConfig(env))
   contracts.set(key, contract)
   return contract

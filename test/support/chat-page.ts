@@ -5,7 +5,7 @@ import type { App, OpenConversation } from '../../web/src/chat/types.ts'
 import { openBrowser } from './browser.ts'
 import { newName, passwordOf } from './client.ts'
 
-/** What functions that run in the page see of it. */
+/** The globals that functions in the page use. */
 export interface PageWindow {
   app: App
   /** The conversation on the screen. */
@@ -17,7 +17,7 @@ export interface PageWindow {
 }
 declare const window: PageWindow
 
-/** The chat without its views, in a page from the address of a server. */
+/** The chat without its views, in a page at the address of a server. */
 const chat = build({
   stdin: {
     contents: `import { createApp } from './web/src/chat/app.ts'; globalThis.app = createApp()`,
@@ -33,7 +33,7 @@ const chat = build({
 export const chatPage = async (script = '') =>
   `<!doctype html><title>Chat</title><link rel="icon" href="data:,"><script>${script}</script><script>${await chat}</script>`
 
-/** Somebody who has an account, and a browser with tabs. */
+/** A person with an account, and a browser with tabs. */
 export async function somebody(t: TestContext, browser: Browser, url: string) {
   const person = await openBrowser(t, browser)
   const username = newName('ada')
@@ -42,7 +42,7 @@ export async function somebody(t: TestContext, browser: Browser, url: string) {
   return { ...person, credentials, username, openTab }
 }
 
-/** Without it, a page draws a frame for each look. */
+/** Without it, a page draws a frame for each check. */
 const LOOKS = { polling: 50 }
 
 /** One tab with the chat. */
@@ -55,7 +55,7 @@ export class Tab {
     this.credentials = credentials
   }
 
-  /** Opens the account, and logs in. */
+  /** Creates the account, and logs in. */
   join() {
     return this.page.evaluate((account) => window.app.register(account), this.credentials)
   }
@@ -72,7 +72,7 @@ export class Tab {
     )
   }
 
-  /** As if another tab were before this one, or no longer. */
+  /** Hides or shows the tab, as if another one were in front of it. */
   setHidden(hidden: boolean) {
     return this.page.evaluate((value) => {
       Object.defineProperty(window.document, 'hidden', { value, configurable: true })
@@ -105,7 +105,7 @@ export class Tab {
     }, username)
   }
 
-  /** Resolves once it is kept. */
+  /** Resolves when it is stored. */
   send(body: string) {
     return this.page.evaluate((text) => window.conversation.send(text), body)
   }
@@ -115,7 +115,7 @@ export class Tab {
     return this.page.evaluate(rowTexts)
   }
 
-  /** Resolves when these rows are on the screen, and fails with those that are there instead. */
+  /** Resolves when these rows are on the screen; otherwise fails with the rows that are. */
   async shows(...rows: string[]) {
     await this.page
       .waitForFunction(

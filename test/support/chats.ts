@@ -3,31 +3,29 @@ import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { passwordOf } from './client.ts'
-import { missingCommands, pathWith } from './stand-ins/stand-ins.ts'
+import { pathWithCurl } from './stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../examples/chat.sh', import.meta.url))
 
-/** How long something awaited may take; a chat starts dozens of processes before its first word. */
+/** The time-out of waits; a chat starts dozens of processes before its first output. */
 const PATIENCE_MS = 120_000
 
-export interface ChatOptions {
+interface ChatOptions {
   takeover?: boolean
-  /** Without it, no account is opened. */
+  /** Without it, no account is created. */
   register?: boolean
   password?: string
-  /** Commands that are replaced by our own; by default those that this machine does not have. */
-  standIns?: string[]
 }
 
-/** A run of examples/chat.sh, with pipes in the place of a terminal. */
+/** A run of examples/chat.sh, with pipes instead of a terminal. */
 export interface Chat {
-  /** Types a message; where it has several lines, in the way that the script wants it. */
+  /** Types a message; one with several lines in the form that the script expects. */
   type: (message: string) => void
-  /** Resolves when this has been shown. */
+  /** Resolves when this text has been shown. */
   shown: (text: string) => Promise<void>
-  /** All that was shown, without the times. Complete when the chat has ended. */
+  /** Everything shown, without the times. Complete when the chat has ended. */
   messages: () => string[]
-  /** What it said on its own account. */
+  /** The script's own messages. */
   remarks: () => string
   /** Resolves with the exit code. */
   exited: Promise<number>
@@ -41,19 +39,14 @@ export async function startChat(
   url: string,
   me: string,
   friend: string,
-  {
-    takeover = false,
-    register = true,
-    password = passwordOf(me),
-    standIns = missingCommands(),
-  }: ChatOptions = {},
+  { takeover = false, register = true, password = passwordOf(me) }: ChatOptions = {},
 ): Promise<Chat> {
   const child = spawn(
     SCRIPT,
     [...(register ? ['--register'] : []), ...(takeover ? ['--takeover'] : []), me, friend],
     {
       env: {
-        PATH: pathWith(t, standIns),
+        PATH: pathWithCurl(t),
         RESTANTE_URL: url,
         RESTANTE_PASSWORD: password,
       },
@@ -85,7 +78,7 @@ export async function startChat(
   }
 }
 
-/** What a process writes, as it comes. */
+/** The output of a process as it arrives. */
 class Transcript {
   text = ''
   readonly #stream: NonNullable<ChildProcess['stdout']>
@@ -97,7 +90,7 @@ class Transcript {
     })
   }
 
-  /** Resolves when this has been written; stays open when the stream ends without it. */
+  /** Resolves when this text has been written; never if the stream ends without it. */
   async has(text: string): Promise<void> {
     const signal = AbortSignal.timeout(PATIENCE_MS)
     try {

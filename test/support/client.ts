@@ -6,13 +6,13 @@ export { range } from './range.ts'
 
 export interface RequestOptions {
   token?: string
-  /** Sent as JSON, or as it is when it is text or bytes. */
+  /** Sent as JSON; text and bytes are sent unchanged. */
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal
 }
 
-/** Talks to one server as any HTTP client would, and holds every answer against the contract. */
+/** Talks to one server like any HTTP client, and checks every answer against the contract. */
 export class Client {
   readonly url: string
 
@@ -43,7 +43,7 @@ export class Client {
     return answer
   }
 
-  /** Sends a text as it is, with the token of somebody, or of a device. */
+  /** Sends a plain text, with a session token or an application token. */
   sendText(token: string, to: string | Person, text: string, headers: Record<string, string> = {}) {
     const all = { 'content-type': 'text/plain', ...headers }
     return this.request('POST', `/v1/users/${nameOf(to)}/messages`, { token, body: text, headers: all })
@@ -65,13 +65,13 @@ export class Client {
     return this.post('/v1/login', { username, password: passwordOf(username), ...options })
   }
 
-  /** Registers somebody and logs in. */
+  /** Registers an account and logs in. */
   async join(username: string): Promise<Person> {
     await this.register(username)
     return this.enter(username)
   }
 
-  /** Logs somebody in who is registered. */
+  /** Logs in to a registered account. */
   async enter(username: string, options: { takeover?: boolean; label?: string } = {}): Promise<Person> {
     const { status, body } = await this.login(username, options)
     if (status !== 200) throw new Error(`${username} cannot log in: ${JSON.stringify(body)}`)
@@ -88,12 +88,12 @@ export interface PollOptions {
   headers?: Record<string, string>
 }
 
-/** Somebody who is logged in. */
+/** A logged-in account. */
 export class Person {
   readonly client: Client
   readonly username: string
   readonly token: string
-  /** What the login gave. */
+  /** The response to the login. */
   readonly cursor: number
 
   constructor(client: Client, username: string, token: string, cursor: number) {
@@ -112,7 +112,7 @@ export class Person {
     return this.request('POST', '/v1/messages', { body: { to: nameOf(to), body }, headers })
   }
 
-  /** Sends several, one after the other, and gives their ids. */
+  /** Sends several messages, one after the other, and returns their ids. */
   async sendMany(to: string | Person, count: number): Promise<string[]> {
     const ids: string[] = []
     for (let i = 1; i <= count; i++) ids.push((await this.send(to, `message ${i}`)).body.id)
@@ -167,7 +167,7 @@ export class Person {
     return this.request('DELETE', `/v1/me/tokens/${id}`)
   }
 
-  /** @param subscription what a browser gives */
+  /** @param subscription as from a browser */
   subscribe(subscription: unknown) {
     return this.request('POST', '/v1/me/push-subscriptions', { body: subscription })
   }
@@ -200,10 +200,10 @@ export class Person {
 const nameOf = (somebody: string | Person) => (typeof somebody === 'string' ? somebody : somebody.username)
 
 let newcomers = 0
-/** A name that nobody has yet: tests share a server. */
+/** A new name, because tests share a server. */
 export const newName = (name: string) => `${name}${++newcomers}`
 
-/** Two people who have just logged in. */
+/** Two newly logged-in accounts. */
 export async function adaAndBob(server: { url: string }) {
   const client = new Client(server)
   const [ada, bob] = await Promise.all([client.join(newName('ada')), client.join(newName('bob'))])
@@ -214,5 +214,5 @@ export const passwordOf = (username: string) => `the password of ${username}`
 
 export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) => seq)
 
-/** A message as the contract has it. */
+/** A message as in the contract. */
 export type Message = components['schemas']['Message']

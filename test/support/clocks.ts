@@ -3,10 +3,10 @@ import { newDatabase, onPostgres } from './databases.ts'
 import { atTheEnd, type Ending } from './endings.ts'
 import { withSql } from './sql.ts'
 
-/** Has the monotonic clock of this process stand still, until the test ends. */
+/** Stops the monotonic clock of this process until the test ends. */
 export function stillClock(t: TestContext): { tick: (ms: number) => void } {
   let nowMs = performance.now()
-  // A mock would keep a stack trace of each call, which takes longer than what is tested.
+  // A mock would record a stack trace for each call, which takes longer than the tested code.
   Object.defineProperty(performance, 'now', { value: () => nowMs, configurable: true })
   t.after(() => void Reflect.deleteProperty(performance, 'now'))
   return {
@@ -17,9 +17,9 @@ export function stillClock(t: TestContext): { tick: (ms: number) => void } {
 }
 
 export interface WallClock {
-  /** The database whose servers go by it. */
+  /** The database whose servers use it. */
   database: string
-  /** What it says. */
+  /** Its time. */
   now: () => number
   /** Sets it; servers on PostgreSQL notice within seconds. */
   step: (byMs: number) => Promise<void>
@@ -28,7 +28,7 @@ export interface WallClock {
 const rightNow = () => performance.timeOrigin + performance.now()
 
 /**
- * The clock that servers go by, to be set while they run: that of this process, where they must be started
+ * The clock of servers, which can be set while they run: that of this process, where they must be started
  * afterwards, or that of the database.
  */
 export async function wallClock(t: Ending): Promise<WallClock> {

@@ -3,7 +3,7 @@ import { PASSWORD_COST } from './accounts.ts'
 import { isPostgres, runCommand } from './built.ts'
 import type { Env } from './servers.ts'
 
-/** What a run of the command `restante` has said, and what it ended with. */
+/** The output and the exit code of a run of the command `restante`. */
 export interface Said {
   code: number | undefined
   stdout: string
@@ -12,22 +12,22 @@ export interface Said {
 
 export interface Given {
   env?: Env
-  /** What stands on standard input. */
+  /** The standard input. */
   input?: string | Buffer
-  /** Lines that somebody types at a terminal, each when it is asked for. */
+  /** Lines typed at a terminal, each at its prompt. */
   typed?: readonly string[]
 }
 
-/** All nodes of the tests have it. */
+/** The secret of all nodes in tests. */
 const JWT_SECRET = 'a secret that all test servers have'
 
-/** What a command is given to find the server of that database, or the database. */
+/** The settings with which a command finds the server of that database, or the database. */
 export const commandEnv = (database: string): Env => ({
   DATABASE_URL: database,
   ...(isPostgres(database) && { JWT_SECRET }),
 })
 
-/** Runs the command `restante` in this process, which takes a tenth of what a process of its own takes. */
+/** Runs the command `restante` in this process, which takes a tenth of the time of a process of its own. */
 export async function restante(database: string, args: string[], given: Given = {}): Promise<Said> {
   const [stdout, stderr] = [recorder(), recorder()]
   const stdin = given.typed ? terminalWith(given.typed, stderr.stream) : Readable.from([given.input ?? ''])
@@ -44,7 +44,7 @@ export async function restante(database: string, args: string[], given: Given = 
   return { code, stdout: stdout.text(), stderr: stderr.text() }
 }
 
-/** The same, where it must end with 0. Rejects with what it said otherwise. */
+/** The same, for a run that must exit with 0. Otherwise rejects with its output. */
 export async function runRestante(database: string, args: string[], given: Given = {}): Promise<Said> {
   const said = await restante(database, args, given)
   if (said.code === 0) return said
@@ -60,7 +60,7 @@ function recorder() {
   return { stream, text: () => text }
 }
 
-/** A terminal, as far as a program sees it: keys come one by one, and it has to show them itself. */
+/** A terminal as a program sees it: keys arrive one by one, and the program has to echo them. */
 function terminalWith(lines: readonly string[], asks: PassThrough) {
   const keys = Object.assign(new PassThrough(), { isTTY: true, isRaw: false, setRawMode: () => keys })
   const left = [...lines]

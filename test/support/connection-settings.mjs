@@ -1,7 +1,7 @@
 /**
- * Goes into the built server by NODE_OPTIONS=--import: when one of its SQLite connections is closed, writes
- * down what that connection was set to. Only the connection itself knows, and it is out of reach in a thread
- * of the process.
+ * Loaded into the built server by NODE_OPTIONS=--import. When one of its SQLite connections is closed, writes
+ * the settings of that connection to a file. Only the connection knows them, and it is in a thread of the
+ * process.
  */
 import { appendFileSync } from 'node:fs'
 import SqliteFile from 'better-sqlite3'
@@ -9,9 +9,9 @@ import SqliteFile from 'better-sqlite3'
 const { close } = SqliteFile.prototype
 
 SqliteFile.prototype.close = function () {
-  // One that only reads commits nothing.
+  // A reading connection commits nothing.
   if (this.open && !this.readonly) {
-    // As text: the ORM has its connection give numbers as BigInts.
+    // As text, because the ORM's connection returns numbers as BigInts.
     const ask = (pragma) => String(this.pragma(pragma, { simple: true }))
     const settings = {
       file: this.name,

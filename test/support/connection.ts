@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 
-/** A socket, as far as a poll that waits cares. */
+/** The part of a socket that a parked poll uses. */
 class TestConnection extends EventEmitter {
   destroyed = false
 
@@ -11,17 +11,17 @@ class TestConnection extends EventEmitter {
   }
 }
 
-/** A response, as far as a page that it carries cares. */
+/** The part of a response that a page uses. */
 export class TestResponse extends TestConnection {
   socket: object | null = {}
 
-  /** Those that stood before it are written. */
+  /** The responses before it are written. */
   getSocket() {
     this.socket = {}
     this.emit('socket')
   }
 
-  /** It is written. */
+  /** The response is written. */
   end() {
     this.emit('close')
   }
@@ -29,7 +29,7 @@ export class TestResponse extends TestConnection {
 
 export const connection = () => new TestConnection()
 
-/** @param isNext false when others stand before it on its connection */
+/** @param isNext false if others come before it on its connection */
 export function response({ isNext = true } = {}): TestResponse {
   const made = new TestResponse()
   if (!isNext) made.socket = null

@@ -7,7 +7,7 @@ import type { ReceivedHeaders } from './http.ts'
 export interface Answer {
   status: number
   headers: ReceivedHeaders
-  /** Parsed where it is JSON, else the text. */
+  /** The parsed JSON, otherwise the text. */
   // biome-ignore lint/suspicious/noExplicitAny: a test reads what it expects; the contract check has seen it
   body: any
 }
@@ -15,9 +15,9 @@ export interface Answer {
 type Part = Record<string, unknown>
 
 const document: Part = { ...contractWith().document }
-// Redocly checks the schemas themselves, once and not in every file of tests.
+// Redocly checks the schemas themselves, once instead of in every test file.
 const TRUSTED = { strict: false, meta: false, validateSchema: false } as const
-/** What the server promises of a text whose schema leaves it open, so that it may change within v1. */
+/** The server's promises about texts whose schemas are open, so that they may change within v1. */
 const FORMATS = {
   uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
   'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
@@ -31,7 +31,7 @@ const HEADERS: Record<string, RegExp> = {
   'Preference-Applied': /^wait=[0-9]{1,2}$/,
   'WWW-Authenticate': /^Bearer( |$)/,
 }
-/** HTTP itself, before or instead of an operation: not readable, too slow, no such path, no such method. */
+/** Refusals by HTTP, not by an operation: unreadable, too slow, unknown path, unknown method. */
 const WITHOUT_OPERATION: Record<number, string> = {
   400: 'invalid_request',
   404: 'not_found',
@@ -42,12 +42,12 @@ const WITHOUT_OPERATION: Record<number, string> = {
 }
 const OPTIONS = { ...TRUSTED, formats: FORMATS } as const
 const ajv = new Ajv2020(OPTIONS).addSchema(closed(document) as Part, 'contract')
-/** Headers are text, which the contract may call a number. */
+/** Headers are text, even if the contract declares a number. */
 const headerAjv = new Ajv2020({ ...OPTIONS, coerceTypes: true }).addSchema(document, 'contract')
 
 /**
- * Responses are open for what comes within v1. Those of this server have nothing that is not described: no
- * other members, and no other values where the known ones are listed.
+ * Responses are open for additions within v1. Those of this server contain only what is described: no other
+ * members, and no other values than the listed ones.
  */
 function closed(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(closed)
@@ -61,12 +61,12 @@ function closed(part: unknown): unknown {
   }
 }
 
-/** Statuses that a proxy before the server answers with, as it likes. The server itself has neither. */
+/** Statuses that only a proxy in front of the server uses. */
 const OF_PROXIES = [502, 504]
 
 /**
- * Holds a response against openapi.yaml: the operation may answer so, with these headers and this body. Every
- * response of the suite passes through here.
+ * Checks a response against openapi.yaml: its status, headers and body. Every response of the suite passes
+ * through here.
  */
 export function assertInContract(method: string, path: string, answer: Answer): void {
   if (OF_PROXIES.includes(answer.status)) return
@@ -102,7 +102,7 @@ export function assertInContract(method: string, path: string, answer: Answer): 
   if (codes) assert.ok(codes.includes(code), `${where}: its x-codes are ${codes}`)
 }
 
-/** Holds a response against docs/clients.md, which says what any request can get. */
+/** Checks a response against docs/clients.md, which lists the problems of any request. */
 function assertRefusedByHttp(where: string, operation: Part | undefined, answer: Answer) {
   assert.ok(!operation || [408, 431].includes(answer.status), `${where} is not in the contract`)
   const { body } = answer
@@ -115,7 +115,7 @@ function assertRefusedByHttp(where: string, operation: Part | undefined, answer:
 
 const patterns = Object.entries(document['paths'] as Record<string, Record<string, Part>>).map(
   ([path, operations]) => ({
-    // A parameter may be empty, as in /v1/messages/: its operation refuses it.
+    // A parameter may be empty, as in /v1/messages/: the operation refuses it.
     pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]*')}$`),
     operations,
   }),

@@ -12,23 +12,23 @@ const TEMPLATE = process.env['TEST_POSTGRES']
 /** The same for SQLite; without it each database is migrated by itself, which takes longer. */
 const SQLITE_TEMPLATE = process.env['TEST_SQLITE']
 
-/** Which database servers under test have, unless the test names one. */
+/** The database of servers under test, unless the test names one. */
 export const onPostgres = TEMPLATE !== undefined
 
-/** For what is about SQLite itself; a comment or its name says what that is. */
+/** For tests of SQLite itself; a comment or the title says what they test. */
 export const itOnSqlite: typeof it = onPostgres ? ((async () => {}) as typeof it) : it
 
-/** For what is about several nodes. */
+/** For tests with several nodes. */
 export const itOnPostgres: typeof it = onPostgres ? it : ((async () => {}) as typeof it)
 
-/** A folder that goes with the test. */
+/** A folder that is deleted after the test. */
 export function scratchFolder(t: Ending): string {
   const folder = mkdtempSync(join(tmpdir(), 'restante-'))
   atTheEnd(t, () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** A migrated database of its own for a test. Resolves with what to set DATABASE_URL to. */
+/** Creates a migrated database for a test. Resolves with its DATABASE_URL. */
 export async function newDatabase(t: Ending): Promise<string> {
   if (TEMPLATE !== undefined) return copyOf(TEMPLATE, t)
   const database = noDatabaseYet(t)
@@ -37,22 +37,22 @@ export async function newDatabase(t: Ending): Promise<string> {
   return database
 }
 
-/** Loaded only where it is needed: it takes longer than most tests. */
+/** Loaded only when needed, because loading takes longer than most tests. */
 async function migrateFile(path: string) {
   const { migrate } = await import('../../src/database/migrate.ts')
   const { SqliteAdapter } = await import('../../src/database/sqlite/prisma-adapter.ts')
   await migrate(new SqliteAdapter(path))
 }
 
-/** Where the first start of a server makes a SQLite file. */
+/** The path where the first start of a server creates a SQLite file. */
 export const noDatabaseYet = (t: Ending): string => `file:${join(scratchFolder(t), 'restante.db')}`
 
-/** The path of the SQLite file. For tests that are about the file; they do not run on PostgreSQL. */
+/** The path of the SQLite file, for tests of the file; these do not run on PostgreSQL. */
 export const fileOf = databaseFile
 
 /**
  * What a crash at this moment would leave, as a database for a second server: on SQLite a copy of the files;
- * on PostgreSQL the same database, where another connection sees what is committed and nothing else.
+ * on PostgreSQL the same database, where another connection sees only committed data.
  */
 export function asAfterCrash(database: string): string {
   if (isPostgres(database)) return database
@@ -69,7 +69,7 @@ async function copyOf(template: string, t: Ending): Promise<string> {
   copies += 1
   const name = `${original}_${process.pid}_${copies}`
   await pool(template).query(`CREATE DATABASE ${name} TEMPLATE ${original}`)
-  // A server that was killed may not be gone for PostgreSQL yet.
+  // PostgreSQL may not have noticed the end of a killed server yet.
   atTheEnd(t, () => pool(template).query(`DROP DATABASE ${name} WITH (FORCE)`))
   url.pathname = name
   return url.href
@@ -77,7 +77,7 @@ async function copyOf(template: string, t: Ending): Promise<string> {
 
 let connections: pg.Pool | undefined
 
-/** Beside the template, because nobody may be connected to what is copied. */
+/** Another database than the template, because a copied database may have no connections. */
 function pool(template: string): pg.Pool {
   const options = { connectionString: new URL('/postgres', template).href, max: 2, allowExitOnIdle: true }
   connections ??= new pg.Pool(options)

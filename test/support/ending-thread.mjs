@@ -1,6 +1,6 @@
 /**
- * Goes into the built server by --import. Ends one of its database threads, named in the query of this
- * module's URL: `at-start-…` at once, others when the process gets SIGWINCH, which nothing else listens to.
+ * Loaded into the built server by --import. Ends one of its database threads, named in the query of this
+ * module's URL: `at-start-…` at once, others when the process gets SIGWINCH, which is otherwise unused.
  */
 import { isMainThread, workerData } from 'node:worker_threads'
 

@@ -1,13 +1,13 @@
 import { after, type TestContext } from 'node:test'
 
-/** A test, or whatever else tells when it is over. */
+/** A test, or anything else with an end. */
 export type Ending = Pick<TestContext, 'after'>
 
 const endings = new WeakMap<Ending, (() => unknown)[]>()
 
 /**
- * What is done at the end of a test, the last first: a server stops before the database goes that it has.
- * What fails holds up nothing else.
+ * Actions at the end of a test, in reverse order: a server stops before its database is dropped. A failure
+ * does not prevent the others.
  */
 export function atTheEnd(t: Ending, end: () => unknown): void {
   const known = endings.get(t)
@@ -29,7 +29,7 @@ export function atTheEnd(t: Ending, end: () => unknown): void {
   })
 }
 
-/** The end of the suite, or of the file, in which this is called. */
+/** The end of the calling suite or file. */
 export function endOfSuite(): Ending {
   let end: (() => unknown) | undefined
   after(() => end?.())

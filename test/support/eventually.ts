@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Between two looks at first, then a tenth of the wait so far: long waits leave the processor alone. */
+/** The first pause between two checks; later it is a tenth of the wait so far, to save processor time. */
 const PAUSE_MS = 10
 const PAUSE_SHARE = 0.1
 const PAUSE_MS_MAX = 100
 
-/**
- * Far more than an answer takes, on a busy machine too, and far less than polls wait that are not answered at
- * once.
- */
+/** Far longer than an answer takes, even on a busy machine, and far shorter than a poll waits. */
 export const AT_ONCE_MS = 5_000
 
 /**
- * Looks again and again, for what sends no event. Resolves when it is so.
+ * Polls a condition that sends no event. Resolves when it is true.
  *
- * @param what is waited for, told when it does not come
+ * @param what the condition in words, for the error message
  */
 export async function eventually(
   what: string,
@@ -30,7 +27,7 @@ export async function eventually(
   }
 }
 
-/** Looks again and again for as long as something must hold. */
+/** Polls a condition that must stay true for a time. */
 export async function throughout(ms: number, look: () => Promise<unknown>): Promise<void> {
   for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(PAUSE_MS)) await look()
 }

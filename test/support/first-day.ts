@@ -11,10 +11,10 @@ import { freePort } from './postgres.ts'
 
 const MANUAL = new URL('../../docs/operating.md', import.meta.url)
 
-/** Of a database other than the one that is walked through. */
+/** The start of a text for the other database. */
 const ELSEWHERE = onPostgres ? /^(On SQLite|One node)\b/ : /^(On PostgreSQL|Or two nodes)\b/
 
-/** Where the manual has its servers and its database. */
+/** The addresses of the servers and the database in the manual. */
 const [FIRST, SECOND] = ['127.0.0.1:3000', '127.0.0.1:3001']
 const DATABASE_SERVER = '127.0.0.1:5432'
 
@@ -26,7 +26,7 @@ interface Command {
   says: string[]
 }
 
-/** What the people do of whom a step tells, in its words: `Invite two people`. */
+/** The actions of the people in a step, by its title: `Invite two people`. */
 export type People = Record<
   string,
   { before?: (day: Day) => Promise<unknown>; after?: (day: Day) => unknown }
@@ -35,13 +35,13 @@ export type People = Record<
 export interface Day {
   /** Of each node. */
   urls: [string, ...string[]]
-  /** What the shell has shown so far. */
+  /** The output of the shell so far. */
   shown: string[]
-  /** When a command was done, in ms of performance.now(). */
+  /** When each command ended, in ms of performance.now(). */
   endedAtMs: Map<string, number>
 }
 
-/** The steps of the first day, each with its commands for this database and what they say. */
+/** The steps of the first day, each with its commands for this database and their output. */
 function stepsOfTheManual(): [title: string, commands: Command[]][] {
   const [, section = ''] = readFileSync(MANUAL, 'utf8').split('## The first day, step by step\n')
   const [text = ''] = section.split('\n## ')
@@ -65,10 +65,10 @@ function commandsIn(code: string): Command[] {
 }
 
 /**
- * Types the commands of docs/operating.md, "The first day", into a shell in that folder, and compares what
- * each says with what the manual shows.
+ * Types the commands of docs/operating.md, "The first day", into a shell in that folder, and compares the
+ * output of each with the manual.
  *
- * @param path the PATH of the shell: it has `npm` and `npx`
+ * @param path the PATH of the shell, with `npm` and `npx`
  */
 export async function walkThroughFirstDay(t: TestContext, folder: string, path: string, people: People) {
   const ports = [await freePort(), await freePort()] as const
@@ -112,14 +112,14 @@ export async function walkThroughFirstDay(t: TestContext, folder: string, path: 
   }
 }
 
-/** The code of the invite that was shown. */
+/** The code of the invite in the output. */
 export function inviteIn({ shown }: Day): string {
   const [, code] = /#invite=(\S+)/.exec(shown.join('\n')) ?? []
   assert.ok(code, 'a link was shown')
   return code
 }
 
-/** What is another one each time. */
+/** Replaces values that differ each time. */
 const masked = (line: string) =>
   line
     .replaceAll(/ (-|\d{4}-\d\d-\d\d \d\d:\d\dZ)(?= |\.|$)/g, ' TIME')
@@ -135,9 +135,9 @@ const logsIn = (folder: string) =>
     .map((file) => `\n${file}:\n${readFileSync(file, 'utf8').slice(-2_000)}`)
     .join('')
 
-/** A shell that commands are typed into. What they say comes as lines, when the next command is read. */
+/** A shell for typed commands. Their output is complete when the shell reads the next command. */
 function shellIn(t: TestContext, cwd: string, env: Record<string, string>) {
-  // A group of its own, so that what it has in the background ends with it.
+  // A process group of its own, so that its background jobs end with it.
   const child = spawn('bash', [], { cwd, env, stdio: ['pipe', 'pipe', 'inherit'], detached: true })
   const ended = once(child, 'close')
   atTheEnd(t, async () => {

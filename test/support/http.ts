@@ -1,13 +1,13 @@
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 
-/** A response as it came. */
+/** A raw response. */
 export interface HttpResponse {
   status: number
   headers: ReceivedHeaders
   text: string
 }
 
-/** What tests ask of `Headers`; with those themselves each process would load all of fetch. */
+/** The part of `Headers` that tests use; the real one would load all of fetch into each process. */
 export interface ReceivedHeaders extends Iterable<[name: string, value: string]> {
   get: (name: string) => string | null
 }
@@ -20,17 +20,20 @@ export function headersOf(received: IncomingHttpHeaders): ReceivedHeaders {
   }
 }
 
-/** Codes of a connection that broke, was refused or given up. Those of mistakes begin with ERR_. */
+/**
+ * Error codes of connections that broke, were refused or aborted. Codes of programming errors begin with
+ * ERR_.
+ */
 const NO_ANSWER = /^(E[A-Z]+|HPE_\w+|ABORT_ERR)$/
 
-/** Whether a request that failed got no answer. Everything else is a failure of the test. */
+/** Whether a failed request got no answer. Every other error is a failure of the test. */
 export const gotNoAnswer = (error: Error & { code?: string }): boolean => NO_ANSWER.test(error.code ?? '')
 
 const agent = new Agent({ keepAlive: true })
 
 /**
- * One request over a connection that is kept. By node:http: fetch makes so many promises that a request
- * takes four times as long where a test runner watches them.
+ * One request over a persistent connection. It uses node:http, because fetch creates so many promises that a
+ * request takes four times as long under a test runner.
  *
  * @throws Error with a `code` when the connection breaks, or the signal aborts
  */

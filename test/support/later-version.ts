@@ -5,16 +5,16 @@ import { text } from 'node:stream/consumers'
 import { atTheEnd, type Ending } from './endings.ts'
 import { exchange } from './http.ts'
 
-/** What stands in the place of each value that may get new ones; test/long/clients/life.ts expects it. */
+/** The replacement for values that may grow; test/long/clients/life.ts expects it. */
 const LATER = 'of_a_later_version'
 /** Members that may get new values within v1. A client that did not know `tokenType` could send no token. */
 const OPEN_MEMBERS = ['code', 'delivery', 'state', 'reason']
-/** About the connection, or about the content before it is changed. */
+/** Headers about the connection, or about the unchanged content. */
 const NOT_PASSED_ON = ['connection', 'content-length', 'host', 'keep-alive', 'transfer-encoding']
 
 /**
- * Stands before a server and makes its responses those of a later version within v1: every object has a
- * member that nobody knows, every open member a value that nobody knows, and every page of an inbox a gap.
+ * A proxy that turns the responses of a server into those of a later version within v1: every object has an
+ * unknown member, every open member an unknown value, and every page of an inbox a gap.
  *
  * @param url of the server
  * @returns the URL of the later version

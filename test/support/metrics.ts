@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 
-/** What a scrape gives: the value of a metric with these labels; undefined when there is none. */
+/** Returns the value of a metric with these labels from a scrape; undefined if there is none. */
 export type Scraped = (name: string, labels?: Record<string, string>) => number | undefined
 
-/** @param text as Prometheus gets it */
+/** @param text of a scrape */
 export function scraped(text: string): Scraped {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   const values = new Map(
@@ -28,7 +28,7 @@ export const noPromtool = spawnSync('promtool', ['--version']).error
   ? 'promtool is not installed here (Debian has it in the package prometheus), and is no package of npm.'
   : undefined
 
-/** @returns the exit code, and what it has to say */
+/** @returns the exit code and the output */
 export function promtool(args: string[], input = ''): { code: number | null; said: string } {
   const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' })
   return { code: status, said: stdout + stderr }

@@ -6,6 +6,6 @@ import { type Env, type RunningServer, startServer } from './servers.ts'
 export const startNodes = (t: Ending, database: string, env: Env = {}) =>
   Promise.all([startServer(t, env, database), startServer(t, env, database)])
 
-/** The same person, with the same token, at another node. */
+/** The same person, with the same token, on another node. */
 export const at = (node: Pick<RunningServer, 'url'>, { username, token, cursor }: Person) =>
   new Person(new Client(node), username, token, cursor)

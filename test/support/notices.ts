@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { missingCommands, pathWith } from './stand-ins/stand-ins.ts'
+import { pathWithCurl } from './stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../examples/notify.sh', import.meta.url))
 
@@ -12,16 +12,16 @@ export interface Notice {
   args: string[]
   env: Record<string, string>
   input?: string
-  /** In front of the others in PATH. */
+  /** The first folder in PATH. */
   folder?: string
 }
 
-/** Runs examples/notify.sh to its end. Resolves with its exit code, and what it said. */
+/** Runs examples/notify.sh to its end. Resolves with its exit code and its output. */
 export async function notify(
   t: TestContext,
   { args, env, input = '', folder }: Notice,
 ): Promise<{ code: number; said: string }> {
-  const path = pathWith(t, missingCommands())
+  const path = pathWithCurl(t)
   const child = spawn('sh', [SCRIPT, ...args], {
     env: { PATH: folder === undefined ? path : `${folder}:${path}`, ...env },
   })

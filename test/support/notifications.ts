@@ -4,16 +4,16 @@ import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { atTheEnd, type Ending } from './endings.ts'
 
-/** Debian's, for which python3-dbus and python3-gi are made. */
+/** Debian's Python, for which python3-dbus and python3-gi are built. */
 const PYTHON = '/usr/bin/python3'
 const PARTS = ['/usr/bin/dbus-run-session', PYTHON, '/usr/lib/python3/dist-packages/dbus/__init__.py']
 
-/** Why tests that click on notifications are skipped, for the option `skip`; false where they run. */
+/** Why tests that click on notifications are skipped, for the option `skip`; false if they run. */
 export const NO_DESKTOP = PARTS.every((path) => existsSync(path))
   ? false
   : 'dbus-run-session, python3-dbus or python3-gi is not installed.'
 
-/** A desktop's service of notifications, with nobody before the screen. */
+/** A desktop's notification service without a screen. */
 const SERVICE = `
 import json, os, sys, dbus, dbus.service
 from dbus.mainloop.glib import DBusGMainLoop
@@ -78,10 +78,10 @@ export interface ShownNotification {
   body: string
 }
 
-/** A desktop on which a browser shows notifications, and they are clicked on. */
+/** A desktop on which a browser shows notifications, which tests can click. */
 export async function startDesktop(ending: Ending) {
   const service = spawn('dbus-run-session', ['--', PYTHON, '-c', SERVICE], {
-    // The bus writes to stderr what it does.
+    // The bus logs to stderr.
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   const exited = once(service, 'exit')
@@ -93,15 +93,15 @@ export async function startDesktop(ending: Ending) {
   const address = await new Promise<string>((resolve, reject) => {
     service.once('error', reject)
     createInterface(service.stdout).on('line', (line) => {
-      const told = JSON.parse(line)
-      if (told.address) resolve(told.address)
-      else shown.push(told)
+      const event = JSON.parse(line)
+      if (event.address) resolve(event.address)
+      else shown.push(event)
     })
   })
   return {
-    /** For the browser. */
+    /** The environment of the browser. */
     env: { DBUS_SESSION_BUS_ADDRESS: address },
-    /** All that were shown, the newest last. */
+    /** All notifications shown, the newest last. */
     shown,
     click: ({ id }: ShownNotification) => service.stdin.write(`${id}\n`),
   }

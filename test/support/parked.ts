@@ -9,17 +9,17 @@ import { type Answer, assertInContract } from './contract-check.ts'
 import { eventually } from './eventually.ts'
 import { headersOf } from './http.ts'
 
-/** A poll that waits on the server, over a connection of its own, which the test may break. */
+/** A parked poll on a connection of its own, which the test may break. */
 export interface ParkedPoll {
   socket: Socket
-  /** Resolves when the answer begins to arrive; nothing of its body is taken yet. */
+  /** Resolves when the answer begins to arrive; its body is not read yet. */
   answered: Promise<IncomingMessage>
-  /** What it is answered with in the end, held against the contract. */
+  /** Resolves with the final answer, checked against the contract. */
   answer: () => Promise<Answer>
 }
 
 /**
- * Polls, and resolves when the poll waits on the server.
+ * Polls, and resolves when the poll is parked on the server.
  *
  * @param query of GET /v1/inbox, such as `after=7`
  */
@@ -32,7 +32,7 @@ export async function park(
   const path = `/v1/inbox?${query}`
   const request = get(`${person.client.url}${path}`, {
     agent: false,
-    // As every client does that polls again.
+    // Acknowledges like every client that polls again.
     headers: { connection: 'keep-alive', authorization: `Bearer ${person.token}`, ...headers },
   })
   t.after(() => request.destroy())
@@ -42,14 +42,14 @@ export async function park(
 
   const [socket] = (await once(request, 'socket')) as [Socket]
   if (socket.connecting) await once(socket, 'connect')
-  // One that is away shows itself by what it acknowledges, and tests give it something to.
+  // A poll with away can be noticed only by its acknowledgement, so tests let it acknowledge something.
   const [, after] = /after=(\d+).*away=true/.exec(query) ?? []
   await eventually('the poll waits', async () =>
     after === undefined
       ? (await person.user(person.username)).body.online
       : (await person.me()).body.inbox.acknowledged >= Number(after),
   )
-  // The poll's own look came first. SQLite answers in turn; on PostgreSQL this one takes several statements.
+  // The poll has read first. SQLite answers in order; on PostgreSQL this check takes several statements.
   await person.user(person.username)
   let read: Promise<Answer> | undefined
   const answer = () => {
@@ -68,8 +68,7 @@ async function readAnswer(path: string, answered: Promise<IncomingMessage>): Pro
 }
 
 /**
- * What a poll is answered, or the next one of a client that got 503: a database that has just come back may
- * fail once more.
+ * The answer to a poll, or to its repeat after a 503: a database that has just come back may fail once more.
  */
 export async function orAgain(poll: ParkedPoll, person: Person, query: string): Promise<Answer['body']> {
   let answer = await poll.answer()

@@ -9,7 +9,7 @@ import { atTheEnd, type Ending } from './endings.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './postgres.ts'
 
-/** Where servers are kept that users need not find. */
+/** The PATH with the folders of server programs. */
 const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
 
 /** Why it cannot be run here; undefined when it can. */
@@ -19,9 +19,9 @@ export const pgbouncerMissing = ((): string | undefined => {
 })()
 
 /**
- * Starts PgBouncer before a database.
+ * Starts PgBouncer in front of a database.
  *
- * @returns the DATABASE_URL that leads through it
+ * @returns the DATABASE_URL through PgBouncer
  */
 export async function startPgbouncer(
   t: Ending,

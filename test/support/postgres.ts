@@ -11,39 +11,39 @@ import { eventually } from './eventually.ts'
 /** A PostgreSQL server of its own, on a port of its own. */
 export interface Cluster {
   port: number
-  /** Of the database that every server has. */
+  /** The URL of the database that every server has. */
   url: string
   /** The folder of its files. */
   files: string
   /** Makes an empty database. Resolves with its URL. */
   createDatabase: () => Promise<string>
-  /** Ends it as a crash does: nothing is finished, nothing is written that was not yet. */
+  /** Ends it like a crash: nothing is finished or written. */
   crash: () => Promise<void>
   /** Starts it again, on the same files and port. */
   start: () => Promise<void>
-  /** Ends it, to be started again. */
+  /** Stops it, so that it can be started again. */
   halt: () => Promise<void>
-  /** From its next start on it takes no writes, like a standby. */
+  /** From its next start on, it refuses writes, like a standby. */
   takeNoWrites: () => void
-  /** Has a standby take over. Resolves when it takes writes. */
+  /** Promotes a standby. Resolves when it accepts writes. */
   promote: () => Promise<void>
-  /** Ends it, with its files. */
+  /** Stops it and deletes its files. */
   stop: () => Promise<void>
 }
 
 const USER = 'restante'
 
-/** The files of a new server, made once by scripts/test.ts: to make them takes a second of the processor. */
+/** The files of a new server, made once by scripts/test.ts, because this takes a second of processor time. */
 const NEW_FILES = process.env['TEST_CLUSTER_FILES']
 
-/** A database that is only looked at while it runs need not be written to the disk. */
+/** A database that is only used while it runs need not be synced to disk. */
 const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=on']
 
 /**
- * @param durable whether it must stand a crash of the machine
- * @param copyOf one that is halted, to begin with its files
- * @param recovers whether it recovers its files as far as they go, as after a restore to a point in time
- * @param follows where the primary can be reached, which makes it a hot standby of that one
+ * @param durable whether it must survive a crash of the machine
+ * @param copyOf a stopped server whose files it starts with
+ * @param recovers whether it recovers its files to their end, as after a restore to a point in time
+ * @param follows the address of the primary; makes this server its hot standby
  */
 export async function startCluster({
   durable = false,
@@ -77,7 +77,7 @@ export async function startCluster({
     onLog: () => {},
     onError: () => {},
   })
-  // With their owner, who may not be the one who runs the tests.
+  // Keeps their owner, who may not be the user of the tests.
   const given = copyOf?.files ?? NEW_FILES
   if (given !== undefined) execFileSync('cp', ['-a', given, files])
   else await server.initialise()
@@ -87,12 +87,12 @@ export async function startCluster({
     writeFileSync(join(files, 'standby.signal'), '')
   }
   if (recovers) {
-    // The archive has no more than is in the files.
+    // The archive has only what is in the files.
     appendFileSync(join(files, 'postgresql.auto.conf'), "restore_command = 'false'\n")
     writeFileSync(join(files, 'recovery.signal'), '')
   }
   const started = server.start()
-  // It does not count as started before it takes writes.
+  // It counts as started only when it accepts writes.
   if (follows === undefined) await started
 
   const urlOf = (database: string) => `postgresql://${USER}:${USER}@127.0.0.1:${port}/${database}`
@@ -110,7 +110,7 @@ export async function startCluster({
     },
     crash: async () => {
       const [pid] = readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')
-      // An immediate shutdown: its processes end where they stand, and the next start recovers from the log.
+      // An immediate shutdown: its processes end at once, and the next start recovers from the log.
       process.kill(Number(pid), 'SIGQUIT')
       await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
       running = false
@@ -130,7 +130,7 @@ export async function startCluster({
       await started
     },
     stop: async () => {
-      // It would wait for the end of one that has ended.
+      // It would wait for the end of an ended server.
       if (running) await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -145,7 +145,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** A port that nobody has at this moment. */
+/** A port that is free at this moment. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')

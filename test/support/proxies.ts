@@ -15,15 +15,17 @@ export interface ProxyKind {
   name: 'nginx' | 'Caddy'
   /** Why it cannot be run here; undefined when it can. */
   missing: string | undefined
-  /** Whether it repeats at another node what one refused with 503, and what has an Idempotency-Key. */
+  /**
+   * Whether it repeats requests on another node that one refused with 503, or that have an Idempotency-Key.
+   */
   repeatsRefused: boolean
-  /** Starts it before two nodes. Resolves with its address when it answers. */
+  /** Starts it in front of two nodes. Resolves with its address when it answers. */
   start: (t: Ending, nodes: [string, string]) => Promise<string>
-  /** Starts it before one node. */
+  /** Starts it in front of one node. */
   startAlone: (t: Ending, node: string) => Promise<string>
 }
 
-/** Where servers are kept that users need not find. */
+/** The PATH with the folders of server programs. */
 export const PATH = `${process.env['PATH']}:/usr/sbin:/usr/local/sbin`
 
 const NODES = ['node1:3000', 'node2:3000'] as const
@@ -31,7 +33,7 @@ const NODES = ['node1:3000', 'node2:3000'] as const
 const deployed = (file: string) =>
   readFileSync(fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url)), 'utf8')
 
-/** What is replaced must be there, or something else would be tested than what is deployed. */
+/** The replaced text must exist, otherwise the test would not use the deployed configuration. */
 function replaced(text: string, from: string | RegExp, to: string): string {
   assert.ok(typeof from === 'string' ? text.includes(from) : from.test(text), `${from} is not in the file`)
   return text.replaceAll(from, to)
@@ -56,7 +58,7 @@ const nginx: ProxyKind = {
 
 async function startNginx(t: Ending, deployedText: string): Promise<string> {
   const folder = scratchFolder(t)
-  // Its workers are another user when it is started by root.
+  // Started by root, its workers run as another user.
   chmodSync(folder, 0o755)
   const port = await freePort()
   const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

@@ -1,6 +1,6 @@
 /**
- * A push service on this machine, with TLS and a certificate of its own. It checks what it gets as the
- * strictest does, decrypts it with the key of its subscription, and answers whatever a test wants.
+ * A push service on this machine, with TLS and a certificate of its own. It checks hints as strictly as the
+ * strictest service, decrypts them with the key of the subscription, and answers as a test requires.
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -11,41 +11,41 @@ import { fileURLToPath } from 'node:url'
 import { atTheEnd, type Ending } from './endings.ts'
 import { decrypt, newReceiver, type Receiver, type VapidClaims, verifyVapid } from './web-push.ts'
 
-/** For `NODE_EXTRA_CA_CERTS` of a server that is a process of its own. */
+/** For `NODE_EXTRA_CA_CERTS` of a server in a process of its own. */
 export const CA_FILE = fileURLToPath(new URL('../fixtures/push-service.crt', import.meta.url))
 
-/** For the `pushWay` of a server in this process. */
+/** For the `pushOptions` of a server in this process. */
 export const CA = readFileSync(CA_FILE, 'utf8')
 
 const KEY = readFileSync(fileURLToPath(new URL('../fixtures/push-service.key', import.meta.url)))
 
-/** What a browser's `PushSubscription.toJSON()` gives. */
+/** The result of a browser's `PushSubscription.toJSON()`. */
 export interface Subscription {
   endpoint: string
   expirationTime: null
   keys: { p256dh: string; auth: string }
 }
 
-/** A hint as it came. */
+/** A received hint. */
 export interface ReceivedHint {
   endpoint: string
-  /** As text, with its padding, and read as JSON. */
+  /** The text with its padding, and the parsed JSON. */
   text: string
   hint: { type?: string; newest?: number }
-  /** Bytes of the body, which is encrypted. */
+  /** The length of the encrypted body. */
   size: number
   headers: IncomingHttpHeaders
-  /** When it came, in ms of `performance.now()`, and what was answered. */
+  /** When it arrived, in ms of `performance.now()`, and the answer. */
   atMs: number
   reply: Reply | undefined
-  /** The key that has signed for it, and what it says. */
+  /** The key of the signature, and its claims. */
   key: string
   claims: VapidClaims
 }
 
 /**
- * An answer: a status, perhaps with headers and a body; or none, for as long as the client waits; or the end
- * of the connection in its place; or another protocol; or a body that comes byte by byte, or does not end.
+ * An answer: a status, perhaps with headers and a body; no answer while the client waits; the end of the
+ * connection; another protocol; or a body that arrives byte by byte, or never ends.
  */
 export type Reply =
   | { status: number; headers?: Record<string, string>; body?: string }
@@ -62,24 +62,24 @@ const FLOOD = Buffer.alloc(65_536)
 export class PushService {
   /** `https://127.0.0.1:PORT` */
   readonly origin: string
-  /** What it got, the oldest first, also what it did not take. */
+  /** All received hints, the oldest first, including refused ones. */
   readonly received: ReceivedHint[] = []
-  /** Requests that were no hints as they should be, and why. */
+  /** Invalid requests, and why. */
   readonly faults: string[] = []
   /** Connections that were made to it. */
   connections = 0
-  /** Requests that wait for the rest of their answer. */
+  /** Requests whose answers are unfinished. */
   underWay = 0
   underWayMax = 0
   /** Bytes of bodies that do not end. */
   poured = 0
-  /** Answers in the place of 201, by `replyWith`. */
+  /** The next answers instead of 201, from `replyWith`. */
   readonly #replies: Reply[] = []
-  /** What it answers where no other reply is left. */
+  /** The answer when no other reply is left. */
   reply: Reply = { status: 201, headers: { TTL: '86400' } }
   readonly #server: Server
   readonly #receivers = new Map<string, Receiver>()
-  /** Paths whose keys have changed: a hint with the older ones may be on its way. */
+  /** Paths whose keys have changed: a hint with the older keys may be in flight. */
   readonly #replaced = new Set<string>()
   #subscriptions = 0
 
@@ -105,9 +105,9 @@ export class PushService {
   }
 
   /**
-   * A new subscription, as the browser gives it to its page.
+   * A new subscription, as the browser returns it to its page.
    *
-   * @param path that of an older one, which it replaces
+   * @param path that of an older subscription to replace
    */
   subscribe(path = this.#newPath()): Subscription {
     const receiver = newReceiver()
@@ -127,12 +127,12 @@ export class PushService {
     this.#replies.push(...replies)
   }
 
-  /** From now on it answers as `reply` says. */
+  /** Answers with `reply` from now on. */
   endReplies(): void {
     this.#replies.length = 0
   }
 
-  /** Resolves with all that it got when there are so many, or more. */
+  /** Resolves with all hints when there are at least this many. */
   async got(count: number): Promise<ReceivedHint[]> {
     while (this.received.length < count) await once(this.#server, 'hint')
     return this.received
@@ -144,7 +144,7 @@ export class PushService {
     response.on('close', () => {
       this.underWay -= 1
     })
-    // Of a client that has gone meanwhile nothing comes.
+    // A client that has disconnected sends nothing more.
     const parts = await request.toArray().catch(() => undefined)
     if (!parts) return
     const known = this.received.length
@@ -157,7 +157,7 @@ export class PushService {
     this.#server.emit('hint')
   }
 
-  /** @returns how it refuses what is no hint */
+  /** @returns the refusal of an invalid hint */
   #receive({ method, url = '', headers }: IncomingMessage, body: Buffer) {
     const receiver = this.#receivers.get(url)
     if (!receiver || method !== 'POST') return { status: 404, body: 'no subscription' }
@@ -175,7 +175,7 @@ export class PushService {
     try {
       text = decrypt(body, receiver)
     } catch (error) {
-      // A push service cannot tell.
+      // A push service cannot see this.
       if (!this.#replaced.has(url)) throw error
       return undefined
     }

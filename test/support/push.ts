@@ -4,7 +4,7 @@ import { eventually } from './eventually.ts'
 import { CA, type PushService, type ReceivedHint, type Subscription } from './push-service.ts'
 import type { Env, RunningServer } from './servers.ts'
 
-/** For servers that wake somebody. */
+/** Settings of servers with push. */
 export const PUSH: Env = {
   PUSH: 'on',
   PUSH_SUBJECT: 'mailto:postmaster@example.org',
@@ -12,10 +12,10 @@ export const PUSH: Env = {
   VAPID_KEYS: 'yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw',
 }
 
-/** For servers in this process: sessions that are online have little time to acknowledge. */
+/** For servers in this process: gives online sessions little time to acknowledge. */
 export const PUSH_WAY = { ca: CA, hintTimes: { acknowledgeMs: 1_500 } }
 
-/** Somebody who is woken. */
+/** A session with a push subscription. */
 export class Sleeper {
   readonly person: Person
   readonly subscription: Subscription
@@ -27,7 +27,7 @@ export class Sleeper {
     this.subscription = subscription
   }
 
-  /** What was sent to it so far. */
+  /** The hints sent to it so far. */
   get hints(): ReceivedHint[] {
     return this.#service.received.filter(({ endpoint }) => endpoint === this.subscription.endpoint)
   }
@@ -36,7 +36,7 @@ export class Sleeper {
     return this.hints.map(({ hint }) => hint.newest)
   }
 
-  /** Resolves with the numbers of its hints when there are so many. */
+  /** Resolves with the numbers of its hints when there are this many. */
   async got(count: number, withinMs = 20_000): Promise<(number | undefined)[]> {
     await eventually(`hint ${count}`, () => this.hints.length >= count, withinMs)
     return this.newest
@@ -48,7 +48,7 @@ export class Sleeper {
   }
 }
 
-/** A server with people who sleep. */
+/** A server with sleeping people. */
 export class Dormitory {
   readonly client: Client
   readonly service: PushService
@@ -74,8 +74,8 @@ export class Dormitory {
   }
 
   /**
-   * Resolves when everything is decided that was sent before: two hints of later messages have come, one
-   * after the other.
+   * Resolves when all earlier messages were processed: two hints of later messages have arrived, one after
+   * the other.
    */
   async decided(): Promise<void> {
     for (const _ of [1, 2]) {
@@ -86,10 +86,10 @@ export class Dormitory {
     }
   }
 
-  /** The same, also for those who had time to acknowledge. */
+  /** The same, including sessions that have time to acknowledge. */
   async decidedLate(): Promise<void> {
     await this.decided()
-    // The time itself passes, and no event tells of it.
+    // Only time passes, without an event.
     await pause(PUSH_WAY.hintTimes.acknowledgeMs * 1.2)
     await this.decided()
   }

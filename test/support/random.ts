@@ -1,5 +1,5 @@
 /**
- * Random numbers from 0 to below 1 that are the same for the same seed (mulberry32), so that a failure can be
+ * Random numbers from 0 to below 1, the same for the same seed (mulberry32), so that a failure can be
  * repeated.
  */
 export function randomFrom(seed: number): () => number {

@@ -1,19 +1,19 @@
 import { connect } from 'node:net'
 import type { Answer } from './contract-check.ts'
 
-/** An answer that takes longer than this will not come. */
+/** The time-out of an answer. */
 const ANSWER_MS_MAX = 5_000
 
 /**
- * Sends bytes as they are, for what no HTTP client would send, and reads until the server closes the
- * connection: what is sent must bring that about, by `Connection: close` or by not being HTTP.
+ * Sends raw bytes that no HTTP client would send, and reads until the server closes the connection. The bytes
+ * must cause this, by `Connection: close` or by not being HTTP.
  */
 export async function sendRaw(url: string, bytes: string | Uint8Array): Promise<Answer> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   const chunks: Buffer[] = []
   socket.on('data', (chunk) => chunks.push(chunk))
-  // The server may close before it has read everything: the answer is there, and the rest fails.
+  // The server may close before it has read everything: the answer has arrived, and the rest fails.
   socket.on('error', () => {})
   socket.write(bytes)
   const timer = setTimeout(() => socket.destroy(), ANSWER_MS_MAX)
@@ -22,7 +22,7 @@ export async function sendRaw(url: string, bytes: string | Uint8Array): Promise<
   return parse(Buffer.concat(chunks).toString())
 }
 
-/** An answer as it came over the wire. */
+/** A raw answer. */
 export function parse(text: string): Answer {
   const end = text.indexOf('\r\n\r\n')
   const [statusLine = '', ...lines] = text.slice(0, end).split('\r\n')
@@ -39,7 +39,7 @@ export function parse(text: string): Answer {
   return { status: Number(status), headers, body: json ? JSON.parse(body) : body }
 }
 
-/** A request written out, with a body or without, that asks to close the connection. */
+/** The text of a request, with or without a body, with `Connection: close`. */
 export function rawRequest(line: string, headers: string[] = [], body = ''): string {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
   return [`${line} HTTP/1.1`, 'Host: test', 'Connection: close', ...headers, ...length, '', body].join('\r\n')

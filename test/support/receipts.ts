@@ -10,7 +10,7 @@ export const sendWithReceipt = (from: Person, to: Person, body: string, key?: st
     headers: key === undefined ? {} : { 'idempotency-key': key },
   })
 
-/** One statement, so that both halves are of the same moment. */
+/** One statement, so that both parts show the same moment. */
 const PROMISED_AND_GIVEN = `
   SELECT sender_id AS owner, recipient_id AS reader, message.id AS ids, 0 AS given
     FROM message JOIN account ON account.id = recipient_id
@@ -19,10 +19,10 @@ const PROMISED_AND_GIVEN = `
   SELECT recipient_id, sender_id, receipt_for, 1 FROM message WHERE receipt_for IS NOT NULL`
 
 /**
- * Holds a store, at any moment, to what receipts promise: one for each acknowledged message that asks for it,
- * and no other. Nothing may have been purged, and nobody may have blocked anybody.
+ * Checks the receipts in a store at any moment: one for each acknowledged message that asks for it, and no
+ * other. There must have been no purges and no blocks.
  *
- * @returns how many messages have one
+ * @returns how many messages have a receipt
  */
 export async function assertOneReceiptEach(database: string): Promise<number> {
   const rows = await withSql(database, ({ run }) => run(PROMISED_AND_GIVEN))

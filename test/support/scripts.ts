@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 
-/** Runs a script of this package to its end. Resolves with its exit code, and all that it wrote. */
+/** Runs a script of this package to its end. Resolves with its exit code and its output. */
 export async function runScript(
   t: TestContext,
   args: string[],
 ): Promise<{ code: number | null; output: string }> {
-  // It is no test of the process that this one reports to.
+  // The script is no test of the process to which this one reports.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill())

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { ConnectionLimits } from '../../src/http/connections.ts'
-import type { PushWay } from '../../src/open-push.ts'
+import type { PushOptions } from '../../src/open-push.ts'
 import { PASSWORD_COST } from './accounts.ts'
 import {
   ConfigurationError,
@@ -33,7 +33,7 @@ export interface RunningServer {
   /** Its DATABASE_URL. */
   database: string
   logs: LogLine[]
-  /** Stops it in good order; called by the test's end, if not before. */
+  /** Stops it cleanly; the end of the test does this if the test does not. */
   stop: () => Promise<void>
 }
 
@@ -42,10 +42,10 @@ export interface StartedServer extends RunningServer {
   operator: Awaited<ReturnType<typeof createServer>>['operator']
 }
 
-/** All nodes of a PostgreSQL database have it in common; on SQLite one is made. */
+/** The common secret of all nodes of a PostgreSQL database; on SQLite the server makes one. */
 const JWT_SECRET = 'a secret that all test servers have'
 
-/** What every test server runs with, unless the test says otherwise: a port of its own, its database. */
+/** The settings of every test server, unless the test overrides them: a free port, its database. */
 const envFor = (database: string, env: Env): Env => ({
   HOST: '127.0.0.1',
   PORT: '0',
@@ -59,16 +59,16 @@ const envFor = (database: string, env: Env): Env => ({
  * Starts the service in this process, on a real port.
  *
  * @param env variables that differ from the defaults
- * @param existing a DATABASE_URL to go on with; without it the server gets a database of its own
+ * @param existing a DATABASE_URL to continue with; without it the server gets a new database
  * @param connectionLimits that differ from those of production
- * @param pushWay how push services are reached
+ * @param pushOptions how push services are reached
  */
 export async function startServer(
   t: Ending,
   env: Env = {},
   existing?: string,
   connectionLimits: Partial<ConnectionLimits> = {},
-  pushWay: PushWay = {},
+  pushOptions: PushOptions = {},
 ): Promise<StartedServer> {
   const database = existing ?? (await newDatabase(t))
   const logs: LogLine[] = []
@@ -82,13 +82,13 @@ export async function startServer(
   const app = await createServer(readConfig(variables), {
     env: variables,
     logTo: stream,
-    onLoss: (error) => {
+    onFatal: (error) => {
       throw error
     },
     passwordCost: PASSWORD_COST,
     connectionLimits,
-    pushWay,
-    contractRead: contractWith(env),
+    pushOptions,
+    contract: contractWith(env),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()
@@ -97,8 +97,8 @@ export async function startServer(
 }
 
 /**
- * For a start in this process that must fail. Resolves with the sentence that the program would end with: it
- * says nothing else of these errors, which tests of the program itself hold.
+ * For a start in this process that must fail. Resolves with the message that the program would end with.
+ * Tests of the program itself check that it prints only this.
  */
 export async function mistakeOf(start: Promise<unknown>): Promise<string> {
   const error = await start.then(
@@ -113,8 +113,8 @@ export async function mistakeOf(start: Promise<unknown>): Promise<string> {
 }
 
 /**
- * One server for many tests, because to start one takes longer than most of them. Called in the file itself,
- * or in a suite; it starts when a test first asks for it.
+ * One server for many tests, because starting one takes longer than most tests. Call it in a file or in a
+ * suite; the server starts when a test first needs it.
  */
 export function shareServer(env: Env = {}): () => Promise<StartedServer> {
   let server: Promise<StartedServer> | undefined
@@ -125,17 +125,17 @@ export function shareServer(env: Env = {}): () => Promise<StartedServer> {
   }
 }
 
-/** The built program as a process of its own, whatever may come of it. */
+/** The built program as a process of its own, whether it serves or ends. */
 export interface Program {
   process: ChildProcess
   logs: LogLine[]
-  /** What it has written to stderr. */
+  /** Its output on stderr. */
   errors: () => string
-  /** Resolves with the exit code, or the signal that ended it, when all that it wrote is here. */
+  /** Resolves with the exit code, or the signal that ended it, when its output is complete. */
   exited: Promise<number | string>
   /** Resolves with its address when it listens. */
   listening: Promise<string>
-  /** Resolves with the first line of the log, past or to come, that says so. */
+  /** Resolves with the first matching line of the log, past or future. */
   logged: (message: string) => Promise<LogLine>
 }
 
@@ -175,7 +175,7 @@ export function spawnProgram(
       void exited.then(() => reject(new Error(errors || `It ended before it said "${message}".`)))
     })
   const listening = logged(LISTENING).then(({ msg }) => msg.slice(LISTENING.length))
-  // One that is to fail is not waited for.
+  // A program that must fail is not awaited.
   listening.catch(() => {})
   return { process: child, logs, errors: () => errors, exited, listening, logged }
 }
@@ -185,9 +185,9 @@ const LISTENING = 'Server listening at '
 export interface ServerProcess extends RunningServer, Program {}
 
 /**
- * Starts the built server as a process of its own, to be killed or to be watched from outside.
+ * Starts the built server as a process of its own, so that a test can kill it or observe it from outside.
  *
- * @throws Error with what it wrote to stderr, when it ends before it listens
+ * @throws Error with its stderr, when it ends before it listens
  */
 export async function spawnServer(
   t: Ending,

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { type Cluster, startCluster } from './postgres.ts'
 
-/** A PostgreSQL server that other files use at the same time: none may stop or change it. */
+/** A PostgreSQL server that other files use at the same time: no test may stop or change it. */
 export type SharedCluster = Pick<Cluster, 'port' | 'createDatabase' | 'stop'>
 
 /** The server of the whole run, set by scripts/test.ts; without it a file starts one of its own. */
@@ -21,7 +21,7 @@ export async function shareCluster(): Promise<SharedCluster> {
       return new URL(name, url).href
     },
     stop: async () => {
-      // A server that was killed may not be gone for PostgreSQL yet.
+      // PostgreSQL may not have noticed the end of a killed server yet.
       for (const name of names) await pool.query(`DROP DATABASE ${name} WITH (FORCE)`)
       await pool.end()
     },

@@ -6,13 +6,13 @@ import { fileOf } from './databases.ts'
 export type Row = Record<string, unknown>
 type Value = string | number | boolean | Date | Uint8Array
 
-/** A connection of somebody else than the server; the same for both databases. */
+/** A connection besides those of the server, with the same interface for both databases. */
 export interface Sql {
   /** Runs one statement, with a `?` for each value. */
   run: (statement: string, ...values: Value[]) => Promise<Row[]>
 }
 
-/** Lends a connection; everything that is done with it is one transaction. */
+/** Lends a connection; everything done with it is one transaction. */
 export async function withSql<T>(database: string, use: (sql: Sql) => Promise<T>): Promise<T> {
   const { run, close } = isPostgres(database) ? await connect(database) : openFile(fileOf(database))
   try {
@@ -63,7 +63,7 @@ async function connect(url: string): Promise<Connection> {
         count += 1
         return `$${count}`
       })
-      // Instants are kept in UTC, without a zone.
+      // Times are stored in UTC, without a zone.
       const kept = values.map((value) => (value instanceof Date ? value.toISOString() : value))
       return (await client.query<Row>(numbered, kept)).rows
     },

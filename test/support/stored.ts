@@ -1,17 +1,17 @@
 import { isPostgres } from './built.ts'
 import { type Row, type Sql, withSql } from './sql.ts'
 
-/** Written when there is time, or by being online alone: they say nothing about what a request did. */
+/** Columns written in the background, or by presence alone: they do not show the effect of a request. */
 const LAZY_COLUMN = 'last_seen_at'
 const LAZY_TABLES = ['node', 'presence']
 
-/** Every row of every table, as somebody else sees it who opens the database: what was committed. */
+/** Every row of every table, as another connection sees it: only committed data. */
 export function stored(database: string): Promise<Record<string, Row[]>> {
   return withSql(database, async (sql) => {
     const tables: Record<string, Row[]> = {}
     const names = (await tablesOf(sql, database)).filter((name) => !LAZY_TABLES.includes(name))
     for (const table of names) {
-      // In the order of their keys.
+      // In the order of the keys.
       const rows = await sql.run(`SELECT * FROM "${table}" ORDER BY 1, 2`)
       tables[table] = rows.map(({ [LAZY_COLUMN]: _, ...row }) => row)
     }

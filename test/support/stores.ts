@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { Append, Database, StoreLimits } from '../../src/database/database.ts'
+import type { Database, NewMessage, StoreLimits } from '../../src/database/database.ts'
 import { openPostgres } from '../../src/database/postgres/open.ts'
 import { unpack } from '../../src/database/sqlite/packed-page.ts'
 import { openReader } from '../../src/database/sqlite/reader.ts'
 import { openWriter } from '../../src/database/sqlite/writer.ts'
 import { fileOf, onPostgres } from './databases.ts'
 
-/** A store without a server before it. */
+/** A store without a server. */
 export async function openStore(database: string, limits: StoreLimits): Promise<Database> {
   if (onPostgres) return openPostgres(database, limits, { warn: assert.fail })
   const writer = await openWriter(fileOf(database), limits)
@@ -20,7 +20,7 @@ export async function openStore(database: string, limits: StoreLimits): Promise<
   return { ...reader.verbs, ...writer.verbs, readInbox, close }
 }
 
-export const newMessage = (senderId: number, to: string, body: string): Append => ({
+export const newMessage = (senderId: number, to: string, body: string): NewMessage => ({
   senderId,
   from: `sender ${senderId}`,
   to,
@@ -32,7 +32,7 @@ export const newMessage = (senderId: number, to: string, body: string): Append =
   idempotency: undefined,
 })
 
-/** Adds an account with a session. Resolves with its id, which the session has too. */
+/** Adds an account with a session. Resolves with its id, which is also that of the session. */
 export async function addAccount(store: Database, username: string): Promise<number> {
   const nowMs = Date.now()
   const passwordHash = 'not to be checked'

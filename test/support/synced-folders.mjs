@@ -1,4 +1,4 @@
-/** Goes into the built server by NODE_OPTIONS=--import: writes down the inode of what is synced. */
+/** Loaded into the built server by NODE_OPTIONS=--import: records the inodes of synced files. */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 

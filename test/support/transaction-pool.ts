@@ -6,9 +6,9 @@ const READY_FOR_QUERY = 'Z'
 const IDLE = 'I'
 
 /**
- * A pool before PostgreSQL that behaves as PgBouncer does in transaction mode: after each transaction a
- * connection is there for another client, and what comes when it serves none is lost. Every client brings a
- * connection with it, so that all are logged in.
+ * A pool in front of PostgreSQL that behaves like PgBouncer in transaction mode: after each transaction the
+ * connection serves another client, and data that arrives while it serves none is lost. Every client brings a
+ * connection, so that all are logged in.
  *
  * @param port where the database listens
  * @returns the port to connect to
@@ -48,7 +48,7 @@ export async function startTransactionPool(t: Ending, port: number): Promise<num
   return (server.address() as AddressInfo).port
 }
 
-/** A client, which has a connection to the database for as long as its transaction lasts. */
+/** A client, which has a database connection only during a transaction. */
 class Client {
   readonly #socket: Socket
   #backend: Backend | undefined

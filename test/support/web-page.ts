@@ -3,13 +3,13 @@ import { openBrowser, type Person } from './browser.ts'
 import { passwordOf } from './client.ts'
 import type { Ending } from './endings.ts'
 
-/** What functions that run in the page see of it. */
+/** The globals that functions in the page use. */
 declare const window: { navigator: { serviceWorker: { ready: Promise<{ scope: string }> } } }
 
-/** How far a sent message has come, in the words of the page. */
+/** The state of a sent message, in the words of the page. */
 export type Tick = 'Waiting to be sent' | 'Not sent' | 'Sent' | 'Delivered'
 
-/** The real page in one tab. Everything is found by role and name, as with a screen reader. */
+/** The real page in one tab. Everything is found by role and name, like with a screen reader. */
 export class WebPage {
   readonly page: Page
 
@@ -42,7 +42,7 @@ export class WebPage {
     return this.page.getByRole('dialog')
   }
 
-  /** What the page says, where it is seen: a screen reader hears some of it from another place. */
+  /** The visible messages of the page: a screen reader gets some of them from another place. */
   says(text: string | RegExp) {
     return this.page.getByRole('main').getByText(text)
   }
@@ -60,7 +60,7 @@ export class WebPage {
     return this.log.getByText(new RegExp(`^(?!You: ).*: ${escaped(text)}`))
   }
 
-  /** A message that was sent from here. */
+  /** A sent message. */
   sent(text: string, tick: Tick) {
     return this.log.getByText(new RegExp(`^You: ${escaped(text)}.*${tick}$`))
   }
@@ -90,7 +90,7 @@ export class WebPage {
     await this.button('Log in').waitFor()
   }
 
-  /** Resolves when the service worker has kept the page, with the address below which it acts. */
+  /** Resolves when the service worker has stored the page, with the scope of the worker. */
   isKept() {
     return this.page.evaluate(async () => (await window.navigator.serviceWorker.ready).scope)
   }
@@ -113,7 +113,7 @@ export class WebPage {
   }
 }
 
-/** A browser of somebody who sees the page for the first time. */
+/** A browser that opens the page for the first time. */
 export async function visit(t: Ending, browser: Browser, url: string, options?: ContextOptions) {
   const person = await openBrowser(t, browser, options)
   return { person, tab: await openTab(person, url) }

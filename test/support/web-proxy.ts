@@ -6,11 +6,11 @@ import { atTheEnd, type Ending } from './endings.ts'
 
 export interface WebProxy {
   url: string
-  /** Added to the end of a file, to make another version of it: `/sw.js`. */
+  /** Appended to a file such as `/sw.js`, to make another version of it. */
   additions: Map<string, string>
 }
 
-/** A proxy as it stands before a server on the internet. It strips the path that it has the server below. */
+/** A proxy like that in front of a server on the internet. It strips the path prefix. */
 export async function startWebProxy(t: Ending, to: string, prefix = ''): Promise<WebProxy> {
   const additions = new Map<string, string>()
   const proxy = createServer((request, response) => {

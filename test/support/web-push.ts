@@ -1,9 +1,9 @@
-/** The receiving end of Web Push by node:crypto alone, so that it is a witness for the library that sends. */
+/** The receiver of Web Push with only node:crypto, which checks the sending library independently. */
 import { createDecipheriv, createECDH, createPublicKey, hkdfSync, randomBytes, verify } from 'node:crypto'
 
-/** What a browser keeps of a subscription. */
+/** The data that a browser stores for a subscription. */
 export interface Receiver {
-  /** In base64url, all of them. */
+  /** All in base64url. */
   privateKey: string
   p256dh: string
   auth: string
@@ -50,7 +50,7 @@ export interface VapidClaims {
 /**
  * Verifies an `Authorization` (RFC 8292).
  *
- * @returns undefined when it is none, or is not signed with the key that it names
+ * @returns undefined when it is invalid, or not signed with its key
  */
 export function verifyVapid(authorization: string): { key: string; claims: VapidClaims } | undefined {
   const [, head = '', payload = '', signature = '', key = ''] =

@@ -5,11 +5,11 @@ const HEAD_BYTES = 32
 const FRAME_HEAD_BYTES = 24
 
 /**
- * Counts transactions by what they leave on the disk: the frame that ends one in the write-ahead log says how
- * many pages the database has then, all others say 0 (sqlite.org/fileformat2.html#the_write_ahead_log). It
- * holds while the log has less than 1 000 pages: then it is written back, and begins anew.
+ * Counts transactions in the write-ahead log: the last frame of a transaction contains the number of pages of
+ * the database, all others contain 0 (sqlite.org/fileformat2.html#the_write_ahead_log). This works while the
+ * log has fewer than 1 000 pages: then it is written back and restarts.
  *
- * @returns a function that gives how many were committed since
+ * @returns a function that returns how many were committed since
  */
 export function countCommits(file: string): () => number {
   const other = new SqliteFile(file)

@@ -1,4 +1,4 @@
-/** Goes into the built server by NODE_OPTIONS=--import: from now on the wall clock is wrong. */
+/** Loaded into the built server by NODE_OPTIONS=--import: makes the wall clock wrong. */
 const wrongByMs = Number(process.env.CLOCK_WRONG_BY_MS)
 const RightDate = Date
 

@@ -9,7 +9,7 @@ function followColourScheme() {
   update()
 }
 
-/** The title is in the page, and the operations come first: what is said about all of them is folded away. */
+/** The page has its own title, and operations come first, so the introduction is folded. */
 const foldDescription = () => ({
   wrapComponents: {
     InfoContainer:
@@ -33,7 +33,7 @@ function withoutPrefilledParameters(document) {
     if (parameter.name !== 'username') {
       delete parameter.example
       delete parameter.examples
-      // A poll that waits for its 25 s seems to hang here.
+      // Here, a poll of 25 s would seem to hang.
       if (parameter.name === 'wait') parameter.example = 0
     }
   return document
@@ -50,7 +50,7 @@ async function show() {
     defaultModelsExpandDepth: 0,
     validatorUrl: null,
     plugins: [foldDescription],
-    // A login here authorizes the requests that follow.
+    // A login authorizes the following requests.
     responseInterceptor: (response) => {
       if (response.ok && response.url === new URL('v1/login', root).href)
         ui.preauthorizeApiKey('bearer', response.body.token)

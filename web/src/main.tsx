@@ -1,7 +1,7 @@
 import { effect } from '@preact/signals'
 import { render } from 'preact'
 import { createApp } from './chat/app.ts'
-import { watchNotified } from './ui/notified.ts'
+import { watchNotifications } from './ui/notification-clicks.ts'
 import { watchForUpdates } from './ui/update.ts'
 import { Page } from './views/page.tsx'
 
@@ -12,7 +12,7 @@ effect(() => {
   document.title = unread > 0 ? `(${unread}) Restante` : 'Restante'
 })
 
-watchNotified(app)
+watchNotifications(app)
 const root = document.getElementById('app')
 if (root) render(<Page app={app} />, root)
 void watchForUpdates()

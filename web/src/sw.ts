@@ -1,13 +1,13 @@
 /**
- * The service worker. It keeps the files of the page, so that the page opens without a network; and it shows
- * a notification for each push. It has no token, and asks the server for nothing.
+ * The service worker. It caches the files of the page, so the page opens offline, and shows a notification
+ * for each push. It has no token and sends no requests to the API.
  */
 
-/** Put in by scripts/build-web.mjs: relative paths, the page itself as `./`; and a hash of their content. */
+/** Defined by scripts/build-web.mjs: relative paths, the page itself as `./`; and a hash of their content. */
 declare const SHELL_FILES: readonly string[]
 declare const SHELL_VERSION: string
 
-// TypeScript takes every worker for a plain one.
+// TypeScript types every worker as a dedicated one.
 const worker = globalThis as unknown as ServiceWorkerGlobalScope
 
 const scope = new URL('./', worker.location.href)
@@ -25,7 +25,7 @@ worker.addEventListener('message', (event) => {
   if (event.data === 'take over') event.waitUntil(worker.skipWaiting())
 })
 
-// Everything but the shell is left to the network: the API above all, and its reference.
+// Only the shell comes from the cache; everything else, above all the API, from the network.
 worker.addEventListener('fetch', (event) => {
   const { method, url } = event.request
   const address = new URL(url)
@@ -34,7 +34,7 @@ worker.addEventListener('fetch', (event) => {
   if (method === 'GET' && shell.has(address.href)) event.respondWith(answer(event.request, address.href))
 })
 
-// Each push ends in a notification: a browser takes back what does not.
+// Each push must show a notification, or browsers revoke the subscription.
 worker.addEventListener('push', (event) => event.waitUntil(notify(newestOf(event.data))))
 
 worker.addEventListener('notificationclick', (event) => {
@@ -42,14 +42,14 @@ worker.addEventListener('notificationclick', (event) => {
   event.waitUntil(openPage(event.notification.data))
 })
 
-// Without a page, the next one that is opened registers what the browser has then.
+// If no page is open, the next one registers the new subscription.
 worker.addEventListener('pushsubscriptionchange', (event) => {
   ;(event as ExtendableEvent).waitUntil(tellPage({ type: 'subscription changed' }))
 })
 
 async function keepShell() {
   const cache = await caches.open(NAME)
-  // Past the HTTP cache, so that the files belong together.
+  // Bypass the HTTP cache, so all files are of one version.
   await cache.addAll([...shell].map((url) => new Request(url, { cache: 'reload' })))
 }
 
@@ -60,13 +60,13 @@ async function useShell() {
   await worker.clients.claim()
 }
 
-/** The browser may have removed what was kept. */
+/** Falls back to the network, because the browser may have evicted the cache. */
 async function answer(request: Request, url: string) {
   const cache = await caches.open(NAME)
   return (await cache.match(url)) ?? fetch(request)
 }
 
-/** The number of the newest message in the inbox. What is not a hint of ours is shown as well. */
+/** The seq of the newest message in the inbox; 0 for a push that is not our hint. */
 function newestOf(data: PushMessageData | null): number {
   try {
     const { newest } = data?.json() ?? {}
@@ -77,13 +77,13 @@ function newestOf(data: PushMessageData | null): number {
 }
 
 async function notify(newest: number) {
-  // One for all messages. A hint that comes after another one is news, so it rings again.
+  // One notification for all messages, which alerts again for each hint.
   const options = { tag: 'message', renotify: true, icon: 'icons/icon-192.png', data: newest }
   await worker.registration.showNotification('New message', options)
   await tellPage({ type: 'notified' })
 }
 
-/** Focuses the page, or else opens it: one click allows one of the two. */
+/** Focuses the page or opens it. A click permits only one of the two. */
 async function openPage(newest: number) {
   const [page] = await pages()
   if (!page) return void (await worker.clients.openWindow(`${scope.href}#newest=${newest}`))
@@ -91,13 +91,13 @@ async function openPage(newest: number) {
   await page.focus()
 }
 
-/** The page that was used last, if any is open. */
+/** Sends a message to the most recently used page, if one is open. */
 async function tellPage(message: object) {
   const [page] = await pages()
   page?.postMessage(message)
 }
 
-/** The API reference is below the page. */
+/** The open pages, without the API reference, which is below them. */
 async function pages() {
   const clients = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true })
   return clients.filter(({ url }) => url.replace(/[?#].*$/, '') === scope.href)

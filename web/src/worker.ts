@@ -1,4 +1,4 @@
-/** Where the page has Trusted Types, a script's address must come from a policy. */
+/** With Trusted Types, the URL of a script must come from a policy. */
 interface TrustedTypes {
   createPolicy(
     name: string,
@@ -8,16 +8,15 @@ interface TrustedTypes {
   }
 }
 
-/** The server's Content-Security-Policy allows a policy of this name only. */
+/** The only policy name that the server's Content-Security-Policy allows. */
 const POLICY = 'restante-worker'
 
 export const WORKER = 'sw.js'
 
 /**
- * Registers the service worker, which keeps the shell of the page for times without a network. The page
- * looks at `waiting` and `updatefound` of the registration to propose an update; `useNewWorker` accepts it.
+ * Registers the service worker, which makes the page work offline.
  *
- * @returns undefined where there are no service workers: over plain http, except on localhost
+ * @returns undefined without service workers, as over plain http except on localhost
  */
 export async function registerWorker(): Promise<ServiceWorkerRegistration | undefined> {
   if (!('serviceWorker' in navigator)) return undefined
@@ -26,11 +25,11 @@ export async function registerWorker(): Promise<ServiceWorkerRegistration | unde
   try {
     return await navigator.serviceWorker.register(policy?.createScriptURL(WORKER) ?? WORKER)
   } catch {
-    // The page works without it: storage may be switched off, or the server may be away.
+    // The page works without it. Storage may be disabled, or the server down.
     return undefined
   }
 }
 
-/** Lets a new worker that waits take over. `controllerchange` follows; then the page reloads. */
+/** Lets the waiting worker take over. `controllerchange` follows, and the page reloads. */
 export const useNewWorker = (registration: ServiceWorkerRegistration): void =>
   registration.waiting?.postMessage('take over')

@@ -1,11 +1,11 @@
 import pg from 'pg'
 import type {
   AddedReceipt,
-  Append,
   Batch,
   CommitOutcome,
   CommitResult,
   Database,
+  NewMessage,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
@@ -154,7 +154,7 @@ export function commitVerb(
 }
 
 const toSent = (
-  { senderId, to, id, body, sentAtMs, live, wantsReceipt, idempotency }: Append,
+  { senderId, to, id, body, sentAtMs, live, wantsReceipt, idempotency }: NewMessage,
   n: number,
 ) => ({
   n,

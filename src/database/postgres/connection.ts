@@ -85,7 +85,7 @@ const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) =>
 export async function configureConnection(client: pg.ClientBase, schema: string): Promise<void> {
   ignoreErrors(client)
   const { rows } = await client.query<{ read_only: string }>(SETTINGS, [schema])
-  if (rows[0]?.read_only === 'on') throw new DatabaseUnavailable('The database takes no writes now.')
+  if (rows[0]?.read_only === 'on') throw new DatabaseUnavailable('The database is read-only at the moment.')
 }
 
 /** The same for one that migrates, or copies. */

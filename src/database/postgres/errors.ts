@@ -31,7 +31,7 @@ const TRANSIENT_MESSAGES = new RegExp(
 /** Turns transient failures into DatabaseUnavailable. Faults stay as they are. */
 export function toDatabaseError(error: unknown): unknown {
   return error instanceof Error && isTransient(error)
-    ? new DatabaseUnavailable(`The database cannot be reached now: ${error.message}`, { cause: error })
+    ? new DatabaseUnavailable(`The database is unreachable: ${error.message}`, { cause: error })
     : error
 }
 

@@ -139,6 +139,6 @@ export class Listener {
 
   #handleAdded(pairs: string[]) {
     for (let at = 0; at + 1 < pairs.length; at += 2)
-      this.#handlers?.onAdded(pairs[at] as string, Number(pairs[at + 1]))
+      this.#handlers?.onAppendedElsewhere(pairs[at] as string, Number(pairs[at + 1]))
   }
 }

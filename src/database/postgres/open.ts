@@ -98,7 +98,7 @@ type Verb = (...args: never[]) => Promise<unknown>
 function guarded<Verbs extends Record<keyof Verbs, Verb>>(pool: pg.Pool, verbs: Verbs): Verbs {
   const guard = <V extends Verb>(verb: V) =>
     (async (...args) => {
-      if (pool.waitingCount >= WAITING_MAX) throw new DatabaseUnavailable('The database has too much to do.')
+      if (pool.waitingCount >= WAITING_MAX) throw new DatabaseUnavailable('The database is overloaded.')
       try {
         return await verb(...args)
       } catch (error) {

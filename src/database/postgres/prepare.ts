@@ -15,7 +15,7 @@ const MIGRATION_LOCK = 7_305_114_877
 const ARRIVAL_MS_MAX = 5_000
 
 const NOT_UTF8 = (encoding: string) =>
-  `Its encoding is ${encoding}, and messages need UTF8. Make one with ` +
+  `Its encoding is ${encoding}, but messages need UTF8. Create one with ` +
   "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
 
 const NO_SCHEMA =
@@ -25,7 +25,8 @@ const TWICE = (schemas: string[]) =>
   `Its schemas ${schemas.join(' and ')} both have the tables. Name one with ?schema=… in DATABASE_URL.`
 
 /** Prisma puts the name in quotes, and leaves those that are in it. */
-const QUOTED = (schema: string) => `Its schema ${schema} has a double quote in its name. Name another one.`
+const QUOTED = (schema: string) =>
+  `Its schema ${schema} has a double quote in its name. Choose another schema.`
 
 const NO_NOTIFICATIONS =
   'Notifications do not arrive over its connections. Behind PgBouncer use pool_mode = session: LISTEN does not ' +

@@ -2,12 +2,12 @@ import type SqliteFile from 'better-sqlite3'
 import type {
   Acknowledgement,
   AddedReceipt,
-  Append,
   AppendOutcome,
   Batch,
   CommitResult,
   Database,
   LastSeen,
+  NewMessage,
   StoreLimits,
 } from '../database.ts'
 import { bytesToUuid, uuidToBytes } from '../uuid.ts'
@@ -83,8 +83,8 @@ export function commitVerb(
   })
 
   /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
-  function appendOne(append: Append): AppendOutcome {
-    const { senderId, from, to, body, sentAtMs, wantsReceipt, idempotency } = append
+  function appendOne(message: NewMessage): AppendOutcome {
+    const { senderId, from, to, body, sentAtMs, wantsReceipt, idempotency } = message
     const known = idempotency && findKey.get(senderId, idempotency.key)
     if (known && known.sentAt > idempotency.expiredBeforeMs) {
       if (!known.fingerprint.equals(idempotency.fingerprint)) return { kind: 'idempotency_key_reused' }
@@ -107,9 +107,9 @@ export function commitVerb(
       if (kind) return { kind }
     }
 
-    const live = append.live && !recipient.hidesPresence
+    const live = message.live && !recipient.hidesPresence
     recipient.newest += 1
-    const id = uuidToBytes(append.id)
+    const id = uuidToBytes(message.id)
     const { id: recipientId, newest, bytes: bytesBefore, receipts: receiptsBefore } = recipient
     const wants = wantsReceipt ? 1 : 0
     insertMessage.run(recipientId, newest, id, senderId, sentAtMs, bytesBefore, receiptsBefore, wants, body)

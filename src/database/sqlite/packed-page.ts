@@ -1,11 +1,11 @@
-import type { Page, StoredMessage } from '../database.ts'
+import type { StoredMessage, StoredPage } from '../database.ts'
 import { uuidsOf } from '../uuid.ts'
 
 /**
  * A page as SQLite returns it and as it crosses between threads: one text per column with all its values. One
  * row per message takes three times as long to read, and copying rows between threads as long again.
  */
-export interface PackedPage extends Omit<Page, 'messages'> {
+export interface PackedPage extends Omit<StoredPage, 'messages'> {
   seqs: string
   /** Hexadecimal digits, without separators. */
   ids: string
@@ -18,7 +18,7 @@ export interface PackedPage extends Omit<Page, 'messages'> {
 }
 
 /** Unpacks a page. */
-export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page }: PackedPage): Page {
+export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page }: PackedPage): StoredPage {
   if (seqs === '') return { ...page, messages: [] }
   const [froms, texts, instants] = [senders.split(','), bodies.split('\0'), sentAtMs.split(',')]
   const uuids = uuidsOf(ids)

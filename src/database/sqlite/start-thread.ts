@@ -61,8 +61,8 @@ export async function startThread<Verbs>(
       waiting.set(id, { resolve, reject })
     })
   async function call(verb: string, args: unknown[]) {
-    if (failed) throw new DatabaseUnavailable('The database thread is gone.')
-    if (waiting.size >= CALLS_MAX) throw new DatabaseUnavailable('The database has too much to do.')
+    if (failed) throw new DatabaseUnavailable('The database thread has died.')
+    if (waiting.size >= CALLS_MAX) throw new DatabaseUnavailable('The database is overloaded.')
     lastId += 1
     worker.postMessage({ id: lastId, verb, args } satisfies Call)
     return reply(lastId)

@@ -1,10 +1,10 @@
-import type { Asked, Exchange } from '../history.ts'
+import type { ClientRequest, Exchange } from '../history.ts'
 import type { Check, Violation } from './finding.ts'
 
 const PROMISE = 'only what the contract foresees is answered, and nothing ends by itself'
 
-/** 0 is a connection that broke or a client that did not wait any longer. */
-const FORESEEN: Record<Asked['kind'], (number | string)[]> = {
+/** 0 means that the connection broke, or that the client no longer waited. */
+const FORESEEN: Record<ClientRequest['kind'], (number | string)[]> = {
   send: [0, 201, 401, 503],
   poll: [0, 200, 401, 503],
   acknowledge: [0, 204, 401, 503],
@@ -12,22 +12,22 @@ const FORESEEN: Record<Asked['kind'], (number | string)[]> = {
   logout: [0, 204, 401, 503],
 }
 
-export const checkAnswers: Check = ({ exchanges, faults }) => {
-  const violations: Violation[] = faults.map(({ atMs, what }) => ({ promise: PROMISE, atMs, what }))
+export const checkAnswers: Check = ({ exchanges, failures }) => {
+  const violations: Violation[] = failures.map(({ atMs, what }) => ({ promise: PROMISE, atMs, what }))
   const figures: Record<string, number> = {}
   for (const exchange of exchanges) {
-    const { asked, told, account, node, beganMs, endedMs } = exchange
-    const name = `answers ${told.status} to ${asked.kind}`
+    const { request, outcome, account, node, beganMs, endedMs } = exchange
+    const name = `answers ${outcome.status} to ${request.kind}`
     figures[name] = (figures[name] ?? 0) + 1
-    if (asked.kind !== 'poll')
+    if (request.kind !== 'poll')
       figures['longest answer, ms'] = Math.max(figures['longest answer, ms'] ?? 0, endedMs - beganMs)
     if (!isForeseen(exchange)) {
-      const what = `${asked.kind} was answered ${told.status} ${told.code}`
+      const what = `${request.kind} was answered ${outcome.status} ${outcome.code}`
       violations.push({ promise: PROMISE, atMs: endedMs, account, node, what })
     }
   }
   return { violations, figures }
 }
 
-const isForeseen = ({ asked, told }: Exchange) =>
-  FORESEEN[asked.kind].some((foreseen) => foreseen === told.status || foreseen === told.code)
+const isForeseen = ({ request, outcome }: Exchange) =>
+  FORESEEN[request.kind].some((foreseen) => foreseen === outcome.status || foreseen === outcome.code)

@@ -1,10 +1,10 @@
-import type { Disturbance, History } from '../history.ts'
+import type { History, InjectedFault } from '../history.ts'
 
-/** A promise that was broken. */
+/** A broken promise. */
 export interface Violation {
   promise: string
   atMs: number
-  /** Whom it concerns, where it concerns one. */
+  /** The account, if only one is concerned. */
   account?: string
   node?: string
   what: string
@@ -12,24 +12,24 @@ export interface Violation {
 
 export interface Finding {
   violations: Violation[]
-  /** What was measured. */
+  /** The measurements. */
   figures: Record<string, number>
 }
 
 /**
- * The interval of src/nodes/reconciler.ts, and what a node may need besides: to connect again (3 s at the
- * most between two tries), to read, and to be given the processor by its neighbours.
+ * The interval of src/nodes/reconciler.ts, plus the time that a node may need to reconnect (at most 3 s
+ * between two attempts), to read, and to get the processor on a busy machine.
  */
 export const REREAD_MS_MAX = 15_000 + 5_000
 
-/** How long a node has been up and with its database at a time; nothing while it is not. */
-export function undisturbedSinceMs(
-  disturbances: Disturbance[],
+/** For how long a node has been up and connected to its database at a time; undefined while it is not. */
+export function faultFreeSinceMs(
+  injectedFaults: InjectedFault[],
   node: string,
   atMs: number,
-  which: (disturbance: Disturbance) => boolean = ({ cutsOff }) => cutsOff,
+  which: (fault: InjectedFault) => boolean = ({ cutsOff }) => cutsOff,
 ): number {
-  const ends = disturbances
+  const ends = injectedFaults
     .filter((one) => which(one) && one.fromMs <= atMs && (one.node === undefined || one.node === node))
     .map(({ toMs }) => Math.min(toMs, atMs))
   return Math.max(0, ...ends)

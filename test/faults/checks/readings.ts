@@ -5,11 +5,11 @@ const ORDER = 'a client receives the messages of its inbox in order, and none is
 const ALL = 'a client receives everything that is in its inbox'
 const SAME = 'a number stands for the same message whenever it is read'
 
-/** Holds what the readers were given against each other, and against what is stored. */
+/** Compares the messages that readers got with each other, and with the stored ones. */
 export const checkReadings: Check = (history) => {
-  const readings = byAccount(history.exchanges.filter(({ told }) => told.page))
+  const readings = byAccount(history.exchanges.filter(({ outcome }) => outcome.page))
   const violations = history.stored.flatMap((inbox) => checkInbox(inbox, readings.get(inbox.account) ?? []))
-  const pages = [...readings.values()].flat().map(({ told }) => told.page as ReceivedPage)
+  const pages = [...readings.values()].flat().map(({ outcome }) => outcome.page as ReceivedPage)
   return { violations, figures: { 'messages received': count(pages), ...longestDelivery(history) } }
 }
 
@@ -20,21 +20,21 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
   const violations: Violation[] = []
   const everybody = new Received()
   const bySession = new Map<string, Received>()
-  for (const { asked, told, session = '', node, endedMs } of readings) {
-    const page = told.page as ReceivedPage
+  for (const { request, outcome, session = '', node, endedMs } of readings) {
+    const page = outcome.page as ReceivedPage
     const report = (promise: string, what: string) =>
       violations.push({ promise, atMs: endedMs, account, node, what: `${session}: ${what}` })
 
     const mine = bySession.get(session) ?? new Received()
     bySession.set(session, mine)
-    // A login reads behind what the account has acknowledged; from there on each session has its own cursor.
-    const known = asked.kind === 'login' ? everybody : mine
-    const after = asked.kind === 'poll' ? asked.after : undefined
+    // A login reads after the account's acknowledged number; from there on each session has its own cursor.
+    const known = request.kind === 'login' ? everybody : mine
+    const after = request.kind === 'poll' ? request.after : undefined
     const first = page.messages[0]?.seq ?? page.cursor + 1
     if (after === undefined && first > known.upTo + 1)
       report(ORDER, `it was given ${first} on, and had received no more than 1 to ${known.upTo}`)
     if (after !== undefined && first !== after + 1)
-      report(ORDER, `it asked for what follows ${after}, and was given ${first} on`)
+      report(ORDER, `it request for what follows ${after}, and was given ${first} on`)
     if (page.messages.some(({ seq }, index) => seq !== first + index))
       report(ORDER, `a page skips: ${page.messages.map(({ seq }) => seq).join(' ')}`)
     if (page.messages.length > 0 && page.cursor !== page.messages.at(-1)?.seq)
@@ -44,8 +44,8 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
       if (messages[seq - 1]?.id !== id) report(SAME, `it was given ${id} as ${seq}, which is another one`)
     }
 
-    // A login has delivered what came with it, and a cursor acknowledges what is before it.
-    mine.begin(asked.kind === 'login' ? page.cursor : (after ?? 0))
+    // A login has delivered its messages, and a cursor acknowledges everything up to it.
+    mine.begin(request.kind === 'login' ? page.cursor : (after ?? 0))
     mine.add(page)
     everybody.add(page)
   }
@@ -56,7 +56,7 @@ function checkInbox({ account, newestSeq, messages }: StoredInbox, readings: Exc
   return violations
 }
 
-/** What somebody has received: everything up to a number, and some beyond it. */
+/** The numbers that an account has received: all up to a number, and some beyond it. */
 class Received {
   upTo = 0
   readonly #beyond = new Set<number>()
@@ -71,20 +71,23 @@ class Received {
   }
 }
 
-/** From the answer to the sender to the first of the recipient's clients, whatever happened in between. */
+/**
+ * The time from the answer to the sender until the first client of the recipient has the message, in any
+ * case.
+ */
 function longestDelivery({ exchanges }: History): Record<string, number> {
   const acceptedMs = new Map<string, number>()
   const receivedMs = new Map<string, number>()
-  for (const { told, endedMs } of exchanges) {
-    if (told.id !== undefined && !acceptedMs.has(told.id)) acceptedMs.set(told.id, endedMs)
-    for (const { id } of told.page?.messages ?? []) if (!receivedMs.has(id)) receivedMs.set(id, endedMs)
+  for (const { outcome, endedMs } of exchanges) {
+    if (outcome.id !== undefined && !acceptedMs.has(outcome.id)) acceptedMs.set(outcome.id, endedMs)
+    for (const { id } of outcome.page?.messages ?? []) if (!receivedMs.has(id)) receivedMs.set(id, endedMs)
   }
   const took = [...acceptedMs].map(([id, atMs]) => Math.max(0, (receivedMs.get(id) ?? atMs) - atMs))
   took.sort((a, b) => a - b)
   const at = (share: number) => took[Math.floor(share * (took.length - 1))] ?? 0
   return {
     'accepted to received, median, ms': at(0.5),
-    'accepted to received, 99 of 100, ms': at(0.99),
-    'accepted to received, longest, chaos included, ms': at(1),
+    'accepted to received, p99, ms': at(0.99),
+    'accepted to received, longest, during faults, ms': at(1),
   }
 }

@@ -3,7 +3,7 @@ import type { Check, Violation } from './finding.ts'
 
 const ONCE = 'a message that asks for a receipt has one when it is acknowledged, and no other message has any'
 
-/** Holds the receipts that the database has at the end against the messages, and how far they were read. */
+/** Compares the receipts in the database at the end with the messages and their acknowledgements. */
 export const checkReceipts: Check = (history) => {
   const given = receiptsOf(history)
   const violations = history.stored.flatMap(({ account, acknowledgedSeq, messages }) => {
@@ -27,7 +27,7 @@ export const checkReceipts: Check = (history) => {
   return { violations: [...violations, ...strange], figures: { receipts: count } }
 }
 
-/** By the id of the message: who told whom. */
+/** By the id of the message: the accounts that send and get the receipt. */
 function receiptsOf({ stored }: History): Map<string, string[]> {
   const given = new Map<string, string[]>()
   for (const { account, messages } of stored)
@@ -36,10 +36,10 @@ function receiptsOf({ stored }: History): Map<string, string[]> {
   return given
 }
 
-/** The texts to an account that were sent with the wish for a receipt. */
+/** The texts that were sent to an account with a request for a receipt. */
 const askingFor = ({ exchanges }: History, account: string) =>
   new Set(
-    exchanges.flatMap(({ asked }) =>
-      asked.kind === 'send' && asked.receipt && asked.to === account ? [asked.body] : [],
+    exchanges.flatMap(({ request }) =>
+      request.kind === 'send' && request.receipt && request.to === account ? [request.body] : [],
     ),
   )

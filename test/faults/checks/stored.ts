@@ -9,53 +9,53 @@ const ORDER = 'messages stand in the order of their commits'
 /** Compares the database at the end with the responses that senders got. */
 export const checkStored: Check = (history) => {
   const sends = history.exchanges.filter(isSend)
-  const accepted = sends.filter(({ told }) => told.status === 201)
+  const accepted = sends.filter(({ outcome }) => outcome.status === 201)
   const violations = [
     ...notOnce(history, sends),
     ...notOnceAKey(history, accepted),
     ...misnumbered(history),
     ...outOfOrder(history, sends),
   ]
-  const bodies = new Set(accepted.map(({ asked }) => asked.body))
-  const unknown = new Set(sends.map(({ asked }) => asked.body).filter((body) => !bodies.has(body)))
+  const bodies = new Set(accepted.map(({ request }) => request.body))
+  const unknown = new Set(sends.map(({ request }) => request.body).filter((body) => !bodies.has(body)))
   const stored = history.stored.flatMap(({ messages }) => messages.filter(isMessage))
   return {
     violations,
     figures: {
       'messages accepted': bodies.size,
-      'of which were answered more than once': accepted.length - bodies.size,
+      'of these, answered more than once': accepted.length - bodies.size,
       'messages without an answer': unknown.size,
-      'of which are stored': stored.filter(({ body }) => unknown.has(body)).length,
+      'of these, stored': stored.filter(({ body }) => unknown.has(body)).length,
       'messages stored': stored.length,
     },
   }
 }
 
-/** Receipts are judged in receipts.ts. */
+/** receipts.ts checks receipts. */
 const isMessage = ({ receiptFor }: StoredEntry) => receiptFor === undefined
 
-/** No two messages have the same body, unless they are repetitions of one another. */
+/** No two messages have the same body, unless one repeats the other. */
 function notOnce({ stored }: History, sends: Send[]): Violation[] {
   const violations: Violation[] = []
   const byBody = new Map<string, { to: string; id: string; from: string }>()
-  const askedByBody = new Map(sends.map((send) => [send.asked.body, send]))
+  const askedByBody = new Map(sends.map((send) => [send.request.body, send]))
   for (const { account, messages } of stored) {
     for (const { seq, id, from, body } of messages.filter(isMessage)) {
-      const asked = askedByBody.get(body)
+      const request = askedByBody.get(body)
       const report = (what: string) =>
-        violations.push({ promise: ONCE, atMs: asked?.endedMs ?? 0, account, what: `"${body}" ${what}` })
+        violations.push({ promise: ONCE, atMs: request?.endedMs ?? 0, account, what: `"${body}" ${what}` })
       if (byBody.has(body)) report(`is stored twice, the second time as ${account} ${seq}`)
-      if (!asked || asked.asked.to !== account || asked.account !== from)
-        report(`is stored as ${account} ${seq} from ${from}, and nobody asked for that`)
+      if (!request || request.request.to !== account || request.account !== from)
+        report(`is stored as ${account} ${seq} from ${from}, and nobody request for that`)
       byBody.set(body, { to: account, id, from })
     }
   }
-  for (const { asked, told, account, node, endedMs } of sends) {
-    if (told.status !== 201) continue
-    const found = byBody.get(asked.body)
-    if (found?.id === told.id && found?.to === asked.to) continue
+  for (const { request, outcome, account, node, endedMs } of sends) {
+    if (outcome.status !== 201) continue
+    const found = byBody.get(request.body)
+    if (found?.id === outcome.id && found?.to === request.to) continue
     const what = found ? `is stored as ${found.id}` : 'is not stored'
-    const message = `"${asked.body}" to ${asked.to} was accepted as ${told.id} and ${what}`
+    const message = `"${request.body}" to ${request.to} was accepted as ${outcome.id} and ${what}`
     violations.push({ promise: ONCE, atMs: endedMs, account, node, what: message })
   }
   return violations
@@ -67,17 +67,18 @@ function notOnceAKey({ stored }: History, accepted: Send[]): Violation[] {
     const name = `${account} ${key}`
     given.set(name, (given.get(name) ?? new Set()).add(id))
   }
-  const keyed = accepted.filter(({ asked }) => asked.key !== undefined)
+  const keyed = accepted.filter(({ request }) => request.key !== undefined)
   for (const { account, keys } of stored) for (const { key, messageId } of keys) note(account, key, messageId)
   const kept = new Set(given.keys())
-  for (const { account, asked, told } of keyed) note(account, asked.key as string, told.id as string)
+  for (const { account, request, outcome } of keyed)
+    note(account, request.key as string, outcome.id as string)
 
-  return keyed.flatMap(({ account, node, asked, endedMs }): Violation[] => {
-    const name = `${account} ${asked.key}`
+  return keyed.flatMap(({ account, node, request, endedMs }): Violation[] => {
+    const name = `${account} ${request.key}`
     const ids = [...(given.get(name) as Set<string>)]
     if (ids.length === 1 && kept.has(name)) return []
     const what = ids.length > 1 ? `gave ${ids.join(' and ')}` : 'was not kept'
-    return [{ promise: KEY, atMs: endedMs, account, node, what: `the key "${asked.key}" ${what}` }]
+    return [{ promise: KEY, atMs: endedMs, account, node, what: `the key "${request.key}" ${what}` }]
   })
 }
 
@@ -93,14 +94,17 @@ function misnumbered({ stored }: History): Violation[] {
   })
 }
 
-/** One that was accepted before another was asked for stands before it. */
+/** A message that was accepted before another was sent comes before it. */
 function outOfOrder({ stored }: History, sends: Send[]): Violation[] {
   const askedMs = new Map<string, number>()
   const acceptedMs = new Map<string, number>()
-  for (const { asked, told, beganMs, endedMs } of sends) {
-    askedMs.set(asked.body, Math.min(beganMs, askedMs.get(asked.body) ?? Number.POSITIVE_INFINITY))
-    if (told.status === 201)
-      acceptedMs.set(asked.body, Math.min(endedMs, acceptedMs.get(asked.body) ?? Number.POSITIVE_INFINITY))
+  for (const { request, outcome, beganMs, endedMs } of sends) {
+    askedMs.set(request.body, Math.min(beganMs, askedMs.get(request.body) ?? Number.POSITIVE_INFINITY))
+    if (outcome.status === 201)
+      acceptedMs.set(
+        request.body,
+        Math.min(endedMs, acceptedMs.get(request.body) ?? Number.POSITIVE_INFINITY),
+      )
   }
   return stored.flatMap(({ account, messages }) => {
     let latestAskedMs = 0
@@ -109,7 +113,7 @@ function outOfOrder({ stored }: History, sends: Send[]): Violation[] {
       const before = latestAskedMs
       latestAskedMs = Math.max(latestAskedMs, askedMs.get(body) ?? 0)
       if (atMs >= before) return []
-      const what = `${seq} was accepted before one of those was asked for that stand before it`
+      const what = `${seq} was accepted before one of those was request for that stand before it`
       return [{ promise: ORDER, atMs, account, what }]
     })
   })

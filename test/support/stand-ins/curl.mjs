@@ -17,13 +17,13 @@ const { values, positionals } = parseArgs({
     'data-binary': { type: 'string' },
     config: { type: 'string', short: 'K' },
     fail: { type: 'boolean', short: 'f' },
-    // How often it repeats what fails; this one does not.
+    // The number of retries; this stand-in makes none.
     retry: { type: 'string' },
     'retry-connrefused': { type: 'boolean' },
   },
 })
 
-/** Of a file of options only headers are understood. */
+/** Only headers are supported in an option file. */
 const configured =
   values.config === '-'
     ? [...readFileSync(0, 'utf8').matchAll(/^header = "(.*)"$/gm)].map(([, line]) => line)
@@ -51,7 +51,7 @@ try {
   process.stdout.write(after.replaceAll('\\n', '\n'))
 } catch (error) {
   const { code = '', message = '' } = error.cause ?? error
-  // curl's own numbers: a name that is not found, no TLS, a server that cannot be reached.
+  // curl's exit codes: unknown host, no TLS, unreachable server.
   process.exitCode = /ENOTFOUND|EAI_AGAIN/.test(code) ? 6 : /SSL/.test(code) ? 35 : 7
   if (values['show-error']) console.error(`curl: (${process.exitCode}) ${code} ${message}`)
 }

@@ -9,7 +9,7 @@ const args = process.argv.slice(2)
 const flags = []
 while (args[0]?.startsWith('-')) {
   const flag = args.shift()
-  // It sees no files: what it would read from them is handed over as text.
+  // It cannot read files: their contents are passed as text.
   if (flag === '--rawfile') flags.push('--arg', args.shift(), readFileSync(args.shift(), 'utf8'))
   else if (flag.startsWith('--')) flags.push(flag, args.shift(), args.shift())
   else flags.push(...Array.from(flag.slice(1), (letter) => `-${letter}`))

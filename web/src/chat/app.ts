@@ -1,41 +1,41 @@
 import { batch, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { Restante, RestanteProblem } from 'restante-client'
 import { closeNotifications, unsubscribeBrowser } from './browser-push.ts'
+import { type BrowserTab, thisTab } from './browser-tab.ts'
 import { LoggedIn } from './chat.ts'
 import { deleteDatabase } from './indexed-db.ts'
-import { Keys } from './keys.ts'
+import { LocalStorage } from './local-storage.ts'
 import { SessionStore } from './session-store.ts'
 import { ignoreClosed, Storage } from './storage.ts'
-import { browserSurroundings, type Surroundings } from './surroundings.ts'
 import type { App, Chat } from './types.ts'
 
-/** What the list of sessions shows of this one. */
+/** The label of this session in the list of sessions. */
 const LABEL = 'Web page'
 
-/** The chat of this tab. It starts at once. */
+/** Makes the app of this tab, and starts it. */
 export function createApp(): App {
-  return new Application(browserSurroundings())
+  return new Application(thisTab())
 }
 
 class Application implements App {
-  readonly #surroundings: Surroundings
+  readonly #browserTab: BrowserTab
   readonly #sessions: SessionStore
   readonly #state: Signal<'starting' | 'logged-out' | 'logged-in'> = signal('starting')
   readonly #chat: Signal<LoggedIn | undefined> = signal()
-  readonly #farewell: Signal<{ username: string; reason: RestanteProblem } | undefined> = signal()
-  readonly #kept: Signal<string[]> = signal([])
-  /** The login that the chat is of. */
+  readonly #endedSession: Signal<{ username: string; reason: RestanteProblem } | undefined> = signal()
+  readonly #storedAccounts: Signal<string[]> = signal([])
+  /** The ID of the login that the chat belongs to. */
   #login: string | undefined
   #following: Promise<void> = Promise.resolve()
-  /** The login that is being ended here. */
+  /** The ID of the login that this tab is ending. */
   #leaving: string | undefined
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings
-    // Several servers may be on one origin, below different paths.
-    this.#sessions = new SessionStore(new Keys(this.#nameOf('')))
+  constructor(browserTab: BrowserTab) {
+    this.#browserTab = browserTab
+    // Prefix by path, because several servers may share an origin.
+    this.#sessions = new SessionStore(new LocalStorage(this.#nameOf('')))
     const follow = () => void this.#follow()
-    for (const event of ['stored', 'shown', 'returned'] as const) surroundings.on(event, follow)
+    for (const event of ['stored', 'shown', 'returned'] as const) browserTab.on(event, follow)
     follow()
   }
 
@@ -47,23 +47,23 @@ class Application implements App {
     return this.#chat
   }
 
-  get farewell() {
-    return this.#farewell
+  get endedSession() {
+    return this.#endedSession
   }
 
-  get kept() {
-    return this.#kept
+  get storedAccounts() {
+    return this.#storedAccounts
   }
 
   async register(account: { username: string; password: string; displayName?: string; invite?: string }) {
     const { username, password } = account
-    await new Restante(this.#surroundings.url).register(account)
+    await new Restante(this.#browserTab.url).register(account)
     await this.login({ username, password })
   }
 
   async login(credentials: { username: string; password: string; takeover?: boolean }) {
     const store = this.#sessions.beginning()
-    await new Restante(this.#surroundings.url, { store }).login({ ...credentials, label: LABEL })
+    await new Restante(this.#browserTab.url, { store }).login({ ...credentials, label: LABEL })
     await this.#follow()
   }
 
@@ -74,10 +74,10 @@ class Application implements App {
   }
 
   #nameOf(rest: string) {
-    return `restante ${this.#surroundings.folder} ${rest}`
+    return `restante ${this.#browserTab.folder} ${rest}`
   }
 
-  /** Does what the session in the store asks for: a login and a logout in one tab are those of all. */
+  /** Applies the stored session: a login or logout in one tab is one in all tabs. */
   #follow(): Promise<void> {
     this.#following = this.#following
       .catch(() => {})
@@ -100,13 +100,13 @@ class Application implements App {
       channelName: this.#nameOf(login),
       sessions: this.#sessions,
       storage,
-      surroundings: this.#surroundings,
+      browserTab: this.#browserTab,
       onEnd: (reason) => this.#end(login, username, reason),
       onLogout: (last) => this.#logout(username, last),
       onDelete: (first) => this.#deleteAccount(username, first),
     }).catch((error) => {
       if (login === this.#sessions.current?.login) throw error
-      // Another tab has logged out meanwhile, and deletes what is kept.
+      // Another tab has logged out meanwhile, and is deleting the storage.
       ignoreClosed(error)
       return undefined
     })
@@ -130,12 +130,12 @@ class Application implements App {
     batch(() => {
       const username = this.#chat.value?.username
       this.#state.value = this.#chat.value ? 'logged-in' : 'logged-out'
-      this.#farewell.value = this.#sessions.farewell
-      this.#kept.value = this.#sessions.accounts.filter((name) => name !== username)
+      this.#endedSession.value = this.#sessions.endedSession
+      this.#storedAccounts.value = this.#sessions.accounts.filter((name) => name !== username)
     })
   }
 
-  /** The server says that the session is over. What is kept stays. */
+  /** The server has ended the session. The stored messages stay. */
   #end(login: string, username: string, reason: RestanteProblem) {
     if (login === this.#leaving || login !== this.#sessions.current?.login) return
     this.#sessions.end({ username, reason })
@@ -144,7 +144,7 @@ class Application implements App {
 
   async #logout(username: string, last: () => Promise<void>) {
     try {
-      // First of all, so that no tab takes the end of the session for somebody else's doing.
+      // First, so no tab reports the end of the session to the user.
       this.#sessions.end()
       await this.#follow()
       await this.#delete(username)
@@ -152,7 +152,7 @@ class Application implements App {
       stopNotifying()
       await last()
     } catch (error) {
-      // Without the token, which is gone, the session is of no use, and the next login ends it.
+      // The token is deleted, so nobody can use the session. The next login ends it.
       if (!(error instanceof RestanteProblem)) throw error
     }
   }
@@ -165,7 +165,7 @@ class Application implements App {
       await first()
     } catch (error) {
       this.#leaving = undefined
-      // Its answer was lost, or another one was faster.
+      // The session has ended, because the response was lost or another tab was faster.
       if (login && session?.ended) this.#end(login, username, session.ended)
       throw error
     }
@@ -179,12 +179,12 @@ class Application implements App {
   async #delete(username: string) {
     this.#sessions.forget(username)
     await deleteDatabase(this.#nameOf(`account ${username}`)).catch(() => {
-      // There is none where IndexedDB does not work.
+      // Without IndexedDB there is no database.
     })
   }
 }
 
-/** Nothing waits for it: the server ends the subscription with the session. */
+/** Not awaited: the server ends the subscription with the session. */
 function stopNotifying() {
   void unsubscribeBrowser()
   void closeNotifications()

@@ -1,21 +1,21 @@
 import { RestanteProblem } from 'restante-client'
 
-/** Offline, Chromium never answers `subscribe`. */
+/** Offline, `subscribe` never settles in Chromium. */
 const TIMEOUT_MS = 20_000
 
-/** Only secure pages have it; on iOS only pages that are installed. */
+/** Only secure pages have push, and on iOS only installed ones. */
 export const isPushSupported = () =>
   'serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis
 
-/** Asks the user, who must have clicked just now. Resolves at once where the answer is known. */
+/** Asks the user; must be called from a click. Resolves at once if the user has answered before. */
 export const askPermission = () => Notification.requestPermission()
 
 export const permission = () => Notification.permission
 
 /**
- * The subscription of this browser: made anew when it has none, or one for another key.
+ * The subscription of this browser. Creates one if there is none for this key.
  *
- * @throws RestanteProblem `push_unavailable` when the browser's push service does not give one
+ * @throws RestanteProblem `push_unavailable` when the browser's push service refuses
  */
 export async function subscribeBrowser(publicKey: string): Promise<PushSubscription> {
   try {
@@ -30,12 +30,12 @@ export async function unsubscribeBrowser(): Promise<string | undefined> {
   if (!isPushSupported()) return undefined
   const registration = await navigator.serviceWorker.getRegistration()
   const known = await registration?.pushManager.getSubscription()
-  // Offline it may not know; the server ends the subscription as well.
+  // May fail offline. The server ends the subscription too.
   await limited(known?.unsubscribe()).catch(() => {})
   return known?.endpoint
 }
 
-/** Takes away the notifications that are shown. */
+/** Closes the notifications of this page. */
 export async function closeNotifications() {
   if (!isPushSupported()) return
   const registration = await navigator.serviceWorker.getRegistration()

@@ -1,7 +1,7 @@
 import { RestanteProblem } from 'restante-client'
 import type { Connection } from './types.ts'
 
-/** A Connection as it goes from tab to tab, which classes do not. */
+/** A Connection in a form that can be posted to other tabs: class instances cannot. */
 export type ConnectionNote =
   | { state: 'connecting' | 'live' }
   | { state: 'waiting'; retryAtMs: number; problem: { code: string; status: number; detail: string } }
@@ -14,41 +14,43 @@ export interface LeadNote {
   connection: ConnectionNote
 }
 
-/** What the tabs of an account tell each other. Never a message: those are read from the storage. */
+/**
+ * What the tabs of an account post to each other. Chat messages are never posted, but read from the storage.
+ */
 export type Note =
-  /** This tab polls and sends for all. Also the answer to `who-leads`, and a sign of life. */
+  /** This tab polls and sends for all. Posted as heartbeat, and in reply to `who-leads`. */
   | LeadNote
   | { type: 'who-leads' }
-  /** The leading tab goes. */
+  /** The leading tab is closing. */
   | { type: 'lead-is-free' }
-  /** Read these conversations again, and the facts about the account. */
+  /** Reload these conversations and the facts about the account. */
   | { type: 'changed'; conversations: string[] }
-  /** Something is to be sent. */
+  /** A message was queued for sending. */
   | { type: 'queued' }
-  /** Somebody wants the connection to be tried now. */
+  /** The user wants to reconnect now. */
   | { type: 'try-now' }
 
-/** All tabs of one login. */
+/** Connects all tabs of one login. */
 export class Channel {
   readonly #name: string
-  readonly #hear: (note: Note) => void
+  readonly #onNote: (note: Note) => void
   #channel: BroadcastChannel | undefined
 
-  constructor(name: string, hear: (note: Note) => void) {
+  constructor(name: string, onNote: (note: Note) => void) {
     this.#name = name
-    this.#hear = hear
+    this.#onNote = onNote
   }
 
   open() {
     this.#channel = new BroadcastChannel(this.#name)
-    this.#channel.onmessage = ({ data }) => this.#hear(data)
+    this.#channel.onmessage = ({ data }) => this.#onNote(data)
   }
 
   post(note: Note) {
     this.#channel?.postMessage(note)
   }
 
-  /** A page with an open channel is dropped from the back/forward cache. */
+  /** Needed on `pagehide`: the back/forward cache evicts pages with an open channel. */
   close() {
     this.#channel?.close()
     this.#channel = undefined

@@ -9,13 +9,13 @@ import { ignoreClosed } from './storage.ts'
 import type { Chat, OpenConversation } from './types.ts'
 
 type Parts = Omit<ConnectorParts, 'onChanged' | 'onLive'> & {
-  /** Logs all tabs out and deletes what is kept of the account; then does this. */
+  /** Logs out all tabs, deletes the stored account, and then calls `last`. */
   onLogout: (last: () => Promise<void>) => Promise<void>
-  /** Does this, which deletes the account, then the same. */
+  /** Calls `first`, which deletes the account, and then does the same. */
   onDelete: (first: () => Promise<void>) => Promise<void>
 }
 
-/** One account in one tab. */
+/** The chat of one account in one tab. */
 export class LoggedIn implements Chat {
   readonly username: string
   readonly notifications: BrowserNotifications
@@ -23,12 +23,12 @@ export class LoggedIn implements Chat {
   readonly #directory: Directory
   readonly #displayName: Signal<string>
   readonly #open = new Set<Conversation>()
-  /** What is to be read again: all, or these conversations. */
+  /** What has to be reloaded: all, or these conversations. */
   #changed: Set<string> | 'all' | undefined
   #refreshing: Promise<void> | undefined
   #connector: Connector
 
-  /** Resolves when the list is there; with nothing when the session has ended meanwhile. */
+  /** Resolves when the list is loaded, or with undefined if the session has ended meanwhile. */
   static async open(parts: Parts): Promise<LoggedIn | undefined> {
     const directory = new Directory(parts.storage)
     await directory.refresh()
@@ -40,7 +40,7 @@ export class LoggedIn implements Chat {
     })
     if (!connector) return undefined
     chat.value = new LoggedIn(parts, directory, connector)
-    // What has changed since it was read first.
+    // Load what has changed since the first refresh.
     chat.value.refresh()
     return chat.value
   }
@@ -53,10 +53,10 @@ export class LoggedIn implements Chat {
     this.#displayName = signal(connector.session.displayName)
     this.notifications = new BrowserNotifications({
       session: () => this.session,
-      surroundings: parts.surroundings,
+      browserTab: parts.browserTab,
       choice: parts.sessions.notificationChoice(this.username),
     })
-    // What it does not tell now, it tells when somebody is blocked.
+    // If it fails, the blocks are loaded with the next change.
     this.#readBlocks().catch(() => {})
   }
 
@@ -80,8 +80,8 @@ export class LoggedIn implements Chat {
     return this.#directory.gap
   }
 
-  get storageTrouble() {
-    return this.#parts.storage.trouble
+  get storageWarning() {
+    return this.#parts.storage.warning
   }
 
   get session(): Session {
@@ -120,8 +120,8 @@ export class LoggedIn implements Chat {
       storage: this.#parts.storage,
       directory: this.#directory,
       session: () => this.session,
-      surroundings: this.#parts.surroundings,
-      hastyDraft: this.#parts.sessions.hastyDraft(this.username, username),
+      browserTab: this.#parts.browserTab,
+      unsavedDraft: this.#parts.sessions.unsavedDraft(this.username, username),
       onChanged: () => this.#connector.changed([username]),
       onQueued: () => this.#connector.queued(),
       onClosed: () => this.#open.delete(conversation),
@@ -150,7 +150,7 @@ export class LoggedIn implements Chat {
   }
 
   logout() {
-    // The session as it is now: the tab has none when it is asked.
+    // Keep the session: the chat is closed before the callback runs.
     const { session } = this
     return this.#parts.onLogout(() => session.logout())
   }
@@ -160,7 +160,7 @@ export class LoggedIn implements Chat {
   }
 
   /**
-   * Reads again what has changed: these conversations, or everything. Once for all that changes meanwhile.
+   * Reloads these conversations, or everything. Changes during a reload share the next one.
    */
   refresh(conversations?: Iterable<string>) {
     if (!conversations || this.#changed === 'all') this.#changed = 'all'
@@ -172,14 +172,14 @@ export class LoggedIn implements Chat {
       })
   }
 
-  /** Another tab has changed the session. */
+  /** Called when another tab has changed the session. */
   sessionChanged() {
     this.#displayName.value = this.#parts.sessions.current?.state.displayName ?? this.#displayName.value
-    this.notifications.look()
+    this.notifications.refresh()
     void this.#connector.refreshSession()
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when everything has stopped. */
   async close() {
     for (const conversation of [...this.#open]) conversation.close()
     this.notifications.close()

@@ -1,33 +1,32 @@
 import { type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { Restante, type RestanteProblem, type Session } from 'restante-client'
+import type { BrowserTab } from './browser-tab.ts'
 import { Channel, fromNote, type Note, toNote } from './channel.ts'
+import { DisplayNames } from './display-names.ts'
 import { Leader } from './leader.ts'
-import { Names } from './names.ts'
 import { Outbox } from './outbox.ts'
-import { Receiver } from './receive.ts'
+import { Receiver } from './receiver.ts'
 import type { SessionStore } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
-import type { Surroundings } from './surroundings.ts'
 import type { Connection } from './types.ts'
 
 export interface ConnectorParts {
-  /** The name of the login, and of its session in the store. */
+  /** The ID of the login whose session is in the store. */
   login: string
   channelName: string
   sessions: SessionStore
   storage: Storage
-  surroundings: Surroundings
-  /** Conversations have changed in the storage, by this tab or another. Without names: any may have. */
+  browserTab: BrowserTab
+  /** Called when any tab has changed conversations in the storage. Undefined means all. */
   onChanged: (conversations?: Iterable<string>) => void
-  /** This tab leads, and the server answers. */
+  /** Called when this tab leads and the server responds. */
   onLive: () => void
-  /** The session is over. */
+  /** Called when the session has ended. */
   onEnd: (reason: RestanteProblem) => void
 }
 
 /**
- * The connection of a tab to the server: its own for requests, and that of the leading tab to receive and
- * send.
+ * Connects a tab to the server: directly for requests, and through the leading tab for receiving and sending.
  */
 export class Connector {
   readonly #parts: ConnectorParts
@@ -38,12 +37,12 @@ export class Connector {
   readonly #closing = new AbortController()
   #session: Session
   #token: string
-  /** While this tab leads. */
+  /** Set while this tab leads. */
   #polling: AbortController | undefined
   #outbox: Outbox | undefined
   readonly #ended = new Set<Promise<unknown>>()
 
-  /** Resolves with nothing when the session has ended meanwhile. */
+  /** Resolves with undefined if the session has ended meanwhile. */
   static async open(parts: ConnectorParts): Promise<Connector | undefined> {
     const connector: { value?: Connector } = {}
     const session = await resume(parts, () => connector.value?.refreshSession())
@@ -53,13 +52,13 @@ export class Connector {
   }
 
   private constructor(parts: ConnectorParts, session: Session) {
-    const { surroundings } = parts
+    const { browserTab } = parts
     this.#parts = parts
     this.#session = session
     this.#token = parts.sessions.current?.state.token ?? ''
     this.#channel = new Channel(parts.channelName, (note) => this.#hear(note))
     this.#leader = new Leader({
-      surroundings,
+      browserTab,
       post: (note) => this.#channel.post(note),
       connection: () => toNote(this.#connection.value),
       onLead: () => this.#startPolling(),
@@ -69,10 +68,10 @@ export class Connector {
       },
     })
     this.#stopListening = [
-      surroundings.on('hidden', () => this.#leader.visibilityChanged()),
-      surroundings.on('shown', () => this.#shown()),
-      surroundings.on('left', () => this.#leave()),
-      surroundings.on('returned', () => this.#join()),
+      browserTab.on('hidden', () => this.#leader.visibilityChanged()),
+      browserTab.on('shown', () => this.#shown()),
+      browserTab.on('left', () => this.#leave()),
+      browserTab.on('returned', () => this.#join()),
     ]
     this.#join()
   }
@@ -85,16 +84,16 @@ export class Connector {
     return this.#connection
   }
 
-  /** Tells all tabs. */
+  /** Notifies all tabs of changed conversations. */
   changed(conversations: string[]) {
     this.#parts.onChanged(conversations)
     this.#channel.post({ type: 'changed', conversations })
   }
 
-  /** A row waits to be sent: the leading tab does it. */
+  /** Has the leading tab send a queued row. */
   queued() {
     const { storage } = this.#parts
-    // What is in the memory of this tab, no other tab can send.
+    // Other tabs cannot send what is only in the memory of this tab.
     if (!this.#outbox && storage.inMemory) this.#outbox = this.#newOutbox(this.#session, this.#closing.signal)
     if (this.#outbox) this.#checkOutbox()
     else this.#channel.post({ type: 'queued' })
@@ -106,7 +105,8 @@ export class Connector {
   }
 
   /**
-   * Another tab may have changed the session. The one that polls goes on: its token is good until it ends.
+   * Reloads the session that another tab may have changed. A polling session continues: its token stays valid
+   * until it expires.
    */
   async refreshSession() {
     const { sessions, login } = this.#parts
@@ -117,7 +117,7 @@ export class Connector {
     if (session && !this.#polling) this.#session = session
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when everything has stopped. */
   async close() {
     for (const stop of this.#stopListening) stop()
     this.#closing.abort()
@@ -139,9 +139,9 @@ export class Connector {
   #shown() {
     this.#leader.visibilityChanged()
     void this.refreshSession()
-    // A poll of a hidden tab does not show the account online.
+    // Poll again without `away`, so the account is shown online.
     this.#session.wake()
-    // What other tabs have told this one while it was frozen may be lost.
+    // A frozen tab may have missed notes of other tabs.
     this.#parts.onChanged()
   }
 
@@ -167,8 +167,8 @@ export class Connector {
   }
 
   async #poll(signal: AbortSignal) {
-    const { storage, surroundings } = this.#parts
-    const names = new Names({
+    const { storage, browserTab } = this.#parts
+    const names = new DisplayNames({
       storage,
       session: () => this.#session,
       signal,
@@ -176,7 +176,7 @@ export class Connector {
     })
     const receiver = new Receiver({
       storage,
-      away: surroundings.hidden,
+      away: browserTab.hidden,
       onChanged: (conversations) => {
         this.changed([...conversations])
         names.learn(conversations)
@@ -190,7 +190,7 @@ export class Connector {
     })
     for (let isStale = true; isStale && !signal.aborted; ) {
       isStale = false
-      // As another tab has left it: with its token, behind what it has received.
+      // Continue with the token and cursor that another tab has stored.
       const onStale = () => {
         isStale = true
       }
@@ -223,9 +223,9 @@ export class Connector {
   }
 }
 
-/** A Session of this tab for the session of the browser. */
+/** Resumes the stored session of the browser in this tab. */
 async function resume(
-  { sessions, login, surroundings, onEnd }: ConnectorParts,
+  { sessions, login, browserTab, onEnd }: ConnectorParts,
   onStale: () => void,
   receiver?: Receiver,
 ): Promise<Session | undefined> {
@@ -234,7 +234,7 @@ async function resume(
     onEnd: () => own.session?.ended && onEnd(own.session.ended),
     onStale,
   })
-  const options = receiver ? { store: receiver.behindMessages(store), fetch: receiver.fetch } : { store }
-  own.session = await new Restante(surroundings.url, options).resume()
+  const options = receiver ? { store: receiver.afterMessages(store), fetch: receiver.fetch } : { store }
+  own.session = await new Restante(browserTab.url, options).resume()
   return own.session
 }

@@ -1,12 +1,12 @@
 import { batch, computed, type ReadonlySignal, signal } from '@preact/signals'
 import type { Session } from 'restante-client'
+import type { BrowserTab } from './browser-tab.ts'
 import type { Directory } from './directory.ts'
 import { Draft } from './draft.ts'
 import { discard, markRead, nameConversation, nameToShow, queue, requeue, unreadRows } from './messages.ts'
 import { Presence } from './presence.ts'
-import type { KeptText } from './session-store.ts'
+import type { StoredText } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
-import type { Surroundings } from './surroundings.ts'
 import type { StoredRow, Transaction } from './tables.ts'
 import type { OpenConversation, Row } from './types.ts'
 
@@ -18,11 +18,11 @@ export interface ConversationParts {
   storage: Storage
   directory: Directory
   session: () => Session
-  surroundings: Surroundings
-  hastyDraft: KeptText
-  /** Something was changed here: all tabs read it again. */
+  browserTab: BrowserTab
+  unsavedDraft: StoredText
+  /** Called after a change here, so all tabs reload. */
   onChanged: () => void
-  /** A row waits to be sent. */
+  /** Called when a row was queued for sending. */
   onQueued: () => void
   onClosed: (conversation: Conversation) => void
 }
@@ -39,16 +39,16 @@ export class Conversation implements OpenConversation {
   readonly #presence: Presence
   readonly #draft: Draft
   #readPlace = 0
-  /** One after the other, so that none puts in place of newer rows what it has read before. */
+  /** Serialises reads, so older rows never replace newer ones. */
   #reading: Promise<unknown>
 
   constructor(parts: ConversationParts) {
-    const { username, directory, storage, hastyDraft, onChanged } = parts
+    const { username, directory, storage, unsavedDraft, onChanged } = parts
     this.#parts = parts
     this.username = username
     this.displayName = computed(() => directory.displayName(username))
     this.blocked = computed(() => directory.isBlocked(username))
-    this.#draft = new Draft(storage, username, hastyDraft, onChanged)
+    this.#draft = new Draft(storage, username, unsavedDraft, onChanged)
     this.#presence = new Presence({ ...parts, onName: (name) => void this.#rename(name) })
     const loading = this.#load()
     this.draft = loading
@@ -75,17 +75,17 @@ export class Conversation implements OpenConversation {
     return this.#presence.gone
   }
 
-  /** Something may have changed in the storage. */
+  /** Reloads the rows that may have changed in the storage. */
   refresh(): Promise<void> {
     return this.#inTurn(async (transaction) => {
       const shown = this.#rows.value ?? []
-      // What has reached its end stays as it is, unless the whole conversation is gone.
+      // Rows in their final state need no reload, unless the conversation is gone.
       const unfinished = shown.findIndex((row) => row.kind === 'sent' && row.state !== 'delivered')
       const isThere = await transaction.conversation(this.username)
       const kept = isThere ? shown.slice(0, unfinished < 0 ? shown.length : unfinished) : []
       const from = isThere ? (shown[kept.length]?.place ?? (kept.at(-1)?.place ?? -1) + 1) : 0
       const read = await transaction.rows(this.username, { from })
-      const rows = [...kept, ...read.map((row) => sameOr(row, shown))]
+      const rows = [...kept, ...read.map((row) => reuseRow(row, shown))]
       return () => {
         if (!isThere) this.#hasOlder.value = false
         this.#rows.value = rows
@@ -163,10 +163,10 @@ export class Conversation implements OpenConversation {
     })
   }
 
-  /** @param read resolves with what shows it */
+  /** @param read resolves with a function that shows the result */
   async #inTurn(read: (transaction: Transaction) => Promise<() => void>) {
     const reading = this.#reading.then(async () => batch(await this.#parts.storage.read(read)))
-    // The caller has the error.
+    // The caller handles the error.
     this.#reading = reading.catch(() => {})
     await reading
   }
@@ -184,8 +184,8 @@ export class Conversation implements OpenConversation {
   }
 }
 
-/** The row that is shown already, if it is the same, so that it is not drawn again. */
-function sameOr(row: StoredRow, shown: readonly StoredRow[]): StoredRow {
+/** Returns the row object that is already shown if it is equal, so it is not rendered again. */
+function reuseRow(row: StoredRow, shown: readonly StoredRow[]): StoredRow {
   const known = shown.find(({ place }) => place === row.place)
   if (known?.kind === 'sent' && row.kind === 'sent')
     return known.state === row.state && known.atMs === row.atMs ? known : row

@@ -8,13 +8,13 @@ interface Entry {
   last: StoredRow | undefined
 }
 
-/** The list of conversations, and the facts about the account, as they are in the storage. */
+/** Holds the list of conversations and the facts about the account, loaded from the storage. */
 export class Directory {
   readonly #storage: Storage
   readonly #entries: Signal<ReadonlyMap<string, Entry>> = signal(new Map())
   readonly #gap = signal<Facts['gap']>()
   readonly #blocks: Signal<ReadonlySet<string>> = signal(new Set())
-  /** The lines as they were given last, so that a view draws none again that has not changed. */
+  /** Caches lines, so a view does not render an unchanged one again. */
   readonly #lines = new WeakMap<Entry, Conversation>()
   readonly conversations: ReadonlySignal<Conversation[]>
   readonly unread: ReadonlySignal<number>
@@ -37,7 +37,7 @@ export class Directory {
 
   isBlocked = (username: string) => this.#blocks.value.has(username)
 
-  /** Reads everything, or these conversations and the facts. */
+  /** Reloads everything, or these conversations and the facts. */
   async refresh(usernames?: Iterable<string>) {
     const read = await this.#storage.read(async (transaction) => {
       const entries = new Map<string, Entry | undefined>()

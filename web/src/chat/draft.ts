@@ -1,28 +1,28 @@
 import { changeConversation, ensureConversation } from './messages.ts'
-import type { KeptText } from './session-store.ts'
+import type { StoredText } from './session-store.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 
 const KEEP_AFTER_MS = 500
 
-/** The text that is being written in a conversation. */
+/** Saves the text that is being written in a conversation. */
 export class Draft {
   readonly #storage: Storage
   readonly #username: string
-  readonly #hasty: KeptText
+  readonly #unsaved: StoredText
   readonly #onChanged: () => void
   #text: string | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(storage: Storage, username: string, hasty: KeptText, onChanged: () => void) {
+  constructor(storage: Storage, username: string, unsaved: StoredText, onChanged: () => void) {
     this.#storage = storage
     this.#username = username
-    this.#hasty = hasty
+    this.#unsaved = unsaved
     this.#onChanged = onChanged
   }
 
-  /** What the page had no time to put into the database, when it was left. */
+  /** The text that the page had no time to write to the database when it was left. */
   restore(): string | undefined {
-    const text = this.#hasty.get()
+    const text = this.#unsaved.get()
     if (text !== undefined) this.save(text, false)
     return text
   }
@@ -31,16 +31,16 @@ export class Draft {
     this.#text = text
     clearTimeout(this.#timer)
     if (atOnce) {
-      this.#hasty.set(text)
+      this.#unsaved.set(text)
       void this.flush()
     } else this.#timer = setTimeout(() => void this.flush(), KEEP_AFTER_MS)
   }
 
-  /** It has become a message. */
+  /** The text was sent as a message. */
   sent() {
     clearTimeout(this.#timer)
     this.#text = undefined
-    this.#hasty.delete()
+    this.#unsaved.delete()
   }
 
   async flush() {
@@ -56,7 +56,7 @@ export class Draft {
       .then(this.#onChanged)
       .catch(ignoreClosed)
       .finally(() => {
-        if (this.#hasty.get() === draft) this.#hasty.delete()
+        if (this.#unsaved.get() === draft) this.#unsaved.delete()
       })
   }
 }

@@ -24,7 +24,7 @@ type Mode = 'readonly' | 'readwrite'
 const STORES = ['rows', 'conversations', 'receipts', 'facts'] as const
 const VERSION = 1
 
-/** What a browser that hangs is given to open a database. */
+/** In case the browser hangs while it opens the database. */
 const OPEN_TIMEOUT_MS = 10_000
 
 export class IndexedDbTables implements Tables {
@@ -35,8 +35,8 @@ export class IndexedDbTables implements Tables {
   }
 
   /**
-   * @param onUnusable another tab deletes the database, or brings it to a version unknown to this page
-   * @throws when the browser has none to give, or another tab holds it in an older version
+   * @param onUnusable called when another tab deletes the database, or upgrades it to a version unknown here
+   * @throws when IndexedDB does not work, or another tab holds an older version open
    */
   static async open(name: string, onUnusable: (deleted: boolean) => void): Promise<IndexedDbTables> {
     let fail = (_: Error) => {}
@@ -63,7 +63,7 @@ export class IndexedDbTables implements Tables {
     try {
       return new IndexedDbTables(await Promise.race([opening, failed]))
     } catch (error) {
-      // One that opens after all would be in the way of others.
+      // If it opens after all, it would block upgrades by other tabs.
       opening.then((db) => db.close()).catch(() => {})
       throw error
     } finally {
@@ -72,7 +72,7 @@ export class IndexedDbTables implements Tables {
   }
 
   async run<T>(mode: Mode, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    // A message is acknowledged next: it must have reached the disk, also when the power fails.
+    // Strict, because messages are acknowledged next: they must survive a power cut.
     const transaction = this.#db.transaction(STORES, mode, { durability: 'strict' })
     const done = transaction.done
     done.catch(() => {})
@@ -91,16 +91,16 @@ export class IndexedDbTables implements Tables {
   }
 }
 
-/** Without this, the first half of the work would stay. */
+/** Without this, half of the work would be committed. */
 function abort(transaction: { abort(): void }) {
   try {
     transaction.abort()
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
-/** Resolves once it is gone, or will be when a frozen tab has closed it. */
+/** Resolves when it is deleted, or will be once a frozen tab closes it. */
 export const deleteDatabase = (name: string) =>
   new Promise<void>((resolve, reject) => {
     deleteDB(name, { blocked: () => resolve() }).then(resolve, reject)

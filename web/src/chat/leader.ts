@@ -1,42 +1,42 @@
 import { newKey } from 'restante-client'
+import type { BrowserTab } from './browser-tab.ts'
 import type { ConnectionNote, LeadNote, Note } from './channel.ts'
-import type { Surroundings } from './surroundings.ts'
 
-/** How long a leading tab has to answer. */
+/** How long to wait for the reply of a leading tab. */
 const ANSWER_MS = 200
-const SIGN_OF_LIFE_MS = 2_000
-/** Without a sign of life for so long, the leading tab has crashed. */
+const HEARTBEAT_MS = 2_000
+/** Without a heartbeat for this long, the leading tab has crashed. */
 const SILENT_MS = 6_000
-/** The timers of hidden tabs run once a minute. */
+/** Timers of hidden tabs run only once per minute. */
 const SILENT_HIDDEN_MS = 150_000
-/** Hidden tabs leave a free lead to the visible ones, and do not all take it at once. */
+/** Hidden tabs wait, so visible ones take the lead first, and not all hidden ones at once. */
 const HIDDEN_FIRST_MS = 300
 const HIDDEN_SPREAD_MS = 1_000
 
 export interface LeaderParts {
-  surroundings: Surroundings
+  browserTab: BrowserTab
   post: (note: Note) => void
   connection: () => ConnectionNote
   onLead: () => void
   onFollow: () => void
-  /** Of another tab that leads. */
+  /** Called with the connection of another, leading tab. */
   onConnection: (connection: ConnectionNote) => void
 }
 
 /**
- * Elects the tab that polls and sends for all. It needs no Web Locks, which pages from plain http addresses
- * do not have, and which a tab that a phone has frozen would keep. A visible tab takes the lead from a hidden
- * one; among equals, the first one keeps it. Two may lead for a moment, which harms nothing: rows have unique
- * ids, sends have idempotency keys.
+ * Elects the tab that polls and sends for all. Not by Web Locks, which do not exist over plain http, and
+ * which a tab frozen by a phone would keep. A visible tab takes the lead from a hidden one; among equals, the
+ * first keeps it. Two may lead for a moment, which is harmless: rows have unique IDs, and sends have
+ * idempotency keys.
  */
 export class Leader {
   readonly #parts: LeaderParts
   readonly #tab = newKey()
   #sinceMs: number | undefined
-  /** By the clock that nobody sets. */
+  /** On the monotonic clock. */
   #heardAtMs = 0
   #pending: ReturnType<typeof setTimeout> | undefined
-  #signs: ReturnType<typeof setInterval> | undefined
+  #heartbeats: ReturnType<typeof setInterval> | undefined
 
   constructor(parts: LeaderParts) {
     this.#parts = parts
@@ -47,25 +47,25 @@ export class Leader {
   }
 
   start() {
-    this.#signs = setInterval(() => this.#giveSign(), SIGN_OF_LIFE_MS)
+    this.#heartbeats = setInterval(() => this.#heartbeat(), HEARTBEAT_MS)
     this.#ask()
   }
 
-  /** Leaves the lead to others. */
+  /** Gives up the lead. */
   stop() {
-    clearInterval(this.#signs)
+    clearInterval(this.#heartbeats)
     clearTimeout(this.#pending)
     if (!this.#leading) return
     this.#follow()
     this.#parts.post({ type: 'lead-is-free' })
   }
 
-  /** Tells the others, if this tab leads, how it is now. */
+  /** If this tab leads, posts its state to the others. */
   announce() {
     if (this.#sinceMs !== undefined) this.#parts.post(this.#note(this.#sinceMs))
   }
 
-  /** The tab has become visible, or hidden. */
+  /** Called when the tab has become visible or hidden. */
   visibilityChanged() {
     if (this.#leading) this.announce()
     else if (this.#isVisible) this.#ask()
@@ -79,7 +79,7 @@ export class Leader {
 
   #hearLead(note: LeadNote) {
     if (this.#sinceMs !== undefined) {
-      // The other one hears it, and follows.
+      // The other tab receives this and follows.
       if (beats(this.#note(this.#sinceMs), note)) return this.announce()
       this.#follow()
     } else if (this.#isVisible && !note.visible) return this.#take()
@@ -89,7 +89,7 @@ export class Leader {
   }
 
   get #isVisible() {
-    return !this.#parts.surroundings.hidden()
+    return !this.#parts.browserTab.hidden()
   }
 
   #note(sinceMs: number): LeadNote {
@@ -97,13 +97,13 @@ export class Leader {
     return { type: 'lead', tab: this.#tab, visible: this.#isVisible, sinceMs, connection: connection() }
   }
 
-  #giveSign() {
+  #heartbeat() {
     if (this.#leading) return this.announce()
     const silentMs = performance.now() - this.#heardAtMs
     if (silentMs > (this.#isVisible ? SILENT_MS : SILENT_HIDDEN_MS)) this.#ask()
   }
 
-  /** Takes the lead unless somebody has it. */
+  /** Takes the lead if no tab replies. */
   #ask() {
     this.#parts.post({ type: 'who-leads' })
     clearTimeout(this.#pending)
@@ -131,7 +131,7 @@ export class Leader {
 
 const hiddenPauseMs = () => HIDDEN_FIRST_MS + Math.random() * HIDDEN_SPREAD_MS
 
-/** Whether the first one of two leading tabs keeps the lead. */
+/** Whether the first of two leading tabs keeps the lead. */
 function beats(one: LeadNote, other: LeadNote): boolean {
   if (one.visible !== other.visible) return one.visible
   return one.sinceMs < other.sinceMs || (one.sinceMs === other.sinceMs && one.tab < other.tab)

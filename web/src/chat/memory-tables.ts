@@ -1,9 +1,9 @@
 import type { ConversationRecord, Facts, StoredRow, StoredSentRow, Tables, Transaction } from './tables.ts'
 
-/** How many rows of each conversation are taken over. */
+/** How many rows per conversation are copied. */
 const COPIED_ROWS = 200
 
-/** In the place of IndexedDB, where that does not work. */
+/** Replaces IndexedDB where that does not work. */
 export class MemoryTables implements Tables {
   readonly #rows = new Map<number, StoredRow>()
   readonly #conversations = new Map<string, ConversationRecord>()
@@ -12,7 +12,7 @@ export class MemoryTables implements Tables {
   #newestPlace = 0
   #last: Promise<unknown> = Promise.resolve()
 
-  /** One after the other, as in IndexedDB. */
+  /** Runs transactions one after the other, as IndexedDB does. */
   run<T>(_mode: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const result = this.#last.then(() => work(this.#transaction))
     this.#last = result.catch(() => {})
@@ -21,7 +21,7 @@ export class MemoryTables implements Tables {
 
   close() {}
 
-  /** Takes over what can still be read. */
+  /** Copies what can still be read. */
   async copy(from: Transaction) {
     this.#newestPlace = await from.newestPlace()
     for (const row of await from.queued()) this.#rows.set(row.place, row)

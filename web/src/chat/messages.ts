@@ -8,12 +8,12 @@ import {
   type Transaction,
 } from './tables.ts'
 
-/** The server remembers a key for 24 hours. The hour is for clocks and for requests on their way. */
+/** The server remembers a key for 24 hours. The margin is for clock drift and requests under way. */
 const KEY_LIFE_MS = 23 * 3_600_000
 
 export const isKeyExpired = ({ keyAtMs }: StoredSentRow) => Date.now() - keyAtMs > KEY_LIFE_MS
 
-/** The record of a conversation, made if there is none. */
+/** Returns the record of a conversation, and creates it if there is none. */
 export async function ensureConversation(
   transaction: Transaction,
   username: string,
@@ -36,19 +36,19 @@ export async function changeConversation(
   if (record) await transaction.putConversation({ ...record, ...changes })
 }
 
-/** A sign that is seen: no space, no control, no mark that sits on another sign, no filler. */
-const SEEN = /[^\p{Z}\p{C}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u
+/** A visible character: no space, control, combining mark or filler. */
+const VISIBLE = /[^\p{Z}\p{C}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u
 
-/** What a display name is shown as. Without a sign that is seen it would hide who it is. */
+/** The name to show. A display name without a visible character would hide the user. */
 export const nameToShow = (displayName: string, username: string) =>
-  SEEN.test(displayName) ? displayName : username
+  VISIBLE.test(displayName) ? displayName : username
 
-/** The server has told the display name. */
+/** Stores the display name from the server. */
 export const nameConversation = (transaction: Transaction, username: string, displayName: string) =>
   changeConversation(transaction, username, { displayName: nameToShow(displayName, username), named: true })
 
 /**
- * Messages and receipts of the inbox, in order. One that is here already changes nothing.
+ * Stores messages and receipts of the inbox, in order. Ignores those that are already stored.
  *
  * @returns the conversations that have changed
  */
@@ -85,7 +85,7 @@ async function receiveReceipt(transaction: Transaction, from: string, ids: strin
   }
 }
 
-/** A message that is to be sent. Its text is no draft any more. */
+/** Queues a message for sending, and clears the draft. */
 export async function queue(transaction: Transaction, to: string, body: string) {
   const record = await ensureConversation(transaction, to)
   await transaction.putConversation({ ...record, draft: '' })
@@ -103,8 +103,8 @@ export async function queue(transaction: Transaction, to: string, body: string) 
   await transaction.addRow(row)
 }
 
-/** The server has answered a send: with its id and time, or with the reason why not. */
-export async function settle(
+/** Stores the server's answer to a send: the ID and time, or the reason of the refusal. */
+export async function applyAnswer(
   transaction: Transaction,
   place: number,
   answer: { id: string; sentAt: string } | { code: string; detail: string },
@@ -114,7 +114,7 @@ export async function settle(
   const { queued: _, ...rest } = row
   if ('id' in answer) {
     const { id, sentAt } = answer
-    // The answer was lost, and the receipt came before that of the repeat.
+    // The receipt may come first, if the response was lost and the send is repeated.
     const state = (await transaction.hasReceipt(row.with, id)) ? 'delivered' : 'sent'
     await transaction.putRow({ ...rest, state, mark: markOf('sent', id), atMs: Date.parse(sentAt) })
   } else {
@@ -124,7 +124,7 @@ export async function settle(
   if ((await transaction.queued(row.with)).length === 0) await transaction.deleteReceipts(row.with)
 }
 
-/** A message that failed waits again. */
+/** Queues a failed message again. */
 export async function requeue(transaction: Transaction, place: number) {
   const row = await transaction.row(place)
   if (row?.kind !== 'sent' || row.state !== 'failed') return
@@ -134,13 +134,13 @@ export async function requeue(transaction: Transaction, place: number) {
   await transaction.putRow({ ...rest, ...key, state: 'waiting', queued: row.with })
 }
 
-/** Takes out a message that failed. */
+/** Deletes a failed message. */
 export async function discard(transaction: Transaction, place: number) {
   const row = await transaction.row(place)
   if (row?.kind === 'sent' && row.state === 'failed') await transaction.deleteRow(place)
 }
 
-/** All rows up to this one have been seen. */
+/** Marks all rows up to this one as read. */
 export async function markRead(transaction: Transaction, username: string, place: number) {
   const record = await transaction.conversation(username)
   if (!record || (record.unread === 0 && record.readPlace >= place)) return
@@ -149,7 +149,7 @@ export async function markRead(transaction: Transaction, username: string, place
   await transaction.putConversation({ ...record, readPlace, unread })
 }
 
-/** The rows of a conversation that have not been seen. */
+/** The unread rows of a conversation. */
 export async function unreadRows(
   transaction: Transaction,
   { username, readPlace }: ConversationRecord,

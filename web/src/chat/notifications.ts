@@ -7,21 +7,21 @@ import {
   subscribeBrowser,
   unsubscribeBrowser,
 } from './browser-push.ts'
-import type { KeptText } from './session-store.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { BrowserTab } from './browser-tab.ts'
+import type { StoredText } from './session-store.ts'
 import type { Notifications } from './types.ts'
 
 export interface NotificationsParts {
   session: () => Session
-  surroundings: Surroundings
-  /** What the user wants in this browser: `on`, `off`, or nothing while that is not known. */
-  choice: KeptText
+  browserTab: BrowserTab
+  /** The user's choice in this browser: `on`, `off`, or undefined before the first choice. */
+  choice: StoredText
 }
 
 /**
- * Has the push service of the browser wake this device. The server is asked for its key each time, because
- * a subscription for an older one is dead. It learns of the subscription at each load of the page, because
- * browsers change and forget subscriptions without a word.
+ * Turns push notifications of this browser on and off. The server's key is fetched each time, because a
+ * subscription for an older key is dead. The subscription is registered at each load of the page, because
+ * browsers change and drop subscriptions silently.
  */
 export class BrowserNotifications implements Notifications {
   readonly state: Signal<Notifications['state']['value']> = signal('unknown')
@@ -33,31 +33,31 @@ export class BrowserNotifications implements Notifications {
 
   constructor(parts: NotificationsParts) {
     this.#parts = parts
-    // The user may come back from the settings of the browser.
-    this.#stopListening = parts.surroundings.on('shown', () => this.look())
+    // The user may return from the browser's settings.
+    this.#stopListening = parts.browserTab.on('shown', () => this.refresh())
   }
 
   close() {
     this.#stopListening()
   }
 
-  /** The choice, or the permission, may have changed. */
-  look() {
-    this.state.value = this.#look()
+  /** Updates the state, after the choice or the permission may have changed. */
+  refresh() {
+    this.state.value = this.#currentState()
   }
 
   async check() {
     await this.#askForKey().catch(ignoreProblem)
   }
 
-  /** The connection of the leading tab works. */
+  /** Registers the subscription again. Called when the leading tab is connected. */
   async renew() {
     if (this.#renewed) return
     this.#renewed = true
     try {
       const publicKey = await this.#askForKey()
       if (publicKey !== undefined && this.state.value === 'on') await this.#register(publicKey)
-      // Of somebody else, who was logged in here before.
+      // It may belong to another user who was logged in here.
       else await unsubscribeBrowser()
       this.failure.value = undefined
     } catch (error) {
@@ -73,9 +73,9 @@ export class BrowserNotifications implements Notifications {
   }
 
   async turnOn() {
-    // Before anything else: the click must be a moment ago.
+    // First, because the browser requires a recent click.
     const answer = await askPermission()
-    this.look()
+    this.refresh()
     if (answer === 'denied') return
     if (answer !== 'granted')
       throw new RestanteProblem({ code: 'push_dismissed', status: 0, detail: 'No permission was given.' })
@@ -88,7 +88,7 @@ export class BrowserNotifications implements Notifications {
   async turnOff() {
     this.#choose('off')
     const endpoint = await unsubscribeBrowser()
-    // What the server does not end now, it ends when the push service says that it is gone.
+    // If this fails, the server ends it when the push service reports it as gone.
     if (endpoint !== undefined) await this.#unregister(endpoint).catch(ignoreProblem)
   }
 
@@ -96,7 +96,7 @@ export class BrowserNotifications implements Notifications {
     this.#choose('off')
   }
 
-  #look() {
+  #currentState() {
     if (this.#enabled === undefined) return 'unknown'
     if (!this.#enabled) return 'disabled'
     if (!isPushSupported()) return 'unsupported'
@@ -109,14 +109,14 @@ export class BrowserNotifications implements Notifications {
   #choose(choice: 'on' | 'off') {
     this.#parts.choice.set(choice)
     this.failure.value = undefined
-    this.look()
+    this.refresh()
   }
 
-  /** @returns nothing when the server does not push */
+  /** @returns undefined when push is off at the server */
   async #askForKey(): Promise<string | undefined> {
     const { enabled, publicKey } = await this.#parts.session().getPush()
     this.#enabled = enabled
-    this.look()
+    this.refresh()
     return enabled ? publicKey : undefined
   }
 

@@ -1,5 +1,5 @@
 import { RestanteProblem, type Session } from 'restante-client'
-import { isKeyExpired, settle } from './messages.ts'
+import { applyAnswer, isKeyExpired } from './messages.ts'
 import { ignoreClosed, type Storage } from './storage.ts'
 import type { StoredSentRow } from './tables.ts'
 
@@ -14,13 +14,13 @@ export interface OutboxParts {
   session: Session
   signal: AbortSignal
   onChanged: (conversations: string[]) => void
-  /** The server has taken a message: anything that waits for the server may ask at once. */
+  /** Called when the server has accepted a message, so pauses for its sake can end. */
   onAnswer: () => void
 }
 
 /**
- * Sends the rows that wait, in the order of each conversation, so that one that is held up holds up no other.
- * An answer that is lost, or a reload, repeats a send with its key: the recipient gets one message.
+ * Sends queued rows, in order within each conversation, so a blocked conversation delays no other. After a
+ * lost response or a reload, a send is repeated with its key, so the recipient gets one message.
  */
 export class Outbox {
   readonly #parts: OutboxParts
@@ -30,7 +30,7 @@ export class Outbox {
     this.#parts = parts
   }
 
-  /** Sends what waits by now. */
+  /** Sends the rows that are queued. */
   async check() {
     const rows = await this.#parts.storage.read((transaction) => transaction.queued())
     for (const username of new Set(rows.map((row) => row.with))) {
@@ -41,7 +41,7 @@ export class Outbox {
     }
   }
 
-  /** Resolves when the signal has ended all that was under way. */
+  /** Resolves when the signal has ended all sends. */
   async ended() {
     await Promise.allSettled(this.#busy.values())
   }
@@ -54,12 +54,12 @@ export class Outbox {
     }
   }
 
-  /** @returns whether the server has answered */
+  /** @returns whether the row is answered */
   async #send(row: StoredSentRow): Promise<boolean> {
     const { storage, onChanged } = this.#parts
     const answer = isKeyExpired(row) ? EXPIRED : await this.#ask(row)
     if (!answer) return false
-    await storage.write((transaction) => settle(transaction, row.place, answer))
+    await storage.write((transaction) => applyAnswer(transaction, row.place, answer))
     onChanged([row.with])
     return true
   }

@@ -1,17 +1,17 @@
 import { type Signal, signal } from '@preact/signals'
 import { RestanteProblem, type Session } from 'restante-client'
-import type { Surroundings } from './surroundings.ts'
+import type { BrowserTab } from './browser-tab.ts'
 
 const ASK_EVERY_MS = 30_000
 
 interface PresenceParts {
   username: string
   session: () => Session
-  surroundings: Surroundings
+  browserTab: BrowserTab
   onName: (displayName: string) => void
 }
 
-/** Asks how somebody is, from time to time while their conversation is on the screen. */
+/** Polls the presence of a user while their conversation is visible. */
 export class Presence {
   readonly presence: Signal<{ online: boolean; lastSeenAtMs?: number } | undefined> = signal()
   readonly gone = signal(false)
@@ -25,7 +25,7 @@ export class Presence {
     this.#parts = parts
     const ask = () => void this.#ask()
     this.#timer = setInterval(ask, ASK_EVERY_MS)
-    this.#stopListening = parts.surroundings.on('shown', ask)
+    this.#stopListening = parts.browserTab.on('shown', ask)
     ask()
   }
 
@@ -36,8 +36,8 @@ export class Presence {
   }
 
   async #ask() {
-    const { username, session, surroundings, onName } = this.#parts
-    if (this.#asking || surroundings.hidden()) return
+    const { username, session, browserTab, onName } = this.#parts
+    if (this.#asking || browserTab.hidden()) return
     this.#asking = true
     try {
       const { online, lastSeenAt, displayName } = await session().getUser(username)
@@ -49,7 +49,7 @@ export class Presence {
     } catch (error) {
       if (!(error instanceof RestanteProblem)) throw error
       if (this.#stopped) return
-      // What was known is not so for long.
+      // The known presence is soon outdated.
       this.presence.value = undefined
       this.gone.value = error.code === 'user_not_found'
     } finally {

@@ -1,48 +1,50 @@
 import { newKey, RestanteProblem, type Store, type StoredSession } from 'restante-client'
-import type { Keys } from './keys.ts'
+import type { LocalStorage } from './local-storage.ts'
 
-type Farewell = { username: string; reason: RestanteProblem }
+type EndedSession = { username: string; reason: RestanteProblem }
 
-interface Kept {
-  /** The name of this login in this browser, by which tabs notice another one. */
+interface StoredLogin {
+  /** The ID of this login in this browser, by which tabs notice another login. */
   login: string
-  /** Without the page, which is large and is written once. */
+  /** Without the page, which is large and written only once. */
   state: Omit<StoredSession, 'page'>
 }
 
-/** Kept at once, which a database does not do when the page is being left. */
-export interface KeptText {
+/** Stored synchronously, which works while the page is being left, unlike a database. */
+export interface StoredText {
   get: () => string | undefined
   set: (text: string) => void
   delete: () => void
 }
 
-/** The one session of this browser, shared by its tabs, and what is to be known after it. */
+/** Stores the session that the tabs of this browser share, and why the last one ended. */
 export class SessionStore {
-  readonly #keys: Keys
+  readonly #keys: LocalStorage
 
-  constructor(keys: Keys) {
+  constructor(keys: LocalStorage) {
     this.#keys = keys
   }
 
-  get current(): Kept | undefined {
+  get current(): StoredLogin | undefined {
     return this.#read('session')
   }
 
-  get farewell(): Farewell | undefined {
-    const farewell = this.#read<{
+  get endedSession(): EndedSession | undefined {
+    const endedSession = this.#read<{
       username: string
       reason: ConstructorParameters<typeof RestanteProblem>[0]
-    }>('farewell')
-    return farewell && { username: farewell.username, reason: new RestanteProblem(farewell.reason) }
+    }>('endedSession')
+    return (
+      endedSession && { username: endedSession.username, reason: new RestanteProblem(endedSession.reason) }
+    )
   }
 
-  /** Names of accounts that have a database here. */
+  /** The usernames of accounts with a database here. */
   get accounts(): string[] {
     return this.#keys.startingWith(ACCOUNT).sort()
   }
 
-  /** The account has a database no longer. */
+  /** Forgets an account whose database is deleted. */
   forget(username: string) {
     this.#keys.delete(ACCOUNT + username)
     this.#keys.delete(NOTIFY + username)
@@ -50,17 +52,17 @@ export class SessionStore {
     for (const name of this.#keys.startingWith(drafts)) this.#keys.delete(drafts + name)
   }
 
-  /** Keeps a draft of an account while the database does not have it. */
-  hastyDraft(account: string, username: string): KeptText {
+  /** Stores a draft that is not in the database yet. */
+  unsavedDraft(account: string, username: string): StoredText {
     return this.#text(`${DRAFT}${account} ${username}`)
   }
 
   /** Whether an account wants notifications in this browser. */
-  notificationChoice(account: string): KeptText {
+  notificationChoice(account: string): StoredText {
     return this.#text(NOTIFY + account)
   }
 
-  #text(name: string): KeptText {
+  #text(name: string): StoredText {
     return {
       get: () => this.#keys.get(name),
       set: (text) => this.#keys.set(name, text),
@@ -68,7 +70,7 @@ export class SessionStore {
     }
   }
 
-  /** For a login: what is saved takes the place of what was there. */
+  /** The store for a login: a save replaces the earlier session. */
   beginning(): Store {
     return {
       load: () => undefined,
@@ -76,33 +78,33 @@ export class SessionStore {
         if (!state) return
         const { page, ...rest } = state
         const login = newKey()
-        this.#keys.delete('farewell')
+        this.#keys.delete('endedSession')
         this.#keys.set(ACCOUNT + state.username, '')
         if (page) this.#keys.set('page', JSON.stringify({ login, page }))
-        this.#keys.set('session', JSON.stringify({ login, state: rest } satisfies Kept))
+        this.#keys.set('session', JSON.stringify({ login, state: rest } satisfies StoredLogin))
       },
     }
   }
 
   /**
-   * The store of one Session in one tab, while other tabs have theirs. Only what it has changed is written,
-   * so a tab never writes back an older token or cursor of its own.
+   * The store of one Session in one tab, while other tabs have theirs. Writes only changed members, so a tab
+   * never overwrites a newer token or cursor.
    *
-   * @param onEnd the session is over
-   * @param onStale only its token is: another tab has a newer one
+   * @param onEnd called when the session has ended
+   * @param onStale called when only its token is invalid, because another tab has renewed it
    */
   of(login: string, { onEnd, onStale }: { onEnd: () => void; onStale: () => void }): Store {
     let base: StoredSession | undefined
     return {
       load: () => {
-        const kept = this.#mine(login)
+        const kept = this.#storedFor(login)
         if (!kept) return undefined
         const page = this.#read<{ login: string; page: StoredSession['page'] }>('page')
         base = { ...kept.state, ...(page?.login === login && page.page && { page: page.page }) }
         return base
       },
       save: (state) => {
-        const kept = this.#mine(login)
+        const kept = this.#storedFor(login)
         if (!kept || !base) return
         if (!state) return kept.state.token === base.token ? onEnd() : onStale()
         const { page, ...rest } = state
@@ -111,29 +113,29 @@ export class SessionStore {
         const changed = Object.entries(rest).filter(([name, value]) => value !== before[name])
         const merged = { ...kept.state, ...Object.fromEntries(changed) }
         base = { ...state }
-        this.#keys.set('session', JSON.stringify({ login, state: merged } satisfies Kept))
+        this.#keys.set('session', JSON.stringify({ login, state: merged } satisfies StoredLogin))
       },
     }
   }
 
-  /** There is no session any more, in no tab. */
-  end(farewell?: Farewell) {
-    if (farewell) {
-      const { username, reason } = farewell
+  /** Ends the session in all tabs. */
+  end(endedSession?: EndedSession) {
+    if (endedSession) {
+      const { username, reason } = endedSession
       const { code, status, detail } = reason
-      this.#keys.set('farewell', JSON.stringify({ username, reason: { code, status, detail } }))
-    } else this.#keys.delete('farewell')
+      this.#keys.set('endedSession', JSON.stringify({ username, reason: { code, status, detail } }))
+    } else this.#keys.delete('endedSession')
     this.#keys.delete('page')
-    // The last one: it is what other tabs act upon.
+    // Last, because other tabs react to it.
     this.#keys.delete('session')
   }
 
-  #mine(login: string): Kept | undefined {
+  #storedFor(login: string): StoredLogin | undefined {
     const kept = this.current
     return kept?.login === login ? kept : undefined
   }
 
-  /** What is damaged is not there: the user logs in again. */
+  /** Treats damaged data as missing, so the user logs in again. */
   #read<T>(name: string): T | undefined {
     try {
       return JSON.parse(this.#keys.get(name) ?? 'null') ?? undefined

@@ -8,47 +8,46 @@ const IN_MEMORY =
 const NEWER_PAGE =
   'A newer version of this page is open in another tab. Reload this one: until then it does not keep messages.'
 
-/** The storage of an account was closed, or is deleted. */
+/** The storage of the account is closed or deleted. */
 class StorageClosed extends Error {}
 
-/** For what may be under way when the account is logged out. */
+/** For work that may still run when the account logs out. */
 export function ignoreClosed(error: unknown) {
   if (!(error instanceof StorageClosed)) throw error
 }
 
 /**
- * What is kept of one account. IndexedDB that fails is opened again once, because WebKit ends it while a page
- * is in the background. After that the tab goes on in memory with what it could still read, and says so.
- * Messages are then acknowledged when they are shown, as by any client without a store: to wait for a disk
- * that does not come would keep them from the user.
+ * The storage of one account. If IndexedDB fails, it is reopened once, because WebKit closes it while a page
+ * is in the background. After that the tab continues in memory with what it could still read, and warns the
+ * user. Messages are then acknowledged when shown, as by any client without a store, rather than never shown.
  */
 export class Storage {
   readonly #name: string
-  readonly #trouble = signal<string>()
+  readonly #warning = signal<string>()
   #tables: Promise<Tables>
   #reopened = false
   #closed = false
 
   constructor(name: string) {
     this.#name = name
-    this.#tables = this.#open().catch(() => this.#goOnInMemory())
+    this.#tables = this.#open().catch(() => this.#useMemory())
   }
 
-  /** A sentence for the user, while messages are not kept. */
-  get trouble(): ReadonlySignal<string | undefined> {
-    return this.#trouble
+  /** A sentence for the user while messages are not stored. */
+  get warning(): ReadonlySignal<string | undefined> {
+    return this.#warning
   }
 
-  /** Other tabs do not see what is kept here. */
+  /** Whether other tabs cannot see what is stored here. */
   get inMemory(): boolean {
-    return this.#trouble.value !== undefined
+    return this.#warning.value !== undefined
   }
 
   read<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return this.#run('readonly', work)
   }
 
-  /** Resolves once it is written. */
+  /** Resolves when it is written. */
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return this.#run('readwrite', work)
   }
@@ -59,7 +58,7 @@ export class Storage {
     tables.close()
   }
 
-  /** @param work done again from its beginning when the storage fails meanwhile */
+  /** @param work repeated from the beginning if the storage fails meanwhile */
   async #run<T>(mode: 'readonly' | 'readwrite', work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (;;) {
       const used = this.#tables
@@ -69,37 +68,37 @@ export class Storage {
         return await tables.run(mode, work)
       } catch (error) {
         if (!(error instanceof DOMException) || tables instanceof MemoryTables) throw error
-        // The first of those that fail at once mends it for all.
-        if (this.#tables === used) this.#tables = this.#mend(tables)
+        // The first of several concurrent failures recovers for all.
+        if (this.#tables === used) this.#tables = this.#recover(tables)
       }
     }
   }
 
-  async #mend(broken: Tables): Promise<Tables> {
-    if (this.#reopened) return this.#goOnInMemory(broken)
+  async #recover(broken: Tables): Promise<Tables> {
+    if (this.#reopened) return this.#useMemory(broken)
     this.#reopened = true
     try {
       const tables = await this.#open()
       broken.close()
       return tables
     } catch {
-      return this.#goOnInMemory(broken)
+      return this.#useMemory(broken)
     }
   }
 
   #open(): Promise<Tables> {
     return IndexedDbTables.open(this.#name, (deleted) => {
       if (deleted) this.#closed = true
-      else this.#tables = this.#goOnInMemory(undefined, NEWER_PAGE)
+      else this.#tables = this.#useMemory(undefined, NEWER_PAGE)
     })
   }
 
-  async #goOnInMemory(broken?: Tables, trouble = IN_MEMORY): Promise<Tables> {
+  async #useMemory(broken?: Tables, warning = IN_MEMORY): Promise<Tables> {
     const tables = new MemoryTables()
     // A full disk can still be read.
     await broken?.run('readonly', (transaction) => tables.copy(transaction)).catch(() => {})
     broken?.close()
-    this.#trouble.value = trouble
+    this.#warning.value = warning
     return tables
   }
 }

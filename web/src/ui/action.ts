@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { problemWords } from './problem.ts'
+import { problemText } from './problem.ts'
 
-/** Something the user has asked for: whether it is under way, and why it has failed. */
+/** Runs an action of the user, and tracks whether it is running and why it failed. */
 export function useAction() {
   const [busy, setBusy] = useState(false)
-  // A button is not disabled meanwhile, because it would lose the focus.
+  // Buttons are not disabled meanwhile, because they would lose the focus.
   const running = useRef(false)
   const [error, setError] = useState<unknown>()
-  /** Resolves with whether it was done. */
+  /** Resolves with whether it succeeded. */
   const run = async (action: () => Promise<unknown>): Promise<boolean> => {
     if (running.current) return false
     running.current = true
@@ -24,10 +24,10 @@ export function useAction() {
       setBusy(false)
     }
   }
-  return { busy, error, problem: error === undefined ? undefined : problemWords(error), run }
+  return { busy, error, problem: error === undefined ? undefined : problemText(error), run }
 }
 
-/** What the server has to tell; `reload` asks it again. */
+/** Loads data from the server; `reload` loads it again. */
 export function useLoaded<T>(load: () => Promise<T>) {
   const [value, setValue] = useState<T>()
   const [problem, setProblem] = useState<string>()
@@ -36,7 +36,7 @@ export function useLoaded<T>(load: () => Promise<T>) {
       setValue(await load())
       setProblem(undefined)
     } catch (error) {
-      setProblem(problemWords(error))
+      setProblem(problemText(error))
     }
   }
   useEffect(() => void reload(), [])

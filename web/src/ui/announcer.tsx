@@ -2,9 +2,9 @@ import { signal } from '@preact/signals'
 
 const said = signal('')
 
-/** Has a screen reader say it, when it has finished its sentence. */
+/** Has screen readers read a sentence after their current one. */
 export function announce(sentence: string): void {
-  // The same sentence again is a change, too.
+  // A repeated sentence must change the text, or it is not read again.
   said.value = said.peek() === sentence ? `${sentence}\u00a0` : sentence
 }
 

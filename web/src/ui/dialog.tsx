@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 
-/** A modal dialog. Escape and a click beside it close it; the focus goes back to where it came from. */
+/** A modal dialog. Escape and a click outside close it; the focus returns to where it was. */
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren }) {
   const ref = useRef<HTMLDialogElement>(null)
   const title = useId()

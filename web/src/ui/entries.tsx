@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
-/** A list of things of the account, each with a button that ends it. */
+/** A list of entries of the account, such as sessions, each with a button that removes it. */
 export function Entries<T>(props: {
   label: string
   entries: readonly T[] | undefined
@@ -11,7 +11,7 @@ export function Entries<T>(props: {
 }) {
   const { entries, problem } = props
   const ref = useRef<HTMLDivElement>(null)
-  // The button that was pressed is gone with its entry.
+  // Move the focus to the list when the focused button disappears with its entry.
   const count = useRef(0)
   useEffect(() => {
     const isFewer = entries !== undefined && entries.length < count.current
@@ -27,7 +27,7 @@ export function Entries<T>(props: {
       )}
       {entries?.length === 0 && <p class="hint">{props.empty}</p>}
       {entries && entries.length > 0 && (
-        // biome-ignore lint/a11y/noRedundantRoles: Safari takes a list without bullets for none.
+        // biome-ignore lint/a11y/noRedundantRoles: Safari does not treat a list without bullets as a list.
         <ul class="entries" role="list" aria-label={props.label}>
           {entries.map(props.children)}
         </ul>

@@ -5,17 +5,17 @@ export interface FieldProps {
   name: string
   value?: string | undefined
   hint?: string | undefined
-  /** What is wrong with it. */
+  /** The error of this field. */
   problem?: string | undefined
   password?: boolean
   autoComplete?: string | undefined
-  /** Not a word of a language: no capitals, no corrections. */
+  /** Not natural language: no capitalisation, no corrections. */
   plain?: boolean
   autoFocus?: boolean
   maxLength?: number
 }
 
-/** A line to fill in, with its name above and what is wrong below. The form reads it by its name. */
+/** A text field with its label above and its error below. */
 export function Field(props: FieldProps) {
   const id = useId()
   const [shown, setShown] = useState(false)

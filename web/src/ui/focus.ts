@@ -1,10 +1,10 @@
 import type { RefObject } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
-/** Whether the main pointer is a finger: a keyboard on the screen would come with the focus. */
+/** Whether the main pointer is a finger, so focusing a field opens the on-screen keyboard. */
 export const isTouch = () => matchMedia('(pointer: coarse)').matches
 
-/** Takes the focus to the element when the view appears, or when `view` changes. */
+/** Focuses the element when it appears, and when `view` changes. */
 export function useFocus<E extends HTMLElement>(view?: unknown): RefObject<E | null> {
   const ref = useRef<E>(null)
   useEffect(() => ref.current?.focus({ preventScroll: true }), [view])

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-/** Fields, what is wrong in all, and the button that sends them. */
+/** A form: its fields, its error, and the submit button. */
 export function Form(props: {
   button: string
   busy: boolean

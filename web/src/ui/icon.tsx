@@ -1,4 +1,4 @@
-/** Lines on a field of 24 by 24. */
+/** SVG paths on a grid of 24 by 24. */
 const PATHS = {
   back: 'M15 5l-7 7 7 7',
   close: 'M6 6l12 12M18 6L6 18',
@@ -17,7 +17,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS
 
-/** A picture beside words, or in a button that has a name: screen readers pass over it. */
+/** An icon beside a text or in a labelled button. Hidden from screen readers. */
 export const Icon = ({ name }: { name: IconName }) => (
   <svg class={`icon icon-${name}`} viewBox="0 0 24 24" aria-hidden="true">
     <path d={PATHS[name]} />

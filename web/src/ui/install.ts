@@ -4,7 +4,7 @@ interface InstallPrompt extends Event {
   prompt(): Promise<unknown>
 }
 
-/** The browser's offer to install the page, where it makes one. */
+/** The browser's prompt to install the page, if it offers one. */
 export const installPrompt = signal<InstallPrompt | undefined>(undefined)
 
 addEventListener('beforeinstallprompt', (event) => {
@@ -16,6 +16,6 @@ addEventListener('appinstalled', () => {
 })
 
 export const isInstalled = () => matchMedia('(display-mode: standalone)').matches
-/** An iPad says that it is a Mac, but no Mac can be touched. */
+/** An iPad identifies itself as a Mac, but Macs have no touch screen. */
 export const isIos = () =>
   /iPhone|iPad/.test(navigator.userAgent) || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1)

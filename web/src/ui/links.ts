@@ -1,8 +1,8 @@
-/** Up to a space, a quote, or a sign that changes the direction of writing. */
+/** Ends before white space, a quote, or a control character for text direction. */
 const ADDRESS = /\bhttps?:\/\/[^\s<>"\u200e\u200f\u202a-\u202e\u2066-\u2069]+/giu
 const CLOSES: Record<string, string> = { ')': '(', ']': '[', '}': '{' }
 
-/** A text in pieces: what is between links, and links to http and https. Joined they are the text again. */
+/** Splits a text into http and https links and the text between them. Joined, they are the text. */
 export function piecesOf(text: string): (string | { url: string })[] {
   const pieces: (string | { url: string })[] = []
   let done = 0
@@ -25,9 +25,12 @@ function isUrl(text: string) {
   }
 }
 
-/** Without the end of the sentence around it, and without a bracket that was opened before it. */
+/**
+ * Without trailing punctuation of the sentence, and without a closing bracket that was opened before the
+ * link.
+ */
 function withoutPunctuation(url: string): string {
-  /** By opening bracket: how many more have been opened than closed. */
+  /** The number of unclosed brackets, by opening bracket. */
   const open = new Map<string, number>()
   const count = (bracket: string, change: number) => open.set(bracket, (open.get(bracket) ?? 0) + change)
   for (const sign of url) {
@@ -45,7 +48,7 @@ function withoutPunctuation(url: string): string {
   return url.slice(0, end)
 }
 
-/** How many lines a text takes, when about so many characters fit on one. */
+/** About how many lines a text takes, with this many characters per line. */
 export function linesOf(text: string, columns: number): number {
   let lines = 0
   for (const line of text.split('\n')) lines += Math.max(1, Math.ceil(line.length / columns))

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { Icon } from './icon.tsx'
 
-/** A button that opens a few others. Escape, a choice, and leaving it close it. */
+/** A button that opens a menu. Escape, a choice, and a click or focus outside close it. */
 export function Menu(props: { label: string; children: ComponentChildren }) {
   const [open, setOpen] = useState(false)
   const root = useRef<HTMLDivElement>(null)

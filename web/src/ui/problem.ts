@@ -1,12 +1,12 @@
 import { RestanteProblem } from 'restante-client'
 
-/** What to tell a person, by the problem's code. */
+/** Sentences for users, by problem code. */
 const WORDS: Record<string, string> = {
   invalid_request: 'Please correct the marked fields.',
   invalid_credentials: 'The username or the password is wrong.',
   account_disabled: 'This account is disabled. Ask the people who run this server.',
   username_taken: 'This username is taken. Choose another, or log in if it is yours.',
-  registration_closed: 'This server takes no new accounts.',
+  registration_closed: 'This server does not accept new accounts.',
   invalid_invite: 'An account here needs a valid invite code. Ask the people who run this server.',
   wrong_password: 'The password is wrong.',
   user_not_found: 'There is no user with this name.',
@@ -28,18 +28,18 @@ const WORDS: Record<string, string> = {
   no_answer: 'The server does not answer. Check your connection, then try again.',
 }
 
-/** The detail of a session that ended without more to say. */
+/** The server's detail of an ended session without a special reason. */
 const PLAIN_END = 'This session has ended. Log in again.'
 
-export function problemWords(error: unknown): string {
+export function problemText(error: unknown): string {
   if (!(error instanceof RestanteProblem)) return 'Something went wrong. Reload the page, then try again.'
-  // The account is disabled, or whatever else the server has to say.
+  // The detail has a special reason, such as a disabled account.
   if (error.code === 'session_ended' && error.detail !== PLAIN_END) return error.detail
   if (error.status === 429) return `Too many attempts. Try again ${inWords(error.retryAfterMs)}.`
   return WORDS[error.code] ?? error.detail
 }
 
-/** As `problemWords`, for a problem that was kept with a message. */
+/** Like `problemText`, for a problem that is stored with a message. */
 export const problemOf = ({ code, detail }: { code: string; detail: string }) => WORDS[code] ?? detail
 
 export const hasCode = (error: unknown, code: string) =>
@@ -51,7 +51,7 @@ function inWords(delayMs = 0) {
   return seconds < 100 ? `in ${seconds} seconds` : `in ${Math.ceil(seconds / 60)} minutes`
 }
 
-/** What is wrong with one member of the input. */
+/** The error of one member of the input. */
 export function fieldProblem(error: unknown, member: string): string | undefined {
   if (!(error instanceof RestanteProblem)) return undefined
   const detail = error.errors.find(({ pointer }) => pointer === `/${member}`)?.detail

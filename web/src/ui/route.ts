@@ -1,11 +1,11 @@
 import { signal } from '@preact/signals'
 
-/** Which view is shown. The address has it behind the `#`, so it needs nothing of the server. */
+/** The current view. It is in the fragment of the URL, so the server is not involved. */
 export type Route = { view: 'list' } | { view: 'account' } | { view: 'conversation'; username: string }
 
 const ACCOUNT = '#/account'
 
-/** A user may be called "account", too. */
+/** With `@` for a user whose name is "account". */
 export const conversationHash = (username: string) =>
   username === 'account' ? '#/@account' : `#/${username}`
 
@@ -32,27 +32,27 @@ const update = () => {
 addEventListener('popstate', update)
 addEventListener('hashchange', update)
 
-/** Shows another view. The browser's "back" returns from it. */
+/** Shows another view, with a history entry. */
 export function go(hash: string): void {
   if (hash === location.hash) return
   history.pushState({ ours: true }, '', hash)
   update()
 }
 
-/** As the browser's "back" where the list was before; else to the list. */
+/** Goes back in the history if the entry is ours, otherwise to the list. */
 export function goBack(): void {
   if ((history.state as { ours?: boolean } | null)?.ours) history.back()
   else replaceRoute('#/')
 }
 
-/** Shows another view in place of this one. */
+/** Shows another view without a history entry. */
 export function replaceRoute(hash: string): void {
   history.replaceState(null, '', hash)
   update()
 }
 
-/** The code of an invitation, from a link that ends in `#invite=CODE`. */
+/** The invite code of a link that ends with `#invite=CODE`. */
 export const inviteCode = () => /^#invite=(.+)$/.exec(location.hash)?.[1] ?? ''
 
-/** The server's address as programs need it, without a `/` at its end. */
+/** The server's URL for programs, without a trailing `/`. */
 export const serverUrl = () => new URL('.', location.href).href.replace(/\/$/, '')

@@ -1,13 +1,13 @@
 import { signal } from '@preact/signals'
 
-/** So near to the bottom counts as there. */
+/** This close to the bottom counts as at the bottom. */
 const BOTTOM_PX = 24
 
 /**
- * Keeps what is read in place while rows come, grow, or are added in front. It is either stuck to the bottom,
- * or anchored to a row and the distance of its edge from the bottom of the view. Rows that have never been
- * drawn (`content-visibility`) change their height when they come near, so the place is restored whenever
- * a size changes, and not once. Only the user's scrolling moves the anchor.
+ * Keeps the scroll position while rows are appended, grow, or are added above. The view is either stuck to
+ * the bottom, or anchored to a row by the distance of its edge from the bottom of the view. Rows that were
+ * never rendered (`content-visibility`) change their height when they come near, so the position is restored
+ * on every change of a size. Only scrolling by the user moves the anchor.
  */
 export class ScrollAnchor {
   readonly stuck = signal(true)
@@ -16,12 +16,12 @@ export class ScrollAnchor {
   readonly #onMove: () => void
   readonly #observer = new ResizeObserver(() => this.restore())
   #anchor: { row: Element; edge: 'top' | 'bottom'; distance: number } | undefined
-  /** How the scroller was after `restore`. */
+  /** The state of the scroller after `restore`. */
   #restored = { scrollTop: 0, scrollHeight: 0, clientHeight: 0 }
 
   /**
-   * @param content has the rows as its children
-   * @param onMove called after each move, by the user or not
+   * @param content the parent of the rows
+   * @param onMove called after each move, by the user or by us
    */
   constructor(scroller: HTMLElement, content: HTMLElement, onMove: () => void) {
     this.#scroller = scroller
@@ -37,7 +37,7 @@ export class ScrollAnchor {
     this.#observer.disconnect()
   }
 
-  /** Call it after each change of the rows. */
+  /** Restores the position. Call it after each change of the rows. */
   restore(): void {
     const scroller = this.#scroller
     const anchor = this.#anchor
@@ -54,13 +54,13 @@ export class ScrollAnchor {
     this.restore()
   }
 
-  /** Keeps the upper edge of a row where it is, while the row grows. */
+  /** Keeps the top edge of a row in place while it grows. */
   hold(row: Element): void {
     this.stuck.value = false
     this.#setAnchor(row, 'top')
   }
 
-  /** Scrolls a row to the upper part of the view; what is behind it may all fit into the rest. */
+  /** Scrolls a row to the upper part of the view, or to the bottom if the rest fits. */
   show(row: Element): void {
     const { top, height } = this.#scroller.getBoundingClientRect()
     this.#scroller.scrollTop += row.getBoundingClientRect().top - top - height / 5
@@ -69,7 +69,7 @@ export class ScrollAnchor {
   }
 
   readonly #onScroll = () => {
-    // The page has moved the rows, not the user: `restore` is about to be called.
+    // Caused by a layout change, not the user: `restore` will be called.
     if (this.stuck.peek() && this.#hasResized() && !this.#isPulledUp()) return
     this.stuck.value = this.#isAtBottom()
     if (this.stuck.peek()) this.#anchor = undefined
@@ -87,7 +87,9 @@ export class ScrollAnchor {
     return scrollHeight !== this.#scroller.scrollHeight || clientHeight !== this.#scroller.clientHeight
   }
 
-  /** By the user. Content that shrinks pulls the view up, too, but by no more than it has lost. */
+  /**
+   * Whether the user scrolled up. Shrinking content also moves the view up, but by no more than it shrank.
+   */
   #isPulledUp() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller
     const before = this.#restored
@@ -95,7 +97,7 @@ export class ScrollAnchor {
     return before.scrollTop - scrollTop > lost + BOTTOM_PX
   }
 
-  /** To the last row that is wholly in sight; if a long one fills the view, to that. */
+  /** Anchors to the last row that is completely visible, or to a long one that fills the view. */
   #anchorHere() {
     const rows = this.#content.children
     const view = this.#scroller.getBoundingClientRect()

@@ -1,6 +1,6 @@
 import { piecesOf } from './links.ts'
 
-/** Text as it is, with links for http and https. Nothing in it is ever markup. */
+/** Plain text with http and https links. It is never parsed as markup. */
 export const Text = ({ children: text }: { children: string }) => (
   <>
     {piecesOf(text).map((piece) =>
@@ -15,5 +15,5 @@ export const Text = ({ children: text }: { children: string }) => (
   </>
 )
 
-/** A person's name: it keeps its direction to itself. */
+/** A name, isolated so its text direction does not affect the text around it. */
 export const Name = ({ children }: { children: string }) => <bdi class="name">{children}</bdi>

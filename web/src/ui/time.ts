@@ -3,7 +3,7 @@ import { signal } from '@preact/signals'
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 
-/** The time, half a minute old at most: what shows it is drawn again. */
+/** The current time, updated every half minute while the page is visible. */
 export const now = signal(Date.now())
 const update = () => {
   if (document.visibilityState === 'visible') now.value = Date.now()
@@ -11,7 +11,7 @@ const update = () => {
 setInterval(update, MINUTE_MS / 2)
 document.addEventListener('visibilitychange', update)
 
-// English, like the page, but with the clock that the user has chosen.
+// In English, like the page, but with the user's 12- or 24-hour clock.
 const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions()
 const format = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', options)
 const CLOCK = format({
@@ -27,7 +27,7 @@ const SHORT_DATE_AND_YEAR = format({ day: '2-digit', month: '2-digit', year: 'nu
 const FULL = format({ dateStyle: 'full', timeStyle: 'short', ...(hourCycle && { hourCycle }) })
 
 const midnight = (atMs: number) => new Date(atMs).setHours(0, 0, 0, 0)
-/** Whole days between two times; a day may have 23 or 25 hours. */
+/** Calendar days between two times. Rounded, because a day may have 23 or 25 hours. */
 const daysBefore = (atMs: number, nowMs: number) => Math.round((midnight(nowMs) - midnight(atMs)) / DAY_MS)
 const sameYear = (atMs: number, nowMs: number) =>
   new Date(atMs).getFullYear() === new Date(nowMs).getFullYear()

@@ -2,14 +2,14 @@ import type { Notifications as State } from '../chat/types.ts'
 import { useAction } from '../ui/action.ts'
 import { announce } from '../ui/announcer.tsx'
 import { isInstalled, isIos } from '../ui/install.ts'
-import { problemWords } from '../ui/problem.ts'
+import { problemText } from '../ui/problem.ts'
 
-/** Turns them on and off, or says why they cannot be had. */
+/** Turns notifications on and off, or says why they are not available. */
 export function Notifications({ notifications }: { notifications: State }) {
   const { busy, problem, run } = useAction()
   const state = notifications.state.value
   const failure = notifications.failure.value
-  const words = problem ?? (state === 'on' && failure ? problemWords(failure) : undefined)
+  const problemOrFailure = problem ?? (state === 'on' && failure ? problemText(failure) : undefined)
   const turnOn = () => turnOnIn(notifications, run)
   const turnOff = async () => {
     if (await run(() => notifications.turnOff())) announce('Notifications are off.')
@@ -30,9 +30,9 @@ export function Notifications({ notifications }: { notifications: State }) {
           : 'Your browser can tell you of new messages when you are not on this page.'}{' '}
         A notification says neither who has written, nor what.
       </p>
-      {words && (
+      {problemOrFailure && (
         <p class="problem" role="alert">
-          {words}
+          {problemOrFailure}
         </p>
       )}
       <div class="buttons">

@@ -58,7 +58,7 @@ export function Presence({ chat }: { chat: Chat }) {
 
 export function Password({ chat }: { chat: Chat }) {
   const { busy, error, problem, run } = useAction()
-  // A new form is an empty one.
+  // A new key makes a new, empty form.
   const [changes, setChanges] = useState(0)
   const isWrong = hasCode(error, 'wrong_password')
   const change = async (text: (name: string) => string) => {

@@ -1,6 +1,6 @@
 import { installPrompt, isInstalled, isIos } from '../ui/install.ts'
 
-/** How to install the page, or why that is not possible; and where to read on. */
+/** How to install the page, or why it is not possible, and a link to the API reference. */
 export function ThisApp() {
   return (
     <>

@@ -71,7 +71,7 @@ export function Tokens({ chat }: { chat: Chat }) {
   )
 }
 
-/** Shown once. The command sends a message to oneself, so it can be tried at once. */
+/** Shows a new token, once, with a command that sends a message to oneself. */
 function Made({ name, token, to }: { name: string; token: string; to: string }) {
   const command = `curl -H 'Authorization: Bearer ${token}' -d 'Hello' ${serverUrl()}/v1/users/${to}/messages`
   return (

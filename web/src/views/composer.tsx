@@ -7,15 +7,15 @@ import { Icon } from '../ui/icon.tsx'
 import { Name } from '../ui/text.tsx'
 
 const LENGTH_MAX = 16_384
-/** From here on the rest is counted. */
+/** From this length on, the remaining characters are shown. */
 const LENGTH_NEAR = 16_000
 
-/** Where a message is written. The textarea owns its text; what is written is kept as a draft. */
+/** The input for a message. The textarea owns its text, which is saved as a draft. */
 export function Composer({ chat, open }: { chat: Chat; open: OpenConversation }) {
   const box = useRef<HTMLTextAreaElement>(null)
   const [length, setLength] = useState(0)
   const [problem, setProblem] = useState<string>()
-  // What was written before the textarea went away: the user was blocked, and unblocked again.
+  // The text survives while the textarea is removed, as when the user is blocked and unblocked.
   const written = useRef<string | undefined>(undefined)
   const { blocked, gone } = open
   const canWrite = !gone.value && !blocked.value
@@ -35,7 +35,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
     if (!isTouch()) area.focus()
     const isLoaded = () => written.current !== undefined
     const restore = (text: string) => {
-      // The user was faster.
+      // The user has already typed.
       if (!area.isConnected || area.value) return
       written.current = text
       area.value = text
@@ -107,7 +107,7 @@ export function Composer({ chat, open }: { chat: Chat; open: OpenConversation })
           open.saveDraft(event.currentTarget.value)
         }}
         onKeyDown={(event) => {
-          // The key that ends the writing of a Japanese word is no order to send.
+          // Enter also ends a composition, such as a Japanese word (229): that does not send.
           if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
           if (isTouch()) return
           event.preventDefault()
@@ -144,13 +144,13 @@ function BlockedNote({ chat, open }: { chat: Chat; open: OpenConversation }) {
   )
 }
 
-/** As high as its text; the style sheet has the limit. */
+/** Makes the textarea as high as its text, up to the limit in the style sheet. */
 function grow(area: HTMLTextAreaElement) {
   area.style.height = 'auto'
   area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`
 }
 
-/** In code points, as the server counts. */
+/** The length in code points, as the server counts. */
 function lengthOf(text: string) {
   if (text.length < LENGTH_NEAR) return text.length
   let length = 0

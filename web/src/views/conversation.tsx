@@ -32,7 +32,7 @@ export function Conversation({ chat, username }: { chat: Chat; username: string 
 function Header({ chat, open }: { chat: Chat; open: OpenConversation }) {
   const [asking, setAsking] = useState(false)
   const { problem, run } = useAction()
-  // With a finger, the keyboard would cover what is to be read.
+  // On touch screens, focus the heading: the keyboard would cover the messages.
   const heading = useFocus<HTMLHeadingElement>(open)
   const name = open.displayName.value
   const isBlocked = open.blocked.value

@@ -9,13 +9,13 @@ import { LogOut } from './log-out.tsx'
 import { Tick } from './message-row.tsx'
 import { NewConversation } from './new-conversation.tsx'
 
-/** More of a message is never in sight in the list. */
+/** More than fits on a line of the list. */
 const PREVIEW_LENGTH = 200
 
-/** The left side: the conversations, and who is logged in. On a phone it is a page of its own. */
+/** The left pane: the conversations and the account. On a phone it is a page of its own. */
 export function Conversations({ chat }: { chat: Chat }) {
   const [starting, setStarting] = useState(false)
-  // After the login a screen reader begins here; a conversation takes the focus for itself.
+  // Screen readers begin here after the login. An open conversation takes the focus.
   const heading = useFocus<HTMLHeadingElement>()
   const conversations = chat.conversations.value
   const open = route.value.view === 'conversation' ? route.value.username : undefined
@@ -37,7 +37,7 @@ export function Conversations({ chat }: { chat: Chat }) {
         </button>
       </header>
       {conversations.length > 0 ? (
-        // biome-ignore lint/a11y/noRedundantRoles: Safari takes a list without bullets for none.
+        // biome-ignore lint/a11y/noRedundantRoles: Safari does not treat a list without bullets as a list.
         <ul class="list" role="list" aria-label="Conversations">
           {conversations.map((conversation) => (
             <Line
@@ -75,7 +75,7 @@ function Line({ conversation, isOpen }: { conversation: Conversation; isOpen: bo
   const hash = conversationHash(username)
   const link = useRef<HTMLAnchorElement>(null)
   const wasOpen = useRef(false)
-  // Back in the list, the keyboard goes on where it has left it.
+  // Back in the list, return the focus to the line that was open.
   useEffect(() => {
     if (wasOpen.current && route.value.view === 'list') link.current?.focus()
     wasOpen.current = isOpen
@@ -122,11 +122,11 @@ function Line({ conversation, isOpen }: { conversation: Conversation; isOpen: bo
   )
 }
 
-/** What to do first. The list is there, and empty. */
+/** Shown instead of an empty list: what to do first. */
 function Welcome({ chat, onStart }: { chat: Chat; onStart: () => void }) {
   return (
     <div class="list welcome">
-      {/* biome-ignore lint/a11y/noRedundantRoles: Safari takes a list without bullets for none. */}
+      {/* biome-ignore lint/a11y/noRedundantRoles: Safari does not treat a list without bullets as a list. */}
       <ul role="list" aria-label="Conversations" />
       <h2>No conversations yet</h2>
       <p>
@@ -144,7 +144,7 @@ function Welcome({ chat, onStart }: { chat: Chat; onStart: () => void }) {
   )
 }
 
-/** Shows another view, unless the link is to be opened elsewhere. */
+/** Shows another view, unless the link is opened in a new tab or window. */
 function follow(event: MouseEvent, hash: string) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return
   event.preventDefault()

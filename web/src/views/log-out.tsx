@@ -6,7 +6,7 @@ import { Icon } from '../ui/icon.tsx'
 
 const PAUSE_S = 5
 
-/** Logs out. Where that deletes messages, it leaves some seconds to think better of it. */
+/** Logs out. If that deletes messages, a countdown allows the user to cancel. */
 export function LogOut({ chat, small = false }: { chat: Chat; small?: boolean }) {
   const [pauseS, setPauseS] = useState<number>()
   return (

@@ -3,24 +3,26 @@ import type { App } from '../chat/types.ts'
 import { Field } from '../ui/field.tsx'
 import { isTouch } from '../ui/focus.ts'
 import { Logo } from '../ui/icon.tsx'
-import { fieldProblem, hasCode, problemWords } from '../ui/problem.ts'
+import { fieldProblem, hasCode, problemText } from '../ui/problem.ts'
 import { inviteCode, replaceRoute } from '../ui/route.ts'
-import { Kept } from './kept.tsx'
+import { StoredAccounts } from './stored-accounts.tsx'
 
 type Mode = 'login' | 'create'
 
-/** Log in, or create an account: one form. A button of the other kind acts at once when all is filled in. */
+/**
+ * One form for login and registration. The button of the other mode submits at once if the form is complete.
+ */
 export function Login({ app }: { app: App }) {
   const [invite] = useState(inviteCode)
   const [mode, setMode] = useState<Mode>(invite ? 'create' : 'login')
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
   const form = useRef<HTMLFormElement>(null)
-  const farewell = app.farewell.value
+  const endedSession = app.endedSession.value
   const isCreate = mode === 'create'
   const isElsewhere = hasCode(error, 'already_online')
 
-  // With a finger, the keyboard would cover the page.
+  // Not on touch screens, where the keyboard would cover the page.
   useEffect(() => {
     if (!isTouch()) emptyField(form.current)?.focus()
   }, [])
@@ -83,20 +85,20 @@ export function Login({ app }: { app: App }) {
           choose(mode)
         }}
       >
-        {farewell && !error && (
+        {endedSession && !error && (
           <p class="note" role="alert">
-            You have been logged out. {problemWords(farewell.reason)}
+            You have been logged out. {problemText(endedSession.reason)}
           </p>
         )}
         {error !== undefined && !isElsewhere && !(error instanceof Missing) && (
           <p class="problem" role="alert">
-            {problemWords(error)}
+            {problemText(error)}
           </p>
         )}
         <Field
           label="Username"
           name="username"
-          value={farewell?.username}
+          value={endedSession?.username}
           autoComplete="username"
           plain
           hint={
@@ -145,7 +147,7 @@ export function Login({ app }: { app: App }) {
           </div>
         )}
       </form>
-      <Kept app={app} />
+      <StoredAccounts app={app} />
       <footer>
         <p>
           Your messages are kept in this browser only: the server deletes them after you have received them,
@@ -161,7 +163,7 @@ export function Login({ app }: { app: App }) {
 
 const NAMES = { login: 'Log in', create: 'Create account' } as const
 
-/** Where one goes on: the username or the password. */
+/** The first empty field: the username or the password. */
 const emptyField = (form: HTMLFormElement | null) =>
   [...(form?.querySelectorAll<HTMLInputElement>('[name=username], [name=password]') ?? [])].find(
     ({ value }) => !value,

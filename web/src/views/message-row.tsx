@@ -21,7 +21,7 @@ const STATES = {
 
 export function MessageRow(props: {
   row: Row
-  /** The first of several by the same person. */
+  /** Whether it is the first of several by the same user. */
   starts: boolean
   open: OpenConversation
   onExpand: (row: Element) => void
@@ -45,7 +45,7 @@ export function MessageRow(props: {
   )
 }
 
-/** How far a sent message has come, as a sign and in words. */
+/** The state of a sent message, as an icon and in words. */
 export const Tick = ({ state }: { state: SentRow['state'] }) => (
   <span class={`tick ${state}`} title={STATES[state]}>
     <Icon name={state} />
@@ -59,7 +59,7 @@ function Body({ text, onExpand }: { text: string; onExpand: () => void }) {
     () => linesOf(text, Math.min(innerWidth * 0.75, BUBBLE_PX) / CHARACTER_PX) > LINES_MAX,
     [text],
   )
-  // The same node again, so that rows that have not changed cost nothing.
+  // Memoised, so unchanged rows cost nothing.
   const content = useMemo(() => <Text>{text}</Text>, [text])
   const toggle = () => {
     onExpand()
@@ -81,7 +81,7 @@ function Body({ text, onExpand }: { text: string; onExpand: () => void }) {
 
 function Failure({ row, open }: { row: SentRow; open: OpenConversation }) {
   const element = useRef<HTMLDivElement>(null)
-  // The buttons are about to go.
+  // Move the focus before the buttons disappear.
   const leave = () => element.current?.closest<HTMLElement>('[role=log]')?.focus({ preventScroll: true })
   return (
     <div ref={element} class="failure">

@@ -7,13 +7,13 @@ import { ScrollAnchor } from '../ui/scroll-anchor.ts'
 import { dayName, now, sameDay } from '../ui/time.ts'
 import { MessageRow } from './message-row.tsx'
 
-/** Rows of one person within so much time stand together. */
+/** Rows of one user within this time form a group. */
 const GROUP_MS = 5 * 60_000
 
-/** Older rows are loaded when so much of the view's height is left above. */
+/** Older rows are loaded when less than this many view heights are left above. */
 const NEAR_TOP = 1.5
 
-/** More rows stay only while the user reads the older ones. */
+/** More rows are kept only while the user reads older ones. */
 const ROWS_MAX = 400
 
 /** The log of a conversation. */
@@ -22,13 +22,13 @@ export function Messages({ open }: { open: OpenConversation }) {
   const content = useRef<HTMLDivElement>(null)
   const [anchor, setAnchor] = useState<ScrollAnchor>()
   const loading = useSignal(false)
-  // History that is put in must not be read out: only what comes after it.
+  // Screen readers must not read loaded history, only new messages.
   const live = useSignal(false)
   const seen = useRef(0)
   const rows = open.rows.value
   const newest = rows?.at(-1)
 
-  // One load at a time; while the view has no height it is hidden.
+  // One load at a time, and none while the view is hidden and has no height.
   const loadOlderIfNear = async () => {
     const { current: view } = log
     if (!view?.clientHeight || view.scrollTop > view.clientHeight * NEAR_TOP) return
@@ -37,10 +37,10 @@ export function Messages({ open }: { open: OpenConversation }) {
     live.value = false
     const loaded = await open.loadOlder().then(
       () => true,
-      // The store is not there; the next move asks it again.
+      // The storage failed; the next scroll tries again.
       () => false,
     )
-    // After the rows are drawn, which may be too few for the view.
+    // After rendering, because the rows may be too few to fill the view.
     setTimeout(() => {
       loading.value = false
       live.value = true
@@ -63,11 +63,11 @@ export function Messages({ open }: { open: OpenConversation }) {
       anchor.show(line)
       seen.current = (open.firstUnread.peek() ?? 1) - 1
     }
-    // What the user has just sent is what the user wants to see.
+    // Show the message that the user has just sent.
     else if (!isFirst && newest?.kind === 'sent' && newest.place > seen.current) anchor.toBottom()
     else anchor.restore()
     if (anchor.stuck.peek() || newest?.kind === 'sent') seen.current = newest?.place ?? 0
-    // What the store does not give now, it gives with the next rows.
+    // If it fails, the next rows try again.
     if (anchor.stuck.peek() && rows.length > ROWS_MAX) open.dropOlder().catch(() => {})
     if (isFirst)
       setTimeout(() => {
@@ -90,14 +90,14 @@ export function Messages({ open }: { open: OpenConversation }) {
         class="log"
         role="log"
         aria-label="Messages"
-        // A tick that changes is not read out.
+        // Changed ticks are not read out.
         aria-relevant="additions"
         aria-live={live.value ? 'polite' : 'off'}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled by keys.
         tabIndex={0}
       >
         <div ref={content} class="rows">
-          {rows && drawn(open, rows, (row) => anchor?.hold(row))}
+          {rows && renderRows(open, rows, (row) => anchor?.hold(row))}
         </div>
         {rows?.length === 0 && <p class="no-messages">No messages yet. Write the first one below.</p>}
       </div>
@@ -115,7 +115,7 @@ export function Messages({ open }: { open: OpenConversation }) {
   )
 }
 
-/** Read is what is on the screen: the page is visible, and the newest row is in sight. */
+/** Marks rows as read while the page is visible and the newest row is in view. */
 function useMarkRead(open: OpenConversation, anchor: ScrollAnchor | undefined) {
   const visible = useSignal(document.visibilityState === 'visible')
   useEffect(() => {
@@ -132,8 +132,8 @@ function useMarkRead(open: OpenConversation, anchor: ScrollAnchor | undefined) {
   }, [stuck, visible.value, rows])
 }
 
-/** The rows, with a line above each day, and one above what is new. */
-function drawn(open: OpenConversation, rows: readonly Row[], onExpand: (row: Element) => void) {
+/** Renders the rows, with a line above each day and above the first new message. */
+function renderRows(open: OpenConversation, rows: readonly Row[], onExpand: (row: Element) => void) {
   const all: ComponentChildren[] = []
   const firstUnread = open.firstUnread.value
   for (const [at, row] of rows.entries()) {

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Chat } from '../chat/types.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Field } from '../ui/field.tsx'
-import { hasCode, problemWords } from '../ui/problem.ts'
+import { hasCode, problemText } from '../ui/problem.ts'
 import { conversationHash, go } from '../ui/route.ts'
 
 export function NewConversation({ chat, onClose }: { chat: Chat; onClose: () => void }) {
@@ -20,8 +20,8 @@ export function NewConversation({ chat, onClose }: { chat: Chat; onClose: () => 
       onClose()
       go(conversationHash(username))
     } catch (error) {
-      // A name that breaks the rules is nobody's.
-      setProblem(hasCode(error, 'invalid_request') ? 'There is no user with this name.' : problemWords(error))
+      // Nobody can have a name that breaks the rules.
+      setProblem(hasCode(error, 'invalid_request') ? 'There is no user with this name.' : problemText(error))
       setBusy(false)
     }
   }

@@ -6,21 +6,21 @@ import { announce } from '../ui/announcer.tsx'
 import { acceptUpdate, updateIsReady } from '../ui/update.ts'
 import { turnOnIn } from './account-notifications.tsx'
 
-/** What concerns the whole page, above it. */
+/** Notices about the whole page, at its top. */
 export function Notices({ chat }: { chat: Chat }) {
-  const trouble = chat.storageTrouble.value
+  const warning = chat.storageWarning.value
   return (
     <div class="notices">
       <ConnectionBar chat={chat} />
       <GapBar chat={chat} />
-      {trouble && <Notice text={trouble} />}
+      {warning && <Notice text={warning} />}
       <UpdateBar />
       <NotificationsBar chat={chat} />
     </div>
   )
 }
 
-/** A sentence, read out when it appears, and what can be done about it. */
+/** A sentence, announced to screen readers, with its buttons. */
 function Notice({ text, children }: { text: string; children?: ComponentChildren }) {
   useEffect(() => announce(text), [text])
   return (
@@ -31,7 +31,7 @@ function Notice({ text, children }: { text: string; children?: ComponentChildren
   )
 }
 
-/** Quiet: only while there is no connection. A screen reader hears of it once, and not each second. */
+/** Shown only without a connection. The countdown is hidden from screen readers. */
 function ConnectionBar({ chat }: { chat: Chat }) {
   const connection = chat.connection.value
   const { state } = connection
@@ -81,7 +81,7 @@ function GapBar({ chat }: { chat: Chat }) {
   )
 }
 
-/** A restore skips numbers that no message ever had, so they are not counted then. */
+/** A restore skips numbers that no message had, so they are not counted. */
 function missingWords({ from, to, reason }: { from: number; to: number; reason: string }): string {
   if (reason === 'restored') return 'Messages may be missing'
   return from === to ? 'A message is missing' : `${to - from + 1} messages are missing`
@@ -92,7 +92,7 @@ const REASONS: Record<string, string> = {
   restored: 'the server was restored from a backup.',
 }
 
-/** The offer to notify: made when there is a first message, until it is answered. */
+/** The offer of notifications, from the first message until the user answers. */
 function NotificationsBar({ chat }: { chat: Chat }) {
   const { notifications } = chat
   const { busy, problem, run } = useAction()

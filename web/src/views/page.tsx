@@ -26,21 +26,21 @@ export function Page({ app }: { app: App }) {
   )
 }
 
-/** The last one who was logged in here. */
+/** The last user who was logged in here. */
 let lastUsername: string | undefined
 
-/** Two panes, of which a phone shows one: see layout.css. */
+/** Two panes; a phone shows one of them: layout.css. */
 function LoggedIn({ app, chat }: { app: App; chat: Chat }) {
   const { view } = route.value
-  // Where somebody else was is nobody's business.
+  // Do not show a user the view of another one.
   useLayoutEffect(() => {
     if (lastUsername !== undefined && lastUsername !== chat.username) replaceRoute('#/')
     lastUsername = chat.username
   }, [chat])
-  // After a farewell the same user comes back to the same view. After a logout it may be another user.
+  // After a session that ended by itself, the user returns to the same view. A logout resets it.
   useEffect(
     () => () => {
-      if (!app.farewell.peek()) replaceRoute('#/')
+      if (!app.endedSession.peek()) replaceRoute('#/')
     },
     [app],
   )

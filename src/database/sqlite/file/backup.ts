@@ -3,7 +3,7 @@ import { closeSync, lstatSync, realpathSync, renameSync, rmSync, statSync } from
 import { basename, dirname, join, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { makePrivateFile } from '../../../private-files.ts'
-import { syncToDisk } from '../../../sync.ts'
+import { syncToDisk } from '../../../sync-to-disk.ts'
 import { DatabaseUnusable } from '../../database.ts'
 import { tablesOf } from '../connection.ts'
 import { noteBackup } from './backup-note.ts'
@@ -22,10 +22,10 @@ import { isInWalMode } from './wal-mode.ts'
  */
 export function backUp(path: string, file: string): number {
   const owner = statSync(path, { throwIfNoEntry: false })
-  if (!owner) throw new DatabaseUnusable(`There is no database ${path}.`)
+  if (!owner) throw new DatabaseUnusable(`The database ${path} does not exist.`)
   const folder = dirname(resolve(file))
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
-    throw new DatabaseUnusable(`There is no folder ${folder} for the backup.`)
+    throw new DatabaseUnusable(`The folder ${folder} for the backup does not exist.`)
   refuseToReplace(path, file)
 
   const draft = `${file}.${randomBytes(6).toString('hex')}.partial`
@@ -66,12 +66,11 @@ function refuseToReplace(path: string, file: string) {
     throw new DatabaseUnusable(`The name ${file} belongs to the database. Choose another one for the backup.`)
   const [there, own] = [lstatSync(file, { throwIfNoEntry: false }), statSync(database)]
   if (!there) return
-  if (there.isSymbolicLink())
-    throw new DatabaseUnusable(`${file} is a symbolic link. Name the file that it leads to.`)
+  if (there.isSymbolicLink()) throw new DatabaseUnusable(`${file} is a symbolic link. Name its target.`)
   if (there.ino === own.ino && there.dev === own.dev)
     throw new DatabaseUnusable(`${file} is the database itself. Choose another name for the backup.`)
   if (there.isFile() && isBackup(file)) return
-  throw new DatabaseUnusable(`${file} exists and is no backup of Restante, so it is not replaced.`)
+  throw new DatabaseUnusable(`${file} exists and is not a Restante backup, so it is not replaced.`)
 }
 
 function isBackup(file: string): boolean {
@@ -92,9 +91,11 @@ function copy(path: string, draft: string) {
   try {
     const tables = tablesOf(connection)
     if (!tables.includes('_prisma_migrations'))
-      throw new DatabaseUnusable(`${path} is no database of Restante.`)
+      throw new DatabaseUnusable(`${path} is not a Restante database.`)
     if (!tables.includes('store'))
-      throw new DatabaseUnusable(`${path} was last used by an older version. Start this one on it first.`)
+      throw new DatabaseUnusable(
+        `${path} was last used by an older version. Start this version with it first.`,
+      )
     connection.prepare('VACUUM INTO ?').run(draft)
   } finally {
     connection.close()

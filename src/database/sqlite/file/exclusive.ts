@@ -47,7 +47,7 @@ export async function useExclusively<T>(
   path: string,
   use: (file: SqliteFile.Database) => T,
 ): Promise<Awaited<T>> {
-  if (!existsSync(path)) throw new DatabaseUnusable(`There is no file ${path}.`)
+  if (!existsSync(path)) throw new DatabaseUnusable(`The file ${path} does not exist.`)
   const { statements, close } = await openExclusively(path).catch((error) => {
     throw cannotOpen(path, error)
   })

@@ -11,7 +11,7 @@ import {
 import { dirname, resolve } from 'node:path'
 import SqliteFile from 'better-sqlite3'
 import { checkPrivateFile, closeToOthers, makePrivateFile } from '../../../private-files.ts'
-import { syncToDisk } from '../../../sync.ts'
+import { syncToDisk } from '../../../sync-to-disk.ts'
 import { DatabaseInUse, DatabaseUnavailable, DatabaseUnusable } from '../../database.ts'
 import { tablesOf } from '../connection.ts'
 import { requireBinary } from './native-binary.ts'
@@ -125,7 +125,7 @@ function makeFile(path: string) {
 function refuseSecondName(path: string, real: string) {
   if (statSync(real).nlink === 1) return
   throw new DatabaseUnusable(
-    `The database ${path} has a second name, a hard link, and another process may use it there. Remove one of them.`,
+    `The database ${path} has a second hard link, through which another process may use it. Remove one of them.`,
   )
 }
 
@@ -137,7 +137,7 @@ function refuseForeignLog(path: string, real: string) {
   const log = statSync(`${real}-wal`, { throwIfNoEntry: false })
   if (!log?.size || !statSync(real).size || isInWalMode(real)) return
   throw new DatabaseUnusable(
-    `Beside ${path} lies ${real}-wal, the log of the database that was there before. Remove ${real}-wal and ${real}-shm.`,
+    `${real}-wal is the log of an earlier database at ${path}. Remove ${real}-wal and ${real}-shm.`,
   )
 }
 
