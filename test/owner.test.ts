@@ -7,7 +7,7 @@ import { withSql } from './support/sql.ts'
 
 const ON = { RATE_LIMITS: 'on', TRUST_PROXY: 'loopback' }
 
-/** The owner logs in within this time while others guess. Far more than it takes. */
+/** How long a login may take while others guess. */
 const OWNER_MS_MAX = 10_000
 
 const sharedServer = shareServer(ON)
@@ -67,14 +67,19 @@ describe('the owner of a name under attack from fifty addresses', () => {
     }
     const attacks = Promise.all(range(1, 50).map((i) => attack(`198.51.100.${i}`, i % 2 === 0)))
     await Promise.race([isAttacked, attacks])
-    const beganMs = performance.now()
+    const times: number[] = []
+    const timed = async (person: typeof ada, address: string) => {
+      const beganMs = performance.now()
+      const answer = await login(client, person, address)
+      times.push(performance.now() - beganMs)
+      return answer
+    }
     const answers = [
-      await login(client, ada, '192.0.2.1'),
-      await login(client, ada, '192.0.2.2'),
-      await login(client, ada, '2001:db8:1::1'),
-      await login(client, grace, '192.0.2.3'),
+      await timed(ada, '192.0.2.1'),
+      await timed(ada, '192.0.2.2'),
+      await timed(ada, '2001:db8:1::1'),
+      await timed(grace, '192.0.2.3'),
     ]
-    const tookMs = performance.now() - beganMs
     attacked = true
     await attacks
 
@@ -82,7 +87,7 @@ describe('the owner of a name under attack from fifty addresses', () => {
       answers.map(({ status }) => status),
       [200, 200, 200, 200],
     )
-    assert.ok(tookMs < OWNER_MS_MAX, `${tookMs} ms`)
+    assert.ok(Math.max(...times) < OWNER_MS_MAX, `${times} ms`)
     assert.ok(Math.max(...tried.values()) <= 11, 'an address guessed on')
   })
 

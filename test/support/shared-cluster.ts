@@ -7,6 +7,9 @@ export type SharedCluster = Pick<Cluster, 'port' | 'createDatabase' | 'stop'>
 /** The server of the whole run, set by scripts/test.ts; without it a file starts one of its own. */
 const SERVER = process.env['TEST_CLUSTER']
 
+/** Several files share a process, and each shares the server for itself. */
+let databases = 0
+
 export async function shareCluster(): Promise<SharedCluster> {
   if (SERVER === undefined) return startCluster()
   const url = new URL(SERVER)
@@ -15,7 +18,8 @@ export async function shareCluster(): Promise<SharedCluster> {
   return {
     port: Number(url.port),
     createDatabase: async () => {
-      const name = `restante_${process.pid}_${names.length}`
+      databases += 1
+      const name = `restante_${process.pid}_${databases}`
       names.push(name)
       await pool.query(`CREATE DATABASE ${name}`)
       return new URL(name, url).href

@@ -10,7 +10,7 @@
  */
 import type SqliteFile from 'better-sqlite3'
 import { openStatements } from './connection.ts'
-import { ifPossible } from './errors.ts'
+import { ignoreTransient } from './errors.ts'
 import { type DatabaseThread, startThread } from './start-thread.ts'
 
 /** Pages that are worth a checkpoint: SQLite's own measure. */
@@ -47,7 +47,7 @@ export interface Checkpoints {
 export function checkpointsBeside(connection: SqliteFile.Database, path: string): Checkpoints {
   /** NOOP writes nothing, and returns how many pages the log has and how many of them were written back. */
   const logState = connection.prepare<[], LogState>('PRAGMA wal_checkpoint(NOOP)')
-  const readLog = () => ifPossible(() => logState.get()) ?? { log: 0, checkpointed: 0 }
+  const readLog = () => ignoreTransient(() => logState.get()) ?? { log: 0, checkpointed: 0 }
   let thread: Promise<DatabaseThread<CheckpointVerbs>> | undefined
   let underWay = false
 
@@ -96,5 +96,5 @@ export function openCheckpoints(path: string) {
  * next checkpoint writes it.
  */
 export function writeBack(connection: SqliteFile.Database) {
-  ifPossible(() => connection.pragma('wal_checkpoint(PASSIVE)'))
+  ignoreTransient(() => connection.pragma('wal_checkpoint(PASSIVE)'))
 }

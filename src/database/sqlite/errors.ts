@@ -4,7 +4,7 @@ import { DatabaseInUse, DatabaseUnusable } from '../database.ts'
  * Result codes of transient failures: locked, full, not readable or writable now, out of memory
  * (sqlite.org/rescode.html).
  */
-const PASSING = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
+const TRANSIENT = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
 
 /** SQLite read something that it did not write. */
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB)/
@@ -14,17 +14,17 @@ interface Wrapped {
 }
 
 /** Whether a failure of SQLite is transient. */
-export const isPassing = (error: unknown): boolean => PASSING.test(resultCode(error))
+export const isTransient = (error: unknown): boolean => TRANSIENT.test(resultCode(error))
 
 /** Whether the file turned out to be damaged. */
 export const isDamage = (error: unknown): boolean => DAMAGE.test(resultCode(error))
 
 /** Runs something that may as well be done later, and ignores transient failures, such as a full disk. */
-export function ifPossible<T>(run: () => T): T | undefined {
+export function ignoreTransient<T>(run: () => T): T | undefined {
   try {
     return run()
   } catch (error) {
-    if (!isPassing(error)) throw error
+    if (!isTransient(error)) throw error
     return undefined
   }
 }

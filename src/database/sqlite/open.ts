@@ -21,7 +21,7 @@ import type { WriteVerbs } from './writer.ts'
  * Opens the SQLite database with a writer thread and a reader thread.
  *
  * @param path the SQLite file, created and migrated when needed
- * @param onLoss called when a database thread has died: the outcome of in-flight writes is unknown, so the
+ * @param onFatal called when a database thread has died: the outcome of in-flight writes is unknown, so the
  * process must exit
  * @throws DatabaseInUse when another process has the file, DatabaseUnusable when it cannot be opened
  */
@@ -29,13 +29,13 @@ export async function openSqlite(
   path: string,
   limits: StoreLimits,
   log: DatabaseLog,
-  onLoss: (error: Error) => void,
+  onFatal: (error: Error) => void,
 ): Promise<Database> {
   // The reader opens what the writer has made.
-  const { verbs: writer, restored } = await startThread<WriteVerbs>({ role: 'writer', path, limits }, onLoss)
+  const { verbs: writer, restored } = await startThread<WriteVerbs>({ role: 'writer', path, limits }, onFatal)
   if (restored !== undefined) log.warn(restoredLine('The database was restored from a backup', restored))
   warnOfOthers(path, log)
-  const { verbs: reader } = await startThread<ReadVerbs>({ role: 'reader', path }, onLoss)
+  const { verbs: reader } = await startThread<ReadVerbs>({ role: 'reader', path }, onFatal)
   return {
     ...reader,
     ...writer,

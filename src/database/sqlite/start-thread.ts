@@ -22,12 +22,12 @@ export interface DatabaseThread<Verbs> {
  * Starts a database thread. Resolves when it has opened the file.
  *
  * @template Verbs those of its role
- * @param onLoss called when it dies
+ * @param onFatal called when it dies
  * @throws DatabaseInUse, DatabaseUnusable when it cannot open the file
  */
 export async function startThread<Verbs>(
   data: ThreadData,
-  onLoss: (error: Error) => void,
+  onFatal: (error: Error) => void,
 ): Promise<DatabaseThread<Verbs>> {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   // The same file runs built (.js) and as a source (.ts).
@@ -52,7 +52,7 @@ export async function startThread<Verbs>(
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
     // Before the file is open, the start fails with the same error.
-    if (opened && !closing) onLoss(error)
+    if (opened && !closing) onFatal(error)
   }
 
   let lastId = OPENING

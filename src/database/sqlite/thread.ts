@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DatabaseUnavailable } from '../database.ts'
-import { isDamage, isPassing } from './errors.ts'
+import { isDamage, isTransient } from './errors.ts'
 import { type Call, OPENING, type Opened, type Reply, type ThreadData, toFailure } from './thread-messages.ts'
 
 if (parentPort) await serve(parentPort, workerData as ThreadData)
@@ -75,7 +75,7 @@ async function serve(port: NonNullable<typeof parentPort>, data: ThreadData) {
       return value
     } catch (error) {
       if (isDamage(error)) damage = (error as Error).message
-      reply({ id, failure: toFailure(error, isPassing) })
+      reply({ id, failure: toFailure(error, isTransient) })
       return undefined
     }
   }
