@@ -44,11 +44,17 @@ await main(async () => {
   await run('tsc -p tsconfig.build.json')
   await loadPrismaAsModule('dist/generated')
   await copySchemaEngine()
-  await writeFile('dist/openapi.json', JSON.stringify(load(await readFile('openapi.yaml', 'utf8'))))
+  await parseContract()
   // Last, because --if-stale checks dist/bundle/main.js.
   await buildBundle(webInputs)
   lock.close()
 })
+
+/** For src/contract/document.ts, which parses the YAML itself if the text is another one. */
+async function parseContract() {
+  const text = await readFile('openapi.yaml', 'utf8')
+  await writeFile('dist/openapi.json', JSON.stringify({ text, document: load(text) }))
+}
 
 /**
  * Waits until no other process builds here. The lock is SQLite's, which is released when the process ends,

@@ -13,7 +13,7 @@ import {
   type StoredPage,
 } from '../src/database/database.ts'
 import type { Hints } from '../src/inbox/delivery.ts'
-import { Inbox } from '../src/inbox/inbox.ts'
+import { Inbox, type OtherNodes } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
 import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
@@ -95,6 +95,21 @@ describe('a poll, while its read of the store is delayed', () => {
 
       await assert.rejects(answer, { code: 'session_ended' })
     }
+  })
+
+  it('does not make a session online that ends while its acknowledgement is written', async (t) => {
+    const { store, presence, ada, poll, send } = openInbox(t, { others: { suspectMissed: () => {} } })
+    await send('hello')
+    const commit = store.holdNextCommit()
+    const refused = assert.rejects(poll(ada, { after: 1, waitMs: 0 }), { code: 'session_ended' })
+    await commit.begun
+
+    ada.ended = true
+    presence.endSession(ada)
+    commit.release()
+
+    await refused
+    assert.equal(presence.isOnlineHere('ada'), false)
   })
 
   it('is not kept when its client disconnects meanwhile', async (t) => {
@@ -412,7 +427,10 @@ interface TestSession extends ReadingSession {
 }
 
 /** The inbox of ada over a store in memory. */
-function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: number; hints?: Hints } = {}) {
+function openInbox(
+  t: TestContext,
+  { graceMs = 10_000, others, hints }: { graceMs?: number; others?: OtherNodes; hints?: Hints } = {},
+) {
   const store = new HeldStore()
   const mailboxes = new Mailboxes(Date.now)
   const presence = new Presence(graceMs, Date.now)
@@ -430,7 +448,7 @@ function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: numb
     new ClockHistory(Date.now),
     { idempotencyTtlMs: 1 },
     new ReadBudget(false),
-    undefined,
+    others,
     hints,
   )
 

@@ -6,8 +6,8 @@ import { pollText, sendText } from './requests.ts'
 /** Connections that are being opened at once: more would overflow the queue of a listening socket. */
 const OPENING_MAX = 100
 
-/** From one source address, which has about 28 000 ports; other runs use some of them. */
-const CONNECTIONS_PER_ADDRESS = 5_000
+/** From one source address. With 20 000 open files, a busy server lets an address have 2 492. */
+const CONNECTIONS_PER_ADDRESS = 2_000
 
 /** A recipient: polls, and polls again as soon as it has an answer. */
 export class Poller {
@@ -66,11 +66,18 @@ export class Poller {
   }
 }
 
+let opened = 0
+
+/** The next of 250 addresses of 127.0.0.0/8, after so many connections. */
+function nextAddress(): string {
+  opened += 1
+  return `127.0.0.${2 + (Math.floor(opened / CONNECTIONS_PER_ADDRESS) % 250)}`
+}
+
 async function open(pollers: Poller[], url: string) {
-  const entries = pollers.entries()
+  const left = pollers.values()
   const openers = Array.from({ length: OPENING_MAX }, async () => {
-    for (const [index, poller] of entries)
-      await poller.open(url, `127.0.0.${2 + Math.floor(index / CONNECTIONS_PER_ADDRESS)}`)
+    for (const poller of left) await poller.open(url, nextAddress())
   })
   await Promise.all(openers)
 }

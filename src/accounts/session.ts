@@ -1,6 +1,6 @@
 import type { SessionEnd } from '../problems.ts'
 
-/** A session in the memory of this process: one object each, so all its requests see the same state. */
+/** A session in the memory of this process. Its requests share the object until it is evicted. */
 export interface Session {
   readonly id: string
   readonly accountId: number

@@ -26,7 +26,7 @@ export function readEnvironment(env: Values, folder = '.'): Environment {
   const secrets = namesWithSecrets(
     Object.fromEntries([...file.values].map(([name, { text }]) => [name, text])),
   )
-  const isReadable = `Other users can read ${path}, which contains a secret (${secrets.join(', ')}). As its owner, run chmod 600 on it.`
+  const openFileWarning = `Other users can read ${path}, which contains a secret (${secrets.join(', ')}). As its owner, run chmod 600 on it.`
   return {
     values,
     lines: new Map(used.map(([name, { line }]) => [name, line])),
@@ -38,7 +38,7 @@ export function readEnvironment(env: Values, folder = '.'): Environment {
           .trim(),
       ),
       ...misspeltNames(env, values),
-      ...(file.isOpen && secrets.length > 0 ? [isReadable] : []),
+      ...(file.isOpen && secrets.length > 0 ? [openFileWarning] : []),
     ],
   }
 }

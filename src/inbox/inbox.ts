@@ -148,8 +148,12 @@ export class Inbox {
   async #accept(poll: Poll): Promise<void> {
     const { session, after = 0 } = poll
     this.#acknowledge(session, Math.max(after, session.offeredSeq))
-    // Another node must not deliver acknowledged messages again.
-    if (this.#others) await this.#commits.acknowledged(ofSession(session))
+    if (this.#others) {
+      // Another node must not deliver acknowledged messages again.
+      await this.#commits.acknowledged(ofSession(session))
+      // A session that has ended meanwhile must not come online again.
+      if (session.ended) throw sessionEnded(session.ended)
+    }
     poll.accepted = true
     if (!poll.away) this.#presence.addPoll(session)
   }

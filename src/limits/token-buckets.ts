@@ -19,8 +19,8 @@ export interface Rate {
 const UNDER_WAY_MS = 2_000
 
 /**
- * Keys in memory. Above it the least recently used is evicted. With `max` lru-cache allocates room for all at
- * once, per limit.
+ * Keys in memory. Above it the key that was written longest ago is evicted. With `max` lru-cache allocates
+ * room for all at once, per limit.
  */
 const KEYS = { maxSize: 100_000, sizeCalculation: () => 1 }
 

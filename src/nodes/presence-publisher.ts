@@ -20,6 +20,7 @@ export class PresencePublisher {
   #unpublished = new Map<string, boolean>()
   #timer: NodeJS.Timeout | undefined
   #publishing = Promise.resolve()
+  #stopped = false
 
   constructor(database: Pick<SharedDatabase, 'addPresence' | 'removePresence'>, presence: Presence) {
     this.#database = database
@@ -41,10 +42,9 @@ export class PresencePublisher {
 
   /** Publishes that no session is online here, because the node stops. */
   async stop(): Promise<void> {
+    this.#stopped = true
     clearTimeout(this.#timer)
     await this.#publishing
-    // A failed attempt is not repeated.
-    clearTimeout(this.#timer)
     await this.#database.removePresence([...this.#online, ...this.#unpublished.keys()]).catch(() => {
       // Then they expire with this node's last heartbeat.
     })
@@ -56,6 +56,7 @@ export class PresencePublisher {
   }
 
   #publishIn(ms: number) {
+    if (this.#stopped) return
     this.#timer ??= setTimeout(() => {
       this.#publishing = this.#publish()
     }, ms).unref()

@@ -45,8 +45,8 @@ export class ServiceQueue {
   }
 
   /**
-   * Whether the service has accepted hints, has not failed since, and responds in time: a slow one would
-   * occupy many slots.
+   * Whether the service has accepted hints, its newest response was no failure, and it responds in time: a
+   * slow one would occupy many slots.
    */
   get isProven(): boolean {
     return this.accepted > 0 && this.#failures === 0 && this.#refusals === 0 && this.#averageMs < SLOW_MS

@@ -15,7 +15,7 @@ export function StoredAccounts({ app }: { app: App }) {
     announce(`The messages of ${name} are deleted.`)
   }
   return (
-    <section class="card stored-accounts" aria-label="StoredAccounts in this browser">
+    <section class="card stored-accounts" aria-label="Stored in this browser">
       {names.map((name) => (
         <p key={name}>
           <span>
