@@ -23,4 +23,8 @@ export interface DatabaseLog {
 
 /** @param moved how many inboxes were moved on */
 export const restoredLine = (cause: string, moved: number): string =>
-  `${cause}: ${moved} inboxes continue at higher numbers, and their clients get a gap with the reason "restored".`
+  `${cause}: ${inboxesContinue(moved)}, and their clients get a gap with the reason "restored".`
+
+/** @param moved how many inboxes were moved on */
+export const inboxesContinue = (moved: number): string =>
+  `${moved} ${moved === 1 ? 'inbox continues' : 'inboxes continue'} at higher numbers`

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { ConfigurationError, databaseFile, isPostgres } from '../config.ts'
+import { inboxesContinue } from '../database/restores.ts'
 import { secretFile, vapidFile } from '../secrets.ts'
 import type { Context } from './context.ts'
 import { examples } from './user-commands.ts'
@@ -20,7 +21,7 @@ export function addDatabaseCommands(program: Command, context: Context): void {
     .action(async () => {
       const { databaseUrl } = context.load().config
       const moved = await (isPostgres(databaseUrl) ? onPostgres(databaseUrl) : onSqlite(databaseUrl))
-      context.print(`${moved} inboxes continue at higher numbers.`)
+      context.print(`${inboxesContinue(moved)}.`)
     })
 
   program
