@@ -38,22 +38,21 @@ const bench = { folder, ...lengths, size: (full: number, quick: number) => (valu
 
 // A short run only shows that everything works: its figures are not kept.
 const file = values.quick ? 'data/bench-results.json' : 'bench/results.json'
-const known: Results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { scenarios: {} }
-const results: Results = { scenarios: {} }
+const results: Results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { scenarios: {} }
 for (const [name, scenario] of Object.entries(scenarios)) {
-  const before = known.scenarios[name]
-  if (positionals.length > 0 && !positionals.includes(name)) {
-    if (before) results.scenarios[name] = before
-    continue
-  }
+  if (positionals.length > 0 && !positionals.includes(name)) continue
   const result = { machine, rows: await scenario(bench), measuredAt: new Date().toISOString() }
-  results.scenarios[name] = result
   console.log(`${markdownTable({ scenarios: { [name]: result } }, true)}\n`)
+  results.scenarios[name] = result
+  // After each scenario, so that a run that breaks off keeps what it has measured.
+  writeResults()
 }
-writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
-if (!values.quick) {
+console.log(`Wrote ${file}.`)
+process.exit()
+
+function writeResults() {
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`)
+  if (values.quick) return
   const around = /(?<=<!-- npm run bench -->\n)[\s\S]*(?=<!-- end -->)/
   writeFileSync(README, readFileSync(README, 'utf8').replace(around, `\n${markdownTable(results)}\n\n`))
 }
-console.log(`Wrote ${file} with all of them.`)
-process.exit()
