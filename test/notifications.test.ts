@@ -279,7 +279,7 @@ function beating(t: TestContext) {
       onConnectionDead: () => {
         events.silences += 1
       },
-      onNotificationsRestored: () => {
+      onNotificationsResumed: () => {
         events.hearings += 1
         return new Promise((resolve, reject) => {
           events.made = resolve

@@ -156,7 +156,8 @@ class Turns {
    *
    * @param latest the address that came last: it loses a tie
    */
-  dropNewest({ key, network = key }: Address): Entry {
+  dropNewest(latest: Address): Entry {
+    const { key, network = key } = latest
     const addresses = largest(this.#networks, network, (inside) =>
       [...inside.values()].reduce((sum, { length }) => sum + length, 0),
     )

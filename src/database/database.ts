@@ -1,5 +1,5 @@
 import type { AdministrationStore } from './administration-store.ts'
-import type { Batch, CommitResult, StoredMessage } from './batch.ts'
+import type { Batch, CommitResult, Entry } from './batch.ts'
 import type { OwnAccountStore } from './own-account-store.ts'
 import type { PurgeBatch, Purged } from './purge-batch.ts'
 import type { PushStore } from './push-store.ts'
@@ -181,7 +181,7 @@ export interface StoredPage {
   /** What was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */
-  messages: StoredMessage[]
+  messages: Entry[]
   newestSeq: number
   /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined

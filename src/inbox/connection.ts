@@ -16,12 +16,12 @@ export interface Response extends Connection {
 }
 
 /**
- * Waits until no earlier response is due on the connection.
+ * Waits until the response is next on its connection: no earlier one is due.
  *
  * @param connection ends when the client goes away, also before the response has its socket
  * @returns false when the client has gone away
  */
-export function isNext(response: Response, connection: Connection): Promise<boolean> {
+export function waitUntilNext(response: Response, connection: Connection): Promise<boolean> {
   return new Promise((resolve) => {
     if (connection.destroyed) return resolve(false)
     if (response.socket) return resolve(true)

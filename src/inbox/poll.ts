@@ -1,5 +1,5 @@
 import { monotonicMs } from '../clock.ts'
-import type { StoredMessage } from '../database/database.ts'
+import type { Entry } from '../database/database.ts'
 import type { SessionRef } from '../presence.ts'
 import { type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
 import type { Connection, Response } from './connection.ts'
@@ -39,7 +39,7 @@ export interface PollRequest {
 /** How the wait of a parked poll ends. */
 export type WaitEnd =
   /** These messages were committed, right after the cursor. */
-  | { kind: 'messages'; messages: StoredMessage[] }
+  | { kind: 'messages'; messages: Entry[] }
   /** There is something new: read the store. */
   | { kind: 'read' }
   /** The time to wait is over. */

@@ -48,11 +48,11 @@ export class UnreadBySender {
   }
 
   /** Adds the newest message, of this sender. */
-  added({ id, newest, readSeq }: Recipient, senderId: number): void {
+  added({ id, newestSeq, readSeq }: Recipient, senderId: number): void {
     const inbox = this.#inboxes.get(id)
     if (!inbox) return
     this.#dropRead(inbox, readSeq)
-    this.#add(inbox, senderId, newest)
+    this.#add(inbox, senderId, newestSeq)
   }
 
   /** Empties the cache: messages that were added are not in the store. */
