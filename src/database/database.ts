@@ -201,14 +201,14 @@ export interface MessageRecord {
 /** The configuration that a store needs. */
 export interface StoreLimits {
   /**
-   * How many unacknowledged messages an inbox holds. With as many unread receipts its owner may ask for no
+   * How many unread messages an inbox holds. With as many unread receipts its owner may ask for no
    * more.
    */
   inboxLimit: number
   /**
-   * How many bytes of unacknowledged text an inbox holds, in UTF-8; an empty one takes a message of any size.
+   * How many bytes of unread text an inbox holds, in UTF-8; one without any takes a message of any size.
    */
   inboxBytes: number
-  /** How many unacknowledged messages of one sender an inbox holds. */
+  /** How many unread messages of one sender an inbox holds. */
   senderLimit: number
 }

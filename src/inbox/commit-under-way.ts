@@ -40,7 +40,7 @@ export interface CommitUnderWay {
   mayFindRoom: boolean
 }
 
-export const waitIn = (flushes: WaitingCaller[]) =>
+export const waitIn = (callers: WaitingCaller[]) =>
   new Promise<void>((resolve, reject) => {
-    flushes.push({ resolve, reject })
+    callers.push({ resolve, reject })
   })

@@ -96,7 +96,7 @@ export class Nodes {
     })
   }
 
-  /** @param session or an application token: ids are unique among both */
+  /** Also ends an application token: ids are unique among both. */
   #endSession({ id, username }: SessionRef, disabled = false) {
     this.#local.sessions.forget(username, [id], disabled ? 'disabled' : true)
     this.#local.applicationTokens.forget([id])
