@@ -13,7 +13,7 @@ import { sendWithReceipt } from './support/receipts.ts'
 import { mistakeOf, type RunningServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 
-/** Without notifications, parked polls are checked every 2 s. */
+/** Without notifications, parked polls are checked within a second; this leaves time to spare. */
 const NOTICED_MS = 5_000
 
 let cluster: SharedCluster

@@ -20,7 +20,7 @@ import { Presence } from '../src/presence.ts'
 import { connection } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 
-/** A heartbeat every 2 s; one that has not come back after 5 s counts as lost with the next. */
+/** A heartbeat every 2 s; a probe that has not come back after 5 s counts as lost with the next. */
 const BEAT_MS = 2_500
 const SILENT_MS = 10_000
 

@@ -10,7 +10,7 @@ export const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
   'too_many_receipts',
 ])
 
-/** A caller that waits for an acknowledgement, or for everything before it, to be in the store. */
+/** A caller that waits until its acknowledgement, or everything that came before, is in the store. */
 export interface WaitingCaller {
   resolve: () => void
   reject: (error: unknown) => void
