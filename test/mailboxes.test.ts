@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { Entry } from '../src/database/database.ts'
-import type { Connection } from '../src/inbox/connection.ts'
+import type { ClientConnection } from '../src/inbox/connection.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
 import type { ReadingSession, WaitEnd } from '../src/inbox/poll.ts'
 import { Presence } from '../src/presence.ts'
@@ -451,7 +451,7 @@ function openMailboxes(t: TestContext, newestSeq?: number) {
     session: ReadingSession,
     cursor: number,
     waitMs = WAIT_MS,
-    client: Connection = connection(),
+    client: ClientConnection = connection(),
   ) =>
     new Promise<WaitEnd>((wake) => {
       const tokenExpiresAtMs = TOKEN_EXPIRES_AT_MS

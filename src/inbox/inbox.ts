@@ -10,7 +10,7 @@ import type { Presence } from '../presence.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
-import type { Connection, Response } from './connection.ts'
+import type { ClientConnection, Response } from './connection.ts'
 import { Delivery, type PushHints } from './delivery.ts'
 import { InboxCounts } from './inbox-counts.ts'
 import { type InboxPage, refuseAhead, toInboxPage } from './inbox-page.ts'
@@ -188,7 +188,7 @@ export class Inbox {
     accountId: number,
     limit: number,
     response: Response,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<(InboxPage & { after: number }) | undefined> {
     // Acknowledgements of an older session may still be deferred.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)

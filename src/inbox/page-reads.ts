@@ -1,6 +1,6 @@
 import type { Database, ReadFrom, Entry, StoredPage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
-import { type Connection, waitUntilNext, type Response } from './connection.ts'
+import { type ClientConnection, waitUntilNext, type Response } from './connection.ts'
 import type { PushHints } from './delivery.ts'
 import { lengthOf, pageSize, refuseAhead } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
@@ -72,7 +72,7 @@ export class PageReads {
     accountId: number,
     limit: number,
     response: Response,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<StoredPage | undefined> {
     if (!(await waitUntilNext(response, connection))) return undefined
     return this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))

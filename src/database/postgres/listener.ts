@@ -15,7 +15,7 @@ const BACK_OFF_MS_MAX = 2_000
 /** A connection that does not answer for so long is dead. */
 const PULSE_MS_MAX = 2_000
 
-interface Connection {
+interface ListeningConnection {
   /** Settles when the connection has broken. */
   broken: Promise<void>
 }
@@ -75,9 +75,9 @@ export class Listener {
     await this.#ended
   }
 
-  async #keepListening(first: Connection): Promise<void> {
+  async #keepListening(first: ListeningConnection): Promise<void> {
     const { signal } = this.#closing
-    let connection: Connection | undefined = first
+    let connection: ListeningConnection | undefined = first
     for (let backOffMs = BACK_OFF_MS_MIN; ; ) {
       if (connection) {
         backOffMs = BACK_OFF_MS_MIN
@@ -96,7 +96,7 @@ export class Listener {
   }
 
   /** Resolves with the connection when it listens. */
-  async #connect(): Promise<Connection> {
+  async #connect(): Promise<ListeningConnection> {
     const { url, schema, channel } = this.#place
     const client = new pg.Client({ ...connectionOptions(url), application_name: LISTENER })
     ignoreErrors(client)
