@@ -16,8 +16,8 @@ const RECIPIENTS_PER_NOTIFICATION_MAX = 150
  * far the locked account row moves, so only one of several nodes writes them. They are appended before the
  * messages of the batch, and the rows of their recipients are locked with the others.
  *
- * `receipt` gives each receipt the next seq of its inbox, and `placed` each message. `refused` says which
- * limit of an inbox refuses a message.
+ * `receipt` gives each receipt the next seq of its inbox, and `placed` each message. `refused` says why
+ * a message is refused, by a limit of the inbox for example.
  *
  * Rows are looked up by arrays of keys, or one by one (LATERAL), so that the plan uses the indexes even if
  * the tables were small when it was made.
