@@ -322,7 +322,10 @@ describe('presence', () => {
     presence.endSession(phone)
 
     assert.equal(presence.isOnlineHere('ada'), true)
-    assert.deepEqual([presence.isSessionOnlineHere(phone), presence.isSessionOnlineHere(laptop)], [false, true])
+    assert.deepEqual(
+      [presence.isSessionOnlineHere(phone), presence.isSessionOnlineHere(laptop)],
+      [false, true],
+    )
   })
 
   it('reports once when a session comes online, and once when it no longer is', (t) => {

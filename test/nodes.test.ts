@@ -306,7 +306,11 @@ describe('nodes without notifications', () => {
     const saidMs = performance.now()
     for (const poll of [adaWaits, bobWaits]) assert.equal((await poll.answer()).body.code, 'session_ended')
     assert.equal((await carolWaits.answer()).body.messages[0].body, 'hello')
-    await eventually('the token is dead', async () => (await dave.poll({ wait: 0 })).status === 401, NOTICED_MS)
+    await eventually(
+      'the token is dead',
+      async () => (await dave.poll({ wait: 0 })).status === 401,
+      NOTICED_MS,
+    )
     const tookMs = performance.now() - saidMs
     assert.ok(tookMs < NOTICED_MS, `It took ${tookMs} ms.`)
 

@@ -6,8 +6,8 @@ import { DatabaseUnavailable } from '../src/database/database.ts'
 import {
   ALIVE_MS,
   type NotificationHandlers,
-  type SessionOfAccount,
   type ParkedStatus,
+  type SessionOfAccount,
 } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'

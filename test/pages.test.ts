@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { NewMessage, Entry } from '../src/database/database.ts'
+import type { Entry, NewMessage } from '../src/database/database.ts'
 import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'

@@ -6,10 +6,10 @@ import {
   type Batch,
   type CommitResult,
   DatabaseUnavailable,
+  type Entry,
   type NewMessage,
   type PageSize,
   type ReadFrom,
-  type Entry,
   type StoredPage,
 } from '../src/database/database.ts'
 import type { PushHints } from '../src/inbox/delivery.ts'
@@ -412,7 +412,10 @@ interface TestSession extends ReadingSession {
 }
 
 /** The inbox of ada over a store in memory. */
-function openInbox(t: TestContext, { graceMs = 10_000, hints }: { graceMs?: number; hints?: PushHints } = {}) {
+function openInbox(
+  t: TestContext,
+  { graceMs = 10_000, hints }: { graceMs?: number; hints?: PushHints } = {},
+) {
   const store = new HeldStore()
   const mailboxes = new Mailboxes(Date.now)
   const presence = new Presence(graceMs, Date.now)

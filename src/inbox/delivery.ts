@@ -1,8 +1,8 @@
 import type { AddedReceipt, Entry } from '../database/database.ts'
 import type { AwaitedReceipts } from './awaited-receipts.ts'
+import type { Committed } from './commit-under-way.ts'
 import type { InboxCounts } from './inbox-counts.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import type { Committed } from './commit-under-way.ts'
 import { toEntry } from './send-request.ts'
 
 /** Push hints, for sessions that do not read. */

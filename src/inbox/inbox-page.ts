@@ -1,5 +1,5 @@
 import { timestamp } from '../clock.ts'
-import { type PageSize, RECEIPT_ID_BYTES, type Entry, type StoredPage } from '../database/database.ts'
+import { type Entry, type PageSize, RECEIPT_ID_BYTES, type StoredPage } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 
 /** A page ends before the message that would carry it over this size. */

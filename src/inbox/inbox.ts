@@ -15,7 +15,7 @@ import { Delivery, type PushHints } from './delivery.ts'
 import { InboxCounts } from './inbox-counts.ts'
 import { type InboxPage, refuseAhead, toInboxPage } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import { PageReads, type PageBudget } from './page-reads.ts'
+import { type PageBudget, PageReads } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type ReadingSession } from './poll.ts'
 import { type SendRequest, type Sent, toNewMessage, toSent } from './send-request.ts'
 

@@ -19,9 +19,9 @@
  */
 import { type Clock, monotonicMs } from '../clock.ts'
 import type { Entry } from '../database/database.ts'
+import { Deadlines } from '../deadlines.ts'
 import type { SessionRef } from '../presence.ts'
 import type { SessionEnd } from '../problems.ts'
-import { Deadlines } from '../deadlines.ts'
 import { Mailbox, type ParkablePoll, ParkedPoll } from './mailbox.ts'
 
 /** How long a mailbox stays after its last poll. */

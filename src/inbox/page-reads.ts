@@ -1,6 +1,6 @@
-import type { Database, ReadFrom, Entry, StoredPage } from '../database/database.ts'
+import type { Database, Entry, ReadFrom, StoredPage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
-import { type ClientConnection, waitUntilNext, type Response } from './connection.ts'
+import { type ClientConnection, type Response, waitUntilNext } from './connection.ts'
 import type { PushHints } from './delivery.ts'
 import { lengthOf, pageSize, refuseAhead } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { AppendOutcome, NewMessage, Entry } from '../database/database.ts'
+import type { AppendOutcome, Entry, NewMessage } from '../database/database.ts'
 import { messageId } from '../message-id.ts'
 import { Problem } from '../problems.ts'
 
