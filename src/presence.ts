@@ -19,8 +19,8 @@ export interface PresenceEvents {
   lastSeen: [username: string, atMs: number, sessionId: string | undefined]
 }
 
-/** The other nodes on the same store. */
-interface OtherNodes {
+/** The presence at the other nodes on the same store. */
+interface PresenceElsewhere {
   isOnline: (username: string) => Promise<boolean>
   countOnline: () => Promise<number>
 }
@@ -51,7 +51,7 @@ interface OnlineSession {
 export class Presence extends EventEmitter<PresenceEvents> {
   readonly #graceMs: number
   readonly #clock: Clock
-  readonly #others: OtherNodes | undefined
+  readonly #others: PresenceElsewhere | undefined
   /** The accounts that are online at this node, by name. */
   readonly #accounts = new Map<string, OnlineAccount>()
   readonly #sweeper: NodeJS.Timeout
@@ -60,7 +60,7 @@ export class Presence extends EventEmitter<PresenceEvents> {
    * @param graceMs how long after its last poll a session still counts as online
    * @param others undefined when there is no other node
    */
-  constructor(graceMs: number, clock: Clock, others?: OtherNodes) {
+  constructor(graceMs: number, clock: Clock, others?: PresenceElsewhere) {
     super()
     this.#graceMs = graceMs
     this.#clock = clock
@@ -116,10 +116,10 @@ export class Presence extends EventEmitter<PresenceEvents> {
   }
 
   /** Whether a session is online at this node. */
-  isPresent({ id, username }: SessionRef): boolean {
+  isSessionOnlineHere({ id, username }: SessionRef): boolean {
     const account = this.#accounts.get(username)
     const session = account && sessionOf(account, id)
-    return session !== undefined && this.#isPresent(session)
+    return session !== undefined && this.#isSessionOnline(session)
   }
 
   /** When an account, or a session, was last online here; undefined when that was too long ago. */
@@ -162,7 +162,7 @@ export class Presence extends EventEmitter<PresenceEvents> {
     // A loop over entries allocates an array for each, and so makes garbage on an idle server.
     this.#accounts.forEach((account, username) => {
       for (const session of account.sessions) {
-        if (this.#isPresent(session)) continue
+        if (this.#isSessionOnline(session)) continue
         this.#remove(account, session)
         this.emit('lastSeen', username, session.lastSeenAtMs, session.id)
       }
@@ -183,11 +183,11 @@ export class Presence extends EventEmitter<PresenceEvents> {
   }
 
   #isOnline({ sessions }: OnlineAccount): boolean {
-    for (const session of sessions) if (this.#isPresent(session)) return true
+    for (const session of sessions) if (this.#isSessionOnline(session)) return true
     return false
   }
 
-  #isPresent({ polls, lastEndMs }: OnlineSession): boolean {
+  #isSessionOnline({ polls, lastEndMs }: OnlineSession): boolean {
     return polls > 0 || monotonicMs() - lastEndMs < this.#graceMs
   }
 

@@ -45,7 +45,7 @@ import { handlers } from './operations/index.ts'
 import { socketPath } from './operator/socket-path.ts'
 import { commandRoutes, metricsRoutes } from './operator/socket-routes.ts'
 import { closeOperatorServer, listenOnSocket, operatorServer } from './operator/socket-server.ts'
-import type { OperatorParts, ServerState } from './operator/verbs.ts'
+import type { OperatorServices, ServerState } from './operator/verbs.ts'
 import { Presence } from './presence.ts'
 import { Hints } from './push/hints.ts'
 import { Subscriptions } from './push/subscriptions.ts'
@@ -56,7 +56,7 @@ import { startNotice } from './start-notice.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** What the operator's commands do, on this running server. */
-    operator: OperatorParts & { metrics: Metrics }
+    operator: OperatorServices & { metrics: Metrics }
   }
 }
 
@@ -133,7 +133,7 @@ export async function createServer(
   const onFault = (error: unknown) => app.log.error(error, 'The purge failed.')
   const stopRetention = startRetention(database, inbox, config, history, onFault)
 
-  const parts = {
+  const services = {
     accounts,
     registrations,
     knownAddresses,
@@ -150,7 +150,7 @@ export async function createServer(
     database,
     version: version(),
   }
-  bind(app, contract, handlers(parts), authenticate(sessions, applicationTokens))
+  bind(app, contract, handlers(services), authenticate(sessions, applicationTokens))
   const routes = { ...commandRoutes(app.operator, () => stateOf(app, config)), ...metricsRoutes(metrics) }
   const operatorSocket = operatorServer(routes, app.log)
   if (config.opsPort !== 'off') listenForScrapes(app, metrics, config.opsPort)
@@ -161,7 +161,7 @@ export async function createServer(
       mailboxes.close()
     },
     async () => {
-      // While the database is held: what a command does is done.
+      // Before the database closes, so running commands finish.
       await closeOperatorServer(operatorSocket)
       disk?.stop()
       await stopRetention()
@@ -169,14 +169,14 @@ export async function createServer(
         await inbox.flushed()
       } finally {
         await hints?.close()
-        // Also when the last batch could not be written: a thread that is cut off in the middle of a
-        // statement aborts.
+        // Even if the last batch failed: terminating the database thread inside a statement aborts the
+        // process.
         await nodes?.stop()
         await database.close()
       }
     },
   )
-  // Last, and while the database is held: a socket that is there is of a server that was killed.
+  // Last, while we hold the database: a socket found here belongs to a killed server.
   await orClose(app, async () => {
     const path = socketPath(config)
     if (path !== undefined) await listenOnSocket(operatorSocket, path)
@@ -184,7 +184,7 @@ export async function createServer(
   return app
 }
 
-/** For commands, whose settings may be others. */
+/** For commands, which may run with other settings. */
 function stateOf(app: FastifyInstance, config: Config): ServerState {
   const [bound] = app.addresses()
   if (typeof bound !== 'object') return { version: version(), page: undefined }

@@ -8,7 +8,7 @@ import {
   type NewMessage,
 } from '../src/database/database.ts'
 import { CommitQueue } from '../src/inbox/commit-queue.ts'
-import type { Committed } from '../src/inbox/open-commit.ts'
+import type { Committed } from '../src/inbox/commit-under-way.ts'
 import { eventually } from './support/eventually.ts'
 import { range } from './support/range.ts'
 

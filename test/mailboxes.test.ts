@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { StoredMessage } from '../src/database/database.ts'
-import type { Connection } from '../src/inbox/connection.ts'
+import type { Entry } from '../src/database/database.ts'
+import type { ClientConnection } from '../src/inbox/connection.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
 import type { ReadingSession, WaitEnd } from '../src/inbox/poll.ts'
 import { Presence } from '../src/presence.ts'
@@ -322,7 +322,10 @@ describe('presence', () => {
     presence.endSession(phone)
 
     assert.equal(presence.isOnlineHere('ada'), true)
-    assert.deepEqual([presence.isPresent(phone), presence.isPresent(laptop)], [false, true])
+    assert.deepEqual(
+      [presence.isSessionOnlineHere(phone), presence.isSessionOnlineHere(laptop)],
+      [false, true],
+    )
   })
 
   it('reports once when a session comes online, and once when it no longer is', (t) => {
@@ -352,12 +355,12 @@ describe('presence', () => {
     presence.removePoll(ada)
     // The grace time is over, and the next sweep is still to come.
     t.mock.timers.setTime(Date.now() + GRACE_MS)
-    assert.equal(presence.isPresent(ada), false)
+    assert.equal(presence.isSessionOnlineHere(ada), false)
 
     presence.addPoll(ada)
     t.mock.timers.tick(2_000)
 
-    assert.deepEqual([presence.isPresent(ada), changes], [true, ['+ phone']])
+    assert.deepEqual([presence.isSessionOnlineHere(ada), changes], [true, ['+ phone']])
   })
 
   it('reports once, within a second, which account went offline and when its last poll ended', (t) => {
@@ -451,7 +454,7 @@ function openMailboxes(t: TestContext, newestSeq?: number) {
     session: ReadingSession,
     cursor: number,
     waitMs = WAIT_MS,
-    client: Connection = connection(),
+    client: ClientConnection = connection(),
   ) =>
     new Promise<WaitEnd>((wake) => {
       const tokenExpiresAtMs = TOKEN_EXPIRES_AT_MS
@@ -485,7 +488,7 @@ function openPresence(t: TestContext) {
 const settled = <T>(promise: Promise<T>) =>
   Promise.race([promise, new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)))])
 
-const messages = (first: number, last: number): StoredMessage[] =>
+const messages = (first: number, last: number): Entry[] =>
   range(first, last).map((seq) => ({
     seq,
     id: `id ${seq}`,

@@ -6,8 +6,8 @@ import { DatabaseUnavailable } from '../src/database/database.ts'
 import {
   ALIVE_MS,
   type NotificationHandlers,
-  type Parked,
   type ParkedStatus,
+  type SessionOfAccount,
 } from '../src/database/shared-database.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
@@ -20,26 +20,26 @@ import { Presence } from '../src/presence.ts'
 import { connection } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 
-/** A heartbeat every 2 s; one that has not come back after 5 s counts as lost with the next. */
+/** A heartbeat every 2 s; a probe that has not come back after 5 s counts as lost with the next. */
 const BEAT_MS = 2_500
 const SILENT_MS = 10_000
 
-/** Without notifications, all parked polls are checked every 2 s. */
-const LOOK_MS = 2_500
+/** Without notifications, all parked polls are checked within a second. */
+const CHECK_MS = 2_500
 
 describe('the heartbeat', { concurrency: true }, () => {
   it('is subscribed from its first probe on, once it has read what it missed', async (t) => {
     const { heartbeat, events } = beating(t)
     assert.equal(heartbeat.subscribed, false)
 
-    const heard = heartbeat.noteProbe()
+    const noted = heartbeat.noteProbe()
     assert.equal(heartbeat.subscribed, false, 'Not before it has read what it missed.')
     events.made()
-    await heard
+    await noted
 
     assert.equal(heartbeat.subscribed, true)
     await heartbeat.noteProbe()
-    assert.equal(events.hearings, 1)
+    assert.equal(events.recoveries, 1)
   })
 
   it('ignores a recovery that began before the last loss', async (t) => {
@@ -55,7 +55,7 @@ describe('the heartbeat', { concurrency: true }, () => {
     events.made()
     await second
     assert.equal(heartbeat.subscribed, true)
-    assert.equal(events.hearings, 2)
+    assert.equal(events.recoveries, 2)
   })
 
   it('recovers with the next probe when reading what it missed has failed', async (t) => {
@@ -113,9 +113,9 @@ describe('the heartbeat', { concurrency: true }, () => {
       answering.events.made()
     }
 
-    await eventually('it is given up', () => silent.events.silences > 0, SILENT_MS)
+    await eventually('it is given up', () => silent.events.deadConnections > 0, SILENT_MS)
 
-    assert.equal(answering.events.silences, 0)
+    assert.equal(answering.events.deadConnections, 0)
     assert.equal(answering.heartbeat.subscribed, true)
   })
 
@@ -125,9 +125,9 @@ describe('the heartbeat', { concurrency: true }, () => {
       throw new DatabaseUnavailable('It is away.')
     }
 
-    await eventually('another one is given up', () => silent.events.silences > 0, SILENT_MS)
+    await eventually('another one is given up', () => silent.events.deadConnections > 0, SILENT_MS)
 
-    assert.equal(away.events.silences, 0)
+    assert.equal(away.events.deadConnections, 0)
   })
 })
 
@@ -138,7 +138,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     const parked = node.park('ada')
     node.newest = 1
 
-    const waited = await within(LOOK_MS, parked)
+    const waited = await within(CHECK_MS, parked)
 
     assert.equal(waited.kind, 'read')
     await eventually('it is logged', () => node.said.length > 0, BEAT_MS)
@@ -165,14 +165,14 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     // The check that began before notifications arrived is the last with the short interval.
     const looks = node.looks
     const waiting = node.park('bob')
-    await eventually('that round is over', () => node.looks > looks, LOOK_MS)
+    await eventually('that round is over', () => node.looks > looks, CHECK_MS)
     const parked = node.park('ada')
     node.newest = 1
 
     node.handlers().onDisconnected()
 
-    assert.equal((await within(LOOK_MS, parked)).kind, 'read')
-    assert.equal((await within(LOOK_MS, waiting)).kind, 'read')
+    assert.equal((await within(CHECK_MS, parked)).kind, 'read')
+    assert.equal((await within(CHECK_MS, waiting)).kind, 'read')
   })
 
   it('finds sessions that have ended', async (t) => {
@@ -180,7 +180,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     const parked = node.park('ada')
     node.alive = false
 
-    assert.equal((await within(LOOK_MS, parked)).kind, 'ended')
+    assert.equal((await within(CHECK_MS, parked)).kind, 'ended')
     assert.deepEqual(node.forgotten, ['session of ada'])
   })
 
@@ -190,7 +190,7 @@ describe('a node that gets no notifications', { concurrency: true }, () => {
     const parked = node.park('ada')
     node.newest = 1
 
-    assert.equal((await within(2 * LOOK_MS, parked)).kind, 'read')
+    assert.equal((await within(2 * CHECK_MS, parked)).kind, 'read')
   })
 })
 
@@ -199,15 +199,15 @@ describe('a node that gets notifications, but cannot write its heartbeats', { co
     const node = startNode(t)
     node.handlers().onConnected()
     node.handlers().onProbe()
-    await eventually('it believes', () => node.lease.holds)
-    const believedMs = performance.now()
+    await eventually('the lease holds', () => node.lease.holds)
+    const heldSinceMs = performance.now()
 
     node.failBeats = true
-    await eventually('it does not believe any more', () => !node.lease.holds, ALIVE_MS + 1_000)
-    assert.ok(performance.now() - believedMs > 4_000, 'a beat or two may be lost')
+    await eventually('the lease is over', () => !node.lease.holds, ALIVE_MS + 1_000)
+    assert.ok(performance.now() - heldSinceMs > 4_000, 'a beat or two may be lost')
 
     node.failBeats = false
-    await eventually('it believes again', () => node.lease.holds, 2 * BEAT_MS)
+    await eventually('the lease holds again', () => node.lease.holds, 2 * BEAT_MS)
   })
 })
 
@@ -261,8 +261,8 @@ function beating(t: TestContext) {
   }
   const events = {
     lost: [] as boolean[],
-    silences: 0,
-    hearings: 0,
+    deadConnections: 0,
+    recoveries: 0,
     made: () => {},
     failed: () => {},
   }
@@ -277,10 +277,10 @@ function beating(t: TestContext) {
         events.lost.push(databaseUp)
       },
       onConnectionDead: () => {
-        events.silences += 1
+        events.deadConnections += 1
       },
-      onNotificationsRestored: () => {
-        events.hearings += 1
+      onNotificationsResumed: () => {
+        events.recoveries += 1
         return new Promise((resolve, reject) => {
           events.made = resolve
           events.failed = () => reject(new DatabaseUnavailable('It went away again.'))
@@ -331,7 +331,7 @@ function startNode(t: TestContext) {
     leave: async () => {},
     addPresence: async () => {},
     removePresence: async () => {},
-    checkParked: async (sessions: Parked[]): Promise<ParkedStatus[]> => {
+    checkParked: async (sessions: SessionOfAccount[]): Promise<ParkedStatus[]> => {
       if (node.failLooks > 0) {
         node.failLooks -= 1
         throw new DatabaseUnavailable('It is away.')

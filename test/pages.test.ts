@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { NewMessage, StoredMessage } from '../src/database/database.ts'
+import type { Entry, NewMessage } from '../src/database/database.ts'
 import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
@@ -137,7 +137,7 @@ describe('a missing number', () => {
   })
 })
 
-const message = (seq: number, body: string): StoredMessage => ({
+const message = (seq: number, body: string): Entry => ({
   ...{ seq, body, from: 'ada', sentAtMs: 0 },
   id: '01a20779-7500-71c9-b0a4-e83d57f2094b',
 })

@@ -499,8 +499,8 @@ describe('services take turns', () => {
   const url = new URL('https://push.example/')
   const target = { id: '', endpoint: url.href, p256dh: '', auth: '', keyId: key.id }
   const addTo = (roundRobin: RoundRobin, service: ServiceQueue, hints: number) => {
-    for (const newest of range(1, hints))
-      roundRobin.add(newHint({ service, key, url, target, newest, renewClaim: undefined }))
+    for (const newestSeq of range(1, hints))
+      roundRobin.add(newHint({ service, key, url, target, newestSeq, renewClaim: undefined }))
   }
   const serviceAt = (origin: string, accepted = 0) => {
     const service = new ServiceQueue(origin, 1_000, 1_000)

@@ -6,13 +6,13 @@ import {
   type Batch,
   type CommitResult,
   DatabaseUnavailable,
+  type Entry,
   type NewMessage,
   type PageSize,
   type ReadFrom,
-  type StoredMessage,
   type StoredPage,
 } from '../src/database/database.ts'
-import type { Hints } from '../src/inbox/delivery.ts'
+import type { PushHints } from '../src/inbox/delivery.ts'
 import { Inbox, type OtherNodes } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
 import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
@@ -44,7 +44,7 @@ describe('a poll, while its read of the store is delayed', () => {
 
   it('gets a message that comes before its mark is removed, without a hint', async (t) => {
     const hinted: number[] = []
-    const hints: Hints = {
+    const hints: PushHints = {
       added: (_, seq) => {
         // As if the store had a mark.
         if (!store.wasHinted) hinted.push(seq)
@@ -429,7 +429,7 @@ interface TestSession extends ReadingSession {
 /** The inbox of ada over a store in memory. */
 function openInbox(
   t: TestContext,
-  { graceMs = 10_000, others, hints }: { graceMs?: number; others?: OtherNodes; hints?: Hints } = {},
+  { graceMs = 10_000, others, hints }: { graceMs?: number; others?: OtherNodes; hints?: PushHints } = {},
 ) {
   const store = new HeldStore()
   const mailboxes = new Mailboxes(Date.now)
@@ -512,7 +512,7 @@ class Hold {
 class HeldStore {
   acknowledgedSeq = 0
   wasHinted = false
-  readonly #messages: StoredMessage[] = []
+  readonly #messages: Entry[] = []
   #heldPage: Hold | undefined
   #heldCommit: Hold | undefined
 

@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ClockHistory } from '../src/clock.ts'
-import type { Batch, PageSize, ReadFrom, StoredMessage, StoredPage } from '../src/database/database.ts'
+import type { Batch, Entry, PageSize, ReadFrom, StoredPage } from '../src/database/database.ts'
 import { FaultLog } from '../src/http/fault-log.ts'
 import { Inbox } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
@@ -562,7 +562,7 @@ const sessionOf = (id: string): ReadingSession => ({
 })
 
 /** @param ids how many ids a receipt has; 0 for a message */
-const messageOf = (seq: number, length: number, ids = 0): StoredMessage => ({
+const messageOf = (seq: number, length: number, ids = 0): Entry => ({
   seq,
   id: `message ${seq}`,
   from: 'bob',
@@ -576,7 +576,7 @@ class CountingStore {
   reads = 0
   #acknowledgedSeq = 0
   #held: Promise<void> | undefined
-  readonly #messages: StoredMessage[]
+  readonly #messages: Entry[]
 
   constructor(messages: number, length: number, ids: number) {
     this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids))
@@ -585,7 +585,7 @@ class CountingStore {
   async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<StoredPage> {
     this.reads += 1
     const after = typeof from === 'number' ? from : this.#acknowledgedSeq
-    const messages: StoredMessage[] = []
+    const messages: Entry[] = []
     let bytes = 0
     for (const message of this.#messages.slice(after, after + size.messages)) {
       messages.push(message)

@@ -74,7 +74,7 @@ describe('an acknowledged message', () => {
       await insertMessages(sql, 'zoe', [25], 1)
     })
     const server = await startServer(t, {}, database)
-    await eventually('the walk is over', async () => !(await seqsIn(server, 'zoe')).includes(1))
+    await eventually('the pass is over', async () => !(await seqsIn(server, 'zoe')).includes(1))
 
     assert.deepEqual(await seqsIn(server, 'bob'), [2, 3])
     assert.deepEqual(await seqsIn(server, 'ada'), [3, 4, 5])

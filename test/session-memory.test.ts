@@ -105,7 +105,8 @@ describe('application tokens in memory', () => {
     const { tokens, looked } = setUp()
     const good = forgedApplicationToken(10)
     const typos = [good.slice(0, -1), `${good}0`, good.replace('a', 'b'), good.toUpperCase(), 'rst_', '']
-    for (const typo of typos) await assert.rejects(async () => tokens.identify(typo, address), /is unknown or revoked/)
+    for (const typo of typos)
+      await assert.rejects(async () => tokens.identify(typo, address), /is unknown or revoked/)
     assert.deepEqual(looked, [])
   })
 

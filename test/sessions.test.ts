@@ -620,7 +620,7 @@ async function afterWalk(person: Person) {
     const { id } = (await person.send(person, 'to be purged')).body
     const { cursor } = (await person.poll({ wait: 0 })).body
     await person.acknowledge(cursor)
-    await eventually('a walk comes by', async () => (await person.status(id)).status === 404)
+    await eventually('a pass comes by', async () => (await person.status(id)).status === 404)
   }
 }
 

@@ -446,14 +446,14 @@ itOnSqlite(
     assert.deepEqual(count(ada), { messages: 4, reads: 0 }, 'it was counted after the one that went')
     // Twelve were read and three arrived: the cache holds no more than the unread messages.
     for (const _ of range(1, 3)) {
-      ada.newest += 4
+      ada.newestSeq += 4
       ada.readSeq += 4
       unread.added(ada, senderId)
     }
     assert.deepEqual(count(ada), { messages: 1, reads: 0 })
     assert.deepEqual(count(cleo), { messages: 4, reads: 0 })
     for (const _ of range(1, 6)) {
-      cleo.newest += 1
+      cleo.newestSeq += 1
       unread.added(cleo, senderId)
     }
     assert.deepEqual(count(cleo), { messages: 10, reads: 0 })

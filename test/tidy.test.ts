@@ -37,7 +37,15 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
     packages: /^(@node-rs\/argon2|lru-cache|type @fastify\/jwt)$/,
   },
   inbox: {
-    may: ['clock.ts', 'database/database.ts', 'histogram.ts', 'message-id.ts', 'presence.ts', 'problems.ts'],
+    may: [
+      'clock.ts',
+      'database/database.ts',
+      'deadlines.ts',
+      'histogram.ts',
+      'message-id.ts',
+      'presence.ts',
+      'problems.ts',
+    ],
     packages: /^lru-cache$/,
   },
   nodes: {
@@ -102,7 +110,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'clock.ts',
       'config/push.ts',
       'database/database.ts',
-      'inbox/deadlines.ts',
+      'deadlines.ts',
       'limits/token-buckets.ts',
       'presence.ts',
       'problems.ts',
@@ -114,6 +122,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
   'open-database.ts': { may: ['config.ts', 'database'], packages: /^$/ },
   'histogram.ts': { may: [], packages: /^$/ },
   'clock.ts': { may: [], packages: /^$/ },
+  'deadlines.ts': { may: [], packages: /^$/ },
   'message-id.ts': { may: [], packages: /^$/ },
   'presence.ts': { may: ['clock.ts'], packages: /^$/ },
   'problems.ts': { may: [], packages: /^$/ },

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { ApplicationToken, Database, OwnedToken, Owner } from '../database/database.ts'
 import type { Address } from '../limits/address.ts'
 import { invalidToken, Problem, sessionEnded } from '../problems.ts'
-import type { Lease } from './sessions.ts'
+import type { CacheLease } from './sessions.ts'
 
 /**
  * Tokens cached in memory, so that a send does not read the store. Above it the least recently used is
@@ -44,7 +44,7 @@ export class ApplicationTokens {
   readonly #database: TokenDatabase
   readonly #limits: TokenLimits
   readonly #clock: Clock
-  readonly #lease: Lease | undefined
+  readonly #lease: CacheLease | undefined
   readonly #tokenById = new Map<string, string>()
   /** By the token, once it was found in the store. */
   readonly #known = new LRUCache<string, OwnedToken>({
@@ -55,7 +55,7 @@ export class ApplicationTokens {
   #forgets = 0
 
   /** @param lease undefined when this process alone ends tokens */
-  constructor(database: TokenDatabase, limits: TokenLimits, clock: Clock, lease?: Lease) {
+  constructor(database: TokenDatabase, limits: TokenLimits, clock: Clock, lease?: CacheLease) {
     this.#database = database
     this.#limits = limits
     this.#clock = clock
@@ -113,7 +113,7 @@ export class ApplicationTokens {
    */
   identify(token: string, findAddress: () => Address): Owner | Promise<Owner> {
     const known = this.#isUpToDate ? this.#known.get(token) : undefined
-    return known ? this.#alive(known) : this.#find(token, findAddress())
+    return known ? this.#requireValid(known) : this.#find(token, findAddress())
   }
 
   /** Forgets tokens that have been ended in the store. */
@@ -144,10 +144,10 @@ export class ApplicationTokens {
       this.#known.set(token, found)
       this.#tokenById.set(found.id, token)
     }
-    return this.#alive(found)
+    return this.#requireValid(found)
   }
 
-  #alive(found: OwnedToken): Owner {
+  #requireValid(found: OwnedToken): Owner {
     const { id, expiresAtMs, lastUsedAtMs = Number.NEGATIVE_INFINITY } = found
     const nowMs = this.#clock()
     if (expiresAtMs !== undefined && expiresAtMs <= nowMs)

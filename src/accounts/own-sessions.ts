@@ -3,7 +3,7 @@ import type { Database, ListedSession } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 import type { Session, Sessions } from './sessions.ts'
 
-interface LastSeen {
+interface LastSeenDates {
   /** When a session was last online, if this process knows; 0 otherwise. */
   lastSeenAtMs: (username: string, sessionId: string) => number
 }
@@ -12,13 +12,13 @@ interface LastSeen {
 export class OwnSessions {
   readonly #database: Pick<Database, 'listSessions'>
   readonly #sessions: Pick<Sessions, 'end'>
-  readonly #lastSeen: LastSeen
+  readonly #lastSeen: LastSeenDates
   readonly #clock: Clock
 
   constructor(
     database: Pick<Database, 'listSessions'>,
     sessions: Pick<Sessions, 'end'>,
-    lastSeen: LastSeen,
+    lastSeen: LastSeenDates,
     clock: Clock,
   ) {
     this.#database = database

@@ -25,7 +25,8 @@ export interface Caller {
   readonly trusted: boolean
 }
 
-interface Entry {
+/** A caller in the queue. */
+interface QueuedCaller {
   readonly address: Address
   readonly start: () => void
   readonly refuse: (problem: Problem) => void
@@ -87,10 +88,10 @@ export class PasswordQueue {
     const turns = trusted ? this.#trusted : this.#others
     return new Promise((resolve, reject) => {
       const leave = () => {
-        turns.remove(entry)
-        entry.refuse(leftTheQueue())
+        turns.remove(queued)
+        queued.refuse(leftTheQueue())
       }
-      const entry: Entry = {
+      const queued: QueuedCaller = {
         address,
         start: () => {
           client.off('close', leave)
@@ -102,7 +103,7 @@ export class PasswordQueue {
         },
       }
       client.on('close', leave)
-      turns.add(entry)
+      turns.add(queued)
       if (turns.size > QUEUE_MAX)
         turns
           .dropNewest(address)
@@ -110,59 +111,60 @@ export class PasswordQueue {
     })
   }
 
-  #next(): Entry | undefined {
+  #next(): QueuedCaller | undefined {
     const [first, second] = this.#trustedNext ? [this.#trusted, this.#others] : [this.#others, this.#trusted]
     this.#trustedNext = !this.#trustedNext
     return first.next() ?? second.next()
   }
 }
 
-/** Entries by network and address. The first of a map is next, and then moves to its end. */
+/** Callers by network and address. The first of a map is next, and then moves to its end. */
 class Turns {
-  readonly #networks = new Map<string, Map<string, Entry[]>>()
+  readonly #networks = new Map<string, Map<string, QueuedCaller[]>>()
   size = 0
 
-  add(entry: Entry): void {
-    const { key, network = key } = entry.address
-    const addresses = this.#networks.get(network) ?? new Map<string, Entry[]>()
+  add(queued: QueuedCaller): void {
+    const { key, network = key } = queued.address
+    const addresses = this.#networks.get(network) ?? new Map<string, QueuedCaller[]>()
     this.#networks.set(network, addresses)
-    addresses.set(key, [...(addresses.get(key) ?? []), entry])
+    addresses.set(key, [...(addresses.get(key) ?? []), queued])
     this.size += 1
   }
 
-  next(): Entry | undefined {
+  next(): QueuedCaller | undefined {
     const [network, addresses] = this.#networks.entries().next().value ?? []
-    const [key, [entry] = []] = addresses?.entries().next().value ?? []
-    if (network === undefined || key === undefined || addresses === undefined || !entry) return undefined
-    this.remove(entry)
+    const [key, [queued] = []] = addresses?.entries().next().value ?? []
+    if (network === undefined || key === undefined || addresses === undefined || !queued) return undefined
+    this.remove(queued)
     toTheEnd(addresses, key)
     toTheEnd(this.#networks, network)
-    return entry
+    return queued
   }
 
-  remove(entry: Entry): void {
-    const { key, network = key } = entry.address
+  remove(queued: QueuedCaller): void {
+    const { key, network = key } = queued.address
     const addresses = this.#networks.get(network)
-    const entries = addresses?.get(key) ?? []
-    const others = entries.filter((other) => other !== entry)
-    this.size -= entries.length - others.length
+    const callers = addresses?.get(key) ?? []
+    const others = callers.filter((other) => other !== queued)
+    this.size -= callers.length - others.length
     if (others.length > 0) addresses?.set(key, others)
     else addresses?.delete(key)
     if (addresses?.size === 0) this.#networks.delete(network)
   }
 
   /**
-   * Removes the newest entry of the network that has the most, of its address with the most.
+   * Removes the newest caller of the network that has the most, of its address with the most.
    *
    * @param latest the address that came last: it loses a tie
    */
-  dropNewest({ key, network = key }: Address): Entry {
+  dropNewest(latest: Address): QueuedCaller {
+    const { key, network = key } = latest
     const addresses = largest(this.#networks, network, (inside) =>
       [...inside.values()].reduce((sum, { length }) => sum + length, 0),
     )
-    const entry = largest(addresses, key, ({ length }) => length).at(-1) as Entry
-    this.remove(entry)
-    return entry
+    const queued = largest(addresses, key, ({ length }) => length).at(-1) as QueuedCaller
+    this.remove(queued)
+    return queued
   }
 }
 

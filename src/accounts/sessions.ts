@@ -18,19 +18,19 @@ const SESSIONS_MAX = { single: 1, multi: 10 }
 const REMEMBERED = { maxSize: 100_000, sizeCalculation: () => 1 }
 
 /** Whether the cache is valid: other nodes may end sessions. */
-export interface Lease {
+export interface CacheLease {
   readonly holds: boolean
 }
 
 /** The part of presence that sessions use. */
-export interface Presence {
+export interface SessionPresence {
   /** Here, or at another node. */
   isOnline: (username: string) => Promise<boolean>
   endSession: (session: Pick<Session, 'id' | 'username'>) => void
 }
 
-/** Where the polls of sessions are parked. */
-export interface Mailboxes {
+/** The parked polls of sessions. */
+export interface SessionPolls {
   /** Answers the polls of an ended session. */
   endSession: (session: Pick<Session, 'id' | 'username'>, ended: SessionEnd) => void
 }
@@ -45,11 +45,11 @@ type SessionDatabase = Pick<Database, 'openSession' | 'findSession' | 'extendSes
 export class Sessions {
   readonly #database: SessionDatabase
   readonly #tokens: Tokens
-  readonly #presence: Presence
-  readonly #mailboxes: Mailboxes
+  readonly #presence: SessionPresence
+  readonly #polls: SessionPolls
   readonly #rules: SessionRules
   readonly #clock: Clock
-  readonly #lease: Lease | undefined
+  readonly #lease: CacheLease | undefined
   /** By verified token. Valid only while the session is: one that has ended stays ended. */
   readonly #identities = new LRUCache<string, Identity>(REMEMBERED)
   /** By id; a promise while it is read from the store, so that there is never a second object of it. */
@@ -66,16 +66,16 @@ export class Sessions {
   constructor(
     database: SessionDatabase,
     tokens: Tokens,
-    presence: Presence,
-    mailboxes: Mailboxes,
+    presence: SessionPresence,
+    polls: SessionPolls,
     rules: SessionRules,
     clock: Clock,
-    lease?: Lease,
+    lease?: CacheLease,
   ) {
     this.#database = database
     this.#tokens = tokens
     this.#presence = presence
-    this.#mailboxes = mailboxes
+    this.#polls = polls
     this.#rules = rules
     this.#clock = clock
     this.#lease = lease
@@ -129,7 +129,7 @@ export class Sessions {
     if (cacheValid && known && !known.session.evicted) {
       // Marks its session as used, too.
       this.#sessions.get(known.session.id)
-      return this.#alive(known)
+      return this.#requireValid(known)
     }
     const claims = this.#tokens.verify(token)
     if (!claims) throw invalidToken('The token is unknown to this server, or has expired. Log in again.')
@@ -140,7 +140,7 @@ export class Sessions {
       const tokenExpiresAtMs = Math.min(claims.exp * 1_000, loaded.endsAtMs)
       const identity = { session: loaded, tokenExpiresAtMs }
       this.#identities.set(token, identity)
-      return this.#alive(identity)
+      return this.#requireValid(identity)
     }
     return session instanceof Promise ? session.then(toIdentity) : toIdentity(session)
   }
@@ -181,7 +181,7 @@ export class Sessions {
       if (known instanceof Promise) this.#endedWhileRead.add(known)
       else if (known !== undefined) known.ended = ended
       // Its polls may be parked although its object was evicted.
-      this.#mailboxes.endSession({ id, username }, ended)
+      this.#polls.endSession({ id, username }, ended)
       this.#presence.endSession({ id, username })
     }
   }
@@ -192,7 +192,7 @@ export class Sessions {
     this.#sessions.clear()
   }
 
-  #alive(identity: Identity): Identity {
+  #requireValid(identity: Identity): Identity {
     if (identity.session.ended) throw sessionEnded(identity.session.ended)
     if (identity.tokenExpiresAtMs <= this.#clock()) throw tokenExpired()
     return identity

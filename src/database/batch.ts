@@ -5,7 +5,7 @@ export const RECEIPT_MESSAGES_MAX = 500
 export const RECEIPT_ID_BYTES = 39
 
 /** An entry of an inbox: a message, or a receipt. */
-export interface StoredMessage {
+export interface Entry {
   seq: number
   id: string
   /** The sender's name; of a receipt the name of the account that has acknowledged. */
@@ -67,7 +67,7 @@ export interface CommitResult {
 /** A receipt in the inbox of the account that sent the messages. */
 export interface AddedReceipt {
   to: string
-  entry: StoredMessage
+  entry: Entry
 }
 
 export interface Acknowledgement {

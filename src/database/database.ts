@@ -1,5 +1,5 @@
 import type { AdministrationStore } from './administration-store.ts'
-import type { Batch, CommitResult, StoredMessage } from './batch.ts'
+import type { Batch, CommitResult, Entry } from './batch.ts'
 import type { OwnAccountStore } from './own-account-store.ts'
 import type { PurgeBatch, Purged } from './purge-batch.ts'
 import type { PushStore } from './push-store.ts'
@@ -181,7 +181,7 @@ export interface StoredPage {
   /** What was read behind. */
   after: number
   /** In order; a number that is missing among them was purged, or skipped at a restore. */
-  messages: StoredMessage[]
+  messages: Entry[]
   newestSeq: number
   /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined
@@ -201,14 +201,14 @@ export interface MessageRecord {
 /** The configuration that a store needs. */
 export interface StoreLimits {
   /**
-   * How many unacknowledged messages an inbox holds. With as many unread receipts its owner may ask for no
+   * How many unread messages an inbox holds. With as many unread receipts its owner may ask for no
    * more.
    */
   inboxLimit: number
   /**
-   * How many bytes of unacknowledged text an inbox holds, in UTF-8; an empty one takes a message of any size.
+   * How many bytes of unread text an inbox holds, in UTF-8; one without any takes a message of any size.
    */
   inboxBytes: number
-  /** How many unacknowledged messages of one sender an inbox holds. */
+  /** How many unread messages of one sender an inbox holds. */
   senderLimit: number
 }

@@ -21,7 +21,7 @@ export interface SharedDatabase extends Database {
   /** How many accounts are online on all nodes, including this one. */
   countOnline(): Promise<number>
   /** The current state of these sessions and their inboxes, in the same order. */
-  checkParked(sessions: Parked[]): Promise<ParkedStatus[]>
+  checkParked(sessions: SessionOfAccount[]): Promise<ParkedStatus[]>
   /** Begins to handle the notifications of other nodes. Ends with the database. */
   listen(handlers: NotificationHandlers): Subscription
 }
@@ -36,8 +36,8 @@ export interface Subscription {
   reconnect: () => void
 }
 
-/** A session with a parked poll. */
-export interface Parked {
+/** A session, by its id, and the name of its account. */
+export interface SessionOfAccount {
   id: string
   username: string
 }
@@ -54,7 +54,7 @@ export interface NotificationHandlers {
   /** Another node has appended to the inbox of that account. */
   onAppendedElsewhere: (username: string, newestSeq: number) => void
   /** A session has ended, on any node; `disabled` when its account was disabled. */
-  onEnded: (session: Parked, disabled?: boolean) => void
+  onEnded: (session: SessionOfAccount, disabled?: boolean) => void
   /** A probe of this node came back. */
   onProbe: () => void
   /** Notifications arrive again; those sent meanwhile are lost. */

@@ -22,7 +22,7 @@ export function replyWithProblems(
   const faults = new FaultLog(app.log)
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = asProblem(error)
+    const problem = toProblem(error)
     counts.countProblem(request, problem.code)
     const { message: reason } = error
     if (problem.code === 'internal_error')
@@ -73,7 +73,7 @@ const challenge = ({ headers, routeOptions }: FastifyRequest) =>
     : 'Bearer error="invalid_token"'
 
 /** The problem for an error. Details of unexpected errors go to the log, not to the client. */
-function asProblem(error: FastifyError): Problem {
+function toProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   if (error instanceof DatabaseUnavailable) return overloaded('The database is unavailable at the moment.')
   const { statusCode = 500 } = error

@@ -27,8 +27,15 @@ import {
   type LastSeen,
   type NewMessage,
 } from '../database/database.ts'
+import {
+  type CommitUnderWay,
+  NO_ROOM,
+  type OnCommit,
+  type WaitingCaller,
+  type WrittenAppend,
+  waitIn,
+} from './commit-under-way.ts'
 import { DeferredWrites, NOTHING_DEFERRED } from './deferred-writes.ts'
-import { type Flush, type OnCommit, type OpenCommit, type WrittenAppend, waitIn } from './open-commit.ts'
 import { answerRepeats, separateRepeats, type WaitingAppend } from './repeats.ts'
 
 /** Appends per transaction. At 10 µs per row a full batch takes 5 ms, for which the next ones wait. */
@@ -50,13 +57,6 @@ const DEFERRED_MS = 500
 /** With so many deferred writes the next commit includes them: at 6 µs each, others wait 6 ms. */
 const DEFERRED_MAX = 1_000
 
-/** Refusals that an acknowledgement may resolve. */
-const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
-  'inbox_full',
-  'too_many_unread',
-  'too_many_receipts',
-])
-
 export class CommitQueue {
   readonly #database: Pick<Database, 'commit'>
   readonly #onCommit: OnCommit
@@ -66,11 +66,11 @@ export class CommitQueue {
   readonly #deferred = new DeferredWrites()
   /** Whether the next commit must write what is deferred, even if no flush waits for it. */
   #mustDrain = false
-  #flushes: Flush[] = []
+  #flushes: WaitingCaller[] = []
   /** Callers that wait for a deferred acknowledgement. */
-  #acknowledged: Flush[] = []
+  #acknowledged: WaitingCaller[] = []
   /** The commits that are under way, oldest first. */
-  readonly #underWay = new Set<OpenCommit>()
+  readonly #underWay = new Set<CommitUnderWay>()
   /** Settles when the result of the newest commit, and so of all earlier ones, was handled. */
   #handled: Promise<void> = Promise.resolve()
   #starter: NodeJS.Immediate | undefined
@@ -195,13 +195,13 @@ export class CommitQueue {
     this.#handled = this.#finish(commit, outcome, this.#handled)
   }
 
-  async #finish(commit: OpenCommit, outcome: Promise<CommitResult>, older: Promise<void>): Promise<void> {
+  async #finish(commit: CommitUnderWay, outcome: Promise<CommitResult>, older: Promise<void>): Promise<void> {
     const [result] = await Promise.allSettled([outcome, older])
     if (result.status === 'fulfilled') this.#succeed(commit, result.value)
     else this.#fail(commit, result.reason)
   }
 
-  #succeed(commit: OpenCommit, { outcomes, receipts }: CommitResult) {
+  #succeed(commit: CommitUnderWay, { outcomes, receipts }: CommitResult) {
     const { deferred, appends, repeats, flushes, acknowledged, mayFindRoom } = commit
     this.#underWay.delete(commit)
     this.#deferred.written(deferred)
@@ -227,14 +227,14 @@ export class CommitQueue {
     for (const { resolve } of [...acknowledged, ...flushes]) resolve()
   }
 
-  #fail(commit: OpenCommit, error: unknown) {
+  #fail(commit: CommitUnderWay, error: unknown) {
     const { deferred, appends, repeats, acknowledged } = commit
     for (const { reject } of [...appends, ...repeats, ...acknowledged]) reject(error)
     // What this batch contained is not in the store, so all flushes behind it fail, too.
     for (const { flushes } of [...this.#underWay, { flushes: this.#flushes }])
       for (const { reject } of flushes.splice(0)) reject(error)
     this.#underWay.delete(commit)
-    this.#deferred.restore(deferred)
+    this.#deferred.requeue(deferred)
     if (this.#deferred.size > 0) this.#startSoon()
     this.#commitWhatWaits()
   }

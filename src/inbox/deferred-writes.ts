@@ -42,7 +42,7 @@ export class DeferredWrites {
     return dates.length > 0 ? Math.max(...dates) : undefined
   }
 
-  /** Gives everything deferred to a commit, which then calls `written` or `restore`. */
+  /** Gives everything deferred to a commit, which then calls `written` or `requeue`. */
   drain(): Deferred {
     const deferred = {
       acknowledgements: [...this.#acknowledgements.values()],
@@ -58,8 +58,8 @@ export class DeferredWrites {
     this.#taken.delete(deferred)
   }
 
-  /** Defers again what could not be written; later values win. */
-  restore(deferred: Deferred): void {
+  /** Defers the writes of a failed commit again; later values win. */
+  requeue(deferred: Deferred): void {
     this.#taken.delete(deferred)
     const { acknowledgements, lastSeen } = deferred
     for (const acknowledgement of acknowledgements) this.acknowledge(acknowledgement)

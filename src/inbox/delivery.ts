@@ -1,12 +1,12 @@
-import type { AddedReceipt, StoredMessage } from '../database/database.ts'
+import type { AddedReceipt, Entry } from '../database/database.ts'
 import type { AwaitedReceipts } from './awaited-receipts.ts'
+import type { Committed } from './commit-under-way.ts'
 import type { InboxCounts } from './inbox-counts.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import type { Committed } from './open-commit.ts'
-import { toStoredMessage } from './send-request.ts'
+import { toEntry } from './send-request.ts'
 
-/** Push hints, which wake sessions that are not online. */
-export interface Hints {
+/** Push hints, for sessions that do not read. */
+export interface PushHints {
   /** A message was committed. */
   added: (username: string, seq: number) => void
   /** A session reads: the next message for it is hinted again. */
@@ -18,9 +18,14 @@ export class Delivery {
   readonly #mailboxes: Mailboxes
   readonly #awaitedReceipts: AwaitedReceipts
   readonly #counts: InboxCounts
-  readonly #hints: Hints | undefined
+  readonly #hints: PushHints | undefined
 
-  constructor(mailboxes: Mailboxes, awaitedReceipts: AwaitedReceipts, counts: InboxCounts, hints?: Hints) {
+  constructor(
+    mailboxes: Mailboxes,
+    awaitedReceipts: AwaitedReceipts,
+    counts: InboxCounts,
+    hints?: PushHints,
+  ) {
     this.#mailboxes = mailboxes
     this.#awaitedReceipts = awaitedReceipts
     this.#counts = counts
@@ -29,8 +34,8 @@ export class Delivery {
 
   /** Delivers committed entries to parked polls: receipts first, as they were written. */
   deliver(committed: Committed[], receipts: AddedReceipt[]): void {
-    const arrived = new Map<string, StoredMessage[]>()
-    const arrive = (to: string, entry: StoredMessage) => {
+    const arrived = new Map<string, Entry[]>()
+    const arrive = (to: string, entry: Entry) => {
       const entries = arrived.get(to)
       if (entries) entries.push(entry)
       else arrived.set(to, [entry])
@@ -42,7 +47,7 @@ export class Delivery {
       const { to, wantsReceipt } = message
       this.#hints?.added(to, outcome.seq)
       if (wantsReceipt) this.#awaitedReceipts.add(to, outcome.seq)
-      if (this.#mailboxes.has(to)) arrive(to, toStoredMessage(message, outcome.seq))
+      if (this.#mailboxes.has(to)) arrive(to, toEntry(message, outcome.seq))
     }
     for (const [to, entries] of arrived) this.#mailboxes.deliver(to, entries)
   }

@@ -1,5 +1,5 @@
 import { timestamp } from '../clock.ts'
-import { type PageSize, RECEIPT_ID_BYTES, type StoredMessage, type StoredPage } from '../database/database.ts'
+import { type Entry, type PageSize, RECEIPT_ID_BYTES, type StoredPage } from '../database/database.ts'
 import { Problem } from '../problems.ts'
 
 /** A page ends before the message that would carry it over this size. */
@@ -38,7 +38,7 @@ export interface Gap {
 export const pageSize = (messages: number): PageSize => ({ messages, bytes: PAGE_BYTES_MAX })
 
 /** The size of a message in a page, of what its sender can make long, in characters. */
-export const lengthOf = ({ body, receiptFor }: StoredMessage): number =>
+export const lengthOf = ({ body, receiptFor }: Entry): number =>
   body.length + (receiptFor?.length ?? 0) * RECEIPT_ID_BYTES
 
 /**
@@ -57,7 +57,7 @@ export function refuseAhead(cursor: number, newestSeq: number) {
  * @param arrived in order
  * @param after the number right before them
  */
-export function firstPageOf(arrived: StoredMessage[], after: number, limit: number): InboxPage {
+export function firstPageOf(arrived: Entry[], after: number, limit: number): InboxPage {
   const newestSeq = after + arrived.length
   return toInboxPage({ after, messages: arrived.slice(0, limit), newestSeq, restoredFrom: undefined })
 }
@@ -80,7 +80,7 @@ export function toInboxPage({ after, messages, newestSeq, restoredFrom = Infinit
 }
 
 /** The first of these that fit into a page, at least one. */
-export function toMessageList(messages: StoredMessage[]): MessageList {
+export function toMessageList(messages: Entry[]): MessageList {
   const json = toJson(messages)
   // Counting bytes takes half as long as the rest of a read.
   if (json.length * BYTES_PER_UNIT_MAX <= PAGE_BYTES_MAX) return { json, lastSeq: messages.at(-1)?.seq }
@@ -90,7 +90,7 @@ export function toMessageList(messages: StoredMessage[]): MessageList {
 }
 
 /** openapi.yaml, `Message`. All at once, which takes half as long as one by one. */
-const toJson = (messages: StoredMessage[]): string =>
+const toJson = (messages: Entry[]): string =>
   JSON.stringify(
     messages.map(({ seq, id, from, body, sentAtMs, receiptFor }) => ({
       seq,

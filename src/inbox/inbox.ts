@@ -10,12 +10,12 @@ import type { Presence } from '../presence.ts'
 import { sessionEnded, tokenExpired } from '../problems.ts'
 import { AwaitedReceipts } from './awaited-receipts.ts'
 import { CommitQueue } from './commit-queue.ts'
-import type { Connection, Response } from './connection.ts'
-import { Delivery, type Hints } from './delivery.ts'
+import type { ClientConnection, Response } from './connection.ts'
+import { Delivery, type PushHints } from './delivery.ts'
 import { InboxCounts } from './inbox-counts.ts'
 import { type InboxPage, refuseAhead, toInboxPage } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import { PageReads, type ReadBudget } from './page-reads.ts'
+import { type PageBudget, PageReads } from './page-reads.ts'
 import { type OnAnswer, Poll, type PollEvents, type PollRequest, type ReadingSession } from './poll.ts'
 import { type SendRequest, type Sent, toNewMessage, toSent } from './send-request.ts'
 
@@ -32,7 +32,7 @@ export interface InboxRules {
 
 type InboxDatabase = Pick<Database, 'commit' | 'readInbox' | 'newestSeq' | 'findMessage'>
 
-/** The three verbs: append, read, acknowledge. */
+/** Append, read, acknowledge; and the last-seen dates that share their commits. */
 export class Inbox {
   readonly counts = new InboxCounts()
   readonly #database: InboxDatabase
@@ -63,9 +63,9 @@ export class Inbox {
     presence: Presence,
     history: ClockHistory,
     { idempotencyTtlMs }: InboxRules,
-    budget: ReadBudget,
+    budget: PageBudget,
     others?: OtherNodes,
-    hints?: Hints,
+    hints?: PushHints,
   ) {
     this.#database = database
     this.#pages = new PageReads(database, mailboxes, budget, hints)
@@ -97,6 +97,7 @@ export class Inbox {
    * Adds a message to the recipient's inbox. Resolves when it is on the disk.
    *
    * @throws Problem recipient_not_found, blocked, inbox_full, too_many_unread, idempotency_key_reused
+   * @throws DatabaseUnavailable
    */
   async append(request: SendRequest): Promise<Sent> {
     const nowMs = this.#history.now()
@@ -108,7 +109,8 @@ export class Inbox {
   /**
    * Reads what follows the cursor, and waits for it when there is nothing.
    *
-   * @param onAnswer gets the page, or Problem cursor_ahead, invalid_token, session_ended
+   * @param onAnswer gets the page, or Problem cursor_ahead, rate_limited, invalid_token, session_ended, or
+   * DatabaseUnavailable
    */
   read(session: ReadingSession, request: PollRequest, onAnswer: OnAnswer): void {
     this.#mailboxes.enter(session.username)
@@ -148,12 +150,10 @@ export class Inbox {
   async #accept(poll: Poll): Promise<void> {
     const { session, after = 0 } = poll
     this.#acknowledge(session, Math.max(after, session.offeredSeq))
-    if (this.#others) {
-      // Another node must not deliver acknowledged messages again.
-      await this.#commits.acknowledged(ofSession(session))
-      // A session that has ended meanwhile must not come online again.
-      if (session.ended) throw sessionEnded(session.ended)
-    }
+    // Another node must not deliver acknowledged messages again.
+    if (this.#others) await this.#commits.acknowledged(ofSession(session))
+    // A session that has ended meanwhile must not come online again.
+    if (session.ended) throw sessionEnded(session.ended)
     poll.accepted = true
     if (!poll.away) this.#presence.addPoll(session)
   }
@@ -161,20 +161,19 @@ export class Inbox {
   /**
    * Notes that a client has processed everything up to a cursor. Resolves when that is on the disk.
    *
-   * @throws Problem cursor_ahead
+   * @throws Problem cursor_ahead; DatabaseUnavailable
    */
   async acknowledge(session: ReadingSession, cursor: number): Promise<void> {
     const known = this.#mailboxes.newestSeq(session.username)
-    if (known === undefined || cursor > known) {
+    if (known === undefined || cursor > known)
       refuseAhead(cursor, await this.#database.newestSeq(session.accountId))
-    }
     this.#acknowledge(session, Math.max(cursor, session.offeredSeq))
     await this.#commits.acknowledged(ofSession(session))
   }
 
   /**
-   * The token is the receipt: a client that shows it at the inbox, or at the end of its session, has received
-   * the whole login response. Resolves when all that the session has acknowledged is in the store.
+   * Called at a logout, whose token proves that the whole login response arrived. Resolves when all that the
+   * session has acknowledged is in the store.
    */
   async acknowledgeOffered(session: ReadingSession): Promise<void> {
     this.#acknowledge(session, session.offeredSeq)
@@ -191,7 +190,7 @@ export class Inbox {
     accountId: number,
     limit: number,
     response: Response,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<(InboxPage & { after: number }) | undefined> {
     // Acknowledgements of an older session may still be deferred.
     await this.#commits.acknowledged((acknowledgement) => acknowledgement.accountId === accountId)
@@ -202,11 +201,9 @@ export class Inbox {
   /** The message of that id, to its sender and its recipient. */
   async find(username: string, messageId: string): Promise<MessageRecord | undefined> {
     // An acknowledgement may still be deferred. If it cannot be written, the state in the store has to do.
-    await this.#commits
-      .acknowledged(() => true)
-      .catch((error: unknown) => {
-        if (!(error instanceof DatabaseUnavailable)) throw error
-      })
+    await this.acknowledgementsWritten().catch((error: unknown) => {
+      if (!(error instanceof DatabaseUnavailable)) throw error
+    })
     const message = await this.#database.findMessage(messageId)
     return message && [message.from, message.to].includes(username) ? message : undefined
   }

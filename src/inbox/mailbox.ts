@@ -1,4 +1,4 @@
-import type { Deadlines } from './deadlines.ts'
+import type { Deadlines } from '../deadlines.ts'
 import type { Poll, WaitEnd } from './poll.ts'
 
 /** Parked polls per session: browser tabs, a phone that reconnects. Above it the oldest is answered. */

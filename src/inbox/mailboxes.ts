@@ -7,7 +7,8 @@
  *            with the newest `seq` known, and waits only when there is nothing newer.
  *   deliver  Messages were committed. A poll whose cursor is right before them gets them from memory; any
  *            other poll that is behind is woken to read the store.
- *   wake     Another node has committed messages, or the reconciler has read the store.
+ *   wakeBehind
+ *            Another node has committed messages, or the reconciler has read the store.
  *   leave    The poll is over. The mailbox stays for a while: the next poll need not read the store to know
  *            that there is nothing new.
  *
@@ -17,10 +18,10 @@
  * right before it.
  */
 import { type Clock, monotonicMs } from '../clock.ts'
-import type { StoredMessage } from '../database/database.ts'
+import type { Entry } from '../database/database.ts'
+import { Deadlines } from '../deadlines.ts'
 import type { SessionRef } from '../presence.ts'
 import type { SessionEnd } from '../problems.ts'
-import { Deadlines } from './deadlines.ts'
 import { Mailbox, type ParkablePoll, ParkedPoll } from './mailbox.ts'
 
 /** How long a mailbox stays after its last poll. */
@@ -119,12 +120,12 @@ export class Mailboxes {
    * Delivers messages that were committed for an account. If other nodes have committed in between, their
    * numbers are not contiguous, and the polls read the store.
    */
-  deliver(username: string, messages: StoredMessage[]): void {
+  deliver(username: string, messages: Entry[]): void {
     const mailbox = this.#mailboxes.get(username)
     const [first, last] = [messages[0], messages.at(-1)]
     if (!mailbox || !first || !last) return
     if (messages.some(({ seq }, index) => seq !== first.seq + index)) {
-      this.wake(username, Math.max(...messages.map(({ seq }) => seq)))
+      this.wakeBehind(username, Math.max(...messages.map(({ seq }) => seq)))
       return
     }
     mailbox.noteNewestSeq(last.seq)
@@ -136,8 +137,8 @@ export class Mailboxes {
     }
   }
 
-  /** Notes a newest `seq` of another node, and wakes polls that are behind it to read the store. */
-  wake(username: string, newestSeq: number): void {
+  /** Notes a newest `seq` of another node, and wakes the polls behind it, which then read the store. */
+  wakeBehind(username: string, newestSeq: number): void {
     const mailbox = this.#mailboxes.get(username)
     if (!mailbox) return
     mailbox.noteNewestSeq(newestSeq)

@@ -1,7 +1,7 @@
-import type { Database, ReadFrom, StoredMessage, StoredPage } from '../database/database.ts'
+import type { Database, Entry, ReadFrom, StoredPage } from '../database/database.ts'
 import { tooEarly } from '../problems.ts'
-import { type Connection, isNext, type Response } from './connection.ts'
-import type { Hints } from './delivery.ts'
+import { type ClientConnection, type Response, waitUntilNext } from './connection.ts'
+import type { PushHints } from './delivery.ts'
 import { lengthOf, pageSize, refuseAhead } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Poll, ReadingSession } from './poll.ts'
@@ -12,7 +12,7 @@ const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
 /** Limits reads that are answered without a wait. */
-export interface ReadBudget {
+export interface PageBudget {
   /** For how many ms an account may not read stored messages; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
   chargePage: (accountId: number, cost: number) => void
@@ -25,15 +25,15 @@ export interface ReadBudget {
 export class PageReads {
   readonly #database: Pick<Database, 'readInbox' | 'newestSeq'>
   readonly #mailboxes: Mailboxes
-  readonly #budget: ReadBudget
-  readonly #hints: Pick<Hints, 'takeBack'> | undefined
+  readonly #budget: PageBudget
+  readonly #hints: Pick<PushHints, 'takeBack'> | undefined
   readonly #turns = new ReadTurns()
 
   constructor(
     database: Pick<Database, 'readInbox' | 'newestSeq'>,
     mailboxes: Mailboxes,
-    budget: ReadBudget,
-    hints?: Pick<Hints, 'takeBack'>,
+    budget: PageBudget,
+    hints?: Pick<PushHints, 'takeBack'>,
   ) {
     this.#database = database
     this.#mailboxes = mailboxes
@@ -48,7 +48,7 @@ export class PageReads {
    */
   async read(poll: Poll): Promise<StoredPage | undefined> {
     const { session, connection, response, after, limit, cursor, accepted } = poll
-    if (!response.socket && !(await isNext(response, connection))) return undefined
+    if (!response.socket && !(await waitUntilNext(response, connection))) return undefined
     return this.#turns.read(session.accountId, response, async () => {
       await turnOfEventLoop()
       if (connection.destroyed) return undefined
@@ -72,9 +72,9 @@ export class PageReads {
     accountId: number,
     limit: number,
     response: Response,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<StoredPage | undefined> {
-    if (!(await isNext(response, connection))) return undefined
+    if (!(await waitUntilNext(response, connection))) return undefined
     return this.#database.readInbox(accountId, 'acknowledged', pageSize(limit))
   }
 
@@ -125,7 +125,7 @@ export class PageReads {
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** The cost of reading messages again for a session; the first time is free. */
-const costOfRereading = (messages: StoredMessage[], handedSeq: number) =>
+const costOfRereading = (messages: Entry[], handedSeq: number) =>
   messages
     .filter(({ seq }) => seq <= handedSeq)
     .reduce((sum, message) => sum + lengthOf(message) + MESSAGE_COST, PAGE_COST)

@@ -1,8 +1,8 @@
 import { monotonicMs } from '../clock.ts'
-import type { StoredMessage } from '../database/database.ts'
+import type { Entry } from '../database/database.ts'
 import type { SessionRef } from '../presence.ts'
 import { type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
-import type { Connection, Response } from './connection.ts'
+import type { ClientConnection, Response } from './connection.ts'
 import { firstPageOf, type InboxPage, toMessageList } from './inbox-page.ts'
 
 /** The part of a session that reading its inbox uses. */
@@ -31,7 +31,7 @@ export interface PollRequest {
   waitMs: number
   /** When the token ends by the wall clock, and the wait with it. */
   tokenExpiresAtMs: number
-  connection: Connection
+  connection: ClientConnection
   /** It will carry the answer. */
   response: Response
 }
@@ -39,7 +39,7 @@ export interface PollRequest {
 /** How the wait of a parked poll ends. */
 export type WaitEnd =
   /** These messages were committed, right after the cursor. */
-  | { kind: 'messages'; messages: StoredMessage[] }
+  | { kind: 'messages'; messages: Entry[] }
   /** There is something new: read the store. */
   | { kind: 'read' }
   /** The time to wait is over. */
@@ -84,7 +84,7 @@ export class Poll {
   /** When its wait is over, on the monotonic clock. */
   readonly untilMs: number
   readonly tokenExpiresAtMs: number
-  readonly connection: Connection
+  readonly connection: ClientConnection
   readonly response: Response
   /** It waits for entries after this. */
   cursor: number

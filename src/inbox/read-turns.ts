@@ -20,7 +20,7 @@ interface Held {
   overdue: boolean
 }
 
-interface Account {
+interface ReadingAccount {
   /** How many of its pages are read or held. */
   places: number
   queue: (() => void)[]
@@ -33,9 +33,9 @@ interface Account {
  */
 export class ReadTurns {
   /** Accounts with a page, or with a read in the queue. */
-  readonly #accounts = new Map<number, Account>()
+  readonly #accounts = new Map<number, ReadingAccount>()
   /** Accounts with a free place and a read in the queue; the first is next. */
-  readonly #ready = new Set<Account>()
+  readonly #ready = new Set<ReadingAccount>()
   #reads = 0
 
   /**
@@ -64,7 +64,7 @@ export class ReadTurns {
     }
   }
 
-  #enter(accountId: number): Account {
+  #enter(accountId: number): ReadingAccount {
     let account = this.#accounts.get(accountId)
     if (!account) {
       account = { places: 0, queue: [], held: new Set() }
@@ -74,16 +74,16 @@ export class ReadTurns {
   }
 
   /** Whether the account has a free place; queued reads come first. */
-  #hasTurn({ places, queue }: Account): boolean {
+  #hasTurn({ places, queue }: ReadingAccount): boolean {
     return places < PAGES_PER_ACCOUNT_MAX && queue.length === 0
   }
 
-  #begin(account: Account) {
+  #begin(account: ReadingAccount) {
     account.places += 1
     this.#reads += 1
   }
 
-  #wait(account: Account): Promise<void> {
+  #wait(account: ReadingAccount): Promise<void> {
     return new Promise((resolve) => {
       account.queue.push(resolve)
       if (account.places < PAGES_PER_ACCOUNT_MAX) this.#ready.add(account)
@@ -91,7 +91,7 @@ export class ReadTurns {
     })
   }
 
-  #hold(accountId: number, account: Account, response: Response) {
+  #hold(accountId: number, account: ReadingAccount, response: Response) {
     const held = { response, overdue: false }
     account.held.add(held)
     const timer = setTimeout(() => {
@@ -106,7 +106,7 @@ export class ReadTurns {
     this.#callNext()
   }
 
-  #leave(accountId: number, account: Account) {
+  #leave(accountId: number, account: ReadingAccount) {
     account.places -= 1
     if (account.queue.length > 0) this.#ready.add(account)
     else if (account.places === 0) this.#accounts.delete(accountId)
@@ -128,7 +128,7 @@ export class ReadTurns {
 }
 
 /** Makes room for queued reads by cutting the connection that has held its page the longest. */
-function cutOverdue({ held }: Account) {
+function cutOverdue({ held }: ReadingAccount) {
   const [first] = held
   if (first?.overdue) first.response.destroy()
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { AppendOutcome, NewMessage, StoredMessage } from '../database/database.ts'
+import type { AppendOutcome, Entry, NewMessage } from '../database/database.ts'
 import { messageId } from '../message-id.ts'
 import { Problem } from '../problems.ts'
 
@@ -42,7 +42,7 @@ export function toNewMessage(
 }
 
 /** A message as its recipient gets it. */
-export const toStoredMessage = ({ id, from, body, sentAtMs }: NewMessage, seq: number): StoredMessage => ({
+export const toEntry = ({ id, from, body, sentAtMs }: NewMessage, seq: number): Entry => ({
   seq,
   id,
   from,

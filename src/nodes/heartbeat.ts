@@ -14,7 +14,7 @@ export interface HeartbeatEvents {
    */
   onNotificationsLost: (state: { databaseUp: boolean }) => void
   /** Notifications arrive again. Resolves when everything that was missed has been read. */
-  onNotificationsRestored: () => Promise<void>
+  onNotificationsResumed: () => Promise<void>
   /** Probes do not come back: the connection that should bring them is dead. */
   onConnectionDead: () => void
 }
@@ -87,7 +87,7 @@ export class Heartbeat {
     if (this.#subscribed || this.#recovering === losses) return
     this.#recovering = losses
     try {
-      await this.#events.onNotificationsRestored()
+      await this.#events.onNotificationsResumed()
       this.#subscribed = losses === this.#losses
     } catch {
       // The database is unavailable again; the next probe begins anew.

@@ -1,6 +1,6 @@
 /**
- * How long caches stay valid after a probe. A node that ends a session waits for this one, one second at
- * most: by then the lease of a node that gets no notifications has run out.
+ * How long caches stay valid after a pulse. A node that ends a session waits up to one second. By then the
+ * lease of a node without notifications has expired.
  */
 const LEASE_MS = 600
 
@@ -15,7 +15,7 @@ export class Lease {
   /**
    * On the monotonic clock:
    *
-   * @param sinceMs when the probe was sent that has come back
+   * @param sinceMs when the pulse that has come back was sent
    * @param aliveUntilMs how long this node counts as alive; others do not wait for a dead one
    */
   renew(sinceMs: number, aliveUntilMs: number): void {

@@ -63,11 +63,11 @@ export class Nodes {
     )
     this.#heartbeat = new Heartbeat(database, {
       onNotificationsLost: ({ databaseUp }) => this.#onNotificationsLost(databaseUp),
-      onNotificationsRestored: () => this.#onNotificationsRestored(),
+      onNotificationsResumed: () => this.#onNotificationsResumed(),
       onConnectionDead: () => this.#subscription.reconnect(),
     })
     this.#subscription = database.listen({
-      onAppendedElsewhere: (username, newestSeq) => local.mailboxes.wake(username, newestSeq),
+      onAppendedElsewhere: (username, newestSeq) => local.mailboxes.wakeBehind(username, newestSeq),
       onEnded: (session, disabled) => this.#endSession(session, disabled),
       onProbe: () => void this.#heartbeat.noteProbe(),
       onConnected: () => void this.#heartbeat.beat(),
@@ -96,7 +96,7 @@ export class Nodes {
     })
   }
 
-  /** @param session or an application token: ids are unique among both */
+  /** Also ends an application token: ids are unique among both. */
   #endSession({ id, username }: SessionRef, disabled = false) {
     this.#local.sessions.forget(username, [id], disabled ? 'disabled' : true)
     this.#local.applicationTokens.forget([id])
@@ -111,7 +111,7 @@ export class Nodes {
     this.#warned ||= databaseUp
   }
 
-  async #onNotificationsRestored() {
+  async #onNotificationsResumed() {
     this.#forgetAll()
     this.#publisher.publishAll()
     this.#local.mailboxes.forgetNewestSeqs()

@@ -1,4 +1,4 @@
-/** One empty query, on a connection that is otherwise idle. */
+/** The time between two pulses: an empty query each, on a connection that is otherwise idle. */
 const PULSE_MS = 200
 
 export interface PulseEvents {
@@ -6,15 +6,16 @@ export interface PulseEvents {
   pulse: () => Promise<void>
   /** @param sinceMs when the pulse that has come back was sent, on the monotonic clock */
   onPulse: (sinceMs: number) => void
-  /** No pulse has come back since the last one, or one failed. */
+  /** The previous pulse is still outstanding, or one failed. */
   onMissing: () => void
   /** A pulse failed: the connection is dead. */
   onConnectionDead: () => void
 }
 
 /**
- * Checks several times per second whether notifications arrive. A connection may be dead without an error,
- * and a heartbeat every few seconds would notice too late.
+ * Checks several times per second that the listening connection answers, and that it has handled all earlier
+ * notifications. A connection may be dead without an error, and a heartbeat every few seconds would notice
+ * too late.
  */
 export class Pulse {
   readonly #events: PulseEvents

@@ -3,23 +3,21 @@ import type { SharedDatabase } from '../database/shared-database.ts'
 import type { Mailboxes } from '../inbox/mailboxes.ts'
 import type { SessionRef } from '../presence.ts'
 
-/**
- * How long a parked poll may miss a message whose hint was lost: while notifications arrive, and while not.
- */
+/** How long a parked poll may miss a message whose notification was lost: with the lease, and without. */
 const EVERY_MS = 15_000
-const EVERY_MS_UNSUBSCRIBED = 700
+const EVERY_MS_WITHOUT_LEASE = 700
 
 /** Polls per statement, about. */
 const POLLS_MAX = 500
 
 /**
- * Checks parked polls against the store at intervals: a hint may be lost, and the store is the truth. Polls
- * are checked in batches that are spread over the interval.
+ * Checks parked polls against the store at intervals: a notification may be lost, and the store is the truth.
+ * Polls are checked in batches that are spread over the interval.
  */
 export class Reconciler {
   readonly #database: Pick<SharedDatabase, 'checkParked'>
-  readonly #mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wake'>
-  readonly #subscribed: () => boolean
+  readonly #mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wakeBehind'>
+  readonly #leaseHolds: () => boolean
   readonly #onEnded: (session: SessionRef) => void
   #stopping = false
   readonly #stopped: Promise<void>
@@ -27,16 +25,19 @@ export class Reconciler {
   #pausing = new AbortController()
   #everyMs = EVERY_MS
 
-  /** @param onEnded called for sessions that have ended */
+  /**
+   * @param leaseHolds whether this node has handled all notifications up to a moment ago
+   * @param onEnded called for sessions that have ended
+   */
   constructor(
     database: Pick<SharedDatabase, 'checkParked'>,
-    mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wake'>,
-    subscribed: () => boolean,
+    mailboxes: Pick<Mailboxes, 'parkedSessions' | 'wakeBehind'>,
+    leaseHolds: () => boolean,
     onEnded: (session: SessionRef) => void,
   ) {
     this.#database = database
     this.#mailboxes = mailboxes
-    this.#subscribed = subscribed
+    this.#leaseHolds = leaseHolds
     this.#onEnded = onEnded
     this.#stopped = this.#runPeriodically()
   }
@@ -49,7 +50,7 @@ export class Reconciler {
 
   /** Notifications no longer arrive: shortens a pause that relied on them. */
   runSoon(): void {
-    if (this.#everyMs > EVERY_MS_UNSUBSCRIBED) this.#pausing.abort()
+    if (this.#everyMs > EVERY_MS_WITHOUT_LEASE) this.#pausing.abort()
   }
 
   async stop(): Promise<void> {
@@ -62,7 +63,7 @@ export class Reconciler {
     while (!this.#stopping) {
       this.#pausing = new AbortController()
       const { signal } = this.#pausing
-      this.#everyMs = this.#subscribed() ? EVERY_MS : EVERY_MS_UNSUBSCRIBED
+      this.#everyMs = this.#leaseHolds() ? EVERY_MS : EVERY_MS_WITHOUT_LEASE
       const batches = Math.ceil(this.#mailboxes.parkedSessions().length / POLLS_MAX) || 1
       // Nodes that started together do not check together.
       const pauseMs = (this.#everyMs * (0.75 + Math.random() / 4)) / batches
@@ -82,7 +83,7 @@ export class Reconciler {
     const statuses = await this.#database.checkParked(polls.map(({ id, username }) => ({ id, username })))
     for (const [at, { alive, newestSeq }] of statuses.entries()) {
       const session = polls[at] as SessionRef
-      if (alive) this.#mailboxes.wake(session.username, newestSeq)
+      if (alive) this.#mailboxes.wakeBehind(session.username, newestSeq)
       else this.#onEnded(session)
     }
   }

@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Handler } from '../contract/handler.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
 import { addressOf } from '../limits/address.ts'
-import { connectionOf } from './connection.ts'
+import { connectionOf } from './client-connection.ts'
 
 /** PUT /v1/me/password */
 export const changePassword =

@@ -16,7 +16,7 @@ export const getReadiness = (database: Pick<Database, 'ping'>): Handler<'getRead
   let answer: Promise<void> | undefined
   let askedAtMs = Number.NEGATIVE_INFINITY
 
-  /** One check at a time, because each writes and queues with the commits. */
+  /** One check at a time: on SQLite each writes, and queues with the commits. */
   const ask = async () => {
     ping ??= database.ping().finally(() => {
       ping = undefined

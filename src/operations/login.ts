@@ -8,7 +8,7 @@ import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
 import { addressOf } from '../limits/address.ts'
-import { connectionOf } from './connection.ts'
+import { connectionOf } from './client-connection.ts'
 
 /** The default `limit` of readInbox: the first page of a login is like any other. */
 const OFFLINE_MESSAGES_MAX = 100

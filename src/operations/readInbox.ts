@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { LateHandler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { InboxPage } from '../inbox/inbox-page.ts'
-import { connectionOf } from './connection.ts'
+import { connectionOf } from './client-connection.ts'
 
 /** Below the idle timeout of proxies and home routers, 60 s, and RFC 6202 §5.5's advice of 30 s. */
 const WAIT_SECONDS_DEFAULT = 25
@@ -28,7 +28,7 @@ export const readInbox =
         if (answer instanceof Error) throw answer
         if (answer.closing)
           reply.header('Connection', 'close').header('Retry-After', randomInt(1, RETURN_SECONDS_MAX + 1))
-        reply.type('application/json; charset=utf-8').send(asJson(answer))
+        reply.type('application/json; charset=utf-8').send(toJson(answer))
       } catch (error) {
         reply.send(error)
       }
@@ -36,7 +36,7 @@ export const readInbox =
   }
 
 /** Inserts the messages as JSON: parsing and serialising a page takes longer than reading it. */
-function asJson({ messages, cursor, hasMore, gap }: InboxPage): string {
+function toJson({ messages, cursor, hasMore, gap }: InboxPage): string {
   const rest = JSON.stringify({ cursor, hasMore, gap })
   return `{"messages":${messages.json},${rest.slice('{'.length)}`
 }

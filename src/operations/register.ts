@@ -3,7 +3,7 @@ import { toUsername } from '../accounts/username.ts'
 import { timestamp } from '../clock.ts'
 import type { Handler } from '../contract/handler.ts'
 import { addressOf } from '../limits/address.ts'
-import { connectionOf } from './connection.ts'
+import { connectionOf } from './client-connection.ts'
 
 /** POST /v1/register */
 export const register =

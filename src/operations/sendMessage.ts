@@ -1,5 +1,5 @@
 import type { Handler } from '../contract/handler.ts'
-import type { sendFrom } from './send.ts'
+import type { sendFrom } from './send-shared.ts'
 
 /** POST /v1/messages: answers after the commit, so accepted means durable. */
 export const sendMessage =

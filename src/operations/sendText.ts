@@ -1,5 +1,5 @@
 import type { Handler } from '../contract/handler.ts'
-import type { sendFrom } from './send.ts'
+import type { sendFrom } from './send-shared.ts'
 
 /** POST /v1/users/{username}/messages: the whole body is the text, so a script needs only `curl -d`. */
 export const sendText =

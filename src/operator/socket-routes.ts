@@ -5,13 +5,13 @@ import type { Metrics } from '../metrics/metrics.ts'
 import { sendText } from '../metrics/metrics-server.ts'
 import { Problem } from '../problems.ts'
 import type { Route, Routes } from './socket-server.ts'
-import { type OperatorParts, operatorVerbs, type ServerState } from './verbs.ts'
+import { type OperatorServices, operatorVerbs, type ServerState } from './verbs.ts'
 
 /** How many lines of a list are written at once. */
 const LINES_AT_ONCE = 200
 
 /** The routes of the command `restante`. They are private to it: scripts use the command. */
-export function commandRoutes(parts: OperatorParts, state: () => ServerState): Routes {
+export function commandRoutes(parts: OperatorServices, state: () => ServerState): Routes {
   const verbs = Object.entries(operatorVerbs(parts, state)) as [string, Verb][]
   const routes = verbs.map(([name, verb]): [string, Route] => [`POST /${name}`, routeOf(verb)])
   const list: Route = async (_request, response) => {

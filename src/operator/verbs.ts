@@ -3,7 +3,7 @@ import type { InviteRules, Invites } from '../accounts/invites.ts'
 import type { ListedAccount } from '../database/database.ts'
 
 /** The services behind the operator's commands. */
-export interface OperatorParts {
+export interface OperatorServices {
   administration: Administration
   invites: Invites
 }
@@ -24,7 +24,7 @@ type NewAccount = Parameters<Administration['add']>[0]
  * @param state returns null without a server
  */
 export const operatorVerbs = (
-  { administration, invites }: OperatorParts,
+  { administration, invites }: OperatorServices,
   state: () => ServerState | null,
 ) => ({
   state: async () => state(),

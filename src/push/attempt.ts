@@ -19,15 +19,15 @@ const TOPIC = 'messages'
  * The plaintext of a hint, as JSON. It names no sender and no text. It is padded with spaces to one length,
  * because the push service sees the length of the ciphertext.
  */
-export const hintText = (newest: number): string =>
-  JSON.stringify({ type: 'message', newest }).padEnd(HINT_LENGTH)
+export const hintText = (newestSeq: number): string =>
+  JSON.stringify({ type: 'message', newest: newestSeq }).padEnd(HINT_LENGTH)
 
 /** The request of a hint: its headers (RFC 8030) and its encrypted body (RFC 8291). */
 export function encryptHint(
   { p256dh, auth }: Pick<PushTarget, 'p256dh' | 'auth'>,
-  newest: number,
+  newestSeq: number,
 ): { headers: OutgoingHttpHeaders; body: Buffer } {
-  const { cipherText: body } = webPush.encrypt(p256dh, auth, hintText(newest), 'aes128gcm')
+  const { cipherText: body } = webPush.encrypt(p256dh, auth, hintText(newestSeq), 'aes128gcm')
   return {
     headers: {
       TTL: TTL_S,
@@ -69,11 +69,11 @@ const REASON_LENGTH_MAX = 200
 export async function attempt(
   httpsClient: HttpsClient,
   vapid: Vapid,
-  { target, url, key, newest }: Pick<Hint, 'target' | 'url' | 'key' | 'newest'>,
+  { target, url, key, newestSeq }: Pick<Hint, 'target' | 'url' | 'key' | 'newestSeq'>,
 ): Promise<Outcome> {
   let message: ReturnType<typeof encryptHint>
   try {
-    message = encryptHint(target, newest)
+    message = encryptHint(target, newestSeq)
   } catch (error) {
     // The keys are invalid, so no hint can ever be read.
     return { kind: 'gone', reason: reasonOf(error) }

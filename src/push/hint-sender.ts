@@ -81,14 +81,14 @@ export class HintSender {
    * hint for the target is waiting, it is updated and sent once. If one is under way, another follows,
    * because the receiver may already have read.
    *
-   * @param newest the seq of the newest message
+   * @param newestSeq of the inbox
    * @param renewClaim without it, the hint is due until it is given up
    */
-  send(target: PushTarget, newest: number, renewClaim?: RenewClaim): Promise<PushResult> {
+  send(target: PushTarget, newestSeq: number, renewClaim?: RenewClaim): Promise<PushResult> {
     const waiting = this.#hints.get(target.id)
     if (waiting) {
       const key = this.#vapid.byId(target.keyId) ?? waiting.key
-      Object.assign(waiting, { target, key, newest, renewClaim, isRequestedAgain: waiting.isUnderWay })
+      Object.assign(waiting, { target, key, newestSeq, renewClaim, isRequestedAgain: waiting.isUnderWay })
       return waiting.result
     }
     const accepted = this.#accept(target)
@@ -96,7 +96,7 @@ export class HintSender {
       this.results[accepted] += 1
       return Promise.resolve({ kind: accepted === 'dropped' ? 'failed' : accepted })
     }
-    const hint = newHint({ target, newest, renewClaim, ...accepted })
+    const hint = newHint({ target, newestSeq, renewClaim, ...accepted })
     this.#hints.set(target.id, hint)
     hint.service.held += 1
     const waitMs = this.#health.notBeforeMs(target.id) - hint.createdMs

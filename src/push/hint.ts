@@ -29,7 +29,7 @@ export interface Hint {
   readonly url: URL
   key: VapidKey
   readonly service: ServiceQueue
-  newest: number
+  newestSeq: number
   renewClaim: RenewClaim | undefined
   createdMs: number
   attempts: number
@@ -43,7 +43,7 @@ export interface Hint {
 }
 
 export function newHint(
-  given: Pick<Hint, 'target' | 'url' | 'key' | 'service' | 'newest' | 'renewClaim'>,
+  given: Pick<Hint, 'target' | 'url' | 'key' | 'service' | 'newestSeq' | 'renewClaim'>,
 ): Hint {
   let resolve: Hint['resolve'] = () => undefined
   const result = new Promise<PushResult>((resolved) => {

@@ -38,8 +38,8 @@ const PAUSE_AFTER_FAILURE_MS = 1_000
 /** The time for an online session to acknowledge a message. */
 const ACKNOWLEDGE_MS = 15_000
 
-/** How long a claim holds after it was set or renewed. */
-const LEASE_MS = 30_000
+/** How long a claim lasts after it was set or renewed. */
+const CLAIM_MS = 30_000
 
 /** The longest mark: hints are not kept longer by push services. A longer one was set by a wrong clock. */
 const MARK_MS_MAX = 24 * 3_600_000
@@ -60,7 +60,7 @@ type HintsDatabase = Pick<
 
 /** What this process knows about sessions beyond the store. */
 export interface LiveSessions {
-  presence: Pick<Presence, 'isPresent'>
+  presence: Pick<Presence, 'isSessionOnlineHere'>
   sessions: Pick<Sessions, 'acknowledgedSeq'>
 }
 
@@ -73,7 +73,7 @@ export interface HintsSettings {
 
 export interface HintsTimes {
   acknowledgeMs?: number
-  leaseMs?: number
+  claimMs?: number
 }
 
 export class Hints {
@@ -84,7 +84,7 @@ export class Hints {
   readonly #onFault: (error: unknown) => void
   readonly #rate: TokenBuckets | undefined
   readonly #acknowledgeMs: number
-  readonly #leaseMs: number
+  readonly #claimMs: number
   /** Unique to this process. */
   readonly #claim = randomBytes(9).toString('base64url')
   readonly #pending: PendingInboxes
@@ -108,7 +108,7 @@ export class Hints {
     this.#onFault = onFault
     this.#rate = rateLimits ? new TokenBuckets(HINTS_OF_ACCOUNT) : undefined
     this.#acknowledgeMs = times?.acknowledgeMs ?? ACKNOWLEDGE_MS
-    this.#leaseMs = times?.leaseMs ?? LEASE_MS
+    this.#claimMs = times?.claimMs ?? CLAIM_MS
     this.#pending = new PendingInboxes(this.#acknowledgeMs / 15, () => this.#checkSoon())
   }
 
@@ -155,7 +155,7 @@ export class Hints {
       if (pending.size > 0) await this.#sendDue(pending)
     } catch (error) {
       if (error instanceof DatabaseUnavailable)
-        for (const [username, each] of pending) this.#pending.restore(username, each)
+        for (const [username, each] of pending) this.#pending.requeue(username, each)
       else this.#onFault(error)
       pauseMs = PAUSE_AFTER_FAILURE_MS
     }
@@ -172,12 +172,12 @@ export class Hints {
       const { seq } = pending.get(username) as PendingInbox
       return { id, seq: Math.max(newestSeq, seq), foundUntilMs }
     })
-    const claimed = await this.#database.claimHints(hints, this.#claim, this.#clock() + this.#leaseMs)
+    const claimed = await this.#database.claimHints(hints, this.#claim, this.#clock() + this.#claimMs)
     for (const hint of claimed) this.#send(hint)
     // Another node was faster, or the session has read meanwhile: check again.
     const ids = new Set(claimed.map(({ id }) => id))
     for (const { id, username } of due)
-      if (!ids.has(id)) this.#pending.restore(username, pending.get(username) as PendingInbox)
+      if (!ids.has(id)) this.#pending.requeue(username, pending.get(username) as PendingInbox)
   }
 
   /** Whether a hint to a session is due now. Schedules another check if it may become due. */
@@ -195,8 +195,8 @@ export class Hints {
       return false
     }
 
-    const isPresent = sleeper.isElsewhere || this.#live.presence.isPresent({ id: sessionId, username })
-    if (isPresent && acknowledgedSeq >= overdueSeq) {
+    const isOnlineHere = this.#live.presence.isSessionOnlineHere({ id: sessionId, username })
+    if ((isOnlineHere || sleeper.isElsewhere) && acknowledgedSeq >= overdueSeq) {
       this.#pending.recheckOverdue(username, seq, this.#acknowledgeMs)
       return false
     }
@@ -218,7 +218,7 @@ export class Hints {
   async #sendAndMark({ id, seq, ...target }: ClaimedHint): Promise<void> {
     const mark = { id, seq, claim: this.#claim }
     const renewClaim = async (forMs: number) =>
-      this.#database.extendHint(mark, this.#clock() + forMs + this.#leaseMs, this.#claim).catch(() => true)
+      this.#database.extendHint(mark, this.#clock() + forMs + this.#claimMs, this.#claim).catch(() => true)
     const result = await this.#sender.send({ id, ...target }, seq, renewClaim)
     if (result.kind === 'gone') await this.#database.forgetPushSubscription(id)
     else if (result.kind === 'sent') {

@@ -1,5 +1,5 @@
 import { monotonicMs } from '../clock.ts'
-import { Deadlines } from '../inbox/deadlines.ts'
+import { Deadlines } from '../deadlines.ts'
 
 /** The limit of names, and of scheduled rechecks. Above it the oldest names are evicted. */
 const NAMES_MAX = 100_000
@@ -46,7 +46,8 @@ export class PendingInboxes {
     note(this.#fresh, username, seq)
   }
 
-  restore(username: string, { seq, overdueSeq }: PendingInbox): void {
+  /** Adds an inbox again that was taken, but could not be checked. */
+  requeue(username: string, { seq, overdueSeq }: PendingInbox): void {
     note(this.#fresh, username, seq)
     if (overdueSeq > 0) note(this.#overdue, username, overdueSeq)
   }

@@ -80,7 +80,7 @@ export class Caller {
           signal,
         })
         onAnswer?.(answer)
-        return asTold(request, answer)
+        return toOutcome(request, answer)
       } catch (error) {
         return withoutAnswer(error as Error)
       }
@@ -117,7 +117,7 @@ function requestFor(
   }
 }
 
-function asTold({ kind }: ClientRequest, { status, body }: Answer): Outcome {
+function toOutcome({ kind }: ClientRequest, { status, body }: Answer): Outcome {
   if (status >= 400) return { status, code: body.code }
   if (kind === 'send') return { status, id: body.id }
   if (kind !== 'poll' && kind !== 'login') return { status }

@@ -123,7 +123,7 @@ export function spoil(draft: Draft, { operation, chance, people }: Making): void
   ]
   const { body: textSchema = {} } = operation
   const ofText = [
-    () => (draft.rawBody = asText(almost(textSchema, chance))),
+    () => (draft.rawBody = toText(almost(textSchema, chance))),
     () => (draft.rawBody = Uint8Array.of(0x61, 0xed, 0xa0, 0x80)),
     () => (draft.headers['content-type'] = chance.of(CONTENT_TYPES)),
   ]
@@ -134,7 +134,7 @@ export function spoil(draft: Draft, { operation, chance, people }: Making): void
     () => {
       const { name, schema } = chance.of(inQuery) ?? { name: 'limit', schema: {} }
       draft.query = [
-        [name, encode(asText(almost(schema, chance)))],
+        [name, encode(toText(almost(schema, chance)))],
         ...draft.query.filter(([other]) => other !== name),
       ]
     },
@@ -220,8 +220,8 @@ function badAuthorization({ headers }: Draft, chance: Chance, people: People): s
   ] as const)
 }
 
-const asText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
-const absurdText = (chance: Chance) => asText(absurd(chance))
+const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+const absurdText = (chance: Chance) => toText(absurd(chance))
 
 /** Encodes for a URL, which cannot contain unpaired surrogates. */
 const encode = (value: string) => encodeURIComponent(value.replaceAll(/\p{Cs}/gu, '\ufffd'))

@@ -72,7 +72,7 @@ async function live(sleeper: Sleeper, rooms: Dormitory[], service: PushService):
 async function liveAll(t: TestContext, database: string, nodes: number) {
   const service = await PushService.start(t)
   const times = { backOffMs: 20, totalMs: 300, openMs: 100 }
-  const way = { ca: CA, times, hintTimes: { acknowledgeMs: 600, leaseMs: 2_000 } }
+  const way = { ca: CA, times, hintTimes: { acknowledgeMs: 600, claimMs: 2_000 } }
   const env = { ...PUSH, PRESENCE_GRACE: '100ms', RATE_LIMITS: 'off' }
   const servers = await Promise.all(range(1, nodes).map(() => startServer(t, env, database, {}, way)))
   const rooms: Dormitory[] = []

@@ -62,8 +62,8 @@ export class Barrier {
           }
           waiting.onPassed()
         },
-        // The sessions have ended in the store, which does not answer now. The other nodes cannot renew their
-        // leases either, and read sessions from the store after a second.
+        // The sessions have ended in the store. If it does not answer us, we wait the full second, after
+        // which the leases of the other nodes have expired.
         () => {},
       )
     })

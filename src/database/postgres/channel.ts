@@ -1,12 +1,14 @@
 /**
- * The notifications between nodes, each sent in the transaction that it is about:
+ * The notifications between nodes, each sent in the transaction that it is about. listener.ts receives them.
  *
  *   new NODE NAME SEQ NAME SEQ …   that node has appended to the inboxes of these accounts
- *   ended ID NAME                  a session or application token of that account has ended (by a trigger)
+ *                                  (commit-statement.ts)
+ *   ended ID NAME                  a session or application token of that account has ended (a trigger)
  *   ended ID NAME disabled         the same, because the account was disabled
- *   probe NODE                     a node checks that notifications arrive
+ *   probe NODE                     a node checks that notifications arrive (nodes.ts)
  *   barrier NODE N                 that node waits until the others have acted upon all of the above
- *   passed NODE N OTHER            the other node has acted upon them
+ *                                  (barrier.ts)
+ *   passed NODE N OTHER            the other node has acted upon them (listener.ts)
  *
  * Every schema has a channel of its own, named by its oid, as in the trigger of the migrations.
  */

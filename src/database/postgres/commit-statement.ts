@@ -1,8 +1,8 @@
 import { msOf, onlineElsewhere, timestampOf } from './fragments.ts'
 import { RECEIPTS, WANTING } from './receipt-statement.ts'
 
-/** Recipients per notification: it holds 8 000 bytes, and each takes at most 50. */
-const HINTS_MAX = 150
+/** A notification holds 8 000 bytes, and each recipient takes at most 50. */
+const RECIPIENTS_PER_NOTIFICATION_MAX = 150
 
 /**
  * A whole batch in one statement, and so in one transaction and one round trip.
@@ -15,6 +15,9 @@ const HINTS_MAX = 150
  * A session that has ended meanwhile acknowledges nothing, also not for its account. Receipts depend on how
  * far the locked account row moves, so only one of several nodes writes them. They are appended before the
  * messages of the batch, and the rows of their recipients are locked with the others.
+ *
+ * `receipt` gives each receipt the next seq of its inbox, and `placed` each message. `refused` says why
+ * a message is refused, by a limit of the inbox for example.
  *
  * Rows are looked up by arrays of keys, or one by one (LATERAL), so that the plan uses the indexes even if
  * the tables were small when it was made.
@@ -217,12 +220,12 @@ account_moved AS (
     ) AS moved
    WHERE account.id = moved.id AND account.id = ANY (ARRAY(SELECT id FROM touched))
 ),
-hints AS MATERIALIZED (
+notifications AS MATERIALIZED (
   SELECT 'new ' || $6::text || string_agg(' ' || username || ' ' || seq, '') AS payload
-    FROM (SELECT *, row_number() OVER () / ${HINTS_MAX} AS part FROM newest) AS numbered
+    FROM (SELECT *, row_number() OVER () / ${RECIPIENTS_PER_NOTIFICATION_MAX} AS part FROM newest) AS numbered
    GROUP BY part
 )
-SELECT *, (SELECT count(pg_notify($7, payload)) FROM hints) AS notified,
+SELECT *, (SELECT count(pg_notify($7, payload)) FROM notifications) AS notified,
        EXISTS (SELECT FROM room WHERE stale) AS stale
   FROM (
     SELECT false AS is_receipt, sent.n, CASE WHEN fits THEN seq END AS seq, is_live AS live,

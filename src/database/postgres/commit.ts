@@ -64,7 +64,7 @@ SELECT FROM account
    FOR NO KEY UPDATE`
 
 /** Locked rows are skipped: the session is ending, or in use and will be recorded again. */
-const NOTE_SESSIONS_SEEN = `
+const NOTE_SESSIONS_LAST_SEEN = `
 UPDATE session SET last_seen_at = ${timestampOf('"atMs"')}
   FROM json_to_recordset($1) AS _ ("sessionId" text, "atMs" bigint, "nowMs" bigint)
  WHERE id = "sessionId"
@@ -79,7 +79,8 @@ const RETRYABLE = new Set(['23505', '40P01', '40001'])
 const TRIES_MAX = 5
 
 /**
- * The group commit on PostgreSQL.
+ * Writes a batch in one transaction: the statement of commit-statement.ts, repeated when another node has
+ * come in between.
  *
  * @param nodeId part of every notification: a node ignores its own
  * @param channel the channel of the notifications
@@ -96,7 +97,7 @@ export function commitVerb(
     const sent = JSON.stringify(batch.appends.map(toSent))
     const ofAccounts = batch.lastSeen.filter(({ sessionId }) => sessionId === undefined)
     const ofSessions = batch.lastSeen.filter(({ sessionId }) => sessionId !== undefined)
-    if (ofSessions.length > 0) await pool.query(NOTE_SESSIONS_SEEN, [JSON.stringify(ofSessions)])
+    if (ofSessions.length > 0) await pool.query(NOTE_SESSIONS_LAST_SEEN, [JSON.stringify(ofSessions)])
     const values = [
       JSON.stringify(batch.acknowledgements),
       JSON.stringify(ofAccounts),

@@ -11,8 +11,8 @@ export const NOW = `(clock_timestamp() AT TIME ZONE 'UTC')`
 export const ALIVE = `interval '${ALIVE_MS} milliseconds'`
 
 /**
- * Whether a node is another one and alive. No living node has a later `alive_until` than that: such a node
- * died before the database's clock was set back.
+ * Whether a node is another one and alive. `alive_until` is never further ahead than `ALIVE`; if it is, the
+ * node died before the database's clock was set back.
  */
 export const isOther = (nodeId: string) => `
   node.id <> ${nodeId} AND node.alive_until > ${NOW} AND node.alive_until <= ${NOW} + ${ALIVE}`

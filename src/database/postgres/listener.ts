@@ -15,7 +15,7 @@ const BACK_OFF_MS_MAX = 2_000
 /** A connection that does not answer for so long is dead. */
 const PULSE_MS_MAX = 2_000
 
-interface Connection {
+interface ListeningConnection {
   /** Settles when the connection has broken. */
   broken: Promise<void>
 }
@@ -75,9 +75,9 @@ export class Listener {
     await this.#ended
   }
 
-  async #keepListening(first: Connection): Promise<void> {
+  async #keepListening(first: ListeningConnection): Promise<void> {
     const { signal } = this.#closing
-    let connection: Connection | undefined = first
+    let connection: ListeningConnection | undefined = first
     for (let backOffMs = BACK_OFF_MS_MIN; ; ) {
       if (connection) {
         backOffMs = BACK_OFF_MS_MIN
@@ -96,7 +96,7 @@ export class Listener {
   }
 
   /** Resolves with the connection when it listens. */
-  async #connect(): Promise<Connection> {
+  async #connect(): Promise<ListeningConnection> {
     const { url, schema, channel } = this.#place
     const client = new pg.Client({ ...connectionOptions(url), application_name: LISTENER })
     ignoreErrors(client)
@@ -106,7 +106,7 @@ export class Listener {
     }).then(() => {
       client.end().catch(() => {})
     })
-    client.on('notification', ({ payload = '' }) => this.#handle(client, payload))
+    client.on('notification', ({ payload = '' }) => this.#handleNotification(client, payload))
     try {
       await client.connect()
       await configureConnection(client, schema)
@@ -122,12 +122,12 @@ export class Listener {
     return { broken }
   }
 
-  #handle(client: pg.Client, payload: string) {
+  #handleNotification(client: pg.Client, payload: string) {
     const [what, first = '', second = '', third = ''] = payload.split(' ', 4)
     const own = first === this.#nodeId
     if (what === 'ended') this.#handlers?.onEnded({ id: first, username: second }, third === 'disabled')
     // A node needs no notification of its own commits.
-    else if (what === 'new' && !own) this.#handleAdded(payload.split(' ').slice(2))
+    else if (what === 'new' && !own) this.#handleNewEntries(payload.split(' ').slice(2))
     else if (what === 'probe' && own) this.#handlers?.onProbe()
     else if (what === 'passed' && own) this.#barrier.passed(Number(second), third)
     else if (what === 'barrier' && !own) {
@@ -137,7 +137,7 @@ export class Listener {
     }
   }
 
-  #handleAdded(pairs: string[]) {
+  #handleNewEntries(pairs: string[]) {
     for (let at = 0; at + 1 < pairs.length; at += 2)
       this.#handlers?.onAppendedElsewhere(pairs[at] as string, Number(pairs[at + 1]))
   }

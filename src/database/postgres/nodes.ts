@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Parked, ParkedStatus, SharedDatabase } from '../shared-database.ts'
+import type { ParkedStatus, SessionOfAccount, SharedDatabase } from '../shared-database.ts'
 import { ALIVE, isOther, NOW, onlineElsewhere } from './fragments.ts'
 
 const BEAT = `
@@ -70,7 +70,7 @@ export function nodeVerbs(pool: pg.Pool, nodeId: string, channel: string) {
       const { rows } = await pool.query<{ online: number }>(COUNT_ONLINE)
       return rows[0]?.online ?? 0
     },
-    checkParked: async (sessions: Parked[]): Promise<ParkedStatus[]> => {
+    checkParked: async (sessions: SessionOfAccount[]): Promise<ParkedStatus[]> => {
       const values = [sessions.map(({ id }) => id), sessions.map(({ username }) => username)]
       return (await pool.query<ParkedStatus>({ name: 'check_parked', text: CHECK_PARKED, values })).rows
     },

@@ -18,7 +18,7 @@ SELECT found.id, account.id AS "accountId", account.username, session_id AS "ses
  ) AS found
  CROSS JOIN LATERAL (SELECT acknowledged_seq FROM session WHERE id = session_id LIMIT 1) AS session`
 
-/** A row that another node has claimed meanwhile is locked, seen with its new mark, and left out. */
+/** A row that another node has just claimed no longer matches and is skipped. */
 const CLAIM = `
 WITH due AS MATERIALIZED (
   SELECT * FROM json_to_recordset($1) AS _ (id text, seq bigint, "foundUntilMs" bigint)

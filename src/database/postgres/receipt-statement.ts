@@ -1,8 +1,8 @@
 import { RECEIPT_MESSAGES_MAX } from '../database.ts'
 
 /**
- * The messages that `$1` acknowledges and whose senders want receipts, by the counters at the start of the
- * statement: some of them may turn out to be acknowledged already.
+ * Messages that `$1` may acknowledge and whose senders want receipts. Uses the counters from before the lock,
+ * so it may find too many; `RECEIPTS` filters them.
  */
 export const WANTING = `
 SELECT account.id AS reader_id, username AS reader, at_ms, message.seq, message.id, sender_id

@@ -28,8 +28,8 @@ type KeyRow = [number, string, Uint8Array, Uint8Array, number, number]
 type MessageRow = [number, number, Uint8Array, number, number, number, number, number, string]
 
 /**
- * The group commit in SQLite: one synchronous run of prepared statements, so that nothing runs between them;
- * through the ORM a row costs about 20 times as much.
+ * Writes a batch in one transaction: one synchronous run of prepared statements, so that nothing runs between
+ * them; through the ORM a row costs about 20 times as much.
  */
 export function commitVerb(
   connection: SqliteFile.Database,
@@ -45,11 +45,11 @@ export function commitVerb(
     `UPDATE account SET acknowledged_seq = min(@seq, ${NEWEST_SEQ})
       WHERE id = @accountId AND acknowledged_seq < @seq`,
   )
-  const noteAccountSeen = connection.prepare<LastSeen>(
+  const noteLastSeen = connection.prepare<LastSeen>(
     `UPDATE account SET last_seen_at = @atMs
       WHERE username = @username AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
-  const noteSessionSeen = connection.prepare<LastSeen>(
+  const noteSessionLastSeen = connection.prepare<LastSeen>(
     `UPDATE session SET last_seen_at = @atMs
       WHERE id = @sessionId AND NOT coalesce(last_seen_at, 0) BETWEEN @atMs AND @nowMs`,
   )
@@ -78,12 +78,15 @@ export function commitVerb(
       added.push(...receipts.append(acknowledgement))
       acknowledgeAccount.run(acknowledgement)
     }
-    for (const seen of batch.lastSeen) (seen.sessionId ? noteSessionSeen : noteAccountSeen).run(seen)
-    return { outcomes: batch.appends.map(appendOne), receipts: added }
+    for (const seen of batch.lastSeen) (seen.sessionId ? noteSessionLastSeen : noteLastSeen).run(seen)
+    return { outcomes: batch.appends.map(appendMessage), receipts: added }
   })
 
-  /** Appends inside the batch's transaction; a key of an earlier append of the same batch is seen too. */
-  function appendOne(message: NewMessage): AppendOutcome {
+  /**
+   * Gives a message the next seq of the recipient's inbox, unless it is refused. Runs inside the batch's
+   * transaction; a key of an earlier append of the same batch is seen too.
+   */
+  function appendMessage(message: NewMessage): AppendOutcome {
     const { senderId, from, to, body, sentAtMs, wantsReceipt, idempotency } = message
     const known = idempotency && findKey.get(senderId, idempotency.key)
     if (known && known.sentAt > idempotency.expiredBeforeMs) {
@@ -101,24 +104,24 @@ export function commitVerb(
     if (recipient.blocks && findBlock.get(recipient.id, senderId)) return { kind: 'blocked' }
     if (wantsReceipt && hasTooManyReceipts(from)) return { kind: 'too_many_receipts' }
     const bytes = Buffer.byteLength(body)
-    if (refusal(recipient, senderId, bytes)) {
+    if (inboxLimitRefusal(recipient, senderId, bytes)) {
       recipients.refresh(recipient)
-      const kind = refusal(recipient, senderId, bytes)
+      const kind = inboxLimitRefusal(recipient, senderId, bytes)
       if (kind) return { kind }
     }
 
     const live = message.live && !recipient.hidesPresence
-    recipient.newest += 1
+    recipient.newestSeq += 1
     const id = uuidToBytes(message.id)
-    const { id: recipientId, newest, bytes: bytesBefore, receipts: receiptsBefore } = recipient
+    const { id: recipientId, newestSeq: seq, bytes: bytesBefore, receipts: receiptsBefore } = recipient
     const wants = wantsReceipt ? 1 : 0
-    insertMessage.run(recipientId, newest, id, senderId, sentAtMs, bytesBefore, receiptsBefore, wants, body)
+    insertMessage.run(recipientId, seq, id, senderId, sentAtMs, bytesBefore, receiptsBefore, wants, body)
     recipient.bytes += bytes
     if (wantsReceipt) receipts.wanted()
     unreadBySender.added(recipient, senderId)
     if (idempotency)
       putKey.run(senderId, idempotency.key, idempotency.fingerprint, id, sentAtMs, live ? 1 : 0)
-    return { kind: 'appended', seq: recipient.newest, live }
+    return { kind: 'appended', seq, live }
   }
 
   /** Receipts count against no limit of the inbox, so they have one of their own. */
@@ -129,9 +132,9 @@ export function commitVerb(
     return sender.receipts - sender.receiptsRead >= inboxLimit
   }
 
-  /** Why an inbox refuses a message, by its counters in memory. */
-  function refusal(recipient: Recipient, senderId: number, bytes: number) {
-    const unread = recipient.newest - recipient.read
+  /** Which limit of the inbox refuses a message, by its counters in memory. */
+  function inboxLimitRefusal(recipient: Recipient, senderId: number, bytes: number) {
+    const unread = recipient.newestSeq - recipient.notUnread
     if (unread >= inboxLimit) return 'inbox_full'
     const unreadBytes = recipient.bytes - recipient.bytesRead
     if (unread > 0 && unreadBytes + bytes > inboxBytes) return 'inbox_full'

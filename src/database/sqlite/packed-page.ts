@@ -1,4 +1,4 @@
-import type { StoredMessage, StoredPage } from '../database.ts'
+import type { Entry, StoredPage } from '../database.ts'
 import { uuidsOf } from '../uuid.ts'
 
 /**
@@ -26,7 +26,7 @@ export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page
   const messages = seqs.split(',').map((seq, at) => {
     const [id, from, body] = [uuids[at], froms[at], texts[at]]
     const receiptFor = idsBySeq?.get(seq)
-    return { seq: Number(seq), id, from, body, sentAtMs: Number(instants[at]), receiptFor } as StoredMessage
+    return { seq: Number(seq), id, from, body, sentAtMs: Number(instants[at]), receiptFor } as Entry
   })
   return { ...page, messages }
 }

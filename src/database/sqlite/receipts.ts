@@ -74,13 +74,13 @@ export class Receipts {
     for (const [sender, ids] of idsBySender)
       for (let at = 0; at < ids.length; at += RECEIPT_MESSAGES_MAX) {
         const receiptFor = Buffer.concat(ids.slice(at, at + RECEIPT_MESSAGES_MAX))
-        added.push(...this.#appendOne(sender, reader, acknowledgement, receiptFor))
+        added.push(...this.#appendReceipt(sender, reader, acknowledgement, receiptFor))
       }
     return added
   }
 
-  /** Undefined when the account that would get it was deleted. */
-  #appendOne(
+  /** Gives a receipt the next seq of its inbox. Empty when the recipient of the receipt was deleted. */
+  #appendReceipt(
     to: string,
     from: string,
     { accountId, atMs: sentAtMs }: Acknowledgement,
@@ -88,11 +88,11 @@ export class Receipts {
   ): AddedReceipt[] {
     const owner = this.#recipients.find(to)
     if (!owner) return []
-    const [seq, id] = [owner.newest + 1, messageId(sentAtMs)]
+    const [seq, id] = [owner.newestSeq + 1, messageId(sentAtMs)]
     const { bytes, receipts } = owner
     this.#insert.run(owner.id, seq, uuidToBytes(id), accountId, sentAtMs, bytes, receipts, receiptFor)
-    owner.newest += 1
-    owner.read += 1
+    owner.newestSeq = seq
+    owner.notUnread += 1
     owner.receipts += 1
     return [{ to, entry: { seq, id, from, body: '', sentAtMs, receiptFor: bytesToUuids(receiptFor) } }]
   }

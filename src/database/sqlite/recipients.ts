@@ -7,13 +7,14 @@ const CACHED_MAX = 100_000
 /** The state of a recipient that an append needs. */
 export interface Recipient {
   id: number
-  /** Raised with each append. */
-  newest: number
+  /** The newest seq: each append takes the next one. */
+  newestSeq: number
   /**
-   * At most `newest - read` messages were unread when the inbox was last read; fewer may be now. Receipts do
-   * not count, so each raises both.
+   * How many numbers are not unread messages: read, skipped at a restore, or receipts. At most
+   * `newestSeq - notUnread` messages were unread when the inbox was last read; fewer may be now. Each receipt
+   * raises both.
    */
-  read: number
+  notUnread: number
   /** How far the inbox had been read then. */
   readSeq: number
   /** Bytes of text received up to the newest message; raised with each append. */
@@ -36,15 +37,15 @@ export class Recipients {
   readonly #find: SqliteFile.Statement<[username: string], Recipient>
   readonly #findRead: SqliteFile.Statement<
     [accountId: number],
-    { read: number; readSeq: number; bytesRead: number | null; receiptsRead: number | null }
+    { notUnread: number; readSeq: number; bytesRead: number | null; receiptsRead: number | null }
   >
 
   constructor(connection: SqliteFile.Database) {
     // Where the unread text begins, and how many receipts are in it, needs another query, which is made only
     // when the counters come near a limit.
     this.#find = connection.prepare(
-      `SELECT account.id, max(newest_seq, coalesce(last.seq, 0)) AS newest,
-              ${READ_OR_SKIPPED} AS read, ${READ_SEQ} AS readSeq,
+      `SELECT account.id, max(newest_seq, coalesce(last.seq, 0)) AS newestSeq,
+              ${READ_OR_SKIPPED} AS notUnread, ${READ_SEQ} AS readSeq,
               coalesce(last.bytes_before + octet_length(last.body), 0) AS bytes, 0 AS bytesRead,
               coalesce(last.receipts_before + (last.receipt_for IS NOT NULL), 0) AS receipts,
               0 AS receiptsRead,
@@ -56,7 +57,7 @@ export class Recipients {
         WHERE username = ? AND deleted_at IS NULL`,
     )
     this.#findRead = connection.prepare(
-      `SELECT ${READ_OR_SKIPPED} AS read, ${READ_SEQ} AS readSeq,
+      `SELECT ${READ_OR_SKIPPED} AS notUnread, ${READ_SEQ} AS readSeq,
               bytes_before AS bytesRead, receipts_before AS receiptsRead
          FROM account
          LEFT JOIN message ON recipient_id = account.id
@@ -82,7 +83,7 @@ export class Recipients {
     recipient.readSeq = found.readSeq
     recipient.bytesRead = found.bytesRead ?? recipient.bytes
     recipient.receiptsRead = found.receiptsRead ?? recipient.receipts
-    recipient.read = found.read + recipient.receipts - recipient.receiptsRead
+    recipient.notUnread = found.notUnread + recipient.receipts - recipient.receiptsRead
   }
 
   /** Empties the cache: raised counters are not in the store, or an account was deleted. */

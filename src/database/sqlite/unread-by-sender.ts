@@ -4,8 +4,8 @@ import type { Recipient } from './recipients.ts'
 /** Messages cached, at 16 bytes each. */
 const CACHED_MAX = 2_000_000
 
-/** Its messages in order, and how many there are of each sender. */
-interface Inbox {
+/** The unread messages of an inbox in order, and how many there are of each sender. */
+interface CountedInbox {
   seqs: number[]
   senderIds: number[]
   bySender: Map<number, number>
@@ -19,7 +19,7 @@ interface Inbox {
  */
 export class UnreadBySender {
   /** By recipient, the one counted last at the end. */
-  readonly #inboxes = new Map<number, Inbox>()
+  readonly #inboxes = new Map<number, CountedInbox>()
   #cached = 0
   readonly #cachedMax: number
   readonly #readUnread: SqliteFile.Statement<
@@ -48,11 +48,11 @@ export class UnreadBySender {
   }
 
   /** Adds the newest message, of this sender. */
-  added({ id, newest, readSeq }: Recipient, senderId: number): void {
+  added({ id, newestSeq, readSeq }: Recipient, senderId: number): void {
     const inbox = this.#inboxes.get(id)
     if (!inbox) return
     this.#dropRead(inbox, readSeq)
-    this.#add(inbox, senderId, newest)
+    this.#add(inbox, senderId, newestSeq)
   }
 
   /** Empties the cache: messages that were added are not in the store. */
@@ -61,7 +61,7 @@ export class UnreadBySender {
     this.#cached = 0
   }
 
-  #add({ seqs, senderIds, bySender }: Inbox, senderId: number, seq: number) {
+  #add({ seqs, senderIds, bySender }: CountedInbox, senderId: number, seq: number) {
     seqs.push(seq)
     senderIds.push(senderId)
     bySender.set(senderId, (bySender.get(senderId) ?? 0) + 1)
@@ -73,7 +73,7 @@ export class UnreadBySender {
     }
   }
 
-  #dropRead({ seqs, senderIds, bySender }: Inbox, readSeq: number) {
+  #dropRead({ seqs, senderIds, bySender }: CountedInbox, readSeq: number) {
     const firstUnread = seqs.findIndex((seq) => seq > readSeq)
     const read = firstUnread === -1 ? seqs.length : firstUnread
     if (read === 0) return

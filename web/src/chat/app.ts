@@ -102,8 +102,8 @@ class Application implements App {
       storage,
       browserTab: this.#browserTab,
       onEnd: (reason) => this.#end(login, username, reason),
-      onLogout: (last) => this.#logout(username, last),
-      onDelete: (first) => this.#deleteAccount(username, first),
+      onLogout: (endSession) => this.#logout(username, endSession),
+      onDelete: (deleteOnServer) => this.#deleteAccount(username, deleteOnServer),
     }).catch((error) => {
       if (login === this.#sessions.current?.login) throw error
       // Another tab has logged out meanwhile, and is deleting the storage.
@@ -142,7 +142,7 @@ class Application implements App {
     void this.#follow()
   }
 
-  async #logout(username: string, last: () => Promise<void>) {
+  async #logout(username: string, endSession: () => Promise<void>) {
     try {
       // First, so no tab reports the end of the session to the user.
       this.#sessions.end()
@@ -150,19 +150,19 @@ class Application implements App {
       await this.#delete(username)
       this.#show()
       stopNotifying()
-      await last()
+      await endSession()
     } catch (error) {
       // The token is deleted, so nobody can use the session. The next login ends it.
       if (!(error instanceof RestanteProblem)) throw error
     }
   }
 
-  async #deleteAccount(username: string, first: () => Promise<void>) {
+  async #deleteAccount(username: string, deleteOnServer: () => Promise<void>) {
     const login = this.#login
     const session = this.#chat.value?.session
     this.#leaving = login
     try {
-      await first()
+      await deleteOnServer()
     } catch (error) {
       this.#leaving = undefined
       // The session has ended, because the response was lost or another tab was faster.

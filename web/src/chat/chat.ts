@@ -9,10 +9,10 @@ import { ignoreClosed } from './storage.ts'
 import type { Chat, OpenConversation } from './types.ts'
 
 type Parts = Omit<ConnectorParts, 'onChanged' | 'onLive'> & {
-  /** Logs out all tabs, deletes the stored account, and then calls `last`. */
-  onLogout: (last: () => Promise<void>) => Promise<void>
-  /** Calls `first`, which deletes the account, and then does the same. */
-  onDelete: (first: () => Promise<void>) => Promise<void>
+  /** Logs out all tabs, deletes the stored account, and then calls `endSession`. */
+  onLogout: (endSession: () => Promise<void>) => Promise<void>
+  /** Calls `deleteOnServer`, which deletes the account, and then does the same. */
+  onDelete: (deleteOnServer: () => Promise<void>) => Promise<void>
 }
 
 /** The chat of one account in one tab. */

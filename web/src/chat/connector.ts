@@ -56,7 +56,7 @@ export class Connector {
     this.#parts = parts
     this.#session = session
     this.#token = parts.sessions.current?.state.token ?? ''
-    this.#channel = new Channel(parts.channelName, (note) => this.#hear(note))
+    this.#channel = new Channel(parts.channelName, (note) => this.#onNote(note))
     this.#leader = new Leader({
       browserTab,
       post: (note) => this.#channel.post(note),
@@ -145,11 +145,11 @@ export class Connector {
     this.#parts.onChanged()
   }
 
-  #hear(note: Note) {
+  #onNote(note: Note) {
     if (note.type === 'changed') this.#parts.onChanged(note.conversations)
     else if (note.type === 'queued') this.#checkOutbox()
     else if (note.type === 'try-now') this.#session.wake()
-    else this.#leader.hear(note)
+    else this.#leader.onNote(note)
   }
 
   #startPolling() {

@@ -71,13 +71,13 @@ export class Leader {
     else if (this.#isVisible) this.#ask()
   }
 
-  hear(note: Note) {
+  onNote(note: Note) {
     if (note.type === 'who-leads') this.announce()
     else if (note.type === 'lead-is-free') this.#askAfter(this.#isVisible ? 0 : hiddenPauseMs())
-    else if (note.type === 'lead') this.#hearLead(note)
+    else if (note.type === 'lead') this.#onLead(note)
   }
 
-  #hearLead(note: LeadNote) {
+  #onLead(note: LeadNote) {
     if (this.#sinceMs !== undefined) {
       // The other tab receives this and follows.
       if (beats(this.#note(this.#sinceMs), note)) return this.announce()

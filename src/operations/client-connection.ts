@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Connection } from '../inbox/connection.ts'
+import type { ClientConnection } from '../inbox/connection.ts'
 
 /**
  * The stream that closes when the client is gone: the response, or the socket while the response is queued
@@ -8,4 +8,4 @@ import type { Connection } from '../inbox/connection.ts'
 export const connectionOf = (
   { raw }: Pick<FastifyRequest, 'raw'>,
   reply: Pick<FastifyReply, 'raw'>,
-): Connection => (reply.raw.socket ? reply.raw : raw.socket)
+): ClientConnection => (reply.raw.socket ? reply.raw : raw.socket)

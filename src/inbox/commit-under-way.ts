@@ -3,8 +3,15 @@ import type { AddedReceipt, AppendOutcome, NewMessage } from '../database/databa
 import type { Deferred } from './deferred-writes.ts'
 import type { WaitingAppend } from './repeats.ts'
 
-/** A caller that waits. */
-export interface Flush {
+/** Refusals that an acknowledgement may resolve. */
+export const NO_ROOM: ReadonlySet<AppendOutcome['kind']> = new Set([
+  'inbox_full',
+  'too_many_unread',
+  'too_many_receipts',
+])
+
+/** A caller that waits until its acknowledgement, or everything that came before, is in the store. */
+export interface WaitingCaller {
   resolve: () => void
   reject: (error: unknown) => void
 }
@@ -20,20 +27,20 @@ export type WrittenAppend = WaitingAppend & Committed
 export type OnCommit = (committed: Committed[], receipts: AddedReceipt[]) => void
 
 /** A commit that has been submitted, and the callers that wait for it. */
-export interface OpenCommit {
+export interface CommitUnderWay {
   deferred: Deferred
   appends: WaitingAppend[]
   /** Appends with the same key as an earlier one of the batch. */
   repeats: WaitingAppend[]
   /** Callers that wait for it and for all earlier ones. */
-  flushes: Flush[]
+  flushes: WaitingCaller[]
   /** Callers that wait for one of its acknowledgements. */
-  acknowledged: Flush[]
+  acknowledged: WaitingCaller[]
   /** Whether writes that are still deferred may make room in a full inbox. */
   mayFindRoom: boolean
 }
 
-export const waitIn = (flushes: Flush[]) =>
+export const waitIn = (callers: WaitingCaller[]) =>
   new Promise<void>((resolve, reject) => {
-    flushes.push({ resolve, reject })
+    callers.push({ resolve, reject })
   })

@@ -2,16 +2,16 @@
 const SLOT_MS = 50
 
 /**
- * Deadlines of many polls. Those within the same 50 ms share a timer: one timer per poll would add 200 bytes
- * to each.
+ * Deadlines of many items, such as parked polls. Those within the same 50 ms share a timer: one timer per
+ * poll would add 200 bytes to each.
  */
 export class Deadlines<T> {
   readonly #slots = new Map<number, Set<T>>()
-  readonly #reached: (late: T) => void
+  readonly #onReached: (late: T) => void
 
-  /** @param reached called with each item whose deadline is reached */
-  constructor(reached: (late: T) => void) {
-    this.#reached = reached
+  /** @param onReached called with each item whose deadline is reached */
+  constructor(onReached: (late: T) => void) {
+    this.#onReached = onReached
   }
 
   /**
@@ -36,6 +36,6 @@ export class Deadlines<T> {
   #empty(slot: number) {
     const late = this.#slots.get(slot)
     this.#slots.delete(slot)
-    for (const waiting of late ?? []) this.#reached(waiting)
+    for (const waiting of late ?? []) this.#onReached(waiting)
   }
 }
