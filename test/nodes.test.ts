@@ -440,7 +440,7 @@ describe('the start', () => {
     )
   })
 
-  it('of a node whose clock is a day wrong uses the time of the database', async (t) => {
+  it('of a node with a clock that is a day wrong uses the database time', async (t) => {
     const database = await cluster.createDatabase()
     const right = await startServer(t, { TOKEN_TTL: '1h' }, database)
     for (const days of [-1, 1]) {

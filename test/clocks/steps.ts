@@ -9,7 +9,7 @@ import { type ParkedPoll, park } from '../support/parked.ts'
 import { startServer } from '../support/servers.ts'
 import { claimsOf } from '../support/tokens.ts'
 
-/** Within a second; on PostgreSQL after a node has read the time of the database, every two seconds. */
+/** Within a second; on PostgreSQL after the next read of the database time, within two seconds. */
 const NOTICED_MS_MAX = onPostgres ? 5_000 : 2_500
 
 const ENV = {

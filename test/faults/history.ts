@@ -1,6 +1,6 @@
 /**
- * What was done to the service and how it answered, for the checks. All times are of one monotonic clock, in
- * ms from the start of the run.
+ * The requests to the service and its answers, for the checks. All times are in ms from the start of the run,
+ * on one monotonic clock.
  */
 export interface History {
   /** In the order in which they ended. */

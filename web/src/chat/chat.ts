@@ -23,7 +23,7 @@ export class LoggedIn implements Chat {
   readonly #directory: Directory
   readonly #displayName: Signal<string>
   readonly #open = new Set<Conversation>()
-  /** What has to be reloaded: all, or these conversations. */
+  /** The conversations to reload: all, or these. */
   #changed: Set<string> | 'all' | undefined
   #refreshing: Promise<void> | undefined
   #connector: Connector
