@@ -68,7 +68,8 @@ async function copyOf(template: string, t: Ending): Promise<string> {
   const original = url.pathname.slice(1)
   copies += 1
   const name = `${original}_${process.pid}_${copies}`
-  await pool(template).query(`CREATE DATABASE ${name} TEMPLATE ${original}`)
+  // FILE_COPY takes half as long for a small template.
+  await pool(template).query(`CREATE DATABASE ${name} TEMPLATE ${original} STRATEGY FILE_COPY`)
   // PostgreSQL may not have noticed the end of a killed server yet.
   atTheEnd(t, () => pool(template).query(`DROP DATABASE ${name} WITH (FORCE)`))
   url.pathname = name
