@@ -10,8 +10,9 @@ const SEARCH_EVERY_MS = 1_000
 /** The minimum time after a search that found none. */
 const RETRY_MS = 50
 
-/** The connections of one address, or of one IPv6 network of 64 bits. */
-interface Holder {
+/** An address with connections, or an IPv6 network of 64 bits. */
+export interface Holder {
+  readonly key: string
   open: number
   /** Connections without an unanswered request, the longest quiet first. */
   quiet: Set<Connection>
@@ -37,34 +38,41 @@ export class ConnectionShares {
     this.#isProxy = isProxy
   }
 
-  /**
-   * Counts a connection until it closes, and may close another one for it. Returns false if there is no room.
-   */
+  /** Counts a connection, and may close another one for it. Returns false if there is no room. */
   admit(connection: Connection): boolean {
-    const { socket } = connection
-    const { remoteAddress = '' } = socket
-    const key = this.#isProxy(remoteAddress) ? undefined : addressOf({ ip: remoteAddress }).key
-    const holder = key === undefined ? undefined : (this.#holders.get(key) ?? { open: 0, quiet: new Set() })
+    const { remoteAddress = '' } = connection.socket
+    const holder = this.#isProxy(remoteAddress) ? undefined : this.#holderOf(remoteAddress)
     if (!this.#makeRoom(holder)) return false
 
     this.#open += 1
-    if (holder && key !== undefined) {
-      this.#holders.set(key, holder)
-      holder.open += 1
-      holder.quiet.add(connection)
-      connection.onQuiet = (quiet) => {
-        if (quiet && !socket.destroyed) holder.quiet.add(connection)
-        else holder.quiet.delete(connection)
-      }
-    }
-    socket.once('close', () => {
-      this.#open -= 1
-      if (!holder || key === undefined) return
-      holder.open -= 1
-      holder.quiet.delete(connection)
-      if (holder.open === 0) this.#holders.delete(key)
-    })
+    if (!holder) return true
+    this.#holders.set(holder.key, holder)
+    holder.open += 1
+    holder.quiet.add(connection)
+    connection.holder = holder
     return true
+  }
+
+  /** A connection has become quiet, or no longer is. */
+  noteQuiet(connection: Connection, quiet: boolean): void {
+    const { holder, socket } = connection
+    if (quiet && !socket.destroyed) holder?.quiet.add(connection)
+    else holder?.quiet.delete(connection)
+  }
+
+  /** No longer counts a closed connection. */
+  release(connection: Connection): void {
+    this.#open -= 1
+    const { holder } = connection
+    if (!holder) return
+    holder.open -= 1
+    holder.quiet.delete(connection)
+    if (holder.open === 0) this.#holders.delete(holder.key)
+  }
+
+  #holderOf(ip: string): Holder {
+    const { key } = addressOf({ ip })
+    return this.#holders.get(key) ?? { key, open: 0, quiet: new Set() }
   }
 
   #makeRoom(newcomer: Holder | undefined): boolean {

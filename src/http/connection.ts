@@ -1,7 +1,9 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Holder } from './connection-shares.ts'
 import { probeUntilClosed } from './half-closed.ts'
 import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
+import { lengthOf, weightOf } from './request-weight.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
@@ -9,6 +11,9 @@ const [CR, LF] = [13, 10]
 
 /** How long a client may keep sending after a refusal. An immediate reset could destroy the refusal. */
 const LINGER_MS = 1_000
+
+/** Called with false when the first unanswered request arrives, with true when the last one is answered. */
+export type OnQuiet = (connection: Connection, quiet: boolean) => void
 
 /** Counts event loop turns with requests. */
 const turns = { now: 0, isCounted: false }
@@ -37,8 +42,9 @@ export class Connection {
   readonly socket: Socket
   readonly #parser: ParsedSocket['parser']
   readonly #unansweredMax: number
-  /** Called with false when the first unanswered request arrives, with true when the last one is answered. */
-  onQuiet: ((quiet: boolean) => void) | undefined
+  readonly #onQuiet: OnQuiet
+  /** Whose share it takes: see ConnectionShares. */
+  holder: Holder | undefined = undefined
 
   #unanswered = 0
   /** The turn of the last request, and how many began in it. A long request counts as several. */
@@ -56,11 +62,13 @@ export class Connection {
   #waits = false
   #refusal: string | undefined
   /** How many bytes the client has taken, and when that last changed or there was nothing to take. */
-  #taken = { bytes: -1, atMs: 0 }
+  #takenBytes = -1
+  #takenAtMs = 0
 
   /** @param socket prepared by Node's HTTP server */
-  constructor(socket: Socket, unansweredMax: number) {
+  constructor(socket: Socket, unansweredMax: number, onQuiet: OnQuiet) {
     this.socket = socket
+    this.#onQuiet = onQuiet
     this.#parser = (socket as ParsedSocket).parser
     this.#unansweredMax = unansweredMax
     // A poll queued behind another one listens to the socket.
@@ -88,25 +96,26 @@ export class Connection {
     this.#begunInTurn = (this.#turn === turn ? this.#begunInTurn : 0) + weightOf(response.req)
     this.#turn = turn
     this.#newest = response
-    response.on('finish', this.#onAnswered)
-    if (this.#unanswered === 1) this.onQuiet?.(false)
+    // Not at its 'finish', to which Node and Fastify listen: a third listener makes room for 19.
+    response.on('close', this.#onAnswered)
+    if (this.#unanswered === 1) this.#onQuiet(this, false)
   }
 
   readonly #onAnswered = () => {
     this.#unanswered -= 1
     if (this.#unanswered === 0) {
       if (this.#newest?.req.complete) this.#newest = undefined
-      this.onQuiet?.(true)
+      this.#onQuiet(this, true)
     }
     if (this.#refusal !== undefined) this.#refuseInTurn(this.#refusal)
     else this.#goOn()
   }
 
   /** Resumes reading if nothing has to be waited for. */
-  readonly #goOn = () => {
+  #goOn() {
     if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
     if (!this.#mayBegin()) {
-      setImmediate(this.#goOn)
+      setImmediate(() => this.#goOn())
       return
     }
     this.#waits = false
@@ -155,7 +164,7 @@ export class Connection {
     }
     this.socket.unshift(chunk.subarray(at))
     // Below the limit, no response may follow that would resume it.
-    if (this.#unanswered < this.#unansweredMax) setImmediate(this.#goOn)
+    if (this.#unanswered < this.#unansweredMax) setImmediate(() => this.#goOn())
   }
 
   /** A slice contains the end of at most one message or head. */
@@ -173,7 +182,9 @@ export class Connection {
   }
 
   /** Whether part of the newest request is still to come. */
-  #isArriving = () => this.#newest !== undefined && !this.#newest.req.complete
+  #isArriving(): boolean {
+    return this.#newest !== undefined && !this.#newest.req.complete
+  }
 
   /** Whether no further request can come on this connection. */
   #isOver(): boolean {
@@ -221,23 +232,10 @@ export class Connection {
     const { writableLength, bytesWritten } = this.socket
     // Node reports only the end of a write, so progress shows in the remaining length.
     const bytes = writableLength === 0 ? -1 : bytesWritten - writableLength
-    if (bytes !== this.#taken.bytes) this.#taken = { bytes, atMs: nowMs }
-    else if (bytes >= 0 && nowMs - this.#taken.atMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
+    if (bytes !== this.#takenBytes) {
+      this.#takenBytes = bytes
+      this.#takenAtMs = nowMs
+    } else if (bytes >= 0 && nowMs - this.#takenAtMs > graceMs + (writableLength / bytesPerSecond) * 1_000)
       this.socket.destroy()
   }
 }
-
-/** A body or URL of this length takes about as long to parse as a short request. */
-const BODY_BYTES_EACH = 8_192
-const PATH_LENGTH_EACH = 512
-
-/** The assumed length of a chunked body. */
-const CHUNKED_BYTES = 65_536
-
-/** How many requests a request counts as. */
-function weightOf({ headers, url = '' }: IncomingMessage): number {
-  const bodyBytes = headers['transfer-encoding'] === undefined ? lengthOf(headers) : CHUNKED_BYTES
-  return 1 + Math.floor(bodyBytes / BODY_BYTES_EACH) + Math.floor(url.length / PATH_LENGTH_EACH)
-}
-
-const lengthOf = (headers: IncomingHttpHeaders) => Number(headers['content-length'] ?? 0)

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../config.ts'
 import { trustedProxies } from '../limits/address.ts'
-import { Connection } from './connection.ts'
+import { Connection, type OnQuiet } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
 import type { Paused } from './node-parser.ts'
 
@@ -41,7 +41,10 @@ export class Connections {
   readonly #limits: ConnectionLimits
   readonly #shares: ConnectionShares
   readonly #open = new Map<Socket, Connection>()
+  // One listener for all sockets each, since there may be tens of thousands.
   readonly #onHalfClosed: (this: Socket) => void
+  readonly #onClosed: (this: Socket) => void
+  readonly #onQuiet: OnQuiet
 
   /** @param limits for tests: shorter limits */
   constructor({ connectionsMax, trustProxy }: Config, limits: Partial<ConnectionLimits> = {}) {
@@ -51,7 +54,14 @@ export class Connections {
     this.#onHalfClosed = function () {
       open.get(this)?.onHalfClosed()
     }
-    this.#shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address))
+    const shares = new ConnectionShares(connectionsMax, (address) => address !== '' && isTrusted(address))
+    this.#onClosed = function () {
+      const connection = open.get(this)
+      open.delete(this)
+      if (connection) shares.release(connection)
+    }
+    this.#onQuiet = (connection, quiet) => shares.noteQuiet(connection, quiet)
+    this.#shares = shares
   }
 
   /** Makes a server whose connections are limited. */
@@ -84,15 +94,14 @@ export class Connections {
   }
 
   #accept(socket: Socket) {
-    const connection = new Connection(socket, this.#limits.unanswered)
+    const connection = new Connection(socket, this.#limits.unanswered, this.#onQuiet)
     if (!this.#shares.admit(connection)) {
       socket.destroy()
       return
     }
     this.#open.set(socket, connection)
-    // One shared listener, since there may be tens of thousands of sockets.
     socket.on('end', this.#onHalfClosed)
-    socket.once('close', () => this.#open.delete(socket))
+    socket.on('close', this.#onClosed)
   }
 
   /**
