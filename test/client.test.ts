@@ -77,8 +77,9 @@ const isProblem = (code: string) => (error: unknown) => {
   return true
 }
 
+const server = shareServer({ SENDER_LIMIT: '10000', PRESENCE_GRACE: '0s' })
+
 describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
-  const server = shareServer({ SENDER_LIMIT: '10000', PRESENCE_GRACE: '0s' })
   const forgetful = shareServer({ RETENTION: '0', ...PUSH })
   const shortTokens = shareServer({ TOKEN_TTL: '8s' })
 
@@ -217,7 +218,10 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     const kinds = states.map(({ state }) => state).filter((state, at, all) => state !== all[at - 1])
     assert.deepEqual(kinds, ['connecting', 'live', 'waiting', 'live'])
 
-    await eventually('it waits', () => /after=2&wait=25$/.test(String(proxy.requests.at(-1)?.line)))
+    await eventually('it waits', async () =>
+      /^restante_parked_polls 1$/m.test(await after.operator.metrics.text()),
+    )
+    assert.match(String(proxy.requests.at(-1)?.line), /after=2&wait=25$/)
     const stopsAtMs = Date.now()
     await after.stop()
     await eventually('it asks again', () => Number(proxy.requests.at(-1)?.atMs) > stopsAtMs)
@@ -493,8 +497,6 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
 describe('restante-client, alone, because clocks and the network are changed', {
   timeout: 60_000,
 }, () => {
-  const server = shareServer()
-
   it('gives up a dead connection when the app wakes it, the network returns, or after sleep', async (t) => {
     const { url } = await server()
     const proxy = await startLossyProxy(t, url)
