@@ -46,6 +46,7 @@ const ONCE: Record<string, string> = {
   'account-limits': 'has no database',
   addresses: 'is about what a process keeps in memory',
   'presence-publisher': 'has no database',
+  alerts: 'has no database',
   attacks: 'is about the process',
   backup: 'is about SQLite files',
   bench: 'measures both databases itself',

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fuzz, seedOfRun } from './fuzz/fuzz.ts'
 
+const seed = seedOfRun(182)
+let first: string[]
+
 test('any request gets an answer of the contract, no 5xx, and leaves the store consistent', async (t) => {
-  const seed = seedOfRun(182)
   t.diagnostic(`FUZZ_SEED=${seed}`)
   const { answers } = await fuzz(t, seed, 5_000)
+  first = answers
 
   const counts = new Map<string, number>()
   for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
@@ -18,6 +21,6 @@ test('any request gets an answer of the contract, no 5xx, and leaves the store c
 })
 
 test('the same seed sends the same requests', async (t) => {
-  const [first, second] = [await fuzz(t, 7, 150), await fuzz(t, 7, 150)]
-  assert.deepEqual(first.answers, second.answers)
+  const again = await fuzz(t, seed, 150)
+  assert.deepEqual(again.answers, first.slice(0, 150))
 })

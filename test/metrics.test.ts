@@ -1,10 +1,8 @@
 /** The metrics for Prometheus: each counts what its name says, and none contains a name. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
-import { load } from 'js-yaml'
 import { backUp } from '../src/database/sqlite/file/backup.ts'
 import { Histogram } from '../src/histogram.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
@@ -12,13 +10,12 @@ import { InboxCounts } from '../src/inbox/inbox-counts.ts'
 import { type MetricSources, Metrics } from '../src/metrics/metrics.ts'
 import { isPostgres } from './support/built.ts'
 import { adaAndBob, Client, newName } from './support/client.ts'
-import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
+import { fileOf, scratchFolder } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { noPromtool, promtool, type Scraped, scraped } from './support/metrics.ts'
 import { park } from './support/parked.ts'
-import { PROGRAM } from './support/program.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
-import { type StartedServer, shareServer, spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { mistakeOf, type StartedServer, shareServer, spawnServer, startServer } from './support/servers.ts'
 
 const getServer = shareServer({ OPS_PORT: '0', RETENTION: '0', PRESENCE_GRACE: '0' })
 
@@ -282,38 +279,6 @@ test('promtool finds no fault in the metrics', { skip: noPromtool ?? false }, as
   })
 })
 
-describe('an alert', () => {
-  const read = (path: string) => readFileSync(path, 'utf8')
-  const names = [...read('deploy/alerts.yaml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name as string)
-
-  it('is valid for Prometheus, quiet while all is well, and fires when it is not', {
-    skip: noPromtool ?? false,
-  }, () => {
-    const { code, said } = promtool(['test', 'rules', 'deploy/alerts.test.yaml'])
-
-    assert.equal(code, 0, said)
-    const fired = [...read('deploy/alerts.test.yaml').matchAll(/alertname: (\w+)\n +exp_alerts:\n/g)]
-    assert.deepEqual([...new Set(fired.map(([, name]) => name))], names)
-  })
-
-  it('has a severity, a duration, and a section of the runbook', () => {
-    const { groups } = load(read('deploy/alerts.yaml')) as {
-      groups: { rules: Record<string, string & Record<string, string>>[] }[]
-    }
-    const sections = read('docs/operating.md').split(/^### /m)
-    const WHAT = ['Means', 'Affects', 'Check', 'Fix', 'Confirm']
-
-    for (const rule of groups.flatMap(({ rules }) => rules)) {
-      assert.match(rule['labels']?.['severity'] ?? '', /^(critical|warning)$/)
-      assert.ok(rule['for'], `${rule['alert']} fires at once`)
-      const [, anchor] = /^docs\/operating\.md#(\w+)$/.exec(rule['annotations']?.['runbook_url'] ?? '') ?? []
-      const section = sections.find((text) => text.split('\n')[0]?.toLowerCase() === anchor)
-      assert.ok(section, `docs/operating.md has no heading for #${anchor}`)
-      for (const word of WHAT) assert.match(section, new RegExp(`^- \\*\\*${word}:\\*\\* .{4}`, 'm'), anchor)
-    }
-  })
-})
-
 test('a histogram counts a value in the first bucket that holds it', () => {
   const histogram = new Histogram([1, 10])
 
@@ -341,16 +306,6 @@ describe('OPS_PORT', () => {
     assert.equal((await new Client(server).get('/metrics')).status, 404)
   })
 
-  it('serves them from the bundle, too, which npm installs', async (t) => {
-    const server = await spawnServer(t, { OPS_PORT: '0' }, undefined, [process.execPath, PROGRAM])
-    const { msg } = await server.logged('metrics at ')
-
-    const answer = await fetch(msg.slice('metrics at '.length))
-
-    assert.equal(answer.status, 200)
-    assert.match(await answer.text(), /^nodejs_version_info\{/m)
-  })
-
   it('refuses a page whose own name leads to this machine', async () => {
     const foreign = await sendRaw(
       opsUrl(await getServer()),
@@ -360,22 +315,26 @@ describe('OPS_PORT', () => {
     assert.equal(foreign.status, 403)
   })
 
-  it('stops the start when the port is in use, and is free when the server has stopped', async (t) => {
-    const first = await startServer(t, { OPS_PORT: '0' })
-    const { port } = new URL(opsUrl(first))
+  it('serves them from the bundle, too, which npm installs, and is free when that has stopped', async (t) => {
+    const server = await spawnServer(t, { OPS_PORT: '0' })
+    const { msg } = await server.logged('metrics at ')
+    const url = msg.slice('metrics at '.length)
 
-    const second = spawnProgram(t, { OPS_PORT: port }, await newDatabase(t))
+    const answer = await fetch(url)
 
-    assert.equal(await second.exited, 1)
-    assert.match(second.errors(), /^OPS_PORT: .*address already in use 127\.0\.0\.1:\d+\.\n$/)
+    assert.equal(answer.status, 200)
+    assert.match(await answer.text(), /^nodejs_version_info\{/m)
 
-    await first.stop()
-    const refused = connect(Number(port), '127.0.0.1')
-    const [error] = await new Promise<[NodeJS.ErrnoException | undefined]>((resolve) => {
-      refused.once('error', (fault) => resolve([fault]))
-      refused.once('connect', () => resolve([undefined]))
-    })
-    assert.equal(error?.code, 'ECONNREFUSED')
+    await server.stop()
+    await assert.rejects(fetch(url), ({ cause }) => cause.code === 'ECONNREFUSED')
+  })
+
+  it('stops the start when the port is in use', async (t) => {
+    const { port } = new URL(opsUrl(await getServer()))
+
+    const mistake = await mistakeOf(startServer(t, { OPS_PORT: port }))
+
+    assert.match(mistake, /^OPS_PORT: .*address already in use 127\.0\.0\.1:\d+\.$/)
   })
 })
 

@@ -1,35 +1,33 @@
 /** Promises on every node from the answer of one node on, and promises of a node without notifications. */
 import assert from 'node:assert/strict'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { before, describe, it, type TestContext } from 'node:test'
 import pg from 'pg'
 import { Client, newName, Person, range, seqsOf } from './support/client.ts'
 import { atTheEnd, endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { FaultyProxy } from './support/faulty-proxy.ts'
-import { at, startNodes } from './support/nodes.ts'
+import { at, startNodes, through } from './support/nodes.ts'
 import { orAgain, park } from './support/parked.ts'
 import { type RunningServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { SilencedProxy } from './support/silenced-proxy.ts'
 import { withSql } from './support/sql.ts'
 
+const ending = endOfSuite()
 let cluster: SharedCluster
+let database: string
+let one: RunningServer
+let other: RunningServer
 before(async () => {
   cluster = await shareCluster()
+  atTheEnd(ending, () => cluster.stop())
+  database = await cluster.createDatabase()
+  ;[one, other] = await startNodes(ending, database)
 })
-after(() => cluster.stop())
+
+const join = (node = one) => new Client(node).join(newName('ada'))
 
 describe('two nodes with notifications', () => {
-  const ending = endOfSuite()
-  let database: string
-  let one: RunningServer
-  let other: RunningServer
-  before(async () => {
-    database = await cluster.createDatabase()
-    ;[one, other] = await startNodes(ending, database)
-  })
-  const join = (node = one) => new Client(node).join(newName('ada'))
-
   it('read on one after everything that a poll has acknowledged on the other, from its answer on', async () => {
     const ada = await join()
     await ada.sendMany(ada, 30)
@@ -130,8 +128,8 @@ describe('two nodes with notifications', () => {
       ada.request('POST', '/v1/me/delete', { body: { password: `the password of ${ada.username}` } }),
   }
   for (const [what, end] of Object.entries(endings)) {
-    it(`${what} on one has ended the session on the other when it is answered, 20 times`, async () => {
-      for (const _ of range(1, 20)) {
+    it(`${what} on one has ended the session on the other when it is answered, 10 times`, async () => {
+      for (const _ of range(1, 10)) {
         const ada = await join()
         await ada.sendMany(ada, 1)
         const elsewhere = at(other, ada)
@@ -157,13 +155,11 @@ describe('two nodes with notifications', () => {
 
 describe('a node whose notifications are lost', () => {
   it('serves no session or application token that ended elsewhere, acknowledges nothing for it, and ends its polls', async (t) => {
-    const { one, silent, database, silence } = await pairWithSilent(t)
-    const ada = await new Client(silent).join('ada')
+    const { silent, silence } = await startSilent(t)
+    const [ada, bob, carol] = [await join(silent), await join(silent), await join(silent)]
     await ada.sendMany(ada, 1)
-    const bob = await new Client(silent).join('bob')
-    const carol = await new Client(silent).join('carol')
     const { id, token } = (await carol.request('POST', '/v1/me/tokens', { body: { name: 'device' } })).body
-    const device = new Person(new Client(silent), 'carol', token, 0)
+    const device = new Person(new Client(silent), carol.username, token, 0)
     assert.equal((await device.send(ada, 'in time')).status, 201)
     const poll = await park(t, bob, 'wait=55')
     silence()
@@ -182,8 +178,8 @@ describe('a node whose notifications are lost', () => {
   })
 
   it('answers a new poll with messages that were stored before it arrived', async (t) => {
-    const { one, silent, silence } = await pairWithSilent(t)
-    const ada = await new Client(silent).join('ada')
+    const { silent, silence } = await startSilent(t)
+    const ada = await join(silent)
     await ada.poll({ after: 0, wait: 0 })
     silence()
     assert.equal((await at(one, ada).send(ada, 'hello')).status, 201)
@@ -196,8 +192,8 @@ describe('a node whose notifications are lost', () => {
   })
 
   it('delays the end of a session by no more than about a second', async (t) => {
-    const { one, silence } = await pairWithSilent(t)
-    const ada = await new Client(one).join('ada')
+    const { silence } = await startSilent(t)
+    const ada = await join(one)
     silence()
     const beganMs = performance.now()
     assert.equal((await ada.logout()).status, 204)
@@ -208,14 +204,14 @@ describe('a node whose notifications are lost', () => {
 
 describe('a node that has stopped', () => {
   it('does not delay the end of a session on the others', async (t) => {
-    const [one, other] = await startNodes(t, await cluster.createDatabase())
-    const ada = await new Client(other).join('ada')
+    const third = await startServer(t, {}, database)
+    const ada = await join(third)
     await park(t, ada, 'wait=55')
-    await other.stop()
+    await third.stop()
 
     const tookMs: number[] = []
     for (const _ of range(1, 3)) {
-      const person = await new Client(one).join(newName('bob'))
+      const person = await join(one)
       const beganMs = performance.now()
       assert.equal((await person.logout()).status, 204)
       tookMs.push(performance.now() - beganMs)
@@ -228,8 +224,8 @@ describe('a node that has stopped', () => {
 describe('a node whose database is unavailable', () => {
   it('answers a new poll with 503, and never with an empty page', async (t) => {
     const proxy = await FaultyProxy.start(t, cluster.port)
-    const node = await startServer(t, {}, through(proxy, await cluster.createDatabase()))
-    const ada = await new Client(node).join('ada')
+    const node = await startServer(t, {}, through(proxy, database))
+    const ada = await join(node)
     await ada.poll({ after: 0, wait: 0 })
     const parked = await park(t, ada, 'after=0&wait=55')
 
@@ -251,20 +247,11 @@ describe('a node whose database is unavailable', () => {
   })
 })
 
-/** Two nodes. After silence(), one of them gets no notifications; everything else still works. */
-async function pairWithSilent(t: TestContext) {
-  const database = await cluster.createDatabase()
-  const one = await startServer(t, {}, database)
+/** A third node. After silence(), it gets no notifications; everything else still works. */
+async function startSilent(t: TestContext) {
   const proxy = await SilencedProxy.start(t, cluster.port)
   const silent = await startServer(t, {}, through(proxy, database))
-  return { one, silent, database, silence: () => proxy.silence() }
-}
-
-/** The URL of the database through that proxy. */
-function through(proxy: { port: number }, database: string): string {
-  const url = new URL(database)
-  url.port = String(proxy.port)
-  return url.href
+  return { silent, silence: () => proxy.silence() }
 }
 
 /** The acknowledged number of an account in the store; 0 if the account is gone. */

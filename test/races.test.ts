@@ -305,12 +305,12 @@ describe('many at once', () => {
   const server = shareServer()
   const multi = shareServer({ SESSION_POLICY: 'multi' })
 
-  it('50 senders and one reader: the reader sees 1 to N, in order, without a gap or a repeat', async () => {
+  it('20 senders and one reader: the reader sees 1 to N, in order, without a gap or a repeat', async () => {
     const { client, ada } = await adaAndBob(await server())
-    const senders = await Promise.all(range(1, 50).map(() => client.join(newName('sender'))))
+    const senders = await Promise.all(range(1, 20).map(() => client.join(newName('sender'))))
     const texts = new Set<string>()
 
-    const reading = readAll(ada, 500)
+    const reading = readAll(ada, 200)
     await Promise.all(
       senders.map(async (sender) => {
         for (let i = 0; i < 10; i++) {
@@ -322,7 +322,7 @@ describe('many at once', () => {
     )
     const seen = await reading
 
-    assert.deepEqual(seqsOf(seen), range(1, 500))
+    assert.deepEqual(seqsOf(seen), range(1, 200))
     assert.deepEqual(new Set(seen.map(({ body }) => body)), texts)
     for (const { username } of senders) {
       const own = seen.filter(({ from }) => from === username).map(({ body }) => body)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 import type { JWT } from '@fastify/jwt'
 import { type Session, Sessions } from '../src/accounts/sessions.ts'
 import { Tokens } from '../src/accounts/tokens.ts'
@@ -9,16 +9,17 @@ import { adaAndBob, Client, newName, Person, passwordOf, range, seqsOf } from '.
 import type { Answer } from './support/contract-check.ts'
 import { asAfterCrash, onPostgres } from './support/databases.ts'
 import { AT_ONCE_MS, eventually } from './support/eventually.ts'
+import { at } from './support/nodes.ts'
 import { type ParkedPoll, park } from './support/parked.ts'
 import { rawRequest } from './support/raw-http.ts'
 import { shareServer, spawnServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 import { claimsOf } from './support/tokens.ts'
 
-const server = shareServer()
-const multi = shareServer({ SESSION_POLICY: 'multi' })
-const multiWithoutRetention = shareServer({ SESSION_POLICY: 'multi', RETENTION: '0' })
-const withSecondOfGrace = shareServer({ PRESENCE_GRACE: '1s' })
+const MULTI = { SESSION_POLICY: 'multi', RETENTION: '0' }
+
+const server = shareServer({ PRESENCE_GRACE: '1s' })
+const multi = shareServer(MULTI)
 const withTwoSeconds = shareServer({ TOKEN_TTL: '2s' })
 
 describe('a login', () => {
@@ -92,7 +93,7 @@ describe('a login', () => {
 
   it('acknowledges with its token the page that it returned, and not the backlog after it', async () => {
     const { client, ada, bob } = await adaAndBob(await server())
-    await Promise.all(range(1, 50).map(() => bob.sendMany(ada, 14)))
+    await Promise.all(range(1, 15).map(() => bob.sendMany(ada, 14)))
 
     const login = (await client.login(ada.username)).body
     assert.deepEqual(seqsOf(login.offlineMessages), range(1, 100))
@@ -190,7 +191,7 @@ describe('the single session of an account', () => {
   })
 
   it('is not ended within the grace time after a poll, and is after it', async () => {
-    const { client, ada } = await adaAndBob(await withSecondOfGrace())
+    const { client, ada } = await adaAndBob(await server())
     await ada.poll({ wait: 0 })
     assert.equal((await client.login(ada.username)).body.code, 'already_online')
     assert.equal((await ada.user(ada)).status, 200)
@@ -279,19 +280,6 @@ describe('the single session of an account', () => {
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401])
   })
 
-  it('survives a restart, with its acknowledgements', async (t) => {
-    const first = await startServer(t)
-    const { ada, bob } = await adaAndBob(first)
-    await bob.sendMany(ada, 3)
-    await ada.poll({ after: 2, wait: 0 })
-    await first.stop()
-
-    const client = new Client(await startServer(t, {}, first.database))
-    const returned = new Person(client, ada.username, ada.token, ada.cursor)
-
-    assert.deepEqual(seqsOf((await returned.poll()).body.messages), [3])
-  })
-
   it('locks no one out after a crash with parked polls', async (t) => {
     const first = await spawnServer(t)
     const { ada } = await adaAndBob(first)
@@ -299,7 +287,7 @@ describe('the single session of an account', () => {
     first.process.kill('SIGKILL')
     await first.exited
 
-    const second = new Client(await spawnServer(t, {}, first.database))
+    const second = new Client(await startServer(t, {}, first.database))
     const returned = new Person(second, ada.username, ada.token, ada.cursor)
 
     // Other nodes may treat the killed one as alive for 8 s.
@@ -309,7 +297,7 @@ describe('the single session of an account', () => {
   })
 
   it('is not ended by its polls, which may come and go', async (t) => {
-    const { client, ada } = await adaAndBob(await withSecondOfGrace())
+    const { client, ada } = await adaAndBob(await server())
     const poll = await park(t, ada, 'wait=55')
     poll.socket.destroy()
     await eventually('ada is offline', async () => !(await ada.user(ada)).body.online)
@@ -345,23 +333,6 @@ describe('sessions side by side', () => {
     assert.equal((await bob.status(ids[1] ?? '')).body.state, 'delivered', 'by the first session')
     const tablet = (await client.login(phone.username)).body
     assert.deepEqual(seqsOf(tablet.offlineMessages), [3], 'a new one begins where the account is')
-  })
-
-  it('keep their cursors over a restart', async (t) => {
-    const env = { SESSION_POLICY: 'multi' }
-    const first = await startServer(t, env)
-    const { client, ada: phone, bob } = await adaAndBob(first)
-    const laptop = await client.enter(phone.username)
-    await bob.sendMany(phone, 3)
-    await phone.poll({ after: 2, wait: 0 })
-    await laptop.poll({ after: 1, wait: 0 })
-    await first.stop()
-
-    const again = new Client(await startServer(t, env, first.database))
-    const read = async ({ username, token }: Person) =>
-      seqsOf((await new Person(again, username, token, 0).poll()).body.messages)
-
-    assert.deepEqual([await read(phone), await read(laptop)], [[3], [2, 3]])
   })
 
   it('carry a conversation of an account with itself', async (t) => {
@@ -444,7 +415,7 @@ describe('sessions side by side', () => {
   })
 
   it('keep a message until each of them has acknowledged it', async () => {
-    const { client, ada: phone, bob } = await adaAndBob(await multiWithoutRetention())
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     await bob.sendMany(phone, 3)
     await phone.acknowledge(3)
@@ -460,7 +431,7 @@ describe('sessions side by side', () => {
   })
 
   it('keep no message after they have ended by a logout or with their tokens', async () => {
-    const server = await multiWithoutRetention()
+    const server = await multi()
     const { client, ada: phone, bob } = await adaAndBob(server)
     const [laptop, tablet] = [await client.enter(phone.username), await client.enter(phone.username)]
     await bob.sendMany(phone, 3)
@@ -480,7 +451,7 @@ describe('sessions side by side', () => {
   })
 
   it('see no gap when they acknowledged the messages themselves', async () => {
-    const { client, ada: phone, bob } = await adaAndBob(await multiWithoutRetention())
+    const { client, ada: phone, bob } = await adaAndBob(await multi())
     const laptop = await client.enter(phone.username)
     const [id = ''] = await bob.sendMany(phone, 2)
     await phone.acknowledge(2)
@@ -530,25 +501,6 @@ describe('a token', () => {
     assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10, 'the poll had its own time')
   })
 
-  it('cannot be renewed for ever: SESSION_MAX after the login it has expired', async (t) => {
-    const endsAfterTwoSeconds = await startServer(t, { SESSION_MAX: '2s', SESSION_POLICY: 'multi' })
-    const client = new Client(endsAfterTwoSeconds)
-    await client.register('ada')
-    const { createdAtMs, body: login } = await loginOf(client, 'ada')
-    assert.ok(Date.parse(login.expiresAt) <= createdAtMs + 2_000, 'the first token lasts longer')
-    const ada = new Person(client, 'ada', login.token, login.cursor)
-    const renewed = (await ada.request('POST', '/v1/token')).body
-    assert.equal(renewed.expiresAt, login.expiresAt)
-    const newer = new Person(client, 'ada', renewed.token, login.cursor)
-    const poll = await park(t, newer, 'wait=55')
-
-    assert.equal((await poll.answer()).body.code, 'invalid_token')
-    assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10)
-    const after = await newer.request('POST', '/v1/token')
-    assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
-    assert.equal((await client.login('ada')).status, 200)
-  })
-
   it('is not renewed in the last second of its session, because the new one would expire at once', async () => {
     const nowMs = 1_800_000_000_900
     const jwt = { sign: () => 'signed' } as unknown as JWT
@@ -563,19 +515,6 @@ describe('a token', () => {
 
     await assert.rejects(renew(nowMs + 99), { code: 'invalid_token' })
     assert.equal((await renew(nowMs + 100)).expiresAtMs, nowMs + 100)
-  })
-
-  it('ends with its session, even if SESSION_MAX was longer before', async (t) => {
-    const first = await startServer(t)
-    const ada = await new Client(first).join('ada')
-    await first.stop()
-
-    const second = await startServer(t, { SESSION_MAX: '1s' }, first.database)
-
-    await eventually('the session has ended', async () => {
-      const { status, body } = await new Client(second).get('/v1/users/ada', { token: ada.token })
-      return status === 401 && body.code === 'invalid_token'
-    })
   })
 
   it('stays valid when it is renewed, and ends with its session', async () => {
@@ -605,6 +544,56 @@ describe('a token', () => {
       messages.map(({ seq, from }: Record<string, unknown>) => [seq, from]),
       [[1, bob.username]],
     )
+  })
+})
+
+// Last, because it stops a shared server.
+describe('after a restart', () => {
+  let phone: Person
+  let laptop: Person
+  let database: string
+  before(async () => {
+    const first = await multi()
+    database = first.database
+    const { client, ada, bob } = await adaAndBob(first)
+    phone = ada
+    laptop = await client.enter(ada.username)
+    await bob.sendMany(phone, 3)
+    await phone.poll({ after: 2, wait: 0 })
+    await laptop.poll({ after: 1, wait: 0 })
+    await first.stop()
+  })
+
+  it('sessions continue, each with its acknowledgements', async (t) => {
+    const second = await startServer(t, MULTI, database)
+    const read = async (person: Person) => seqsOf((await at(second, person).poll()).body.messages)
+
+    assert.deepEqual([await read(phone), await read(laptop)], [[3], [2, 3]])
+  })
+
+  it('sessions end after SESSION_MAX, even if it was longer before, and no token can be renewed beyond it', async (t) => {
+    const third = await startServer(t, { ...MULTI, SESSION_MAX: '2s' }, database)
+    await eventually('the older session has ended', async () => {
+      const { status, body } = await at(third, phone).user(phone)
+      return status === 401 && body.code === 'invalid_token'
+    })
+
+    const client = new Client(third)
+    const username = newName('ada')
+    await client.register(username)
+    const { createdAtMs, body: login } = await loginOf(client, username)
+    assert.ok(Date.parse(login.expiresAt) <= createdAtMs + 2_000, 'the first token lasts longer')
+    const ada = new Person(client, username, login.token, login.cursor)
+    const renewed = (await ada.request('POST', '/v1/token')).body
+    assert.equal(renewed.expiresAt, login.expiresAt)
+    const newer = new Person(client, username, renewed.token, login.cursor)
+    const poll = await park(t, newer, 'wait=55')
+
+    assert.equal((await poll.answer()).body.code, 'invalid_token')
+    assert.ok(Date.now() >= Date.parse(renewed.expiresAt) - 10)
+    const after = await newer.request('POST', '/v1/token')
+    assert.deepEqual([after.status, after.body.code], [401, 'invalid_token'])
+    assert.equal((await client.login(username)).status, 200)
   })
 })
 

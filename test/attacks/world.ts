@@ -40,12 +40,7 @@ const from = (address: string) => ({ 'x-forwarded-for': address })
 export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
   // The proxy and the normal clients are at 127.0.0.1, the attacker is not.
   const trusted = { TRUST_PROXY: '127.0.0.1', RATE_LIMITS: 'on', JWT_SECRET, ...env }
-  const program = [
-    process.execPath,
-    ...(process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof2'] : []),
-    ...COLLECTING,
-    'dist/main.js',
-  ]
+  const program = [process.execPath, ...COLLECTING, 'dist/main.js']
   const server = await spawnServer(t, trusted, await newDatabase(t), program)
   // Directly into the store, because one address may not register this many at once.
   await withSql(server.database, (sql) => addPeople(sql, ACCOUNTS + LOGINS))

@@ -3,10 +3,12 @@
  * between them. Afterwards the recorded responses prove that no promise was broken.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { addAccounts } from '../support/accounts.ts'
 import { Client } from '../support/client.ts'
 import type { Ending } from '../support/endings.ts'
 import { eventually } from '../support/eventually.ts'
 import { randomFrom } from '../support/random.ts'
+import { withSql } from '../support/sql.ts'
 import { Account } from './account.ts'
 import { Caller } from './caller.ts'
 import { Chaos } from './chaos.ts'
@@ -35,7 +37,7 @@ export async function runFaults(t: Ending, minutes: number, seed: number): Promi
   const names = Array.from({ length: ACCOUNTS }, (_, at) => `user${at + 1}`)
   const caller = new Caller(cluster, recorder)
   const accounts = names.map((name) => new Account(name, names, caller, seed))
-  await registerAll(cluster, names)
+  await withSql(cluster.databaseUrl, (sql) => addAccounts(sql, ...names))
 
   const running = Promise.all(accounts.map((account) => account.run()))
   const chaos = new Chaos(cluster, recorder, randomFrom(seed))
@@ -55,14 +57,6 @@ export async function runFaults(t: Ending, minutes: number, seed: number): Promi
 
   const stored = await readStored(cluster.databaseUrl)
   return { ...judge({ ...recorder.history(), stored }), faults: chaos.caused }
-}
-
-async function registerAll(cluster: Cluster, names: string[]) {
-  for (const [at, name] of names.entries()) {
-    const node = await cluster.choose(at / names.length)
-    const { status } = await new Client(node).register(name)
-    if (status !== 201) throw new Error(`${name} cannot register: ${status}`)
-  }
 }
 
 async function isReady(url: string | undefined): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** Longer than the test in test/nodes.test.ts. */
+/** Receipts on two nodes that are killed again and again; test/node-faults.test.ts has the short form. */
 import { it } from 'node:test'
 import { receiptsOutliveKills } from '../receipts/kills.ts'
 import { atTheEnd } from '../support/endings.ts'

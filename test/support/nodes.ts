@@ -9,3 +9,10 @@ export const startNodes = (t: Ending, database: string, env: Env = {}) =>
 /** The same person, with the same token, on another node. */
 export const at = (node: Pick<RunningServer, 'url'>, { username, token, cursor }: Person) =>
   new Person(new Client(node), username, token, cursor)
+
+/** The URL of the database through that proxy. */
+export function through(proxy: { port: number }, database: string): string {
+  const url = new URL(database)
+  url.port = String(proxy.port)
+  return url.href
+}

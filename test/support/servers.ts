@@ -94,9 +94,10 @@ export async function startServer(
     pushOptions,
     contract: contractWith(env),
   })
-  const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const stop = () => app.close()
+  // Also of a server that cannot listen.
   atTheEnd(t, stop)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return { url, database, logs, stop, operator: app.operator }
 }
 
