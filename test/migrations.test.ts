@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
-import { driftOf, emptyPostgres, KINDS, ROOT, schemaOf } from './migrations/drift.ts'
+import { schemaDrift } from '../src/database/migrate.ts'
+import { emptyPostgres, KINDS, ROOT, schemaOf } from './migrations/drift.ts'
 import { Client } from './support/client.ts'
-import { spawnServer, startServer } from './support/servers.ts'
+import { startNodes } from './support/nodes.ts'
+import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 import { stored, tablesOf } from './support/stored.ts'
 
@@ -27,28 +29,23 @@ for (const kind of KINDS) {
 
   describe(`the migrations for ${kind.name} lead to prisma/${kind.schema}`, () => {
     it('exactly', async (t) => {
-      assert.equal(await driftOf(t, kind, schema), '')
+      assert.equal(await schemaDrift(kind.connect(await kind.empty(t))), '')
     })
   })
 
-  describe(`a start on a database of ${kind.name}`, () => {
-    it('that is empty creates the tables of the schema, and the history of Prisma', async (t) => {
-      const { database } = await startServer(t, {}, await kind.empty(t))
-
+  describe(`the first start on ${kind.name}`, () => {
+    it('creates the tables of the schema, and the history of Prisma; a second start changes nothing', async (t) => {
+      const first = await startServer(t, {}, await kind.empty(t))
+      const { database } = first
       const models = [...schema.matchAll(/^ +@@map\("(\w+)"\)/gm)].map(([, table]) => table ?? '')
       assert.deepEqual(await tablesIn(database), ['_prisma_migrations', ...models].sort())
       assert.deepEqual(await history(database), migrationNames(kind.folder))
-    })
 
-    it('that is up to date changes nothing', async (t) => {
-      const first = await startServer(t, {}, await kind.empty(t))
       await new Client(first).register('ada')
       await first.stop()
-      const before = await stored(first.database)
-
-      const second = await startServer(t, {}, first.database)
-
-      assert.deepEqual(await stored(second.database), before)
+      const before = await stored(database)
+      await startServer(t, {}, database)
+      assert.deepEqual(await stored(database), before)
     })
   })
 }
@@ -56,7 +53,7 @@ for (const kind of KINDS) {
 test('two servers that start at once on an empty database of PostgreSQL migrate it once', async (t) => {
   const database = await emptyPostgres()
 
-  const [one, other] = await Promise.all([spawnServer(t, {}, database), spawnServer(t, {}, database)])
+  const [one, other] = await startNodes(t, database)
 
   assert.deepEqual(await history(database), migrationNames('postgres'))
   const ada = await new Client(one).join('ada')

@@ -44,7 +44,7 @@ it('running nodes report the gap to every client, also to a parked poll, and rep
 })
 
 it('a restart of the same server is no restore, even after a crash', async (t) => {
-  const cluster = await startCluster({ durable: true })
+  const cluster = await startCluster()
   atTheEnd(t, () => cluster.stop())
   const url = await cluster.createDatabase()
   const node = await startServer(t, {}, url)

@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict'
 import { copyFileSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, describe, it, type TestContext } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Client, seqsOf } from './support/client.ts'
-import { scratchFolder } from './support/databases.ts'
-import { spawnProgram, startServer } from './support/servers.ts'
+import { newDatabase, scratchFolder } from './support/databases.ts'
+import { type Ending, endOfSuite } from './support/endings.ts'
+import { mistakeOf, type StartedServer, startServer } from './support/servers.ts'
 import { type SharedCluster, shareCluster } from './support/shared-cluster.ts'
 import { withSql } from './support/sql.ts'
 import { stored } from './support/stored.ts'
@@ -19,10 +20,14 @@ const seen = JSON.parse(readFileSync(fixture('before-0.1.json'), 'utf8'))
 const ENV = { JWT_SECRET: 'the secret of the file from before 0.1', SESSION_POLICY: 'multi' }
 
 describe('a file of the version before 0.1', () => {
-  it('keeps every message, number, session and key', async (t) => {
-    const server = await startServer(t, { ...ENV, RETENTION: 'never' }, copyOfFixture(t))
+  const end = endOfSuite()
+  let upgraded: StartedServer
+  before(async () => {
+    upgraded = await startServer(end, { ...ENV, RETENTION: 'never' }, copyOfFixture(end))
+  })
 
-    const client = new Client(server)
+  it('keeps every message, number, session and key', async () => {
+    const client = new Client(upgraded)
     const get = (name: string, path: string) => client.get(path, { token: seen.tokens[name] })
     for (const name of ['ada', 'bob', 'zoe']) {
       const { body } = await get(name, '/v1/inbox?after=0&wait=0&limit=500')
@@ -44,10 +49,10 @@ describe('a file of the version before 0.1', () => {
   })
 
   it('has the tables and the history of a new one', async (t) => {
-    const [upgraded, made] = [await startServer(t, ENV, copyOfFixture(t)), await startServer(t, ENV)]
+    const made = await newDatabase(t)
 
-    assert.deepEqual(await tables(upgraded.database), await tables(made.database))
-    assert.deepEqual(await historyOf(upgraded.database), await historyOf(made.database))
+    assert.deepEqual(await tables(upgraded.database), await tables(made))
+    assert.deepEqual(await historyOf(upgraded.database), await historyOf(made))
   })
 
   it('is refused, and not changed, when an inbox has a number twice', async (t) => {
@@ -59,14 +64,10 @@ describe('a file of the version before 0.1', () => {
         await run('SELECT * FROM _prisma_migrations ORDER BY migration_name'),
       ])
     const before = await contents()
-    const program = spawnProgram(t, ENV, database)
 
-    assert.equal(await program.exited, 1)
+    const mistake = await mistakeOf(startServer(t, ENV, database))
 
-    assert.match(
-      program.errors(),
-      /^The database .* cannot be opened: an inbox has the same number twice.*\n$/,
-    )
+    assert.match(mistake, /^The database .* cannot be opened: an inbox has the same number twice/)
     assert.deepEqual(await contents(), before)
   })
 
@@ -75,10 +76,8 @@ describe('a file of the version before 0.1', () => {
     await withSql(database, ({ run }) =>
       run("DELETE FROM _prisma_migrations WHERE migration_name LIKE '%message_json'"),
     )
-    const program = spawnProgram(t, ENV, database)
-
-    assert.equal(await program.exited, 1)
-    assert.match(program.errors(), /^The database .* cannot be opened: it was last used by a version/)
+    const mistake = await mistakeOf(startServer(t, ENV, database))
+    assert.match(mistake, /^The database .* cannot be opened: it was last used by a version/)
   })
 })
 
@@ -109,7 +108,7 @@ describe('a database of PostgreSQL of the version before 0.1', () => {
 })
 
 /** The fixture must not change. */
-function copyOfFixture(t: TestContext): string {
+function copyOfFixture(t: Ending): string {
   const file = join(scratchFolder(t), 'restante.db')
   copyFileSync(fixture('before-0.1.db'), file)
   assert.ok(statSync(file).size > 0)

@@ -1,6 +1,7 @@
-/** The forms of naming a schema that test/postgres-start.test.ts leaves out. */
+/** The forms of naming a schema, and the encodings, that test/postgres-start.test.ts leaves out. */
 import { after, before, describe } from 'node:test'
 import { FORMS, itHasAllTablesAndServes } from '../postgres-start/forms.ts'
+import { itIsRefusedWithEncoding } from '../postgres-start/refused.ts'
 import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
 let cluster: SharedCluster
@@ -14,4 +15,8 @@ describe('the schema', () => {
     FORMS.filter(({ isShort }) => !isShort),
     () => cluster,
   )
+})
+
+describe('a database that must not be served', () => {
+  for (const encoding of ['SQL_ASCII', 'EUC_JP']) itIsRefusedWithEncoding(encoding, () => cluster)
 })

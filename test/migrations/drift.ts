@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { after, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
+import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils'
+import { MigrationAdapter } from '../../src/database/postgres/migration-adapter.ts'
 import { scratchFolder } from '../support/databases.ts'
 import { type SharedCluster, shareCluster } from '../support/shared-cluster.ts'
 
@@ -24,7 +27,9 @@ interface Kind {
   /** Below prisma/migrations. */
   folder: string
   schema: string
-  /** The source of an expression that creates the engine's connection to an empty database. */
+  /** Creates the engine's connection to an empty database. */
+  connect: (url: string) => SqlMigrationAwareDriverAdapterFactory
+  /** The source of an expression that does the same in another process. */
   adapter: string
   /** Resolves with the URL of an empty database. */
   empty: (t: TestContext) => string | Promise<string>
@@ -35,6 +40,7 @@ export const KINDS: Kind[] = [
     name: 'SQLite',
     folder: 'sqlite',
     schema: 'schema.prisma',
+    connect: (url) => new PrismaBetterSqlite3({ url }),
     adapter: `new (await import('@prisma/adapter-better-sqlite3')).PrismaBetterSqlite3({ url })`,
     empty: (t) => `file:${join(scratchFolder(t), 'restante.db')}`,
   },
@@ -42,6 +48,7 @@ export const KINDS: Kind[] = [
     name: 'PostgreSQL',
     folder: 'postgres',
     schema: 'schema.postgres.prisma',
+    connect: (connectionString) => new MigrationAdapter({ connectionString }),
     adapter: `new (await import('./dist/database/postgres/migration-adapter.js')).MigrationAdapter({
       connectionString: url })`,
     empty: emptyPostgres,
@@ -49,8 +56,8 @@ export const KINDS: Kind[] = [
 ]
 
 /**
- * The SQL that is missing between the migrations and a schema. It runs in a process of its own, because the
- * schema engine can be started only once, and in a copy, because it reads the files beside it.
+ * The SQL that is missing between the migrations and another schema. It runs in a copy, because it reads the
+ * files beside it, and in a process of its own, because the schema engine can be started only once.
  */
 export async function driftOf(t: TestContext, { schema: name, adapter, empty }: Kind, schema: string) {
   const folder = scratchFolder(t)

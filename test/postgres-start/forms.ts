@@ -38,7 +38,6 @@ export const FORMS: Form[] = [
   },
   {
     what: 'of the user, by the name of the user',
-    isShort: true,
     schema: 'restante',
     prepare: ['CREATE SCHEMA restante'],
   },
