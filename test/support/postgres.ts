@@ -1,14 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  appendFileSync,
-  chmodSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -47,23 +39,6 @@ const NEW_FILES = process.env['TEST_CLUSTER_FILES']
 /** A database that is only used while it runs need not be synced to disk. */
 const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=on']
 
-/** A folder in memory: there it takes a tenth of the processor time to create a database. */
-const MEMORY = '/dev/shm'
-
-/** Far more than the databases of a run need. */
-const MEMORY_BYTES_MIN = 4 * 1024 ** 3
-
-/** Where the files of a server go that need not survive a crash of the machine. */
-function fastFolder(): string {
-  try {
-    const { bavail, bsize } = statfsSync(MEMORY)
-    return bavail * bsize >= MEMORY_BYTES_MIN ? MEMORY : tmpdir()
-  } catch {
-    // No such folder, as on macOS.
-    return tmpdir()
-  }
-}
-
 /**
  * @param durable whether it must survive a crash of the machine
  * @param copyOf a stopped server whose files it starts with
@@ -81,7 +56,7 @@ export async function startCluster({
   recovers?: boolean
   follows?: number
 } = {}): Promise<Cluster> {
-  const folder = mkdtempSync(join(durable ? tmpdir() : fastFolder(), 'restante-postgres-'))
+  const folder = mkdtempSync(join(tmpdir(), 'restante-postgres-'))
   // The server runs as another user when the tests run as root.
   chmodSync(folder, 0o755)
   const files = join(folder, 'data')
