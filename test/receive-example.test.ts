@@ -1,6 +1,6 @@
 /** examples/receive.sh, of which docs/clients.md shows a part, in each shell of this machine. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
@@ -10,7 +10,7 @@ import { eventually } from './support/eventually.ts'
 import { startLossyProxy } from './support/lossy-proxy.ts'
 import { sendWithReceipt } from './support/receipts.ts'
 import { shareServer, spawnServer } from './support/servers.ts'
-import { pathWithCurl } from './support/stand-ins/stand-ins.ts'
+import { isInstalled, pathWithCurl } from './support/stand-ins/stand-ins.ts'
 
 const SCRIPT = fileURLToPath(new URL('../examples/receive.sh', import.meta.url))
 
@@ -19,7 +19,7 @@ describe('examples/receive.sh', { concurrency: 3, timeout: 300_000 }, () => {
 
   for (const shell of ['sh', 'dash', 'bash', 'zsh', 'busybox'])
     it(`prints messages and receipts, passes no terminal commands, and ends with the session: ${shell}`, async (t) => {
-      if (spawnSync('sh', ['-c', `command -v ${shell}`]).status !== 0) {
+      if (!isInstalled(shell)) {
         t.diagnostic(`Not tried: this machine has no ${shell}.`)
         return
       }
