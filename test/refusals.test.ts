@@ -584,7 +584,7 @@ test('malformed HTTP is refused with a problem document, too', async (t) => {
   const before = await stored(server.database)
   const authorization = `Authorization: Bearer ${ada.token}`
   const json = 'Content-Type: application/json'
-  const message = '{"to":"ada","body":"Hello"}'
+  const message = JSON.stringify({ to: ada.username, body: 'Hello' })
 
   const refusals: Record<string, [bytes: string, status: number, code?: string]> = {
     'a greeting': ['hello\r\n\r\n', 400],
@@ -679,7 +679,7 @@ test('malformed HTTP is refused with a problem document, too', async (t) => {
   })
 
   await t.test('and the server continues to serve others', async () => {
-    assert.equal((await ada.send('ada', 'Still here')).status, 201)
+    assert.equal((await ada.send(ada, 'Still here')).status, 201)
     assert.deepEqual(
       server.logs.filter(({ level }) => level >= 50),
       [],
