@@ -304,7 +304,8 @@ describe('a password', () => {
     assert.match((await beside.refuse(['user', 'show', name])).stderr, /There is no user/)
   })
 
-  it('is no argument, and no terminal shows it', async (t) => {
+  // A terminal has no database: once.
+  itOnSqlite('is no argument, and no terminal shows it', async (t) => {
     assert.equal((await beside.refuse(['user', 'add', newName('ada'), 'long enough'])).code, 2)
     assert.match((await beside.refuse(['user', 'add', 'ada', '--password', 'x'])).stderr, /unknown option/)
 
@@ -336,29 +337,27 @@ describe('without a server, the command', () => {
     // Each takes as long as a start.
     const { run, refuse } = alone
     await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })
-    assert.match((await refuse(['user', 'add', 'ada'], { input: 'long enough' })).stderr, /ada is taken/)
-    await run(['user', 'password', 'ada'], { input: 'another password' })
     await run(['user', 'disable', 'ada'])
     const [ada] = await json(alone, 'user', 'list')
     assert.deepEqual([ada.username, ada.displayName, typeof ada.disabledAt], ['ada', 'Ada', 'string'])
-    await run(['user', 'enable', 'ada'])
-    const shown = await json(alone, 'user', 'show', 'ada')
-    assert.deepEqual([shown.disabledAt, shown.online], [undefined, false])
-    const { code } = await json(alone, 'invite', 'create', '--url', 'https://chat.example/talk/')
+    assert.match((await refuse(['user', 'show', 'bob'])).stderr, /^There is no user bob\.\n$/)
+    // Links are made from the settings; without a page there is only a code.
+    const link = await run(['invite', 'create'])
+    assert.match(link.stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
+    const pageless = await run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
+    assert.match(pageless.stdout, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
+    assert.match(pageless.stderr, /This is the code only.*--url.*\nREGISTRATION is closed/)
     const stats = await json(alone, 'stats')
-    assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 1, undefined])
+    assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 2, undefined])
     const report = JSON.parse((await run(['check', '--json'], { env: { PORT: '0' } })).stdout)
     assert.deepEqual([report.running, report.refusals], [undefined, []])
 
     const server = await startServer(ending, { ...SECRET, REGISTRATION: 'invite' }, unused)
-    assert.equal((await new Client(server).login('ada', { password: 'another password' })).status, 200)
-    assert.equal((await new Client(server).register('bob', undefined, code)).status, 201)
+    const client = new Client(server)
+    const { body } = await client.login('ada', { password: 'long enough' })
+    assert.equal(body.code, 'account_disabled')
+    assert.equal((await client.register('bob', undefined, pageless.stdout.trim())).status, 201)
     await server.stop()
-    const [{ id, used }] = await json(alone, 'invite', 'list')
-    assert.equal(used, 1)
-    await run(['invite', 'revoke', String(id)])
-    await run(['user', 'delete', 'ada', '--yes'])
-    assert.match((await refuse(['user', 'show', 'ada'])).stderr, /^There is no user ada\.\n$/)
   })
 
   it('locks the database like a server, and is refused when another process has it', async () => {
@@ -375,31 +374,14 @@ describe('without a server, the command', () => {
     assert.match(stderr, /^The database .* does not exist.*DATABASE_URL/)
     assert.deepEqual(readdirSync(join(fileOf(database), '..')), [])
   })
-
-  it('prints a link from the settings, or the code if there is no page', async () => {
-    const { stdout } = await alone.run(['invite', 'create'])
-    assert.match(stdout, /^http:\/\/127\.0\.0\.1:3000\/#invite=/)
-    const pageless = await alone.run(['invite', 'create'], { env: { WEB: 'off', REGISTRATION: 'closed' } })
-    assert.match(pageless.stdout, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\n$/)
-    assert.match(pageless.stderr, /This is the code only.*--url.*\nREGISTRATION is closed/)
-  })
 })
 
 describe('the socket', () => {
-  const startAt = (t: TestContext, path: string) => startServer(t, { ...SECRET, OPS_SOCKET: path })
-
-  it('exists while the server runs, for its user only, and replaces one left by a killed server', async (t) => {
-    const path = join(scratchFolder(t), 'a.sock')
-    await leaveSocket(path)
-    const server = await startAt(t, path)
-    const { mode } = statSync(path)
-    assert.equal(mode & 0o777, 0o600)
-    const args = ['stats', '--json']
-    const { stdout } = await runRestante(server.database, args, { env: { OPS_SOCKET: path } })
-    assert.equal(JSON.parse(stdout).parkedPolls, 0)
-    await server.stop()
-    assert.throws(() => statSync(path), { code: 'ENOENT' })
+  let database: string
+  before(async () => {
+    database = await newDatabase(ending)
   })
+  const startAt = (t: TestContext, path: string) => startServer(t, { ...SECRET, OPS_SOCKET: path }, database)
 
   it('is refused with a message at a path that is in use, too long, or invalid', async (t) => {
     const folder = scratchFolder(t)
@@ -408,14 +390,13 @@ describe('the socket', () => {
     const listener = createServer((socket) => socket.resume()).listen(taken)
     t.after(() => listener.close())
     await once(listener, 'listening')
-    const database = await newDatabase(t)
-    const refused = async (path: string) =>
-      (
-        await startServer(t, { ...SECRET, OPS_SOCKET: path }, database).then(
-          () => assert.fail('It starts.'),
-          (error: Error) => error,
-        )
-      ).message
+    const refused = async (path: string) => {
+      const error: Error = await startAt(t, path).then(
+        () => assert.fail('It starts.'),
+        (reason) => reason,
+      )
+      return error.message
+    }
 
     assert.match(await refused(text), /text exists and is no socket/)
     assert.equal(readFileSync(text, 'utf8'), 'a letter')
@@ -428,8 +409,20 @@ describe('the socket', () => {
       await refused(join(folder, 'x'.repeat(100))),
       /^OPS_SOCKET: Expected .*of at most 10[37] bytes/,
     )
-    // The database was released every time.
-    await (await startAt(t, join(folder, 'a.sock'))).stop()
+  })
+
+  it('exists while the server runs, for its user only, and replaces one left by a killed server', async (t) => {
+    const path = join(scratchFolder(t), 'a.sock')
+    await leaveSocket(path)
+    // The refused starts have released the database.
+    const server = await startAt(t, path)
+    const { mode } = statSync(path)
+    assert.equal(mode & 0o777, 0o600)
+    const args = ['stats', '--json']
+    const { stdout } = await runRestante(database, args, { env: { OPS_SOCKET: path } })
+    assert.equal(JSON.parse(stdout).parkedPolls, 0)
+    await server.stop()
+    assert.throws(() => statSync(path), { code: 'ENOENT' })
   })
 
   it('of a server that ends before its answer, or hangs, makes the command say so', async (t) => {
@@ -611,7 +604,7 @@ describe('the program', () => {
     }
   })
 
-  it('is the command that npm installs, and ends quietly when its output is closed', async () => {
+  itOnSqlite('is the command that npm installs, and ends quietly when its output is closed', async () => {
     assert.match(readFileSync(PROGRAM, 'utf8'), /^#!\/usr\/bin\/env node\n/)
     const child = spawn(PROGRAM, ['check'], {
       env: { PATH: process.env['PATH'], ...commandEnv(one.database), ...named },

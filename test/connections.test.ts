@@ -41,12 +41,13 @@ describe('a client that does not wait for its answers', () => {
         )
       })
 
-      client.socket.write(range(1, 3_000).map(request).join(''))
+      // More than the server reads at once.
+      client.socket.write(range(1, 2_000).map(request).join(''))
 
-      const answers = await client.answers(3_000)
+      const answers = await client.answers(2_000)
       assert.deepEqual(
         answers,
-        range(1, 3_000).map((i) => `/${i}`),
+        range(1, 2_000).map((i) => `/${i}`),
       )
       // The length of a chunked body is unknown, so fewer are begun in a turn.
       assert.ok(kind === 'bodies in chunks' ? most <= UNANSWERED_MAX : most === UNANSWERED_MAX, `${most}`)
@@ -54,7 +55,7 @@ describe('a client that does not wait for its answers', () => {
   }
 
   for (const [kind, { count, most, request }] of Object.entries({
-    '': { count: 3_000, most: UNANSWERED_MAX, request: (i: number) => get(`/${i}`) },
+    '': { count: 2_000, most: UNANSWERED_MAX, request: (i: number) => get(`/${i}`) },
     ', with long bodies': { count: 100, most: 1, request: (i: number) => post(`/${i}`, 'x'.repeat(131_072)) },
     ', with long paths': { count: 100, most: 2, request: (i: number) => get(`/${i}?${'x'.repeat(5_000)}`) },
   }))
@@ -317,7 +318,7 @@ describe('sixty clients that pipeline 64 KB and read nothing', () => {
     assert.equal((await client.get('/healthz')).status, 200)
     const [memory, descriptors] = [residentBytes(server), openDescriptors(server)]
 
-    for (const path of ['/docs/json', '/openapi.yaml', SCRIPT]) {
+    for (const path of ['/openapi.yaml', SCRIPT]) {
       const attackers = await Promise.all(range(1, 60).map(() => deafClient(t, server.url)))
       const request = get(path)
       for (const attacker of attackers) attacker.write(request.repeat(Math.ceil(65_536 / request.length)))
@@ -330,8 +331,7 @@ describe('sixty clients that pipeline 64 KB and read nothing', () => {
 
     // Fourteen polls wait on one connection.
     const socket = await deafClient(t, server.url)
-    for (const { token } of [ada, bob])
-      socket.write(get('/v1/inbox?after=60&wait=55', `Authorization: Bearer ${token}\r\n`).repeat(7))
+    socket.write(get('/v1/inbox?after=40&wait=55', `Authorization: Bearer ${bob.token}\r\n`).repeat(14))
     await eventually('they wait', async () => (await ada.user('bob')).body.online)
     assert.equal((await client.get('/healthz')).status, 200)
     assert.equal(server.errors(), '')

@@ -6,87 +6,88 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
-import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import { adaAndBob, Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
 import type { Answer } from './support/contract-check.ts'
 import { fileOf, newDatabase } from './support/databases.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { PROGRAM } from './support/program.ts'
-import { type RunningServer, spawnServer, startServer } from './support/servers.ts'
+import { type RunningServer, shareServer, spawnServer, startServer } from './support/servers.ts'
 
 // Each waits for the lock as long as the server does.
 describe('while another connection has the database locked', { concurrency: true }, () => {
-  for (const mode of ['BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE']) {
-    it(`(${mode}) every write is refused with 503, and succeeds afterwards`, async (t) => {
-      const server = await startServer(t)
-      const everybody = await joinEverybody(server)
-      const release = lock(t, server, mode)
+  it('every write is refused with 503, and succeeds afterwards', async (t) => {
+    const server = await startServer(t)
+    const everybody = await joinEverybody(server)
+    const release = lock(t, server)
 
-      for (const [what, attempt] of writes(everybody)) assertOverloaded(what, await attempt())
+    for (const [what, attempt] of writes(everybody)) assertOverloaded(what, await attempt())
+    release()
+
+    for (const [what, attempt] of writes(everybody)) assertDone(what, await attempt())
+    assertNoFault(server)
+  })
+
+  describe('on one server', { concurrency: 1 }, () => {
+    const shared = shareServer()
+
+    it('many concurrent sends are all refused, and each is stored once when it is repeated', async (t) => {
+      const server = await shared()
+      const { ada } = await adaAndBob(server)
+      const sendAll = () => Promise.all(range(1, 40).map((i) => ada.send(ada, `message ${i}`, `key-${i}`)))
+      await ada.send(ada, 'message 0')
+
+      const release = lock(t, server)
+      for (const answer of await sendAll()) assertOverloaded('a send', answer)
+      release()
+      const ids = (await sendAll()).map(({ status, body }) => {
+        assert.equal(status, 201)
+        return body.id
+      })
+      assert.deepEqual(
+        (await sendAll()).map(({ body }) => body.id),
+        ids,
+      )
+
+      const { body } = await ada.poll({ wait: 0 })
+      assert.deepEqual(seqsOf(body.messages), range(1, 41))
+    })
+
+    it('reads are still answered, and a parked poll stays parked', async (t) => {
+      const server = await shared()
+      const { ada, bob } = await adaAndBob(server)
+      const { id } = (await bob.send(bob, 'there before')).body
+      const poll = await park(t, ada, 'wait=30')
+
+      const release = lock(t, server)
+      assert.equal((await bob.poll({ wait: 0 })).body.messages[0].body, 'there before')
+      assertOverloaded('a send', await bob.send(ada, 'not now'))
+      assert.equal((await bob.user(ada)).body.online, true)
+      assert.equal((await bob.status(id)).body.state, 'stored')
       release()
 
-      for (const [what, attempt] of writes(everybody)) assertDone(what, await attempt())
-      assertNoFault(server)
+      await bob.send(ada, 'now')
+      assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
     })
-  }
 
-  it('many concurrent sends are all refused, and each is stored once when it is repeated', async (t) => {
-    const server = await startServer(t)
-    const ada = await new Client(server).join('ada')
-    const sendAll = () => Promise.all(range(1, 40).map((i) => ada.send('ada', `message ${i}`, `key-${i}`)))
-    await ada.send('ada', 'message 0')
+    it('an acknowledgement that came with a poll is kept, and written afterwards', async (t) => {
+      const server = await shared()
+      const { ada } = await adaAndBob(server)
+      const ids = await ada.sendMany(ada, 3)
+      await ada.poll({ after: 1, wait: 0 })
 
-    const release = lock(t, server)
-    for (const answer of await sendAll()) assertOverloaded('a send', answer)
-    release()
-    const ids = (await sendAll()).map(({ status, body }) => {
-      assert.equal(status, 201)
-      return body.id
+      const release = lock(t, server)
+      assert.equal((await ada.poll({ after: 2, wait: 0 })).status, 200)
+      // Refused, together with the attempt to write the deferred acknowledgement.
+      assertOverloaded('a send', await ada.send(ada, 'not now'))
+      release()
+
+      const look = lookInto(t, fileOf(server.database))
+      const acknowledged = look.prepare('SELECT acknowledged_seq FROM account WHERE username = ?').pluck()
+      await eventually('the acknowledgement is stored', () => acknowledged.get(ada.username) === 2)
+      assert.equal((await ada.status(ids[1] ?? '')).body.state, 'delivered')
+      assert.equal((await ada.status(ids[2] ?? '')).body.state, 'stored')
     })
-    assert.deepEqual(
-      (await sendAll()).map(({ body }) => body.id),
-      ids,
-    )
-
-    const { body } = await ada.poll({ wait: 0 })
-    assert.deepEqual(seqsOf(body.messages), range(1, 41))
-  })
-
-  it('reads are still answered, and a parked poll stays parked', async (t) => {
-    const server = await startServer(t)
-    const client = new Client(server)
-    const [ada, bob] = [await client.join('ada'), await client.join('bob')]
-    const { id } = (await bob.send('bob', 'there before')).body
-    const poll = await park(t, ada, 'wait=30')
-
-    const release = lock(t, server)
-    assert.equal((await bob.poll({ wait: 0 })).body.messages[0].body, 'there before')
-    assertOverloaded('a send', await bob.send('ada', 'not now'))
-    assert.equal((await bob.user(ada)).body.online, true)
-    assert.equal((await bob.status(id)).body.state, 'stored')
-    release()
-
-    await bob.send('ada', 'now')
-    assert.deepEqual(seqsOf((await poll.answer()).body.messages), [1])
-  })
-
-  it('an acknowledgement that came with a poll is kept, and written afterwards', async (t) => {
-    const server = await startServer(t)
-    const ada = await new Client(server).join('ada')
-    const ids = await ada.sendMany('ada', 3)
-    await ada.poll({ after: 1, wait: 0 })
-
-    const release = lock(t, server)
-    assert.equal((await ada.poll({ after: 2, wait: 0 })).status, 200)
-    // Refused, together with the attempt to write the deferred acknowledgement.
-    assertOverloaded('a send', await ada.send('ada', 'not now'))
-    release()
-
-    const look = lookInto(t, fileOf(server.database))
-    const acknowledged = look.prepare('SELECT acknowledged_seq FROM account').pluck()
-    await eventually('the acknowledgement is stored', () => acknowledged.get() === 2)
-    assert.equal((await ada.status(ids[1] ?? '')).body.state, 'delivered')
-    assert.equal((await ada.status(ids[2] ?? '')).body.state, 'stored')
   })
 
   it('the server is alive but not ready while the database does not answer in time', async (t) => {
@@ -150,8 +151,7 @@ describe('when the disk is full', () => {
     assertNoFault(server)
     await server.stop()
 
-    const again = await spawnServer(t, {}, database)
-    assert.equal(again.errors(), '')
+    await startServer(t, {}, database)
   })
 
   /** Sends until a send is refused. Resolves with the ids of the accepted messages. */
@@ -232,10 +232,10 @@ function writes({ ada, bob, carol, dora }: Everybody): [what: string, attempt: (
 }
 
 /** Holds the database's lock, like a slow backup tool. */
-function lock(t: TestContext, { database }: RunningServer, mode = 'BEGIN IMMEDIATE'): () => void {
+function lock(t: TestContext, { database }: RunningServer): () => void {
   const other = new SqliteFile(fileOf(database))
   t.after(() => other.close())
-  other.exec(mode)
+  other.exec('BEGIN IMMEDIATE')
   return () => other.close()
 }
 

@@ -80,14 +80,10 @@ describe('a message wakes an absent recipient', () => {
     await eventually('one comes within 100 ms', async () => (await hint()) < 100)
   })
 
-  it('and a thousand messages wake once', async () => {
+  it('and a hundred messages wake once', async () => {
     const { room } = await single()
     const ada = await room.sleeper()
-    // Over few connections: a busy machine resets some of a thousand that are opened at once.
-    const sendMany = async () => {
-      for (const number of range(1, 20)) await room.sender.send(ada.person, `message ${number}`)
-    }
-    await Promise.all(range(1, 50).map(sendMany))
+    await Promise.all(range(1, 100).map((number) => room.sender.send(ada.person, `message ${number}`)))
     await room.decided()
 
     assert.equal(ada.hints.length, 1)
@@ -472,7 +468,8 @@ describe('of several nodes', () => {
 
 describe('after a restart', () => {
   const restarted = shared(async () => {
-    const { server: first, room: before } = await open()
+    // No test needs this server later.
+    const { server: first, room: before } = await single()
     const [expired, unused, read, hinted, unread] = await Promise.all(range(1, 5).map(() => before.sleeper()))
     assert.ok(expired && unused && read && hinted && unread)
     const without = await before.client.join(newName('bob'))

@@ -23,7 +23,7 @@ import { getUser } from '../src/operations/getUser.ts'
 import { renewToken } from '../src/operations/renewToken.ts'
 import { Presence } from '../src/presence.ts'
 import { Problem } from '../src/problems.ts'
-import { adaAndBob, Client, type Message, range, seqsOf } from './support/client.ts'
+import { adaAndBob, type Message, range, seqsOf } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
 import { connection, response, type TestResponse } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
@@ -32,7 +32,11 @@ import { shareServer } from './support/servers.ts'
 const MIB = 1_048_576
 /** Enough to fill a page. */
 const RECEIPT_IDS = 26_800
+/** What an account may read again at once. */
+const BUDGET = 128 * MIB
 const [ADA, BOB, CAROL] = [1, 2, 3]
+
+const limitedServer = shareServer({ RATE_LIMITS: 'on' })
 
 describe('the queue in front of the store', () => {
   it('reads two pages of one account at a time, and then those of others before its third', async () => {
@@ -222,10 +226,8 @@ describe('a page', () => {
   })
 
   describe('over HTTP', () => {
-    const server = shareServer()
-
     it('has the messages that arrived before its turn', async (t) => {
-      const { ada, bob } = await adaAndBob(await server())
+      const { ada, bob } = await adaAndBob(await limitedServer())
       const { hostname, port } = new URL(ada.client.url)
       const socket = connect(Number(port), hostname)
       t.after(() => socket.destroy())
@@ -261,8 +263,9 @@ describe('reading without waiting', () => {
 
   it('costs nothing the first time, however much is read', async (t) => {
     stillClock(t)
-    const { ada, poll } = openInbox(t, { messages: 300, length: MIB })
-    for (const after of range(0, 299)) assert.equal((await poll(ada, { after })).messages().length, 1)
+    const { budget, ada, poll } = openInbox(t, { messages: 10, length: MIB })
+    budget.chargePage(ADA, BUDGET - MIB)
+    for (const after of range(0, 9)) assert.equal((await poll(ada, { after })).messages().length, 1)
   })
 
   it('is refused, without a read, when the same messages are read again and again, until Retry-After is over', async (t) => {
@@ -284,30 +287,33 @@ describe('reading without waiting', () => {
 
   it('counts the ids of receipts, too', async (t) => {
     stillClock(t)
-    const { store, ada, poll } = openInbox(t, { messages: 1, length: 0, ids: RECEIPT_IDS })
+    const { store, budget, ada, poll } = openInbox(t, { messages: 1, length: 0, ids: RECEIPT_IDS })
+    budget.chargePage(ADA, BUDGET - 10 * MIB)
 
     await readUntilRefused(() => poll(ada, { after: 0 }))
 
-    assert.ok(store.reads < 135, `${store.reads} pages of 1 MiB`)
+    assert.ok(store.reads < 17, `${store.reads} pages of 1 MiB`)
   })
 
   it('is counted per account, over all its connections', async (t) => {
     stillClock(t)
-    const { store, poll } = openInbox(t, { messages: 1, length: MIB })
+    const { store, budget, poll } = openInbox(t, { messages: 1, length: MIB })
+    budget.chargePage(ADA, BUDGET - 20 * MIB)
     const devices = range(0, 9).map((number) => sessionOf(`device ${number}`))
-    const polls = range(1, 400).map((number) => poll(devices[number % 10] as ReadingSession, { after: 0 }))
+    const polls = range(1, 60).map((number) => poll(devices[number % 10] as ReadingSession, { after: 0 }))
 
     const ends = await Promise.allSettled(polls)
 
     const served = ends.filter(({ status }) => status === 'fulfilled').length
-    assert.ok(served > 130 && served < 145, `${served} were served`)
+    // The first page of each device, and 20 more.
+    assert.ok(served > 22 && served < 37, `${served} were served`)
     assert.equal(store.reads, served)
   })
 
   it('acknowledges nothing, and makes no account online, when it is refused', async (t) => {
     stillClock(t)
-    const { presence, ada, poll } = openInbox(t, { messages: 2, length: MIB, graceMs: 0 })
-    await readUntilRefused(() => poll(ada, { after: 0 }))
+    const { presence, budget, ada, poll } = openInbox(t, { messages: 2, graceMs: 0 })
+    budget.chargePage(ADA, 2 * BUDGET)
 
     await assert.rejects(poll(ada, { after: 1 }), { code: 'rate_limited' })
 
@@ -316,8 +322,9 @@ describe('reading without waiting', () => {
 
   it('does not affect a parked poll', async (t) => {
     stillClock(t)
-    const { ada, poll, send } = openInbox(t, { messages: 1, length: MIB })
-    await readUntilRefused(() => poll(ada, { after: 0 }))
+    const { budget, ada, poll, send } = openInbox(t, { messages: 1 })
+    budget.chargePage(ADA, 2 * BUDGET)
+    await assert.rejects(poll(ada, { after: 0 }), { code: 'rate_limited' })
 
     const waiting = poll(ada, { after: 1, waitMs: 60_000 })
     await turns()
@@ -376,8 +383,7 @@ it('operations on users, messages and tokens are limited, and refused before the
 })
 
 it('a refusal of these operations matches the contract', async (t) => {
-  const client = new Client(await limitedServer())
-  const ada = await client.join('ada')
+  const { ada } = await adaAndBob(await limitedServer())
   stillClock(t)
 
   const renewals = await Promise.all(range(1, 105).map(() => ada.request('POST', '/v1/token')))
@@ -387,8 +393,6 @@ it('a refusal of these operations matches the contract', async (t) => {
   for (const { status, headers, body } of refused)
     assert.deepEqual([status, body.code, headers.get('retry-after')], [429, 'rate_limited', '1'])
 })
-
-const limitedServer = shareServer({ RATE_LIMITS: 'on' })
 
 describe('/readyz', () => {
   it('checks the database once per second, however many requests there are', async (t) => {
@@ -527,7 +531,8 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
     mailboxes.close()
   })
   const rules = { idempotencyTtlMs: 1 }
-  const inbox = new Inbox(store, mailboxes, presence, new ClockHistory(Date.now), rules, new ReadBudget(true))
+  const budget = new ReadBudget(true)
+  const inbox = new Inbox(store, mailboxes, presence, new ClockHistory(Date.now), rules, budget)
   const poll = async (session: ReadingSession, request: Partial<PollRequest>) => {
     const whole = {
       after: undefined,
@@ -548,7 +553,8 @@ function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
-  return { store, mailboxes, presence, inbox, ada: sessionOf('phone'), bob: sessionOf('laptop'), poll, send }
+  const [ada, bob] = [sessionOf('phone'), sessionOf('laptop')]
+  return { store, mailboxes, presence, budget, inbox, ada, bob, poll, send }
 }
 
 const sessionOf = (id: string): ReadingSession => ({

@@ -3,7 +3,7 @@
  * in it. If a served file breaks, the server refuses requests and is not ready.
  */
 import assert from 'node:assert/strict'
-import {
+import fs, {
   chmodSync,
   closeSync,
   copyFileSync,
@@ -18,53 +18,63 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { syncBuiltinESMExports } from 'node:module'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
-import { Client, range } from './support/client.ts'
-import { fileOf, scratchFolder } from './support/databases.ts'
+import { lockDatabase } from '../src/database/sqlite/file/lock.ts'
+import { describeEndedThreads } from './crash/ended-threads.ts'
+import { Client, newName, range } from './support/client.ts'
+import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
+import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { PROGRAM } from './support/program.ts'
-import { mistakeOf, spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { mistakeOf, shareServer, spawnProgram, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
 
 const PAGE_BYTES = 4_096
 
-describe('a second process is refused', () => {
-  it('when both used a symbolic link to a file that did not exist', async (t) => {
+// The lock that every start takes first; that it keeps out another process is in process.test.ts.
+describe('a second lock is refused', () => {
+  it('when both used a symbolic link to a file that did not exist', (t) => {
     const folder = scratchFolder(t)
     const [link, file] = [join(folder, 'link.db'), join(folder, 'file.db')]
     symlinkSync(file, link)
-    await startServer(t, {}, `file:${link}`)
+    hold(t, link)
 
     for (const path of [file, link])
-      assert.match(await refusal(t, path), /is in use by another Restante process/)
+      assert.throws(() => lockDatabase(path), /is in use by another Restante process/)
   })
 
-  it('when one used a linked folder', async (t) => {
+  it('when one used a linked folder', (t) => {
     const folder = scratchFolder(t)
     mkdirSync(join(folder, 'real'))
     symlinkSync(join(folder, 'real'), join(folder, 'linked'))
-    await startServer(t, {}, `file:${join(folder, 'linked', 'restante.db')}`)
+    hold(t, join(folder, 'linked', 'restante.db'))
 
-    assert.match(
-      await refusal(t, join(folder, 'real', 'restante.db')),
-      /is in use by another Restante process/,
-    )
+    const path = join(folder, 'real', 'restante.db')
+    assert.throws(() => lockDatabase(path), /is in use by another Restante process/)
   })
 
-  it('when one used a hard link, and so is every process until the link is removed', async (t) => {
-    const server = await startServer(t)
-    const file = fileOf(server.database)
+  it('when one used a hard link, and so is every lock until the link is removed', (t) => {
+    const file = join(scratchFolder(t), 'restante.db')
     const link = `${file}.link`
+    const first = hold(t, file)
     linkSync(file, link)
 
-    assert.match(await mistakeIn(t, link), /has a second hard link/)
-    await server.stop()
-    assert.match(await mistakeIn(t, file), /has a second hard link/)
+    assert.throws(() => lockDatabase(link), /has a second hard link/)
+    first.release()
+    assert.throws(() => lockDatabase(file), /has a second hard link/)
     rmSync(link)
-    await startServer(t, {}, server.database)
+    hold(t, file)
   })
+
+  /** Locks a database until the end of the test. */
+  function hold(t: TestContext, path: string) {
+    const lock = lockDatabase(path)
+    atTheEnd(t, lock.release)
+    return lock
+  }
 })
 
 it('a start completes a new file that a killed process had begun', async (t) => {
@@ -99,8 +109,7 @@ describe('a start is refused, and the file stays as it was', () => {
   })
 
   it('when a newer version has migrated the file', async (t) => {
-    const { database, stop } = await startServer(t)
-    await stop()
+    const database = await newDatabase(t)
     await withSql(database, ({ run }) =>
       run(
         `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count)
@@ -116,8 +125,7 @@ describe('a start is refused, and the file stays as it was', () => {
   })
 
   it('when the file cannot be written', async (t) => {
-    const { database, stop } = await startServer(t)
-    await stop()
+    const database = await newDatabase(t)
     const file = fileOf(database)
     chmodSync(file, 0o444)
     // Without the capability that lets root write everywhere.
@@ -133,47 +141,57 @@ describe('a start is refused, and the file stays as it was', () => {
 })
 
 describe('a server whose file breaks', () => {
-  it('refuses everything when the file was removed, and is not ready', async (t) => {
-    const server = await spawnServer(t)
-    const ada = await new Client(server).join('ada')
+  const server = shareServer()
+  const newAda = async () => new Client(await server()).join(newName('ada'))
+  const readiness = async () => (await new Client(await server()).get('/readyz')).status
+  const isReady = () => eventually('it is ready', async () => (await readiness()) === 200)
+  const isNotReady = () => eventually('it is not ready', async () => (await readiness()) === 503)
 
-    rmSync(fileOf(server.database))
+  it('refuses everything when its path leads to no file or to another one, and is not ready, until it is back', async () => {
+    const file = fileOf((await server()).database)
+    const ada = await newAda()
 
-    assert.equal((await ada.send('ada', 'into the void')).status, 503)
-    assert.equal((await new Client(server).get('/readyz')).status, 503)
-  })
-
-  it('refuses everything when the file was moved or replaced, until it is back', async (t) => {
-    const server = await startServer(t)
-    const file = fileOf(server.database)
-    const ada = await new Client(server).join('ada')
     renameSync(file, `${file}.moved`)
+    assert.equal((await ada.send(ada, 'into the void')).status, 503)
+    await isNotReady()
     closeSync(openSync(file, 'w'))
+    assert.equal((await ada.send(ada, 'into the void')).status, 503)
+    await isNotReady()
 
-    assert.equal((await ada.send('ada', 'into the void')).status, 503)
-    assert.equal((await new Client(server).get('/readyz')).status, 503)
-
-    await renameSync(`${file}.moved`, file)
-    assert.equal((await ada.send('ada', 'into the file')).status, 201)
-    await eventually('it is ready', async () => (await new Client(server).get('/readyz')).status === 200)
+    renameSync(`${file}.moved`, file)
+    assert.equal((await ada.send(ada, 'into the file')).status, 201)
+    await isReady()
   })
 
-  it('refuses everything when its lock was removed, because another process may have opened the file', async (t) => {
-    const server = await startServer(t)
-    const ada = await new Client(server).join('ada')
+  it('refuses everything when its lock was removed, because another process may have opened the file', async () => {
+    const lock = `${fileOf((await server()).database)}.lock`
+    const ada = await newAda()
 
-    renameSync(`${fileOf(server.database)}.lock`, `${fileOf(server.database)}.moved`)
+    renameSync(lock, `${lock}.moved`)
+    assert.equal((await ada.send(ada, 'beside somebody else')).status, 503)
+    await isNotReady()
 
-    assert.equal((await ada.send('ada', 'beside somebody else')).status, 503)
-    assert.equal((await new Client(server).get('/readyz')).status, 503)
-    renameSync(`${fileOf(server.database)}.moved`, `${fileOf(server.database)}.lock`)
-    assert.equal((await ada.send('ada', 'alone')).status, 201)
+    renameSync(`${lock}.moved`, lock)
+    assert.equal((await ada.send(ada, 'alone')).status, 201)
+    await isReady()
+  })
+
+  it('is not ready while the file is locked for writing, and ready again afterwards', async (t) => {
+    const other = new SqliteFile(fileOf((await server()).database))
+    t.after(() => other.close())
+    await isReady()
+
+    other.exec('BEGIN IMMEDIATE')
+    await isNotReady()
+    other.exec('ROLLBACK')
+    await isReady()
   })
 
   it('is no longer ready once it has read a damaged page', async (t) => {
-    const first = await startServer(t)
-    const ada = await new Client(first).join('ada')
-    for (let i = 0; i < 10; i += 1) await ada.send('ada', 'page '.repeat(3_000))
+    // The last test with this server.
+    const first = await server()
+    const ada = await newAda()
+    for (let i = 0; i < 10; i += 1) await ada.send(ada, 'page '.repeat(3_000))
     await first.stop()
     const file = fileOf(first.database)
     const pages = statSync(file).size / PAGE_BYTES
@@ -182,8 +200,8 @@ describe('a server whose file breaks', () => {
     for (let page = pages - 30; page < pages; page += 1)
       writeSync(bytes, Buffer.alloc(PAGE_BYTES, 0xa5), 0, PAGE_BYTES, page * PAGE_BYTES)
     closeSync(bytes)
-    const server = await startServer(t, {}, first.database)
-    const client = new Client(server)
+    const second = await startServer(t, {}, first.database)
+    const client = new Client(second)
     assert.equal((await client.get('/readyz')).status, 200, 'nobody has looked there yet')
 
     const { status } = await client.get('/v1/inbox?after=0&wait=0', { token: ada.token })
@@ -191,87 +209,28 @@ describe('a server whose file breaks', () => {
     assert.equal(status, 500)
     await eventually('it is not ready', async () => (await client.get('/readyz')).status === 503)
   })
-
-  it('is not ready while the file is locked for writing, and ready again afterwards', async (t) => {
-    const server = await startServer(t)
-    const ready = async () => (await new Client(server).get('/readyz')).status
-    assert.equal(await ready(), 200)
-    const other = new SqliteFile(fileOf(server.database))
-    t.after(() => other.close())
-
-    other.exec('BEGIN IMMEDIATE')
-    await eventually('it is not ready', async () => (await ready()) === 503)
-    other.exec('ROLLBACK')
-    await eventually('it is ready again', async () => (await ready()) === 200)
-  })
 })
 
-describe('a database thread that ends by itself', () => {
-  const command = (where: string) => [
-    process.execPath,
-    `--import=${new URL(`support/ending-thread.mjs?${where}`, import.meta.url).href}`,
-    PROGRAM,
-  ]
+// test/long/crash.test.ts has the other threads.
+describeEndedThreads({ atStart: ['writer'], running: ['reader', 'checkpoints'] })
 
-  for (const role of ['writer', 'reader'])
-    it(`stops the start with a message: the ${role}`, async (t) => {
-      const program = spawnProgram(
-        t,
-        {},
-        `file:${join(scratchFolder(t), 'restante.db')}`,
-        command(`at-start-${role}`),
-      )
-
-      assert.equal(await program.exited, 1)
-      assert.match(program.errors(), /^The database .* cannot be opened: The database thread ended .*\n$/)
-    })
-
-  for (const thread of ['writer', 'reader', 'checkpoints'])
-    it(`ends the process, so that its supervisor starts it again: the ${thread}`, async (t) => {
-      const server = await spawnServer(t, {}, undefined, command(thread))
-      const ada = await new Client(server).join('ada')
-      // This many cause a checkpoint, which has a thread of its own.
-      if (thread === 'checkpoints')
-        await Promise.all(range(1, 256).map((i) => ada.send('ada', `${i} `.padEnd(16_000, 'kept '))))
-
-      // A thread that is about to start gets a later signal.
-      const signals = setInterval(() => server.process.kill('SIGWINCH'), 100)
-      t.after(() => clearInterval(signals))
-
-      assert.equal(await server.exited, 1)
-      assert.match(server.logs.at(-1)?.msg ?? '', /The database is lost/)
-    })
-})
-
-it('the folders that a start creates are synced into their parents', async (t) => {
+it('the folders that a start creates are synced into their parents', (t) => {
   const scratch = scratchFolder(t)
-  const file = join(scratch, 'data', 'deeper', 'restante.db')
-  const synced = join(scratch, 'synced')
-  const probe = new URL('support/synced-folders.mjs', import.meta.url).href
+  const synced: number[] = []
+  const { fsyncSync } = fs
+  const watched = t.mock.method(fs, 'fsyncSync', (descriptor: number) => {
+    synced.push(fstatSync(descriptor).ino)
+    fsyncSync(descriptor)
+  })
+  syncBuiltinESMExports()
 
-  await spawnServer(t, { NODE_OPTIONS: `--import=${probe}`, SYNCED: synced }, `file:${file}`)
+  lockDatabase(join(scratch, 'data', 'deeper', 'restante.db')).release()
 
-  const inodes = readFileSync(synced, 'utf8').split('\n')
-  for (const folder of [scratch, dirname(dirname(file))]) assert.ok(inodes.includes(inodeOf(folder)), folder)
+  watched.mock.restore()
+  syncBuiltinESMExports()
+  for (const folder of [scratch, join(scratch, 'data')])
+    assert.ok(synced.includes(statSync(folder).ino), folder)
 })
 
-function inodeOf(folder: string): string {
-  const descriptor = openSync(folder, 'r')
-  try {
-    return String(fstatSync(descriptor).ino)
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-/** The message of a start that must fail with 1, and print nothing else. */
-async function refusal(t: TestContext, file: string): Promise<string> {
-  const program = spawnProgram(t, {}, `file:${file}`)
-  assert.equal(await program.exited, 1)
-  const [sentence = '', ...rest] = program.errors().split('\n')
-  assert.deepEqual(rest, [''])
-  return sentence
-}
-
-/** The same for a start in this process, if a separate process is not needed. */
+/** The message of a start that must fail. */
 const mistakeIn = (t: TestContext, file: string) => mistakeOf(startServer(t, {}, `file:${file}`))

@@ -9,12 +9,14 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { addAccounts } from '../support/accounts.ts'
 import { Client, Person } from '../support/client.ts'
 import { fileOf, itOnSqlite, newDatabase, noDatabaseYet } from '../support/databases.ts'
 import { eventually } from '../support/eventually.ts'
 import { randomFrom } from '../support/random.ts'
 import { assertOneReceiptEach } from '../support/receipts.ts'
 import { type Program, type RunningServer, spawnProgram, spawnServer } from '../support/servers.ts'
+import { withSql } from '../support/sql.ts'
 import { checkCursors, checkInboxes, checkKeys } from './checks.ts'
 import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from './load.ts'
 
@@ -22,15 +24,15 @@ import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from '
 export function describeCrashes(usual: { rounds: number; seed: number }): void {
   const rounds = Number(process.env['CRASH_ROUNDS'] ?? usual.rounds)
   const seed = Number(process.env['CRASH_SEED'] ?? usual.seed)
-  const killedStarts = rounds + 1
 
   describe('kill -9', () => {
     it(`under a load of sends loses no accepted message, stores none twice, and gives one receipt each, ${rounds === 1 ? 'once' : `${rounds} times`}`, async (t) => {
       const random = randomFrom(seed)
       t.diagnostic(`CRASH_SEED=${seed} CRASH_ROUNDS=${rounds}`)
       const database = await newDatabase(t)
+      await withSql(database, (sql) => addAccounts(sql, ...SENDERS, ...RECIPIENTS))
       let server = await spawnServer(t, {}, database)
-      let people = await joinAll(server)
+      let people = await enterAll(server)
       const readers = RECIPIENTS.map((name): Reader => ({ name, cursor: 0, acknowledged: 0, shown: 0 }))
       const everything: Sent[] = []
 
@@ -72,12 +74,12 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
       await program.listening
       const openingMs = performance.now() - openedMs
 
-      for (let kill = 0; kill < killedStarts; kill++) {
+      for (let kill = 0; kill < rounds; kill++) {
         const database = noDatabaseYet(t)
         const first = spawnProgram(t, {}, database)
         await opening(first, database)
         // Spread over the migration and the steps after it, which leave no trace to wait for.
-        await pause((openingMs * (kill + random())) / killedStarts)
+        await pause((openingMs * (kill + random())) / rounds)
         first.process.kill('SIGKILL')
         await first.exited
 
@@ -91,11 +93,10 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
   })
 }
 
-async function joinAll(server: RunningServer): Promise<People> {
+async function enterAll(server: RunningServer): Promise<People> {
   const client = new Client(server)
-  const names = [...SENDERS, ...RECIPIENTS]
-  const people = await Promise.all(names.map((name) => client.join(name)))
-  return new Map(people.map((joined) => [joined.username, joined]))
+  const people = await Promise.all([...SENDERS, ...RECIPIENTS].map((name) => client.enter(name)))
+  return new Map(people.map((person) => [person.username, person]))
 }
 
 /** The same people with the same tokens, at the address of the restarted server. */

@@ -1,4 +1,8 @@
-/** More rounds than test/crash.test.ts, with random seeds. */
+/** More rounds than test/crash.test.ts, with random seeds; and threads that test/sqlite-file.test.ts leaves out. */
 import { describeCrashes } from '../crash/crashes.ts'
+import { describeEndedThreads } from '../crash/ended-threads.ts'
+import { onPostgres } from '../support/databases.ts'
 
 describeCrashes({ rounds: 15, seed: Date.now() % 2 ** 31 })
+
+if (!onPostgres) describeEndedThreads({ atStart: ['reader'], running: ['writer'] })

@@ -21,6 +21,7 @@ export interface ParkedPoll {
 /**
  * Polls, and resolves when the poll is parked on the server.
  *
+ * @param person of an account that is offline: while it is online, another poll cannot be noticed
  * @param query of GET /v1/inbox, such as `after=7`
  */
 export async function park(

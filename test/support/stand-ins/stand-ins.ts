@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -11,8 +11,11 @@ const POSTGRES_VERSION = 18
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
 /** The commands among curl and jq that this machine does not have. */
-export const missingCommands = () =>
-  ['curl', 'jq'].filter((command) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
+export const missingCommands = () => ['curl', 'jq'].filter((command) => !isInstalled(command))
+
+/** Whether a command is in the PATH; a search takes less time than a shell. */
+export const isInstalled = (command: string): boolean =>
+  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, command)))
 
 /** The shell code that replaces a missing command. */
 export const standIn = (command: string): string => `exec '${process.execPath}' '${HERE}${command}.mjs' "$@"`
