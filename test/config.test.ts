@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
@@ -11,17 +10,18 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { readEnvironment } from '../src/config/environment.ts'
-import { configFrom, settingsIn } from '../src/config.ts'
+import { configFrom, configWarnings, settingsIn } from '../src/config.ts'
 import { readContract } from '../src/contract/document.ts'
+import { readSecrets } from '../src/secrets.ts'
 import { ConfigurationError, readConfig } from './support/built.ts'
 import { Client, Person } from './support/client.ts'
-import { fileOf, scratchFolder } from './support/databases.ts'
+import { scratchFolder } from './support/databases.ts'
 import type { ReceivedHeaders } from './support/http.ts'
 import { sendRaw } from './support/raw-http.ts'
-import { type Env, spawnServer, startServer } from './support/servers.ts'
+import { type Env, startServer } from './support/servers.ts'
 
 type Config = ReturnType<typeof readConfig>
 
@@ -678,137 +678,92 @@ function mistakesOf(env: Env): readonly string[] {
   }
 }
 
-/** Runs a server that must fail to start, to its end. */
-function run(folder: string, env: Env) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js'], {
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      PORT: '0',
-      DATABASE_URL: `file:${join(folder, 'restante.db')}`,
-      ...env,
-    },
-    encoding: 'utf8',
-    timeout: 60_000,
-  })
-  return { status, stdout, stderr }
-}
-
-test('a server with wrong settings', async (t) => {
-  await t.test('ends at once and prints only the mistakes', (t) => {
-    const folder = scratchFolder(t)
-
-    const { status, stdout, stderr } = run(folder, { PORT: 'http', RETENTION: 'forever', TRUST_PROXY: 'yes' })
-
-    assert.equal(status, 1)
-    assert.equal(stdout, '')
-    const lines = stderr.trimEnd().split('\n')
-    assert.deepEqual(lines.map((line) => line.split(':')[0]).sort(), ['PORT', 'RETENTION', 'TRUST_PROXY'])
-    for (const line of lines) assert.match(line, /^[A-Z_]+: Expected .+, got ".+" in the environment\.$/)
-    assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
-  })
-
-  await t.test('reports a short secret among the other errors, and does not repeat it', (t) => {
-    const folder = scratchFolder(t)
-
-    const { status, stderr } = run(folder, { JWT_SECRET: 'too-short-a-secret', PORT: 'http' })
-
-    assert.equal(status, 1)
-    assert.match(stderr, /^JWT_SECRET: Expected .*32 bytes.*\.$/m)
-    assert.match(stderr, /^PORT: Expected/m)
-    assert.equal(stderr.trimEnd().split('\n').length, 2)
-    assert.ok(!stderr.includes('too-short'), 'it repeats the secret')
-    assert.ok(!existsSync(join(folder, 'restante.db')), 'it made a database all the same')
-  })
-
+test('a JWT_SECRET that is too short is refused', () => {
   for (const secret of ['short', `${LONG_SECRET},short`, `${LONG_SECRET},`, ',', `${'x'.repeat(31)}`]) {
-    await t.test(`does not start with JWT_SECRET=${secret}`, async (t) => {
-      const { errors } = await startServer(t, { JWT_SECRET: secret }).then(
-        () => assert.fail('It starts.'),
-        (error: InstanceType<typeof ConfigurationError>) => error,
-      )
-
-      assert.equal(errors.length, 1)
-      assert.match(errors[0] ?? '', /^JWT_SECRET: Expected .+$/)
-    })
+    const [sentence = '', ...others] = mistakesOf({ JWT_SECRET: secret })
+    assert.match(sentence, /^JWT_SECRET: Expected .+$/)
+    assert.deepEqual(others, [])
   }
 })
 
-test("the server's own secret", async (t) => {
-  const folder = join(scratchFolder(t), 'data')
+test('a server that starts again with other settings', async (t) => {
+  const folder = join(scratchFolder(t), 'made', 'data')
   const file = join(folder, 'restante.db')
   const secretFile = `${file}.jwt-secret`
   const first = await startServer(t, {}, `file:${file}`)
   const ada = await new Client(first).join('ada')
+  await ada.send('ada', 'longer than ten')
   await first.stop()
   const secret = readFileSync(secretFile, 'utf8')
+  const again = await startServer(t, { MESSAGE_LENGTH_MAX: '10', TOKEN_TTL: '1h' }, `file:${file}`)
+  const client = new Client(again)
+  const adaAgain = new Person(client, 'ada', ada.token, ada.cursor)
 
-  await t.test('is created beside the database, readable only by its owner', () => {
+  await t.test('has a secret of its own beside the database, readable only by its owner', () => {
     assert.equal(statSync(secretFile).mode & 0o777, 0o600)
-    assert.equal(statSync(folder).mode & 0o077, 0, 'the folder is open to others')
+    for (const made of [folder, dirname(folder)])
+      assert.equal(statSync(made).mode & 0o777, 0o700, 'the folder is open to others')
     assert.ok(Buffer.from(secret.trim(), 'base64url').length >= 32)
   })
 
-  await t.test('is kept, so that tokens survive a restart', async (t) => {
-    const again = await startServer(t, {}, `file:${file}`)
-
+  await t.test('keeps the secret, so that tokens survive a restart', async () => {
     assert.equal(readFileSync(secretFile, 'utf8'), secret)
-    const restored = new Person(new Client(again), 'ada', ada.token, ada.cursor)
-    assert.equal((await restored.user('ada')).status, 200)
-    await again.stop()
+    assert.equal((await adaAgain.user('ada')).status, 200)
   })
 
-  await t.test('is different for another database', async (t) => {
-    const other = await startServer(t)
-
-    assert.notEqual(readFileSync(`${fileOf(other.database)}.jwt-secret`, 'utf8'), secret)
+  await t.test('MESSAGE_LENGTH_MAX limits new messages, not stored ones', async () => {
+    assert.equal((await adaAgain.send('ada', 'x'.repeat(10))).status, 201)
+    const refused = await adaAgain.send('ada', 'x'.repeat(11))
+    assert.deepEqual([refused.status, refused.body.errors[0].pointer], [400, '/body'])
+    assert.deepEqual(
+      (await adaAgain.poll({ after: 0, wait: 0 })).body.messages.map(({ body }: { body: string }) => body),
+      ['longer than ten', 'x'.repeat(10)],
+    )
   })
 
-  await t.test('is not created when JWT_SECRET is set', async (t) => {
-    const { database } = await startServer(t, { JWT_SECRET: 'a secret that is long enough to be one' })
+  await t.test('TOKEN_TTL is how long a token lives', async () => {
+    await client.register('bob')
+    const startedMs = Date.now()
 
-    assert.ok(!existsSync(`${fileOf(database)}.jwt-secret`))
+    const { body } = await client.login('bob')
+
+    const livesMs = Date.parse(body.expiresAt) - startedMs
+    assert.ok(livesMs > HOUR - 2 * SECOND && livesMs < HOUR + MINUTE, `it lives ${livesMs} ms`)
+  })
+})
+
+test("the server's own secret", async (t) => {
+  const secretFileOf = (t: TestContext) => join(scratchFolder(t), 'restante.db.jwt-secret')
+
+  await t.test('is different for another database', (t) => {
+    const [one, other] = [secretFileOf(t), secretFileOf(t)].map((file) => readSecrets({}, file, () => {}).jwt)
+
+    assert.notDeepEqual(one, other)
+  })
+
+  await t.test('is not created when JWT_SECRET is set', (t) => {
+    const none = secretFileOf(t)
+
+    assert.deepEqual(readSecrets({ JWT_SECRET: LONG_SECRET }, none, () => {}).jwt, [LONG_SECRET])
+    assert.ok(!existsSync(none))
   })
 
   await t.test('is not trusted when it was truncated', (t) => {
-    const scratch = scratchFolder(t)
-    mkdirSync(scratch, { recursive: true })
-    writeFileSync(join(scratch, 'restante.db.jwt-secret'), 'short\n')
+    const truncated = secretFileOf(t)
+    writeFileSync(truncated, 'short\n', { mode: 0o600 })
 
-    const { status, stderr } = run(scratch, {})
-
-    assert.equal(status, 1)
-    assert.match(stderr, /^.*restante\.db\.jwt-secret: Expected .+\n$/)
+    assert.throws(() => readSecrets({}, truncated, () => {}), {
+      name: 'ConfigurationError',
+      message: /^\S+restante\.db\.jwt-secret: Expected .+$/,
+    })
   })
 })
 
-test('MESSAGE_LENGTH_MAX limits new messages, not stored ones', async (t) => {
-  const first = await startServer(t)
-  const ada = await new Client(first).join('ada')
-  await ada.send('ada', 'longer than ten')
-  await first.stop()
-
-  const server = await startServer(t, { MESSAGE_LENGTH_MAX: '10' }, first.database)
-  const again = new Person(new Client(server), 'ada', ada.token, ada.cursor)
-
-  assert.equal((await again.send('ada', 'x'.repeat(10))).status, 201)
-  const refused = await again.send('ada', 'x'.repeat(11))
-  assert.deepEqual([refused.status, refused.body.errors[0].pointer], [400, '/body'])
-  assert.deepEqual(
-    (await again.poll({ after: 0, wait: 0 })).body.messages.map(({ body }: { body: string }) => body),
-    ['longer than ten', 'x'.repeat(10)],
-  )
-})
-
 test('allowed but unlikely settings get a warning at the start, one sentence each', async (t) => {
-  const warnings = async (env: Env) => {
-    const { logs, stop } = await startServer(t, env)
-    await stop()
-    return logs.filter(({ level }) => level >= 40).map(({ msg }) => msg)
-  }
-
   const doubtful = { HOST: '0.0.0.0', INBOX_BYTES: '65535', TOKEN_TTL: '2d', SESSION_MAX: '1d' }
   const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example', PUSH_ALLOW_PRIVATE: 'on' }
-  const warned = await warnings({ ...doubtful, ...push })
+  const { logs } = await startServer(t, { ...doubtful, ...push })
+  const warned = logs.filter(({ level }) => level >= 40).map(({ msg }) => msg)
 
   assert.deepEqual(
     warned.map((sentence) => sentence.split(':')[0]),
@@ -816,27 +771,12 @@ test('allowed but unlikely settings get a warning at the start, one sentence eac
   )
   for (const sentence of warned) assert.match(sentence, /^[A-Z_]+: [^\n]{40,}\.$/)
   const meant = { HOST: '0.0.0.0', REGISTRATION: 'invite', INBOX_BYTES: '65536', TOKEN_TTL: '1d' }
-  assert.deepEqual(await warnings({ ...meant, SESSION_MAX: '1d' }), [])
-})
-
-test('TOKEN_TTL is how long a token lives', async (t) => {
-  const client = new Client(await startServer(t, { TOKEN_TTL: '1h' }))
-  await client.register('ada')
-  const startedMs = Date.now()
-
-  const { body } = await client.login('ada')
-
-  const livesMs = Date.parse(body.expiresAt) - startedMs
-  assert.ok(livesMs > HOUR - 2 * SECOND && livesMs < HOUR + MINUTE, `it lives ${livesMs} ms`)
+  assert.deepEqual(configWarnings(readConfig({ ...meant, SESSION_MAX: '1d' })), [])
 })
 
 test('the log contains no token, password, body or secret, at any level', async (t) => {
   const secret = 'a secret that must not be shown to anyone'
-  const server = await spawnServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
-  let errors = ''
-  server.process.stderr?.on('data', (chunk: Buffer) => {
-    errors += chunk.toString()
-  })
+  const server = await startServer(t, { LOG_LEVEL: 'trace', JWT_SECRET: secret, SESSION_POLICY: 'multi' })
   const client = new Client(server)
   const [password, next, guess, body, key] = ['password', 'next', 'guess', 'body', 'key'].map(
     (word) => `${word}-${randomUUID()}`,
@@ -875,7 +815,7 @@ test('the log contains no token, password, body or secret, at any level', async 
   await client.get('/v1/inbox', { token })
   await server.stop()
 
-  const log = JSON.stringify(server.logs) + errors
+  const log = JSON.stringify(server.logs)
   assert.ok(server.logs.length > 20, 'nothing was logged')
   assert.match(log, /"reqId"/)
   const tokens = [token, renewed, device, device.slice(-8)]
@@ -898,6 +838,8 @@ test('pages of other origins', async (t) => {
   const listIn = (headers: ReceivedHeaders, name: string) =>
     headers.get(`access-control-${name}`)?.split(/, ?/) ?? []
 
+  const allowed = await startServer(t, { CORS_ORIGIN: 'https://chat.example, capacitor://localhost' })
+
   await t.test('may not use the API by default', async (t) => {
     const { url } = await startServer(t)
 
@@ -906,9 +848,8 @@ test('pages of other origins', async (t) => {
     assert.equal(response.headers.get('access-control-allow-origin'), null)
   })
 
-  await t.test('may use it when CORS_ORIGIN names them, without credentials', async (t) => {
-    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example, capacitor://localhost' })
-
+  await t.test('may use it when CORS_ORIGIN names them, without credentials', async () => {
+    const { url } = allowed
     for (const origin of ['https://chat.example', 'capacitor://localhost']) {
       const { status, headers } = await preflight(url, origin)
       assert.equal(status, 204)
@@ -924,9 +865,8 @@ test('pages of other origins', async (t) => {
     assert.notEqual(stranger.headers.get('access-control-allow-origin'), 'https://evil.example')
   })
 
-  await t.test('can read the headers of an answer, also of a refusal', async (t) => {
-    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example' })
-
+  await t.test('can read the headers of an answer, also of a refusal', async () => {
+    const { url } = allowed
     for (const path of ['/healthz', '/v1/inbox', '/v1/nothing']) {
       const { headers } = await fetch(`${url}${path}`, { headers: { origin: 'https://chat.example' } })
       assert.equal(headers.get('access-control-allow-origin'), 'https://chat.example', path)
@@ -935,10 +875,9 @@ test('pages of other origins', async (t) => {
     }
   })
 
-  await t.test('can read refusals of unreadable requests', async (t) => {
-    const { url } = await startServer(t, { CORS_ORIGIN: 'https://chat.example,https://other.example' })
+  await t.test('can read refusals of unreadable requests', async () => {
     const ask = (line: string, origin: string, header = '') =>
-      sendRaw(url, `${line} HTTP/1.1\r\nOrigin: ${origin}\r\n${header}Connection: close\r\n\r\n`)
+      sendRaw(allowed.url, `${line} HTTP/1.1\r\nOrigin: ${origin}\r\n${header}Connection: close\r\n\r\n`)
 
     for (const [line, header] of [
       ['GET /healthz', ''],
@@ -948,11 +887,11 @@ test('pages of other origins', async (t) => {
       ['GET /v1/users/%zz', 'Host: test\r\n'],
       ['CONNECT test:443', 'Host: test\r\n'],
     ] as const) {
-      const { status, headers } = await ask(line, 'https://other.example', header)
+      const { status, headers } = await ask(line, 'capacitor://localhost', header)
       const title = `${line} ${header.slice(0, 40)}: ${status}`
       assert.ok(status >= 400, title)
       // The headers of a tunnel request are not kept, because no page can send one.
-      const expected = line.startsWith('CONNECT') ? null : 'https://other.example'
+      const expected = line.startsWith('CONNECT') ? null : 'capacitor://localhost'
       assert.equal(headers.get('access-control-allow-origin'), expected, title)
       assert.match(headers.get('vary') ?? '', /Origin/, title)
       if (expected) assert.ok(listIn(headers, 'expose-headers').includes('Date'), title)
@@ -961,6 +900,10 @@ test('pages of other origins', async (t) => {
         null,
       )
     }
+  })
+
+  await t.test('are separate in caches, also for the page: Vary names both', async () => {
+    assert.equal((await fetch(allowed.url)).headers.get('vary'), 'Origin, Accept-Encoding')
   })
 
   await t.test('may all use it when CORS_ORIGIN is *', async (t) => {
@@ -972,8 +915,8 @@ test('pages of other origins', async (t) => {
     )
   })
 
-  await t.test('do not change the answer to a request that is no preflight', async (t) => {
-    const client = new Client(await startServer(t, { CORS_ORIGIN: 'https://chat.example' }))
+  await t.test('do not change the answer to a request that is no preflight', async () => {
+    const client = new Client(allowed)
 
     const answer = await client.request('OPTIONS', '/v1/messages')
 

@@ -13,20 +13,21 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { lockDatabase } from '../src/database/sqlite/file/lock.ts'
 import { UnsafeFile } from '../src/private-files.ts'
 import { readKeyPairs, readSecrets } from '../src/secrets.ts'
-import { spawnRestante } from './support/backups.ts'
 import { Client } from './support/client.ts'
-import { scratchFolder } from './support/databases.ts'
-import { PROGRAM } from './support/program.ts'
-import { spawnProgram, spawnServer, startServer } from './support/servers.ts'
+import { runRestante } from './support/command.ts'
+import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
+import { type RunningServer, spawnProgram, startServer } from './support/servers.ts'
 
 const SECRET = 'a secret that is long enough to be one'
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
+
+const warningsOf = ({ logs }: RunningServer) => logs.filter(({ level }) => level >= 40).map(({ msg }) => msg)
 
 /** In a folder that others may read, like one that existed before. */
 function openFolder(t: TestContext) {
@@ -40,11 +41,12 @@ function openFolder(t: TestContext) {
 describe('the files of the server', () => {
   it('can be read only by its user, whatever the umask, also in an existing folder', async (t) => {
     const { folder, database } = openFolder(t)
-    const command = ['sh', '-c', 'umask 0; exec "$0" "$@"', process.execPath, PROGRAM]
+    const before = process.umask(0)
+    t.after(() => process.umask(before))
     const push = { PUSH: 'on', PUSH_SUBJECT: 'mailto:ops@chat.example' }
-    const server = await spawnServer(t, push, database, command)
+    const server = await startServer(t, push, database)
     await new Client(server).register('ada')
-    await spawnRestante(database, ['backup', join(folder, 'copy.db')])
+    await runRestante(database, ['backup', join(folder, 'copy.db')])
 
     const suffixes = ['', '-shm', '-wal', '.jwt-secret', '.last-backup', '.lock', '.vapid-keys'].map(
       (suffix) => `restante.db${suffix}`,
@@ -52,36 +54,24 @@ describe('the files of the server', () => {
     assert.deepEqual(readdirSync(folder).sort(), ['copy.db', ...suffixes, 'restante.sock'])
     for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
     assert.equal(modeOf(folder), '755', 'the folder is not ours')
+    assert.deepEqual(warningsOf(server), [])
   })
 
-  it('have this mode even with another umask, and their folders 0700', async (t) => {
-    const folder = join(scratchFolder(t), 'one', 'two')
-    const before = process.umask(0)
-    t.after(() => process.umask(before))
+  it('get a warning when others can read them, and the secret is closed', async (t) => {
+    const database = await newDatabase(t)
+    const file = fileOf(database)
+    writeFileSync(`${file}.jwt-secret`, SECRET)
+    for (const open of [file, `${file}.jwt-secret`]) chmodSync(open, 0o644)
 
-    const server = await startServer(t, {}, `file:${join(folder, 'restante.db')}`)
-    await new Client(server).register('ada')
+    const server = await startServer(t, {}, database)
 
-    for (const name of readdirSync(folder)) assert.equal(modeOf(join(folder, name)), '600', name)
-    for (const made of [folder, dirname(folder)]) assert.equal(modeOf(made), '700', made)
-  })
-})
-
-describe('a database that others can read', () => {
-  it('is served with a warning that says what to do, and without one when the mode is right', async (t) => {
-    const { file, database } = openFolder(t)
-    const warnings = async () => {
-      const server = await startServer(t, {}, database)
-      await server.stop()
-      return server.logs.filter(({ level, msg }) => level === 40 && msg.includes('chmod 600'))
-    }
-    assert.deepEqual(await warnings(), [])
-
-    chmodSync(file, 0o644)
-
-    const [warning, ...more] = await warnings()
-    assert.ok(warning?.msg.includes(file), warning?.msg)
+    const [ofDatabase = '', ofSecret = '', ...more] = warningsOf(server)
+    assert.match(ofDatabase, /Run: chmod 600 /)
+    assert.ok(ofDatabase.includes(file), ofDatabase)
+    assert.match(ofSecret, /could read .+\.jwt-secret/)
     assert.deepEqual(more, [])
+    assert.equal(modeOf(`${file}.jwt-secret`), '600')
+    assert.ok(!JSON.stringify(server.logs).includes(SECRET))
   })
 })
 
@@ -168,19 +158,6 @@ describe("the server's own secret", () => {
     assert.deepEqual(readdirSync(folder), ['restante.db.vapid-keys'])
     writeFileSync(`${file}.vapid-keys`, 'short\n')
     assert.throws(read, /vapid-keys: Expected private keys of 32 bytes each/)
-  })
-
-  it('is closed to others that could read it, with a warning', async (t) => {
-    const { file, database } = openFolder(t)
-    writeFileSync(`${file}.jwt-secret`, SECRET)
-    chmodSync(`${file}.jwt-secret`, 0o644)
-
-    const server = await startServer(t, {}, database)
-
-    assert.equal(modeOf(`${file}.jwt-secret`), '600')
-    const warnings = server.logs.filter(({ level, msg }) => level === 40 && msg.includes('jwt-secret'))
-    assert.equal(warnings.length, 1)
-    assert.ok(!JSON.stringify(server.logs).includes(SECRET))
   })
 
   it('is read, with a warning, when a group can read it and it belongs to root or the owner of the folder', (t) => {

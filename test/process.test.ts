@@ -5,16 +5,20 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { before, describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import SqliteFile from 'better-sqlite3'
-import { Client } from './support/client.ts'
+import { Client, newName } from './support/client.ts'
+import { restante } from './support/command.ts'
 import { fileOf, noDatabaseYet, scratchFolder } from './support/databases.ts'
+import { endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import {
   type Env,
   type LogLine,
   mistakeOf,
+  type ServerProcess,
+  shareServer,
   spawnProgram,
   spawnServer,
   startServer,
@@ -22,6 +26,8 @@ import {
 
 /** Under a second on an idle machine; only a hanging start is a failure. */
 const START_MS_MAX = 60_000
+
+const server = shareServer()
 
 describe('a start', () => {
   it('prints only where it listens, and creates the folder and the database', async (t) => {
@@ -72,108 +78,88 @@ describe('a start', () => {
     assert.match(text, /"stopped"/)
   })
 
-  it('continues with the database of an earlier start: accounts, tokens and messages', async (t) => {
-    const first = await startServer(t)
-    const ada = await new Client(first).join('ada')
-    await ada.send('ada', 'from the first start')
-    await first.stop()
-
-    const second = await spawnServer(t, {}, first.database)
-    const answer = await new Client(second).get('/v1/inbox?wait=0', { token: ada.token })
-    assert.equal(answer.body.messages[0]?.body, 'from the first start')
-    assert.equal(second.errors(), '')
-  })
-
-  it('is refused with a message when another process has the database, which continues', async (t) => {
-    const first = await startServer(t)
-    const ada = await new Client(first).join('ada')
-
-    const sentence = await refusal(t, first.database)
-    assert.equal(sentence, `The database ${fileOf(first.database)} is in use by another Restante process.`)
-    assert.equal((await ada.send('ada', 'still here')).status, 201)
-  })
-
-  it('is refused under another name of the same database, too', async (t) => {
-    const { database } = await startServer(t)
+  it('is refused while another server has the database, also under another name', async (t) => {
+    const { database, url } = await server()
     const link = join(scratchFolder(t), 'link.db')
     symlinkSync(fileOf(database), link)
 
-    assert.match(
-      await refusal(t, `file:${link}`),
-      /^The database .+ is in use by another Restante process\.$/,
-    )
+    for (const name of [database, `file:${link}`])
+      assert.equal(
+        await mistakeOf(startServer(t, {}, name)),
+        `The database ${fileOf(name)} is in use by another Restante process.`,
+      )
+    const ada = await new Client({ url }).join(newName('ada'))
+    assert.equal((await ada.send(ada, 'still here')).status, 201)
   })
 
-  it('gets the database only once when several happen at the same moment', async (t) => {
+  it('gets the database only once when several happen at once, and again at once after a kill', async (t) => {
     const database = noDatabaseYet(t)
     const programs = Array.from({ length: 3 }, () => spawnProgram(t, {}, database))
-    const listens = (await Promise.allSettled(programs.map(({ listening }) => listening))).map(
-      ({ status }) => status === 'fulfilled',
+    const starts = await Promise.allSettled(
+      programs.map(async (program) => ({ program, url: await program.listening })),
     )
+    const [winner, ...others] = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
 
-    assert.equal(listens.filter(Boolean).length, 1)
-    for (const [i, program] of programs.entries()) {
-      if (listens[i]) continue
+    assert.ok(winner)
+    assert.deepEqual(others, [])
+    for (const program of programs.filter((each) => each !== winner.program)) {
       assert.equal(await program.exited, 1)
       assert.match(program.errors(), /^The database .+ is in use by another Restante process\.\n$/)
     }
+
+    const ada = await new Client(winner).join('ada')
+    await ada.send('ada', 'from the first start')
+    winner.program.process.kill('SIGKILL')
+    await winner.program.exited
+    const next = await startServer(t, {}, database)
+    const answer = await new Client(next).get('/v1/inbox?wait=0', { token: ada.token })
+    assert.equal(answer.body.messages[0]?.body, 'from the first start')
   })
 
-  it('is possible at once after the process that had the database was killed', async (t) => {
-    const first = await spawnServer(t)
-    first.process.kill('SIGKILL')
-    await first.exited
-    const second = await startServer(t, {}, first.database)
-    assert.equal((await new Client(second).get('/readyz')).status, 200)
-  })
-
-  it('reads .env in the working directory, and warns about ignored names', async (t) => {
-    const folder = scratchFolder(t)
-    writeFileSync(join(folder, '.env'), 'RATE_LIMITS=on\nMESSAGE_LENGTH_MAX=2\nTOKEN_TLL=1h\n')
-    const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-    const server = await spawnServer(t, { RETENTOIN: '1h' }, undefined, [
-      ...['sh', '-c', 'cd "$1" && exec "$0" "$2"'],
-      ...[process.execPath, folder, program],
-    ])
-
-    const ada = await new Client(server).join('ada')
-    assert.equal((await ada.send('ada', '123')).status, 400)
-    await server.stop()
-    assert.deepEqual(
-      server.logs.filter(({ level, msg }) => level >= 40 && msg.includes('is unknown')).map(({ msg }) => msg),
-      [
-        '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?',
-        'RETENTOIN is unknown and ignored. Did you mean RETENTION?',
-      ],
-    )
-  })
-
-  it('is refused with one message per mistake in .env, and so is every command', async (t) => {
+  it('is refused with one message per mistake in the settings, and so is every command', async (t) => {
     const folder = scratchFolder(t)
     writeFileSync(join(folder, '.env'), 'PORT=http\nRETENTION 7d\n')
 
-    for (const args of [[], ['start'], ['user', 'list']]) {
-      const { status, stdout, stderr } = run(args, folder)
+    const { status, stdout, stderr } = run([], folder, { TRUST_PROXY: 'yes', JWT_SECRET: 'too-short' })
 
-      assert.deepEqual([status, stdout], [1, ''])
-      assert.deepEqual(stderr.trimEnd().split('\n'), [
+    assert.deepEqual([status, stdout], [1, ''])
+    const [first, second, third = '', fourth = '', ...more] = stderr.trimEnd().split('\n')
+    assert.deepEqual(
+      [first, second],
+      [
         '.env, line 2: Expected NAME=value, or # before a comment.',
         'PORT: Expected a whole number from 0 to 65535, got "http" in .env, line 1.',
-      ])
-      assert.deepEqual(readdirSync(folder), ['.env'])
-    }
+      ],
+    )
+    assert.match(third, /^TRUST_PROXY: Expected .+, got "yes" in the environment\.$/)
+    assert.match(fourth, /^JWT_SECRET: Expected .*32 bytes.*\.$/)
+    assert.doesNotMatch(fourth, /too-short/)
+    assert.deepEqual(more, [])
+
+    const { code, ...said } = await restante(`file:${join(folder, 'restante.db')}`, ['user', 'list'], {
+      env: { PORT: 'http', TRUST_PROXY: 'yes' },
+    })
+    assert.deepEqual([code, said.stdout], [1, ''])
+    assert.match(said.stderr, /^PORT: Expected [^\n]+\nTRUST_PROXY: Expected [^\n]+\n$/)
+    assert.deepEqual(readdirSync(folder), ['.env'], 'they made no database')
   })
 
-  it('is refused with an unknown argument, which would otherwise be ignored', (t) => {
+  it('is refused with an unknown argument, which would otherwise be ignored', async (t) => {
     const folder = scratchFolder(t)
-    for (const args of [['--port=80'], ['start', '--port=80'], ['start', 'now'], ['strat']]) {
-      const { status, stdout, stderr } = run(args, folder)
-
-      assert.deepEqual([status, stdout], [2, ''])
+    const isRefused = ({ stdout, stderr }: { stdout: string; stderr: string }) => {
+      assert.equal(stdout, '')
       assert.match(
         stderr,
         /^error: .*(--port=80|too many arguments|strat)[\s\S]+environment variables, not arguments: README/,
       )
+    }
+    const ended = run(['--port=80'], folder)
+    assert.equal(ended.status, 2)
+    isRefused(ended)
+    for (const args of [['start', '--port=80'], ['start', 'now'], ['strat']]) {
+      const said = await restante(`file:${join(folder, 'restante.db')}`, args)
+      assert.equal(said.code, 2)
+      isRefused(said)
     }
     assert.deepEqual(readdirSync(folder), [])
   })
@@ -204,6 +190,12 @@ describe('a start', () => {
       writeFileSync(file, Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(20_000, 0xa5)]))
       return { file, says: /database/ }
     },
+    'is in a folder that cannot be written': (folder) => {
+      chmodSync(folder, 0o500)
+      // Permissions do not stop root, but nobody can write below a path that is no folder.
+      const file = process.getuid?.() === 0 ? '/dev/null/restante.db' : join(folder, 'restante.db')
+      return { file, says: /EEXIST|ENOTDIR|EACCES/ }
+    },
   }
   for (const [what, make] of Object.entries(unusable)) {
     it(`is refused with a message that names the database when that ${what}`, async (t) => {
@@ -213,15 +205,6 @@ describe('a start', () => {
       assert.match(sentence, says)
     })
   }
-
-  it('is refused with a message when the folder cannot be written', async (t) => {
-    const folder = scratchFolder(t)
-    chmodSync(folder, 0o500)
-    // Permissions do not stop root, but nobody can write below a path that is no folder.
-    const file = process.getuid?.() === 0 ? '/dev/null/restante.db' : join(folder, 'restante.db')
-    const sentence = await refusal(t, `file:${file}`)
-    assert.ok(sentence.includes(file), sentence)
-  })
 
   it('is refused with a message when the disk is full, and possible when it no longer is', async (t) => {
     const database = noDatabaseYet(t)
@@ -235,62 +218,82 @@ describe('a start', () => {
   })
 })
 
-describe('the log', () => {
-  it('is one JSON object per line, with the request id that the client got', async (t) => {
-    const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
-    const client = new Client(server)
-    const ada = await client.join('ada')
+describe('a server with .env in its working directory, and few open files', () => {
+  const ending = endOfSuite()
+  let program: ServerProcess
+
+  before(async () => {
+    const folder = scratchFolder(ending)
+    writeFileSync(join(folder, '.env'), 'LOG_LEVEL=debug\nMESSAGE_LENGTH_MAX=40\nTOKEN_TLL=1h\n')
+    program = await spawnServer(ending, { RETENTOIN: '1h' }, undefined, [
+      ...['sh', '-c', 'ulimit -n 200 && cd "$1" && exec "$0" "$2"'],
+      ...[process.execPath, folder, fileURLToPath(new URL('../dist/main.js', import.meta.url))],
+    ])
+  })
+
+  it('reads .env, and warns about ignored names', async () => {
+    const ada = await new Client(program).join('ada')
+    assert.equal((await ada.send('ada', 'x'.repeat(41))).status, 400)
+    assert.deepEqual(
+      program.logs.filter(({ msg }) => msg.includes('is unknown')).map(({ level, msg }) => [level, msg]),
+      [
+        [40, '.env, line 3: TOKEN_TLL is unknown and ignored. Did you mean TOKEN_TTL?'],
+        [40, 'RETENTOIN is unknown and ignored. Did you mean RETENTION?'],
+      ],
+    )
+  })
+
+  it('logs one JSON object per line, with the request id that the client got', async () => {
+    const client = new Client(program)
+    const ada = await client.join('bob')
     const answers = [
-      await ada.send('ada', 'a body that is nobody else’s business'),
+      await ada.send('bob', 'a body that is nobody else’s business'),
       await ada.poll({ wait: 0 }),
       await client.get('/v1/nothing-here'),
       await client.get('/v1/inbox', { token: 'not.a.token' }),
     ]
 
     for (const { status, headers } of answers) {
-      const line = () => server.logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
+      const line = () => program.logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
       await eventually('the line is there', () => line() !== undefined)
       assert.equal(line()?.['status'], status)
     }
-    const everything = JSON.stringify(server.logs)
+    const everything = JSON.stringify(program.logs)
     for (const secret of ['nobody else', 'the password of', ada.token]) {
       assert.ok(!everything.includes(secret), secret)
     }
-    assert.ok(server.logs.every(isLogLine))
+    assert.ok(program.logs.every(isLogLine))
   })
 
-  it('says once that fewer connections fit the limit of open files', async (t) => {
-    const server = await spawnServer(t, {}, undefined, [
-      ...['sh', '-c', 'ulimit -n 200 && exec "$0" "$@"'],
-      ...[process.execPath, 'dist/main.js'],
-    ])
-
-    await server.logged('CONNECTIONS_MAX')
-    assert.equal(await stop(server), 0)
-    const lines = server.logs.filter(({ msg }) => msg.includes('CONNECTIONS_MAX'))
+  it('says once that fewer connections fit the limit of open files', () => {
+    const lines = program.logs.filter(({ msg }) => msg.includes('CONNECTIONS_MAX'))
     assert.equal(lines.length, 1)
     assert.match(lines[0]?.msg ?? '', /from 50000 to 136\b/)
   })
 
-  it('stops the server cleanly with 1 when nobody reads it any more, so that it is restarted', async (t) => {
-    const server = await spawnServer(t, { LOG_LEVEL: 'debug' })
-    server.process.stdout?.destroy()
-    await new Client(server).get('/healthz').catch(() => {})
-    assert.equal(await server.exited, 1)
+  // The last one, because it ends the program.
+  it('stops cleanly with 1 when nobody reads its log any more, so that it is restarted', async () => {
+    program.process.stdout?.destroy()
+    await new Client(program).get('/healthz').catch(() => {})
+    assert.equal(await program.exited, 1)
     // It has closed the database: the log is written back into the file.
-    assert.ok(!readdirSync(join(fileOf(server.database), '..')).some((name) => /\.(sock|db-wal)$/.test(name)))
+    assert.ok(
+      !readdirSync(join(fileOf(program.database), '..')).some((name) => /\.(sock|db-wal)$/.test(name)),
+    )
   })
+})
 
-  it('logs a fault with the id of its request', async (t) => {
-    const server = await startServer(t)
-    const ada = await new Client(server).join('ada')
-    const other = new SqliteFile(fileOf(server.database))
+describe('the log', () => {
+  it('has a fault with the id of its request', async () => {
+    const { url, database, logs } = await server()
+    const ada = await new Client({ url }).join(newName('ada'))
+    const other = new SqliteFile(fileOf(database))
     other.exec('BEGIN IMMEDIATE')
-    const { status, headers } = await ada.send('ada', 'while somebody else has the database')
+    const { status, headers } = await ada.send(ada, 'while somebody else has the database')
     other.close()
 
     assert.equal(status, 503)
-    const line = () => server.logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
+    const line = () => logs.find(({ reqId }) => reqId === headers.get('x-request-id'))
     await eventually('the line is there', () => line() !== undefined)
     assert.ok((line()?.level ?? 0) >= 40)
   })
@@ -306,11 +309,11 @@ async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
 }
 
 /** Runs the command to its end in a folder, which may have a `.env`. */
-function run(args: string[], folder: string) {
+function run(args: string[], folder: string, env: Env = {}) {
   const file = fileURLToPath(new URL('../dist/main.js', import.meta.url))
   const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '' },
+    env: { PATH: process.env['PATH'] ?? '', ...env },
     encoding: 'utf8',
     timeout: START_MS_MAX,
   })

@@ -1,18 +1,19 @@
 /** The purge removes only what it may, and clients that missed messages get a gap. */
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { before, describe, it, test } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { ClockHistory } from '../src/clock.ts'
 import { bytesToUuid, uuidToBytes } from '../src/database/uuid.ts'
 import { startRetention } from '../src/inbox/retention.ts'
 import { messageId } from '../src/message-id.ts'
 import { addAccounts } from './support/accounts.ts'
-import { Client, type Person, passwordOf, range, seqsOf } from './support/client.ts'
+import { adaAndBob, Client, passwordOf, range, seqsOf } from './support/client.ts'
 import { wallClock } from './support/clocks.ts'
 import { fileOf, itOnSqlite, newDatabase } from './support/databases.ts'
+import { type Ending, endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
-import { type Env, type RunningServer, startServer } from './support/servers.ts'
+import { type RunningServer, shareServer, startServer } from './support/servers.ts'
 import { type Sql, withSql } from './support/sql.ts'
 import { stored } from './support/stored.ts'
 import { countCommits } from './support/write-ahead-log.ts'
@@ -45,12 +46,167 @@ describe('a purge', () => {
   })
 })
 
-describe('an acknowledged message', () => {
-  it('is purged at once with RETENTION=0, and a later read gets a gap', async (t) => {
-    const { ada, server } = await begin(t, { RETENTION: '0' })
-    const [first = ''] = await ada.sendMany('ada', 5)
+describe('a server that starts with old rows', () => {
+  const ending = endOfSuite()
+  let server: RunningServer
+
+  before(async () => {
+    const database = await prepare(ending, ['ada', 'bob', 'carol', 'zoe'], async (sql) => {
+      await insertMessages(sql, 'ada', [3, 3, 1, 3, 3], 4)
+      await insertMessages(sql, 'bob', [3, 3, 3], 1)
+      await insertKeys(sql, 'ada', 1_100, -100_000)
+      await insertKeys(sql, 'ada', 2_100, 25)
+      await insertKeys(sql, 'ada', 3, 23)
+      await insertKeys(sql, 'ada', 4, -23)
+      for (const [id, inMs] of Object.entries({ past: -25 * HOUR_MS, future: HOUR_MS }))
+        await sql.run(
+          `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
+           VALUES (?, ?, ?, ?, 0, 0)`,
+          ...[id, await idOf(sql, 'carol'), new Date(0), new Date(Date.now() + inMs)],
+        )
+      await insertMessages(sql, 'zoe', [3], 1)
+    })
+    server = await startServer(ending, { RETENTION: '2h' }, database)
+    // Her inbox is the last of a pass: when it is purged, the others have been checked.
+    await eventually('the pass is over', () => hasSeqs(server, 'zoe', []))
+  })
+
+  it('purges acknowledged messages older than RETENTION, but no younger and no unacknowledged ones', async () => {
+    assert.deepEqual(await seqsIn(server, 'bob'), [2, 3])
+    assert.deepEqual(await seqsIn(server, 'ada'), [3, 4, 5])
+    // The fourth is old and acknowledged, but a purge always removes one range.
+    const ada = await new Client(server).enter('ada')
+    const { body } = await ada.poll({ after: 0, wait: 0 })
+    assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2, reason: 'purged' }, [3, 4, 5]])
+  })
+
+  it('purges idempotency keys older than IDEMPOTENCY_TTL, and those dated ahead, however many', async () => {
+    const keys = await rowsOf(server, 'idempotency_key')
+    const ages = keys.map(({ key }) => String(key).replace(/ hours.*/, '')).sort()
+    assert.deepEqual(ages, ['-23', '-23', '-23', '-23', '23', '23', '23'])
+  })
+
+  it('purges sessions that have expired, and no others', async () => {
+    const ids = (await rowsOf(server, 'session')).map(({ id }) => id)
+    assert.deepEqual([ids.includes('past'), ids.includes('future')], [false, true])
+  })
+})
+
+describe('with MESSAGE_TTL, an unread message', () => {
+  const ending = endOfSuite()
+  let server: RunningServer
+  /** Of the messages of carol, and then of two that had expired before the start. */
+  let ids: string[]
+
+  before(async () => {
+    const database = await prepare(ending, ['ada', 'bob', 'carol', 'dan', 'zoe'], async (sql) => {
+      await insertMessages(sql, 'ada', [2, 2, 2, 0.1, 0.1])
+      await insertMessages(sql, 'bob', [2, 2, 2])
+      await insertMessages(sql, 'carol', [25, 3, 3, 0.1], 1)
+      await insertMessages(sql, 'dan', [2, 2, 2])
+      const carol = await idOf(sql, 'carol')
+      await sql.run('UPDATE message SET wants_receipt = true WHERE recipient_id = ?', carol)
+      const rows = await sql.run('SELECT id FROM message WHERE recipient_id = ? ORDER BY seq', carol)
+      const expired = [25, 23].map((hours) => {
+        const id = uuidToBytes(messageId(Date.now()))
+        return [id, carol, carol, hoursAgo(30), hoursAgo(hours)]
+      })
+      await insert(sql, 'expired_message (id, sender_id, recipient_id, sent_at, expired_at)', expired)
+      ids = [...rows.map(({ id }) => id), ...expired.map(([id]) => id)].map((id) => bytesToUuid(id as Buffer))
+      await insertMessages(sql, 'zoe', [2])
+    })
+    // An earlier send would lock an inbox, and a pass skips locked inboxes.
+    server = await startServer(ending, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, database)
+    await eventually('the pass is over', () => hasSeqs(server, 'zoe', []))
+  })
+
+  it('is purged when it is older, and the login reports the gap', async () => {
+    const { body } = await new Client(server).login('ada')
+    assert.deepEqual(body.gap, { from: 1, to: 3, reason: 'purged' })
+    assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
+  })
+
+  it('leaves a gap that is reported once; then the poll waits for the next message', async (t) => {
+    const login = (await new Client(server).login('bob')).body
+    assert.deepEqual(login.gap, { from: 1, to: 3, reason: 'purged' })
+    assert.deepEqual([login.offlineMessages, login.cursor, login.hasMore], [[], 3, false])
+    const bob = await new Client(server).enter('bob')
+    const behind = (await bob.poll({ after: 1, wait: 30 })).body
+    assert.deepEqual(behind, {
+      messages: [],
+      cursor: 3,
+      hasMore: false,
+      gap: { from: 2, to: 3, reason: 'purged' },
+    })
+
+    const poll = await park(t, bob, 'after=3&wait=30')
+    await bob.send('bob', 'the fourth')
+    const { body } = await poll.answer()
+    assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
+  })
+
+  it('is expired for its sender, for as long as an idempotency key lasts, and gives no receipt', async () => {
+    const carol = await new Client(server).enter('carol')
+
+    const states = await Promise.all(ids.map(async (id) => (await carol.status(id)).body.state))
+    assert.deepEqual(
+      states,
+      [undefined, 'expired', 'expired', 'stored', undefined, 'expired'],
+      'the first was acknowledged, the fifth is forgotten',
+    )
+    const kept = (await rowsOf(server, 'expired_message')).map(({ id }) => bytesToUuid(id as Buffer))
+    assert.deepEqual([kept.includes(ids[4] as string), kept.includes(ids[5] as string)], [false, true])
+    const zoe = await new Client(server).enter('zoe')
+    assert.equal((await zoe.status(ids[1] as string)).status, 404)
+    await carol.acknowledge(4)
+    assert.equal((await carol.status(ids[3] as string)).body.state, 'delivered')
+    assert.deepEqual((await carol.poll({ wait: 0 })).body.messages[0].receiptFor, [ids[3]])
+  })
+
+  it('makes room in a full inbox when it is purged', async () => {
+    const zoe = await new Client(server).enter('zoe')
+    assert.equal((await zoe.send('dan', 'once more')).status, 201)
+    assert.deepEqual(await seqsIn(server, 'dan'), [4])
+  })
+})
+
+test('a wrong clock lets no fresh message expire unread, while it is set and after a restart', async (t) => {
+  const clock = await wallClock(t)
+  await clock.step(-clock.now())
+  const env = { MESSAGE_TTL: '1h', RETENTION: '1s' }
+  const server = await startServer(t, env, clock.database)
+  const client = new Client(server)
+  const [ada, zoe] = [await client.join('ada'), await client.join('zoe')]
+  await zoe.send('ada', 'read me')
+  await clock.step(Date.UTC(2026, 10, 26))
+  const passGoesOn = async (at: RunningServer, username: string) => {
+    const reader = await new Client(at).join(username)
+    await reader.send(reader, 'acknowledged')
+    await reader.acknowledge(1)
+    await eventually('passes go on', () => hasSeqs(at, username, []))
+  }
+  await passGoesOn(server, 'bob')
+  assert.deepEqual(await seqsIn(server, 'ada'), [1])
+  await server.stop()
+
+  // The next process does not know of the step.
+  const again = await startServer(t, env, clock.database)
+  await passGoesOn(again, 'carol')
+
+  const { body } = await new Client(again).login(ada.username)
+  assert.deepEqual([body.offlineMessages[0]?.body, body.gap], ['read me', undefined])
+  assert.match(body.offlineMessages[0]?.sentAt, /^1970-01-01/)
+})
+
+describe('with RETENTION=0', () => {
+  const shared = shareServer({ RETENTION: '0' })
+
+  it('an acknowledged message is purged at once, and a later read gets a gap', async () => {
+    const server = await shared()
+    const { ada } = await adaAndBob(server)
+    const [first = ''] = await ada.sendMany(ada, 5)
     await ada.acknowledge(3)
-    await eventually('the first three are gone', () => hasSeqs(server, [4, 5]))
+    await eventually('the first three are gone', () => hasSeqs(server, ada.username, [4, 5]))
 
     assert.equal((await ada.status(first)).status, 404)
     const { body } = await ada.poll({ after: 1, wait: 0 })
@@ -59,294 +215,103 @@ describe('an acknowledged message', () => {
     assert.equal((await ada.poll({ after: 3, wait: 0 })).body.gap, undefined)
   })
 
-  it('is purged when it is older than RETENTION', async (t) => {
-    const { ada, server } = await begin(t, { RETENTION: '1s' })
-    await ada.sendMany('ada', 3)
-    await ada.acknowledge(3)
-    await eventually('all are gone', () => hasSeqs(server, []))
+  it('the inbox of a deleted account is purged, but not what it sent', async () => {
+    const server = await shared()
+    const { ada, bob } = await adaAndBob(server)
+    await bob.sendMany(ada, 3)
+    await ada.send(bob, 'remember me')
+    const accountId = await withSql(server.database, (sql) => idOf(sql, ada.username))
+    await ada.request('POST', '/v1/me/delete', { body: { password: passwordOf(ada.username) } })
+    const isIn = async (table: string, column: string) =>
+      (await rowsOf(server, table)).some((row) => row[column] === accountId)
+    await eventually('the inbox is gone', async () => !(await isIn('message', 'recipient_id')))
+
+    const { body } = await bob.poll({ wait: 0 })
+    assert.deepEqual([body.messages[0].from, body.messages[0].body], [ada.username, 'remember me'])
+    assert.equal(await isIn('session', 'account_id'), false)
   })
 
-  it('stays while it is younger, and an unacknowledged one stays however old it is', async (t) => {
-    const database = await prepare(t, async (sql) => {
-      await insertMessages(sql, 'ada', [25, 25, 1, 25, 25], 4)
-      await insertMessages(sql, 'bob', [25, 25, 25], 1)
-      // The last inbox of a pass: when it is purged, the others have been checked.
-      await insertMessages(sql, 'zoe', [25], 1)
-    })
-    const server = await startServer(t, {}, database)
-    await eventually('the pass is over', async () => !(await seqsIn(server, 'zoe')).includes(1))
-
-    assert.deepEqual(await seqsIn(server, 'bob'), [2, 3])
-    assert.deepEqual(await seqsIn(server, 'ada'), [3, 4, 5])
-    // The fourth is old and acknowledged, but a purge always removes one range.
-    const ada = await new Client(server).enter('ada')
-    const { body } = await ada.poll({ after: 0, wait: 0 })
-    assert.deepEqual([body.gap, seqsOf(body.messages)], [{ from: 1, to: 2, reason: 'purged' }, [3, 4, 5]])
-  })
-})
-
-describe('an unread message', () => {
-  it('is purged when it is older than MESSAGE_TTL, and the login reports the gap', async (t) => {
-    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2, 0.1, 0.1]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
-    await eventually('the old ones are gone', () => hasSeqs(server, [4, 5]))
-
-    const { body } = await new Client(server).login('ada')
-    assert.deepEqual(body.gap, { from: 1, to: 3, reason: 'purged' })
-    assert.deepEqual([seqsOf(body.offlineMessages), body.cursor, body.hasMore], [[4, 5], 5, false])
-  })
-
-  it('leaves a gap that is reported once; then the poll waits for the next message', async (t) => {
-    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h' }, database)
-    await eventually('all are gone', () => hasSeqs(server, []))
-
-    const login = (await new Client(server).login('ada')).body
-    assert.deepEqual(login.gap, { from: 1, to: 3, reason: 'purged' })
-    assert.deepEqual([login.offlineMessages, login.cursor, login.hasMore], [[], 3, false])
-    const ada = await new Client(server).enter('ada')
-    const behind = (await ada.poll({ after: 1, wait: 30 })).body
-    assert.deepEqual(behind, {
-      messages: [],
-      cursor: 3,
-      hasMore: false,
-      gap: { from: 2, to: 3, reason: 'purged' },
-    })
-
-    const poll = await park(t, ada, 'after=3&wait=30')
-    await ada.send('ada', 'the fourth')
-    const { body } = await poll.answer()
-    assert.deepEqual([seqsOf(body.messages), body.gap], [[4], undefined])
-  })
-
-  it('is expired for its sender, for as long as an idempotency key lasts, and gives no receipt', async (t) => {
-    const database = await prepare(t, async (sql) => {
-      await insertMessages(sql, 'ada', [25, 3, 3, 0.1], 1)
-      await sql.run('UPDATE message SET wants_receipt = true')
-    })
-    const ids = (await withSql(database, ({ run }) => run('SELECT id FROM message ORDER BY seq'))).map(
-      (row) => bytesToUuid(row['id'] as Buffer),
-    )
-    const env = { MESSAGE_TTL: '2h' }
-    const server = await startServer(t, env, database)
-    await eventually('the old ones are gone', () => hasSeqs(server, [4]))
-    const ada = await new Client(server).enter('ada')
-
-    const states = await Promise.all(ids.map(async (id) => (await ada.status(id)).body.state))
-    assert.deepEqual(states, [undefined, 'expired', 'expired', 'stored'], 'the first was acknowledged')
-    const zoe = await new Client(server).enter('zoe')
-    assert.equal((await zoe.status(ids[1] as string)).status, 404)
-    await ada.acknowledge(4)
-    assert.equal((await ada.status(ids[3] as string)).body.state, 'delivered')
-    assert.deepEqual((await ada.poll({ wait: 0 })).body.messages[0].receiptFor, [ids[3]])
-
-    await server.stop()
-    await withSql(database, ({ run }) => run('UPDATE expired_message SET expired_at = ?', hoursAgo(25)))
-    const later = await startServer(t, env, database)
-    await eventually('it is forgotten', async () => (await rowsOf(later, 'expired_message')).length === 0)
-  })
-
-  it('makes room in a full inbox when it is purged', async (t) => {
-    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', [2, 2, 2]))
-    const server = await startServer(t, { MESSAGE_TTL: '1h', INBOX_LIMIT: '3' }, database)
-    // An earlier send would lock the inbox, and a pass skips locked inboxes.
-    await eventually('the old ones are gone', () => hasSeqs(server, []))
-    const zoe = await new Client(server).enter('zoe')
-    assert.equal((await zoe.send('ada', 'once more')).status, 201)
-    assert.deepEqual(await seqsIn(server, 'ada'), [4])
-  })
-})
-
-describe('a wrong clock', () => {
-  it('lets no fresh message expire unread when it began in 1970 and is set', async (t) => {
-    const clock = await wallClock(t)
-    await clock.step(-clock.now())
-    const env = { MESSAGE_TTL: '1s', RETENTION: '24h' }
-    const server = await startServer(t, env, clock.database)
-    const client = new Client(server)
-    const [ada, zoe] = [await client.join('ada'), await client.join('zoe')]
-    await zoe.send('ada', 'read me')
-    await clock.step(Date.UTC(2026, 10, 26))
-    await server.stop()
-
-    // The next process does not know of the step.
-    const again = await startServer(t, env, clock.database)
-    const sender = await new Client(again).enter('zoe')
-    await sender.send('zoe', 'expires')
-    await eventually('walks go on', async () => (await seqsIn(again, 'zoe')).length === 0)
-
-    const { body } = await new Client(again).login(ada.username)
-    assert.deepEqual([body.offlineMessages[0]?.body, body.gap], ['read me', undefined])
-    assert.match(body.offlineMessages[0]?.sentAt, /^1970-01-01/)
-  })
-
-  it('lets no fresh message expire unread when it is set while the server runs', async (t) => {
-    const clock = await wallClock(t)
-    await clock.step(-20 * 365 * 24 * HOUR_MS)
-    const server = await startServer(t, { MESSAGE_TTL: '1h', RETENTION: '1s' }, clock.database)
-    const client = new Client(server)
-    const [ada, zoe] = [await client.join('ada'), await client.join('zoe')]
-    await zoe.send('ada', 'read me')
-    await clock.step(19 * 365 * 24 * HOUR_MS)
-    const later = await client.join('later')
-    await later.send('later', 'acknowledged')
-    await later.acknowledge(1)
-    await eventually('walks go on', async () => (await seqsIn(server, 'later')).length === 0)
-
-    assert.deepEqual(await seqsIn(server, ada.username), [1])
-  })
-
-  it('does not keep expired keys because of keys dated ahead, which are purged, too', async (t) => {
-    const database = await prepare(t, async (sql) => {
-      await insertKeys(sql, 'ada', 1_000, -100_000)
-      await insertKeys(sql, 'ada', 1_500, 25)
-      await insertKeys(sql, 'ada', 3, 23)
-      await insertKeys(sql, 'ada', 4, -23)
-    })
-    const server = await startServer(t, {}, database)
-    const keys = () => rowsOf(server, 'idempotency_key')
-    await eventually('the others are gone', async () => (await keys()).length <= 7)
-    assert.equal((await keys()).length, 7)
-  })
-})
-
-describe('numbers', () => {
-  it('continue when everything was purged, also after a restart', async (t) => {
-    const { ada, server } = await begin(t, { RETENTION: '0' })
-    await ada.sendMany('ada', 3)
-    await ada.acknowledge(3)
-    await eventually('all are gone', () => hasSeqs(server, []))
-    await ada.send('ada', 'the fourth')
-    assert.deepEqual(seqsOf((await ada.poll({ after: 3, wait: 0 })).body.messages), [4])
-    await ada.acknowledge(4)
-    await eventually('all are gone again', () => hasSeqs(server, []))
-    await server.stop()
-
-    const again = await startServer(t, { RETENTION: '0' }, server.database)
-    const later = await new Client(again).enter('ada')
-    await later.send('ada', 'the fifth')
-    const { body } = await later.poll({ wait: 0 })
-    assert.deepEqual([seqsOf(body.messages), body.gap], [[5], undefined])
-  })
-})
-
-describe('the purge of other rows', () => {
-  it('includes the inbox of a deleted account, but not what it sent', async (t) => {
-    const { ada, zoe, server } = await begin(t, { RETENTION: '0' })
-    await zoe.sendMany('ada', 3)
-    await ada.send('zoe', 'remember me')
-    await ada.request('POST', '/v1/me/delete', { body: { password: passwordOf('ada') } })
-    await eventually('the inbox is gone', async () => (await seqsIn(server, 'ada')).length === 0)
-
-    const { body } = await zoe.poll({ wait: 0 })
-    assert.deepEqual([body.messages[0].from, body.messages[0].body], ['ada', 'remember me'])
-    const sessions = await rowsOf(server, 'session')
-    assert.equal(sessions.length, 1, 'That of zoe.')
-  })
-
-  it('are idempotency keys, older than IDEMPOTENCY_TTL and no others, however many', async (t) => {
-    const database = await prepare(t, async (sql) => {
-      await insertKeys(sql, 'ada', 5_000, 25)
-      await insertKeys(sql, 'ada', 3, 23)
-    })
-    const server = await startServer(t, {}, database)
-    const keys = () =>
-      withSql(server.database, async (sql) => {
-        const [row] = await sql.run('SELECT count(*) AS keys FROM idempotency_key')
-        return Number(row?.['keys'])
-      })
-    await eventually('the old ones are gone', async () => (await keys()) <= 3)
-    assert.equal(await keys(), 3)
-  })
-
-  it('are sessions that have expired and no others', async (t) => {
-    const database = await prepare(t, async (sql) => {
-      for (const [id, inMs] of Object.entries({ past: -25 * HOUR_MS, future: HOUR_MS })) {
-        await sql.run(
-          `INSERT INTO session (id, account_id, created_at, expires_at, acknowledged_seq, offered_seq)
-           VALUES (?, ?, ?, ?, 0, 0)`,
-          ...[id, await idOf(sql, 'ada'), new Date(0), new Date(Date.now() + inMs)],
-        )
-      }
-    })
-    const server = await startServer(t, {}, database)
-    const has = async (wanted: string) => (await rowsOf(server, 'session')).some(({ id }) => id === wanted)
-    await eventually('the old one is gone', async () => !(await has('past')))
-    assert.ok(await has('future'))
-  })
-})
-
-describe('the purge', () => {
   // Transactions are counted in the write-ahead log.
-  itOnSqlite('of 5 000 messages works in small batches', async (t) => {
-    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25), 5_000))
-    const commits = countCommits(fileOf(database))
-    const server = await startServer(t, {}, database)
-    await eventually('all are gone', () => hasSeqs(server, []))
-    assert.ok(commits() >= 5, `${commits()} transactions`)
+  itOnSqlite('a purge of 5 000 messages works in small batches', async () => {
+    const server = await shared()
+    await withSql(server.database, (sql) => addAccounts(sql, 'batches'))
+    const commits = countCommits(fileOf(server.database))
+    await withSql(server.database, (sql) => insertMessages(sql, 'batches', Array(5_000).fill(25), 5_000))
+    await eventually('all are gone', () => hasSeqs(server, 'batches', []))
+    // The first inserted them.
+    assert.ok(commits() >= 6, `${commits()} transactions`)
   })
 
-  it('delays no one: sends continue meanwhile, and their messages stay', async (t) => {
-    const database = await prepare(t, (sql) => insertMessages(sql, 'ada', Array(5_000).fill(25)))
-    const server = await startServer(t, { RETENTION: '0' }, database)
-    const ada = await new Client(server).enter('ada')
-    await ada.acknowledge(5_000)
+  it('a purge delays no one: sends continue meanwhile, and their messages stay', async () => {
+    const server = await shared()
+    await withSql(server.database, async (sql) => {
+      await addAccounts(sql, 'sender')
+      await insertMessages(sql, 'sender', Array(5_000).fill(25))
+    })
+    const sender = await new Client(server).enter('sender')
+    await sender.acknowledge(5_000)
     let sent = 0
-    const sendOne = async () => {
-      assert.equal((await ada.send('ada', 'meanwhile')).status, 201)
-      sent += 1
-    }
     const goneAfterOneMore = async () => {
-      await sendOne()
-      return !(await seqsIn(server, 'ada')).includes(5_000)
+      assert.equal((await sender.send('sender', 'meanwhile')).status, 201)
+      sent += 1
+      return !(await seqsIn(server, 'sender')).includes(5_000)
     }
     await eventually('the old ones are gone', goneAfterOneMore)
 
-    const { body } = await ada.poll({ after: 0, wait: 0, limit: 500 })
+    const { body } = await sender.poll({ after: 0, wait: 0, limit: 500 })
     assert.deepEqual(body.gap, { from: 1, to: 5_000, reason: 'purged' })
     assert.deepEqual(seqsOf(body.messages), range(5_001, 5_000 + Math.min(sent, 500)))
   })
 
   // A whole PostgreSQL database cannot be locked.
-  itOnSqlite('continues by itself after the database was locked', async (t) => {
-    const { ada, server } = await begin(t, { RETENTION: '0' })
-    await ada.sendMany('ada', 2)
+  itOnSqlite('the purge continues by itself after the database was locked', async (t) => {
+    const server = await shared()
+    const { ada } = await adaAndBob(server)
+    await ada.sendMany(ada, 2)
     await ada.acknowledge(1)
-    await eventually('the first is gone', () => hasSeqs(server, [2]))
+    await eventually('the first is gone', () => hasSeqs(server, ada.username, [2]))
     await ada.acknowledge(2)
     const other = new SqliteFile(fileOf(server.database))
     t.after(() => other.close())
     other.exec('BEGIN IMMEDIATE')
     // Sends and passes take turns, so a refused send means that a pass is also refused.
-    assert.equal((await ada.send('ada', 'not now')).status, 503)
+    assert.equal((await ada.send(ada, 'not now')).status, 503)
     other.close()
 
-    await eventually('the second is gone', () => hasSeqs(server, []))
+    await eventually('the second is gone', () => hasSeqs(server, ada.username, []))
     assert.deepEqual(
       server.logs.filter(({ level }) => level >= 50),
       [],
     )
   })
+
+  // The last one, because it stops the shared server.
+  it('numbers continue when everything was purged, also after a restart', async (t) => {
+    const server = await shared()
+    const { ada } = await adaAndBob(server)
+    const allAreGone = () => hasSeqs(server, ada.username, [])
+    await ada.sendMany(ada, 3)
+    await ada.acknowledge(3)
+    await eventually('all are gone', allAreGone)
+    await ada.send(ada, 'the fourth')
+    assert.deepEqual(seqsOf((await ada.poll({ after: 3, wait: 0 })).body.messages), [4])
+    await ada.acknowledge(4)
+    await eventually('all are gone again', allAreGone)
+    await server.stop()
+
+    const again = await startServer(t, { RETENTION: '0' }, server.database)
+    const later = await new Client(again).enter(ada.username)
+    await later.send(later, 'the fifth')
+    const { body } = await later.poll({ wait: 0 })
+    assert.deepEqual([seqsOf(body.messages), body.gap], [[5], undefined])
+  })
 })
 
-interface Beginning {
-  server: RunningServer
-  ada: Person
-  zoe: Person
-}
-
-async function begin(t: TestContext, env: Env): Promise<Beginning> {
-  const server = await startServer(t, env)
-  const client = new Client(server)
-  return { server, ada: await client.join('ada'), zoe: await client.join('zoe') }
-}
-
 /** A database with accounts, and with rows that would otherwise take time. Resolves with its DATABASE_URL. */
-async function prepare(t: TestContext, fill: (sql: Sql) => Promise<void>): Promise<string> {
+async function prepare(t: Ending, usernames: string[], fill: (sql: Sql) => Promise<void>): Promise<string> {
   const database = await newDatabase(t)
   await withSql(database, async (sql) => {
-    // Zoe comes after the others, so she is purged after them.
-    await addAccounts(sql, 'ada', 'bob', 'zoe')
+    await addAccounts(sql, ...usernames)
     await fill(sql)
   })
   return database
@@ -396,7 +361,7 @@ const seqsIn = ({ database }: RunningServer, username: string): Promise<unknown[
     return (await sql.run(`${of} ORDER BY seq`, username)).map(({ seq }) => seq)
   })
 
-/** Whether the inbox of ada has exactly these messages. */
-async function hasSeqs(server: RunningServer, seqs: number[]): Promise<boolean> {
-  return JSON.stringify(await seqsIn(server, 'ada')) === JSON.stringify(seqs)
+/** Whether an inbox has exactly these messages. */
+async function hasSeqs(server: RunningServer, username: string, seqs: number[]): Promise<boolean> {
+  return JSON.stringify(await seqsIn(server, username)) === JSON.stringify(seqs)
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { Client, Person, range } from './support/client.ts'
 import { type Answer, assertInContract } from './support/contract-check.ts'
@@ -14,7 +14,7 @@ import { eventually } from './support/eventually.ts'
 import { headersOf } from './support/http.ts'
 import { park } from './support/parked.ts'
 import { parse, rawRequest } from './support/raw-http.ts'
-import { type RunningServer, type ServerProcess, spawnServer, startServer } from './support/servers.ts'
+import { type ServerProcess, spawnServer, startServer } from './support/servers.ts'
 import { stored } from './support/stored.ts'
 
 /**
@@ -23,60 +23,42 @@ import { stored } from './support/stored.ts'
  */
 const STOP_MS_MAX = 9_000
 
-describe('a stop', () => {
-  for (const [signal, readers] of [
-    ['SIGTERM', 8],
-    ['SIGINT', 2],
-  ] as const) {
-    it(`by ${signal} answers ${readers * 8} parked polls at once, empty, each with the time to come back`, async (t) => {
-      const server = await spawnServer(t)
-      const client = new Client(server)
-      const people = await Promise.all(range(1, readers).map((i) => client.join(`reader${i}`)))
-      await Promise.all(people.map((person) => person.send(person.username, 'to be at 1')))
-      const polls = await Promise.all(
-        people.flatMap((person) => range(1, 8).map(() => park(t, person, 'after=1&wait=55'))),
-      )
+test('a stop by SIGTERM', async (t) => {
+  const server = await spawnServer(t, { PRESENCE_GRACE: '1h' })
+  const client = new Client(server)
+  const [ada, bob, carol] = await Promise.all([client.join('ada'), client.join('bob'), client.join('carol')])
+  await bob.sendMany('bob', 5)
+  await bob.poll({ after: 3, limit: 1 })
+  const lastSeenAtMs = async (person: Person) =>
+    Date.parse((await person.user(person.username)).body.lastSeenAt)
+  const bobSeenAtMs = await lastSeenAtMs(bob)
+  for (const person of [ada, carol]) await ada.send(person, 'to be at 1')
+  const polls = await Promise.all(
+    [ada, carol].flatMap((person) => range(1, 8).map(() => park(t, person, 'after=1&wait=55'))),
+  )
+  await openSilentConnections(t, server)
+  const bodies = range(1, 10).map((i) => `begun ${i}`)
+  const sends = await Promise.all(bodies.map((body) => beginSend(t, bob, body)))
+  const paths = ['GET /readyz', 'GET /v1/inbox', 'GET /v1/users/ada', 'POST /v1/logout']
+  const late = await Promise.all(paths.map((line) => beginSendWithAnotherBehind(t, ada, line)))
 
-      assert.equal(await stop(server, signal), 0)
+  const stoppedAtMs = Date.now()
+  const ended = stop(server)
+  await server.logged('stopping')
 
-      const answers = await Promise.all(polls.map(({ answer }) => answer()))
-      for (const { status, headers, body } of answers) {
-        assert.equal(status, 200)
-        assert.deepEqual(body, { messages: [], cursor: 1, hasMore: false })
-        assert.equal(headers.get('connection'), 'close')
-        assert.match(headers.get('retry-after') ?? '', /^[1-5]$/)
-      }
-      const returns = new Set(answers.map(({ headers }) => headers.get('retry-after')))
-      assert.ok(returns.size > 1, 'They do not all come back in the same second.')
-      assert.equal(server.errors(), '')
-    })
-  }
-
-  it('finishes running sends: they are accepted, and stored', async (t) => {
-    const server = await spawnServer(t)
-    const ada = await new Client(server).join('ada')
-    const sends = await Promise.all(range(1, 20).map((i) => beginSend(t, ada, `begun ${i}`)))
-
-    server.process.kill('SIGTERM')
-    await server.logged('stopping')
-    const answers = await Promise.all(sends.map((finish) => finish()))
-
-    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
-    assert.equal(await server.exited, 0)
-    const bodies = (await stored(server.database))['message']?.map(({ body }) => body)
-    assert.deepEqual(new Set(bodies), new Set(range(1, 20).map((i) => `begun ${i}`)))
+  await t.test('answers parked polls at once, empty, each with the time to come back', async () => {
+    const answers = await Promise.all(polls.map(({ answer }) => answer()))
+    for (const { status, headers, body } of answers) {
+      assert.equal(status, 200)
+      assert.deepEqual(body, { messages: [], cursor: 1, hasMore: false })
+      assert.equal(headers.get('connection'), 'close')
+      assert.match(headers.get('retry-after') ?? '', /^[1-5]$/)
+    }
+    const returns = new Set(answers.map(({ headers }) => headers.get('retry-after')))
+    assert.ok(returns.size > 1, 'They do not all come back in the same second.')
   })
 
-  it('refuses requests on open connections, and accepts no new ones', async (t) => {
-    const server = await spawnServer(t)
-    const ada = await new Client(server).join('ada')
-    const finish = await beginSend(t, ada, 'holds the end up')
-    const paths = ['GET /readyz', 'GET /v1/inbox', 'GET /v1/users/ada', 'POST /v1/logout']
-    const late = await Promise.all(paths.map((line) => beginSendWithAnotherBehind(t, ada, line)))
-
-    server.process.kill('SIGTERM')
-    await server.logged('stopping')
-
+  await t.test('refuses requests on open connections, and accepts no new ones', async () => {
     for (const [i, sendRest] of late.entries()) {
       const { status, headers, body } = await sendRest()
       assert.deepEqual([status, body.code], [503, 'overloaded'], paths[i])
@@ -93,63 +75,73 @@ describe('a stop', () => {
       socket.destroy()
       return refused
     })
-    assert.equal((await finish()).status, 201)
-    assert.equal(await server.exited, 0)
   })
 
-  it('is not delayed by connections that are silent, at any point of a request', async (t) => {
-    const server = await spawnServer(t)
-    for (let i = 0; i < 20; i++) {
-      // Between two requests, before the first, within headers, and within a body.
-      await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n', 'HTTP/1.1 200')
-      await silentConnection(t, server, '', '')
-      await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost:', '')
-      const head =
-        'Host: test\r\nContent-Type: application/json\r\nContent-Length: 60\r\nExpect: 100-continue'
-      const half = `POST /v1/login HTTP/1.1\r\n${head}\r\n\r\n{"user`
-      await silentConnection(t, server, half, 'HTTP/1.1 100')
-    }
-    // Connections are accepted in order: when this one is answered, the silent ones are accepted.
-    await new Client(server).get('/healthz')
+  await t.test('finishes running sends: they are accepted, and stored', async () => {
+    const answers = await Promise.all(sends.map((finish) => finish()))
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
+    await ended
+    const kept = (await stored(server.database))['message']?.map(({ body }) => String(body))
+    assert.deepEqual(new Set(kept?.filter((body) => body.startsWith('begun'))), new Set(bodies))
+  })
 
-    assert.equal(await stop(server), 0)
+  await t.test('ends with 0, and is not delayed by silent connections', async () => {
+    assert.equal(await ended, 0)
+    assert.equal(server.errors(), '')
     assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
   })
 
-  it('reaches the server through `npm start`', async (t) => {
+  const again = await startServer(t, {}, server.database)
+  const [adaAgain, bobAgain] = [ada, bob].map(
+    ({ username, token, cursor }) => new Person(new Client(again), username, token, cursor),
+  ) as [Person, Person]
+
+  await t.test('is when an account with a parked poll was last seen', async () => {
+    const seenMs = await lastSeenAtMs(adaAgain)
+    assert.ok(stoppedAtMs <= seenMs && seenMs <= Date.now(), new Date(seenMs).toISOString())
+    assert.equal((await adaAgain.user('ada')).body.online, false)
+  })
+
+  await t.test('changes nothing for an account that still counted as online', async () => {
+    assert.equal(Date.parse((await adaAgain.user('bob')).body.lastSeenAt), bobSeenAtMs)
+  })
+
+  await t.test('loses no acknowledgement that a poll brought', async () => {
+    const account = (await stored(server.database))['account']?.find(({ username }) => username === 'bob')
+    assert.equal(account?.['acknowledged_seq'], 3)
+    assert.equal((await bobAgain.poll({ wait: 0 })).body.messages[0].seq, 4)
+  })
+})
+
+describe('a signal', () => {
+  it('reaches the server through `npm start`, and is one stop when a second comes directly', async (t) => {
     // Without the script before it, which might rebuild the server that other tests run.
     const server = await spawnServer(t, {}, undefined, ['npm', '--silent', '--ignore-scripts', 'start'])
     const pid = Number((await server.logged('ready'))['pid'])
     const isAlive = () => spawnSync('kill', ['-0', String(pid)]).status === 0
     atTheEnd(t, () => spawnSync('kill', ['-9', String(pid)]))
-
-    server.process.kill('SIGTERM')
-    await server.logged('stopped')
-    assert.equal(await server.exited, 0)
-    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
-  })
-
-  it('is one stop when a signal comes twice at once, like Ctrl+C through npm', async (t) => {
-    const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     const poll = await park(t, ada, 'wait=55')
 
-    server.process.kill('SIGINT')
+    server.process.kill('SIGTERM')
     await server.logged('stopping')
+    // Ctrl+C in a terminal reaches both.
+    process.kill(pid, 'SIGINT')
 
-    assert.equal(await stop(server, 'SIGINT'), 0)
+    await server.logged('stopped')
+    assert.equal(await server.exited, 0)
     assert.equal((await poll.answer()).status, 200)
     assert.equal(server.logs.filter(({ msg }) => msg === 'stopping').length, 1)
-    assert.ok(server.logs.some(({ msg }) => msg === 'stopped'))
+    await eventually('the server is gone, too', () => !isAlive(), STOP_MS_MAX)
   })
 
-  it('ends at once on a second signal, and keeps accepted messages', async (t) => {
+  it('ends a stop at once when it comes a second later, and accepted messages stay', async (t) => {
     const server = await spawnServer(t)
     const ada = await new Client(server).join('ada')
     await beginSend(t, ada, 'never finished')
     assert.equal((await ada.send('ada', 'accepted')).status, 201)
 
-    server.process.kill('SIGTERM')
+    server.process.kill('SIGINT')
     await server.logged('stopping')
     // A signal within a second is the same stop. The send delays this stop for two.
     await setTimeout(1_100)
@@ -160,63 +152,12 @@ describe('a stop', () => {
       ['accepted'],
     )
   })
-
-  it('loses no acknowledgement that a poll brought', async (t) => {
-    const server = await startServer(t)
-    const ada = await new Client(server).join('ada')
-    await ada.sendMany('ada', 5)
-    await ada.poll({ after: 3, limit: 1 })
-    await server.stop()
-
-    const [account] = (await stored(server.database))['account'] ?? []
-    assert.equal(account?.['acknowledged_seq'], 3)
-    const again = await startServer(t, {}, server.database)
-    const { body } = await new Client(again).login('ada')
-    assert.equal(body.offlineMessages[0].seq, 4)
-  })
 })
 
-describe('when an account was last seen', () => {
-  const lastSeenAtMs = async (person: Person) =>
-    Date.parse((await person.user(person.username)).body.lastSeenAt)
-
-  const afterRestart = async (t: TestContext, server: RunningServer, { username, token, cursor }: Person) => {
-    await server.stop()
-    const again = await startServer(t, {}, server.database)
-    return new Person(new Client(again), username, token, cursor)
-  }
-
-  for (const [when, env] of [
-    ['still counts as online', { PRESENCE_GRACE: '1h' }],
-    ['has just gone offline', { PRESENCE_GRACE: '0' }],
-  ] as const) {
-    it(`is the same after a stop, for an account that ${when}`, async (t) => {
-      const server = await startServer(t, env)
-      const ada = await new Client(server).join('ada')
-      await ada.poll({ wait: 0 })
-      const seenAtMs = await lastSeenAtMs(ada)
-
-      assert.equal(await lastSeenAtMs(await afterRestart(t, server, ada)), seenAtMs)
-    })
-  }
-
-  it('is the time of the stop for an account with a parked poll', async (t) => {
-    const server = await spawnServer(t)
-    const ada = await new Client(server).join('ada')
-    await park(t, ada, 'wait=55')
-    const beforeMs = Date.now()
-    const again = await afterRestart(t, server, ada)
-
-    const seenMs = await lastSeenAtMs(again)
-    assert.ok(beforeMs <= seenMs && seenMs <= Date.now(), new Date(seenMs).toISOString())
-    assert.equal((await again.user('ada')).body.online, false)
-  })
-})
-
-/** Ends the process by a signal, and resolves with its exit code. */
-async function stop(server: ServerProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+/** Ends the process by SIGTERM, and resolves with its exit code. */
+async function stop(server: ServerProcess): Promise<number | string> {
   const begun = performance.now()
-  server.process.kill(signal)
+  server.process.kill('SIGTERM')
   const code = await server.exited
   const took = Math.round(performance.now() - begun)
   assert.ok(took < STOP_MS_MAX, `It ended after ${took} ms.`)
@@ -282,6 +223,19 @@ async function beginSendWithAnotherBehind(t: TestContext, person: Person, line: 
     assertInContract(method, path, second)
     return second
   }
+}
+
+/** Several that are silent between two requests, before the first, within headers, and within a body. */
+async function openSilentConnections(t: TestContext, server: ServerProcess) {
+  const head = 'Host: test\r\nContent-Type: application/json\r\nContent-Length: 60\r\nExpect: 100-continue'
+  for (let i = 0; i < 5; i++) {
+    await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n', 'HTTP/1.1 200')
+    await silentConnection(t, server, '', '')
+    await silentConnection(t, server, 'GET /healthz HTTP/1.1\r\nHost:', '')
+    await silentConnection(t, server, `POST /v1/login HTTP/1.1\r\n${head}\r\n\r\n{"user`, 'HTTP/1.1 100')
+  }
+  // Connections are accepted in order: when this one is answered, the silent ones are accepted.
+  await new Client(server).get('/healthz')
 }
 
 /** Opens a connection, sends some bytes, and then nothing more. */

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { formatStartNotice, startNotice } from '../src/start-notice.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
-import { shareServer, startServer } from './support/servers.ts'
+import { shareServer } from './support/servers.ts'
 
 const server = shareServer()
 const withoutWeb = shareServer({ WEB: 'off' })
@@ -128,11 +128,6 @@ describe('the page', () => {
     )
     const all = sizes.reduce((sum, size) => sum + size, 0)
     assert.ok(first.length >= 7 && all <= WEIGHT_MAX, `${all} bytes in ${first.length} files`)
-  })
-
-  it('separates origins in caches: Vary names both', async (t) => {
-    const { url } = await startServer(t, { CORS_ORIGIN: 'https://a.example,https://b.example' })
-    assert.equal((await get(url)).headers['vary'], 'Origin, Accept-Encoding')
   })
 })
 
