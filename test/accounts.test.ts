@@ -169,7 +169,7 @@ async function hashesOf({ database }: { database: string }, usernames: string[])
     .map((row) => String(row['password_hash']))
 }
 
-// A process of its own, because only there passwords cost as much as in production. The database plays no part.
+// A process of its own: only there passwords cost as much as in production. The database plays no part.
 itOnSqlite('a guess costs as much as a login, whether the name exists or not', async (t) => {
   const server = await spawnServer(t)
   const client = new Client(server)
