@@ -1,4 +1,4 @@
-/** More rounds than test/crash.test.ts, with random seeds, and the threads that test/sqlite-file.test.ts omits. */
+/** More rounds than test/crash.test.ts, random seeds, and the threads that test/sqlite-file.test.ts omits. */
 import { describeCrashes } from '../crash/crashes.ts'
 import { describeEndedThreads } from '../crash/ended-threads.ts'
 import { onPostgres } from '../support/databases.ts'
