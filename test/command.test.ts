@@ -333,7 +333,7 @@ describe('a password', () => {
 })
 
 describe('without a server, the command', () => {
-  it('does the same on the database itself', async () => {
+  it('works on the database itself', async () => {
     // Each takes as long as a start.
     const { run, refuse } = alone
     await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })

@@ -254,7 +254,7 @@ describe('two nodes', () => {
 })
 
 describe('an account whose polls are gone', { concurrency: true }, () => {
-  it('an account that polls one is online on the other, with the time, and offline after the grace time', async (t) => {
+  it('was online on the other node, with the time, and is offline after the grace time', async (t) => {
     const [ada, bob] = [await join('ada', one), await join('bob', other)]
     assert.equal((await bob.user(ada)).body.online, false)
     const poll = await park(t, ada, 'wait=55')
@@ -281,7 +281,7 @@ describe('an account whose polls are gone', { concurrency: true }, () => {
     })
   })
 
-  it('goes offline about 10 s after its node died', async (t) => {
+  it('is offline within about 10 s when its node has died', async (t) => {
     const dying = await spawnServer(t, {}, database)
     const [ada, bob] = [await join('ada', dying), await join('bob', other)]
     const poll = await park(t, ada, 'wait=55')

@@ -234,9 +234,11 @@ describe('with RETENTION=0', () => {
   // Transactions are counted in the write-ahead log.
   itOnSqlite('a purge of 5 000 messages works in small batches', async () => {
     const server = await shared()
-    await withSql(server.database, (sql) => addAccounts(sql, 'batches'))
     const commits = countCommits(fileOf(server.database))
-    await withSql(server.database, (sql) => insertMessages(sql, 'batches', Array(5_000).fill(25), 5_000))
+    await withSql(server.database, async (sql) => {
+      await addAccounts(sql, 'batches')
+      await insertMessages(sql, 'batches', Array(5_000).fill(25), 5_000)
+    })
     await eventually('all are gone', () => hasSeqs(server, 'batches', []))
     // The first inserted them.
     assert.ok(commits() >= 6, `${commits()} transactions`)

