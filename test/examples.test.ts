@@ -9,7 +9,7 @@ import { replyWithProblems } from '../src/http/problem-replies.ts'
 import { RequestCounts } from '../src/http/request-counts.ts'
 import { invalidInvite, registrationClosed } from '../src/problems.ts'
 import { pushDisabled } from '../src/push/subscriptions.ts'
-import { Client, passwordOf } from './support/client.ts'
+import { Client, passwordOf, range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
 import { PUSH } from './support/push.ts'
 import { sendRaw } from './support/raw-http.ts'
@@ -139,7 +139,11 @@ test('each problem example of the contract matches an answer of the server, word
       await ada.request('POST', '/v1/messages', { body: { ...message, to: 'bob' }, headers: KEY })
       return body(ada.request('POST', '/v1/messages', { body: { to: 'bob', body: 'Other' }, headers: KEY }))
     },
-    rate_limited: () => times(80, () => ada.unblock('grace')),
+    rate_limited: async () => {
+      // At once: one after the other may be slow enough to be allowed.
+      const answers = await Promise.all(range(1, 80).map(() => ada.unblock('grace')))
+      return answers.find(({ status }) => status === 429)?.body ?? NONE
+    },
     too_many_attempts: () => times(12, () => client.login('bob', { password: 'not this one' })),
     internal_error: () => problemOf(new Error('Nobody has foreseen this.')),
     overloaded: () => problemOf(new DatabaseUnavailable('It is gone.')),

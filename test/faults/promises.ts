@@ -17,7 +17,7 @@ export function itKeepsEveryPromise(usual: { minutes: number; seed: number }): v
   const minutes = Number(process.env['FAULTS_MINUTES'] ?? usual.minutes)
   const seed = Number(process.env['FAULTS_SEED'] ?? usual.seed)
 
-  it(`while nodes and their database fail for ${minutes} minutes, every promise is kept`, async (t) => {
+  it(`while nodes and their database fail for ${Math.round(60 * minutes)} s, every promise is kept`, async (t) => {
     t.diagnostic(`FAULTS_SEED=${seed} FAULTS_MINUTES=${minutes}`)
     const verdict = await runFaults(t, minutes, seed)
     t.diagnostic(report(verdict))
