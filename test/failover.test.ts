@@ -4,6 +4,7 @@ import { Client, range } from './support/client.ts'
 import { atTheEnd } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
 import { FaultyProxy } from './support/faulty-proxy.ts'
+import { through } from './support/nodes.ts'
 import { orAgain, park } from './support/parked.ts'
 import { startCluster } from './support/postgres.ts'
 import { startServer } from './support/servers.ts'
@@ -12,9 +13,7 @@ it('a node moves to the new primary, even if the old one comes back at the addre
   const old = await startCluster()
   atTheEnd(t, () => old.stop())
   const proxy = await FaultyProxy.start(t, old.port)
-  const url = new URL(await old.createDatabase())
-  url.port = String(proxy.port)
-  const node = await startServer(t, {}, url.href)
+  const node = await startServer(t, {}, through(proxy, await old.createDatabase()))
   const [ada, bob] = [await new Client(node).join('ada'), await new Client(node).join('bob')]
   const poll = await park(t, ada, 'wait=55')
 

@@ -7,7 +7,7 @@ import { itIsRefusedWithEncoding, refused } from './postgres-start/refused.ts'
 import { inDatabase, nameOf, serves } from './postgres-start/serves.ts'
 import { Client } from './support/client.ts'
 import { atTheEnd } from './support/endings.ts'
-import { at, startNodes } from './support/nodes.ts'
+import { at, startNodes, through } from './support/nodes.ts'
 import { park } from './support/parked.ts'
 import { pgbouncerMissing, startPgbouncer } from './support/pgbouncer.ts'
 import { startServer } from './support/servers.ts'
@@ -157,10 +157,9 @@ describe('a database that must not be served', () => {
 
   it('is behind a pool in transaction mode', async (t) => {
     const database = await cluster.createDatabase()
-    const url = new URL(database)
-    url.port = String(await startTransactionPool(t, cluster.port))
+    const pool = { port: await startTransactionPool(t, cluster.port) }
 
-    await refused(t, url.href, /PgBouncer.*session/, database)
+    await refused(t, through(pool, database), /PgBouncer.*session/, database)
     // No lock affects starts without it.
     await startServer(t, {}, database)
   })

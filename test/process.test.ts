@@ -6,13 +6,13 @@ import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, it, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import SqliteFile from 'better-sqlite3'
 import { Client, newName } from './support/client.ts'
 import { restante } from './support/command.ts'
 import { fileOf, noDatabaseYet, scratchFolder } from './support/databases.ts'
 import { endOfSuite } from './support/endings.ts'
 import { eventually } from './support/eventually.ts'
+import { PROGRAM } from './support/program.ts'
 import {
   type Env,
   type LogLine,
@@ -56,7 +56,7 @@ describe('a start', () => {
     if (spawnSync('script', ['--version']).error)
       return t.diagnostic('Not tried: this machine has no `script`, which makes a terminal.')
     const file = join(scratchFolder(t), 'restante.db')
-    const inside = 'PORT=0 node dist/main.js'
+    const inside = `PORT=0 node '${PROGRAM}'`
     const terminal = spawn('script', ['-qec', inside, '/dev/null'], {
       env: { PATH: process.env['PATH'], DATABASE_URL: `file:${file}` },
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -210,7 +210,7 @@ describe('a start', () => {
 
   it('is refused with a message when the disk is full, and possible when it no longer is', async (t) => {
     const database = noDatabaseYet(t)
-    const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" dist/main.js', process.execPath]
+    const full = ['bash', '-c', 'ulimit -S -f 8; exec "$0" "$1"', process.execPath, PROGRAM]
     const sentence = await refusal(t, database, {}, full)
     assert.ok(sentence.includes(fileOf(database)), sentence)
 
@@ -229,7 +229,7 @@ describe('a server with .env in its working directory, and few open files', () =
     writeFileSync(join(folder, '.env'), 'LOG_LEVEL=debug\nMESSAGE_LENGTH_MAX=40\nTOKEN_TLL=1h\n')
     program = await spawnServer(ending, { RETENTOIN: '1h' }, undefined, [
       ...['sh', '-c', 'ulimit -n 200 && cd "$1" && exec "$0" "$2"'],
-      ...[process.execPath, folder, fileURLToPath(new URL('../dist/main.js', import.meta.url))],
+      ...[process.execPath, folder, PROGRAM],
     ])
   })
 
@@ -313,8 +313,7 @@ async function stop(server: Awaited<ReturnType<typeof spawnServer>>) {
 
 /** Runs the command to its end in a folder, which may have a `.env`. */
 function run(args: string[], folder: string, env: Env = {}) {
-  const file = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, ...args], {
     cwd: folder,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     encoding: 'utf8',

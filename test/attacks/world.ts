@@ -4,6 +4,7 @@ import { COLLECTING } from '../../bench/support/processes.ts'
 import { Client, newName, type Person, passwordOf, range } from '../support/client.ts'
 import { fileOf, newDatabase } from '../support/databases.ts'
 import type { Ending } from '../support/endings.ts'
+import { PROGRAM } from '../support/program.ts'
 import { type Env, type ServerProcess, spawnServer } from '../support/servers.ts'
 import { withSql } from '../support/sql.ts'
 import type { Target } from './attacks.ts'
@@ -40,7 +41,7 @@ const from = (address: string) => ({ 'x-forwarded-for': address })
 export async function createWorld(t: Ending, env: Env = {}): Promise<World> {
   // The proxy and the normal clients are at 127.0.0.1, the attacker is not.
   const trusted = { TRUST_PROXY: '127.0.0.1', RATE_LIMITS: 'on', JWT_SECRET, ...env }
-  const program = [process.execPath, ...COLLECTING, 'dist/main.js']
+  const program = [process.execPath, ...COLLECTING, PROGRAM]
   const server = await spawnServer(t, trusted, await newDatabase(t), program)
   // Directly into the store, because one address may not register this many at once.
   await withSql(server.database, (sql) => addPeople(sql, ACCOUNTS + LOGINS))

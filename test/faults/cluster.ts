@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Ending } from '../support/endings.ts'
 import { FaultyProxy } from '../support/faulty-proxy.ts'
+import { through } from '../support/nodes.ts'
 import { type Cluster as Postgres, startCluster } from '../support/postgres.ts'
 import { type LogLine, type ServerProcess, spawnServer } from '../support/servers.ts'
 import type { Recorder } from './recorder.ts'
@@ -25,12 +26,10 @@ export class Node {
   #endedOnPurpose: ServerProcess | undefined
 
   constructor(t: Ending, name: string, databaseUrl: string, proxy: FaultyProxy, recorder: Recorder) {
-    const url = new URL(databaseUrl)
-    url.port = String(proxy.port)
     this.#t = t
     this.name = name
     this.proxy = proxy
-    this.#env = { DATABASE_URL: url.href, JWT_SECRET: SECRET }
+    this.#env = { DATABASE_URL: through(proxy, databaseUrl), JWT_SECRET: SECRET }
     this.#recorder = recorder
   }
 

@@ -5,6 +5,7 @@ import { Client, type Person, range, seqsOf } from '../support/client.ts'
 import { atTheEnd } from '../support/endings.ts'
 import { eventually } from '../support/eventually.ts'
 import { FaultyProxy } from '../support/faulty-proxy.ts'
+import { through } from '../support/nodes.ts'
 import { type Cluster, startCluster } from '../support/postgres.ts'
 import { startServer } from '../support/servers.ts'
 import { withSql } from '../support/sql.ts'
@@ -38,9 +39,7 @@ export async function laggingStandby(t: TestContext) {
 }
 
 async function has(cluster: Cluster, url: URL, messages: number): Promise<boolean> {
-  const there = new URL(url)
-  there.port = String(cluster.port)
-  return withSql(there.href, async ({ run }) => {
+  return withSql(through(cluster, url.href), async ({ run }) => {
     const [row] = await run("SELECT count(*) AS n FROM pg_tables WHERE tablename = 'message'")
     return row?.['n'] === 1 && (await run('SELECT count(*) AS n FROM message'))[0]?.['n'] === messages
   }).catch(() => false)

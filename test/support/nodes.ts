@@ -10,7 +10,7 @@ export const startNodes = (t: Ending, database: string, env: Env = {}) =>
 export const at = (node: Pick<RunningServer, 'url'>, { username, token, cursor }: Person) =>
   new Person(new Client(node), username, token, cursor)
 
-/** The URL of the database through that proxy. */
+/** The URL of the database at another port: through a proxy, or in another cluster. */
 export function through(proxy: { port: number }, database: string): string {
   const url = new URL(database)
   url.port = String(proxy.port)
