@@ -90,12 +90,12 @@ describe('the queue in front of the store', () => {
     assert.deepEqual(begun.slice(4), ['ada 4'], 'one client has gone')
   })
 
-  it('holds two pages that are long by the ids of receipts, too', async () => {
+  it('holds two pages that are long by the ids of receipts, or by the bytes of their characters', async () => {
     const { begun, read, finish } = gatedReads()
     for (const number of range(1, 5)) read(ADA, `ada ${number}`)
 
     await finish('ada 1', 0, RECEIPT_IDS)
-    await finish('ada 2', 0, RECEIPT_IDS)
+    await finish('ada 2', 30_000, 0, '€')
 
     assert.deepEqual(begun, ['ada 1', 'ada 2'])
   })
@@ -285,15 +285,19 @@ describe('reading without waiting', () => {
     assert.equal((await poll(ada, { after: 1 })).messages().length, 1)
   })
 
-  it('counts the ids of receipts, too', async (t) => {
-    stillClock(t)
-    const { store, budget, ada, poll } = openInbox(t, { messages: 1, length: 0, ids: RECEIPT_IDS })
-    budget.chargePage(ADA, BUDGET - 10 * MIB)
+  for (const [what, messages] of [
+    ['the ids of receipts, too', { length: 0, ids: RECEIPT_IDS }],
+    ['bytes, of characters that have several', { length: MIB / 3, character: '€' }],
+  ] as const)
+    it(`counts ${what}`, async (t) => {
+      stillClock(t)
+      const { store, budget, ada, poll } = openInbox(t, { messages: 1, ...messages })
+      budget.chargePage(ADA, BUDGET - 10 * MIB)
 
-    await readUntilRefused(() => poll(ada, { after: 0 }))
+      await readUntilRefused(() => poll(ada, { after: 0 }))
 
-    assert.ok(store.reads < 17, `${store.reads} pages of 1 MiB`)
-  })
+      assert.ok(store.reads < 17, `${store.reads} pages of 1 MiB`)
+    })
 
   it('is counted per account, over all its connections', async (t) => {
     stillClock(t)
@@ -510,8 +514,8 @@ function gatedReads() {
     line.read(accountId, carrier, page).catch(() => {})
     return carrier
   }
-  const finish = async (name: string, length = 0, ids = 0) => {
-    gates.get(name)?.resolve({ messages: [messageOf(1, length, ids)] })
+  const finish = async (name: string, length = 0, ids = 0, character = 'x') => {
+    gates.get(name)?.resolve({ messages: [messageOf(1, length, ids, character)] })
     await turns()
   }
   const fail = async (name: string) => {
@@ -522,8 +526,11 @@ function gatedReads() {
 }
 
 /** Ada's inbox over a store in memory. */
-function openInbox(t: TestContext, { messages = 0, length = 10, ids = 0, graceMs = 10_000 } = {}) {
-  const store = new CountingStore(messages, length, ids)
+function openInbox(
+  t: TestContext,
+  { messages = 0, length = 10, ids = 0, character = 'x', graceMs = 10_000 } = {},
+) {
+  const store = new CountingStore(messages, length, ids, character)
   const mailboxes = new Mailboxes(Date.now)
   const presence = new Presence(graceMs, Date.now)
   t.after(() => {
@@ -568,11 +575,11 @@ const sessionOf = (id: string): ReadingSession => ({
 })
 
 /** @param ids how many ids a receipt has; 0 for a message */
-const messageOf = (seq: number, length: number, ids = 0): Entry => ({
+const messageOf = (seq: number, length: number, ids = 0, character = 'x'): Entry => ({
   seq,
   id: `message ${seq}`,
   from: 'bob',
-  body: 'x'.repeat(length),
+  body: character.repeat(length),
   sentAtMs: 0,
   ...(ids > 0 && { receiptFor: range(1, ids).map((number) => `message ${number}`) }),
 })
@@ -584,8 +591,8 @@ class CountingStore {
   #held: Promise<void> | undefined
   readonly #messages: Entry[]
 
-  constructor(messages: number, length: number, ids: number) {
-    this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids))
+  constructor(messages: number, length: number, ids: number, character: string) {
+    this.#messages = range(1, messages).map((seq) => messageOf(seq, length, ids, character))
   }
 
   async readInbox(_accountId: number, from: ReadFrom, size: PageSize): Promise<StoredPage> {

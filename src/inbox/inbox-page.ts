@@ -37,9 +37,9 @@ export interface Gap {
 /** How much to read for one page: no text is longer in UTF-8 than as JSON. */
 export const pageSize = (messages: number): PageSize => ({ messages, bytes: PAGE_BYTES_MAX })
 
-/** The size of a message in a page, of what its sender can make long, in characters. */
-export const lengthOf = ({ body, receiptFor }: Entry): number =>
-  body.length + (receiptFor?.length ?? 0) * RECEIPT_ID_BYTES
+/** The size of a message in a page, of what its sender can make long. */
+export const bytesOf = ({ body, receiptFor }: Entry): number =>
+  Buffer.byteLength(body) + (receiptFor?.length ?? 0) * RECEIPT_ID_BYTES
 
 /**
  * A cursor from another server, or from before a restore that left no mark, must not wait for ever.

@@ -2,12 +2,12 @@ import type { Database, Entry, ReadFrom, StoredPage } from '../database/database
 import { tooEarly } from '../problems.ts'
 import { type ClientConnection, type Response, waitUntilNext } from './connection.ts'
 import type { PushHints } from './delivery.ts'
-import { lengthOf, pageSize, refuseAhead } from './inbox-page.ts'
+import { bytesOf, pageSize, refuseAhead } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Poll, ReadingSession } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
 
-/** The cost of a page besides its texts and receipts: finding its place, and reading each row. */
+/** Bytes that a page counts for besides its texts and receipts: finding its place, and reading each row. */
 const PAGE_COST = 4_096
 const MESSAGE_COST = 256
 
@@ -15,7 +15,7 @@ const MESSAGE_COST = 256
 export interface PageBudget {
   /** For how many ms an account may not read stored messages; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
-  chargePage: (accountId: number, cost: number) => void
+  chargePage: (accountId: number, bytes: number) => void
   /** For how many ms a session may not ask for nothing; 0 when it may. */
   idlePollsOwedMs: (sessionId: string) => number
   chargeIdlePoll: (sessionId: string) => void
@@ -124,8 +124,8 @@ export class PageReads {
 /** Lets the event loop handle what has come in: page after page would hold it up. */
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** The cost of reading messages again for a session; the first time is free. */
+/** The cost of reading messages again for a session, in bytes; the first time is free. */
 const costOfRereading = (messages: Entry[], handedSeq: number) =>
   messages
     .filter(({ seq }) => seq <= handedSeq)
-    .reduce((sum, message) => sum + lengthOf(message) + MESSAGE_COST, PAGE_COST)
+    .reduce((sum, message) => sum + bytesOf(message) + MESSAGE_COST, PAGE_COST)

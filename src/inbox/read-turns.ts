@@ -1,6 +1,6 @@
 import type { StoredPage } from '../database/database.ts'
 import type { Response } from './connection.ts'
-import { lengthOf } from './inbox-page.ts'
+import { bytesOf } from './inbox-page.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
 const PAGES_PER_ACCOUNT_MAX = 2
@@ -9,7 +9,7 @@ const PAGES_PER_ACCOUNT_MAX = 2
 const READS_MAX = 4
 
 /** A page with more text keeps its place until it is written out. The kernel buffers less than this. */
-const SMALL_LENGTH_MAX = 65_536
+const SMALL_BYTES_MAX = 65_536
 
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
 const HELD_MS_MAX = 10_000
@@ -58,8 +58,7 @@ export class ReadTurns {
       return page
     } finally {
       this.#reads -= 1
-      if (page && !response.destroyed && lengthOfAll(page) > SMALL_LENGTH_MAX)
-        this.#hold(accountId, account, response)
+      if (page && !response.destroyed && isLarge(page)) this.#hold(accountId, account, response)
       else this.#leave(accountId, account)
     }
   }
@@ -133,6 +132,11 @@ function cutOverdue({ held }: ReadingAccount) {
   if (first?.overdue) first.response.destroy()
 }
 
-/** The length of its texts and receipts. */
-const lengthOfAll = ({ messages }: Pick<StoredPage, 'messages'>) =>
-  messages.reduce((sum, message) => sum + lengthOf(message), 0)
+/** By its texts and receipts. Counts no further than needed. */
+function isLarge({ messages }: Pick<StoredPage, 'messages'>): boolean {
+  let bytes = 0
+  return messages.some((message) => {
+    bytes += bytesOf(message)
+    return bytes > SMALL_BYTES_MAX
+  })
+}

@@ -1,12 +1,7 @@
 import { type Rate, TokenBuckets } from './token-buckets.ts'
 
-const KIB = 1_024
-
-/**
- * In KiB, for an account that reads the same messages again. It may do so with 128 MiB at once; from then on
- * it gets 2 MiB a second.
- */
-const PAGES: Rate = { burst: 128 * KIB, everyMs: 1_000 / (2 * KIB) }
+/** Bytes of messages that an account reads again: 128 MiB at once, and then 2 MiB a second. */
+const PAGES: Rate = { burst: 128 * 1_048_576, everyMs: 1_000 / (2 * 1_048_576) }
 
 /** Per session: polls that find nothing and do not wait. */
 const IDLE_POLLS: Rate = { burst: 30, everyMs: 500 }
@@ -30,9 +25,9 @@ export class ReadBudget {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param cost of a page, in characters plus a fixed part per message */
-  chargePage(accountId: number, cost: number): void {
-    this.#pages?.charge(accountId, cost / KIB)
+  /** @param bytes of a page, and a fixed part per message */
+  chargePage(accountId: number, bytes: number): void {
+    this.#pages?.charge(accountId, bytes)
   }
 
   /** How many ms until a session may make another poll that finds nothing; 0 when it may now. */

@@ -16,6 +16,24 @@ export function stillClock(t: TestContext): { tick: (ms: number) => void } {
   }
 }
 
+/** Makes the wall clock of this process wrong, until the returned function is called. */
+export function setClockWrong(byMs: number) {
+  const RightDate = Date
+  globalThis.Date = class extends RightDate {
+    constructor(...given: [] | [string]) {
+      if (given.length === 0) super(RightDate.now() + byMs)
+      else super(...given)
+    }
+
+    static override now() {
+      return RightDate.now() + byMs
+    }
+  } as DateConstructor
+  return () => {
+    globalThis.Date = RightDate
+  }
+}
+
 export interface WallClock {
   /** The database whose servers use it. */
   database: string

@@ -6,6 +6,9 @@ const PAUSE_MS = 10
 const PAUSE_SHARE = 0.1
 const PAUSE_MS_MAX = 100
 
+/** Between two checks of a condition that must stay true: often enough to see a short lapse. */
+const RECHECK_MS = 50
+
 /** Far longer than an answer takes, even on a busy machine, and far shorter than a poll waits. */
 export const AT_ONCE_MS = 5_000
 
@@ -29,6 +32,6 @@ export async function eventually(
 
 /** Polls a condition that must stay true for a time. */
 export async function throughout(ms: number, look: () => Promise<unknown>): Promise<void> {
-  for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(PAUSE_MS_MAX / 2))
+  for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(RECHECK_MS))
     await look()
 }
