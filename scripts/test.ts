@@ -34,12 +34,13 @@ const NOTICE_MS = 300_000
 interface Suite {
   database: 'SQLite' | 'PostgreSQL'
   files: string[]
-  env: Record<string, string>
 }
 
 /** Files that share a process. */
 interface Group extends Suite {
   name: string
+  /** What the process runs. */
+  program: string
   /** Groups start in this order. */
   place: number
 }
@@ -123,17 +124,22 @@ const [wanted = 'both', ...given] = process.argv.slice(2)
 const files = filesOf(wanted, given)
 const nameOf = (file: string) => file.replace(/^.*\/|\.test\.ts$/g, '')
 const reasonOf = (file: string) => ONCE[nameOf(file)]
-const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 
+const suites: Suite[] = [
+  ...(wanted === 'postgres' ? [] : [{ database: 'SQLite', files } as const]),
+  ...(wanted === 'sqlite' ? [] : [{ database: 'PostgreSQL', files: filesOnBoth() } as const]),
+]
 await compileTests()
+// All of them before anything runs: a file that cannot be compiled ends this process.
+const groups = (await Promise.all(suites.flatMap(groupsOf))).sort((a, b) => a.place - b.place)
+const scratch = mkdtempSync(join(tmpdir(), 'restante-tests-'))
 const cluster = await startCluster()
 const common = { TEST_CLUSTER: cluster.url, TEST_CLUSTER_FILES: await copyFiles(cluster) }
+const envOf: Record<Suite['database'], Record<string, string>> = {
+  SQLite: wanted === 'postgres' ? {} : await sqliteEnv(),
+  PostgreSQL: wanted === 'sqlite' ? {} : await postgresEnv(),
+}
 const started = performance.now()
-const suites = [
-  ...(wanted === 'postgres' ? [] : [await onSqlite()]),
-  ...(wanted === 'sqlite' ? [] : [await onPostgres()]),
-]
-const groups = suites.flatMap(groupsOf).sort((a, b) => a.place - b.place)
 const results = await runAll(groups)
 
 const times = results.flatMap((result) => result.times).sort((a, b) => b.seconds - a.seconds)
@@ -164,22 +170,27 @@ function filesOf(suite: string, names: string[]): string[] {
   return chosen.map((name) => join(folder, name))
 }
 
-async function onSqlite(): Promise<Suite> {
-  const template = join(scratch, 'template.db')
-  await migrate(new SqliteAdapter(template))
-  // Like a file that a server creates.
-  chmodSync(template, 0o600)
-  return { database: 'SQLite', files, env: { TEST_SQLITE: template, ...common } }
-}
-
-async function onPostgres(): Promise<Suite> {
+/** Those that run on PostgreSQL, too. Names the others, if the caller named files. */
+function filesOnBoth(): string[] {
   const onBoth = files.filter((file) => reasonOf(file) === undefined)
   if (given.length > 0)
     for (const file of files.filter((name) => !onBoth.includes(name)))
       console.log(`${file} runs once, with SQLite: it ${reasonOf(file)}.`)
+  return onBoth
+}
+
+async function sqliteEnv() {
+  const template = join(scratch, 'template.db')
+  await migrate(new SqliteAdapter(template))
+  // Like a file that a server creates.
+  chmodSync(template, 0o600)
+  return { TEST_SQLITE: template, ...common }
+}
+
+async function postgresEnv() {
   const template = await cluster.createDatabase()
   await migrate(new MigrationAdapter({ connectionString: template }))
-  return { database: 'PostgreSQL', files: onBoth, env: { TEST_POSTGRES: template, ...common } }
+  return { TEST_POSTGRES: template, ...common }
 }
 
 /** Copies the files of a new cluster, for tests that start their own. */
@@ -203,16 +214,16 @@ async function runAll(waiting: Group[]) {
 }
 
 /** @param output with `inherit` it is printed at once */
-async function run({ name, database, files, env }: Group, output: 'inherit' | 'pipe') {
+async function run({ name, program, database, files }: Group, output: 'inherit' | 'pipe') {
   const report = join(scratch, name)
   const args = [
     ...['--import', './scripts/source-maps.mjs'],
     ...['--test-reporter', 'spec', '--test-reporter-destination', 'stdout'],
     ...['--test-reporter', './scripts/test-report.mjs', '--test-reporter-destination', report],
-    await compileGroup(name, files),
+    program,
   ]
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...envOf[database] },
     stdio: ['ignore', output, 'inherit'],
   })
   const what = `${files.join(', ')} on ${database}`
@@ -234,16 +245,16 @@ async function run({ name, database, files, env }: Group, output: 'inherit' | 'p
   return { database, times, failures: failures.join('') }
 }
 
-/** Groups the files that share a process. Those of test/long and `LONG` run alone. */
-function groupsOf({ database, files: all, env }: Suite): Group[] {
+/** Groups the files that share a process, and compiles them. Those of test/long and `LONG` run alone. */
+function groupsOf({ database, files: all }: Suite): Promise<Group>[] {
   const rank = (file: string) => LONG.indexOf(nameOf(file))
   const isAlone = (file: string) => file.startsWith('test/long/') || rank(file) >= 0
   const others = all.filter((file) => !isAlone(file))
   const count = Math.ceil(others.length / GROUP_FILES)
-  const groupOf = (files: string[], place: number): Group => ({
-    name: `${database}-${nameOf(files[0] ?? '')}`,
-    ...{ database, files, env, place },
-  })
+  const groupOf = async (files: string[], place: number): Promise<Group> => {
+    const name = `${database}-${nameOf(files[0] ?? '')}`
+    return { name, program: await compileGroup(name, files), database, files, place }
+  }
   return [
     ...all.filter(isAlone).map((file) => groupOf([file], rank(file))),
     // Deal them out, because files with similar names take about as long.

@@ -26,6 +26,7 @@ import { AT_ONCE_MS, eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
 import { mistakeOf, type StartedServer, startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
+import { stored } from './support/stored.ts'
 
 const { version, bin } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   version: string
@@ -337,6 +338,7 @@ describe('without a server, the command', () => {
     // Each takes as long as a start.
     const { run, refuse } = alone
     await run(['user', 'add', 'ada', '--display-name', 'Ada'], { input: 'long enough' })
+    await run(['user', 'password', 'ada'], { input: 'another password' })
     await run(['user', 'disable', 'ada'])
     const [ada] = await json(alone, 'user', 'list')
     assert.deepEqual([ada.username, ada.displayName, typeof ada.disabledAt], ['ada', 'Ada', 'string'])
@@ -349,15 +351,29 @@ describe('without a server, the command', () => {
     assert.match(pageless.stderr, /This is the code only.*--url.*\nREGISTRATION is closed/)
     const stats = await json(alone, 'stats')
     assert.deepEqual([stats.accounts, stats.invitedAccounts, stats.online], [1, 2, undefined])
+    const invites = await json(alone, 'invite', 'list')
+    assert.equal(invites.length, 2)
+    await run(['invite', 'revoke', String(invites[0].id)])
     const report = JSON.parse((await run(['check', '--json'], { env: { PORT: '0' } })).stdout)
     assert.deepEqual([report.running, report.refusals], [undefined, []])
 
     const server = await startServer(ending, { ...SECRET, REGISTRATION: 'invite' }, unused)
     const client = new Client(server)
-    const { body } = await client.login('ada', { password: 'long enough' })
-    assert.equal(body.code, 'account_disabled')
+    const login = await client.login('ada', { password: 'another password' })
+    assert.equal(login.body.code, 'account_disabled')
+    const [, revoked] = /#invite=(.+)\n/.exec(link.stdout) ?? []
+    assert.equal((await client.register('bob', undefined, revoked)).body.code, 'invalid_invite')
     assert.equal((await client.register('bob', undefined, pageless.stdout.trim())).status, 201)
     await server.stop()
+
+    await run(['user', 'enable', 'ada'])
+    await run(['user', 'delete', '--yes', 'bob'])
+    const { account: accounts = [] } = await stored(unused)
+    const states = accounts.map((row) => [row['username'], row['disabled_at'], row['deleted_at'] !== null])
+    assert.deepEqual(states, [
+      ['ada', null, false],
+      ['bob', null, true],
+    ])
   })
 
   it('locks the database like a server, and is refused when another process has it', async () => {

@@ -159,7 +159,7 @@ describe('a signal', () => {
   })
 })
 
-/** Ends the process by SIGTERM, and resolves with its exit code: a stop that takes too long is forced, with 1. */
+/** Stops it by SIGTERM, and resolves with its exit code: 1 when the stop took too long and was forced. */
 function stop(server: ServerProcess): Promise<number | string> {
   server.process.kill('SIGTERM')
   return server.exited
