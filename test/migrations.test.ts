@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, test } from 'node:test'
+import pg from 'pg'
 import { schemaDrift } from '../src/database/migrate.ts'
 import { emptyPostgres, KINDS, ROOT, schemaOf } from './migrations/drift.ts'
 import { Client } from './support/client.ts'
+import { atTheEnd } from './support/endings.ts'
+import { eventually } from './support/eventually.ts'
 import { startNodes } from './support/nodes.ts'
 import { startServer } from './support/servers.ts'
 import { withSql } from './support/sql.ts'
@@ -50,16 +53,33 @@ for (const kind of KINDS) {
   })
 }
 
-test('two servers that start at once on an empty database of PostgreSQL migrate it once', async (t) => {
+test('two servers that start at once on PostgreSQL create the schema, and migrate it, once', async (t) => {
   const database = await emptyPostgres()
+  const holder = new pg.Client(database)
+  await holder.connect()
+  atTheEnd(t, () => holder.end())
+  // Until its end, the schema is neither there nor can be created.
+  await holder.query('BEGIN')
+  await holder.query('CREATE SCHEMA chat')
 
-  const [one, other] = await startNodes(t, database)
+  const starts = startNodes(t, `${database}?schema=chat`)
+  await eventually('both wait', async () => {
+    const waiting = await withSql(database, ({ run }) => run(WAITING))
+    return waiting.length === 2
+  })
+  await holder.query('ROLLBACK')
+  const [one, other] = await starts
 
-  assert.deepEqual(await history(database), migrationNames('postgres'))
+  const { rows } = await holder.query('SELECT migration_name AS name FROM chat._prisma_migrations')
+  assert.deepEqual(rows.map(({ name }) => name).sort(), migrationNames('postgres'))
   const ada = await new Client(one).join('ada')
   const found = await new Client(other).get('/v1/users/ada', { token: ada.token })
   assert.equal(found.status, 200)
 })
+
+/** The connections to this database that wait for a lock. */
+const WAITING =
+  "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 /** The names of the applied migrations, once per application. */
 async function history(database: string): Promise<unknown[]> {
