@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { markdownTable } from '../bench/support/report.ts'
 import { readConfig } from './support/built.ts'
 import { Client } from './support/client.ts'
@@ -305,6 +306,61 @@ test('docs/scaling.md has the figures of the last results', () => {
     `p50 ${between('p50').floor.toFixed(1)} ms for both at one node`,
   ])
     assert.ok(scaling.includes(figure), figure)
+})
+
+test('the tables of limits list every rate of the source, its constants, and the defaults of settings', () => {
+  const [, section = ''] = OPERATING.split('\n## Limits\n')
+  const [text = ''] = section.replaceAll(/ +/g, ' ').split('\n### ')
+  const units: Record<string, number> = { ms: 1, s: 1_000, min: 60_000, KiB: 2 ** 10, MiB: 2 ** 20 }
+  const amountOf = (amount: string) => {
+    const [, number = '', unit = ''] = /^([\d ]+?) ?([a-z]+)?$/i.exec(amount) ?? []
+    return Number(number.replaceAll(' ', '')) * (units[unit] ?? 1)
+  }
+  const rates = [...text.matchAll(/^\|[^|]+\|[^|]+\| (\d[^|]*) \| (\d[^|]*) \|$/gm)].map(
+    ([, burst = '', every = '']) => {
+      const [amount = '', perSecond] = every.split(' per ')
+      return [amountOf(burst), perSecond ? 1_000 / amountOf(amount) : amountOf(amount)].join()
+    },
+  )
+  const files = readdirSync('src/limits').map((name) => `src/limits/${name}`)
+  const sources = [...files, 'src/push/hints.ts'].map(root).join('')
+  const inSource = [...sources.matchAll(/\{ burst: ([\d_*/ ()]+), everyMs: ([\w*/ ()]+)/g)].map((rate) =>
+    rate
+      .slice(1)
+      .map((expression) => runInNewContext(expression, { MINUTE_MS: 60_000 }))
+      .join(),
+  )
+  assert.ok(inSource.length > 20)
+  assert.deepEqual(rates.sort(), inSource.sort())
+
+  const amounts: [source: string, constant: RegExp, row: (figure: string) => string][] = [
+    ['http/connections.ts', /HEADERS_BYTES_MAX = (.+)/, (bytes) => `head | ${amountOf(bytes) / 1_024} KiB,`],
+    ['accounts/sessions.ts', /single: 1, multi: (\d+)/, (count) => `side by side | 1; ${count} with`],
+    ['database/token-writes.ts', /TOKENS_MAX = (.+)/, (count) => `application tokens | ${count} |`],
+    ['database/push-subscription-writes.ts', /SUBSCRIPTIONS_MAX = (.+)/, (n) => `subscriptions | ${n} |`],
+    ['database/account-writes.ts', /BLOCKS_MAX = (.+)/, (count) => `blocked names | ${count} |`],
+    ['inbox/mailbox.ts', /POLLS_PER_SESSION_MAX = (.+)/, (count) => `parked polls | ${count} per node`],
+    ['inbox/read-turns.ts', /PAGES_PER_ACCOUNT_MAX = (.+)/, (count) => `an answer | ${count} per node`],
+    ['inbox/commit-queue.ts', /WAITING_APPENDS_MAX = (.+)/, (count) => `for a commit | ${count} |`],
+    ['accounts/password-queue.ts', /QUEUE_MAX = (.+)/, (n) => `hashes | ${n} for strangers, ${n} for others`],
+    ['push/round-robin.ts', /\nconst SLOTS_MAX = (.+)/, (count) => `push services | ${count} at once`],
+    ['push/service-queue.ts', /SLOTS_MAX = (.+)/, (count) => `at once, ${count} per service`],
+    ['push/hint-sender.ts', /connectMs: (.+)_000/, (seconds) => `${seconds} s to connect`],
+    ['push/hint-sender.ts', /totalMs: (.+)_000/, (seconds) => `${seconds} s in total`],
+    ['push/hint-sender.ts', /HINTS_MAX = (.+)/, (count) => `hints waiting for push services | ${count},`],
+    ['push/hint-sender.ts', /HINTS_PER_SERVICE_MAX = (.+)/, (count) => `, ${count} per service; others`],
+    ['inbox/page-reads.ts', /PAGE_COST = (.+)/, (bytes) => `counts as ${amountOf(bytes) / 1_024} KiB`],
+    ['inbox/page-reads.ts', /MESSAGE_COST = (.+)/, (bytes) => `as ${bytes} bytes more than its text`],
+  ]
+  for (const [source, constant, row] of amounts) {
+    const [, figure = ''] = constant.exec(root(`src/${source}`)) ?? []
+    assert.ok(text.includes(row(figure.replaceAll('_', ' '))), `${source}: ${constant} is ${figure}`)
+  }
+
+  const defaults = [...text.matchAll(/(\d[\d ]*?(?: [A-Za-z]+)?) \(`([A-Z_]+)`/g)]
+  assert.equal(defaults.length, 8)
+  for (const [, value = '', name] of defaults)
+    assert.match(README, new RegExp(`^\\| \`${name}\` +\\| \`${value.replaceAll(' ', '')}\` `, 'm'))
 })
 
 test('the runbook has the measured disk and memory, and its sums are right', () => {
