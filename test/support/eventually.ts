@@ -32,6 +32,5 @@ export async function eventually(
 
 /** Polls a condition that must stay true for a time. */
 export async function throughout(ms: number, look: () => Promise<unknown>): Promise<void> {
-  for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(RECHECK_MS))
-    await look()
+  for (const endMs = performance.now() + ms; performance.now() < endMs; await pause(RECHECK_MS)) await look()
 }

@@ -8,7 +8,10 @@ import { CHANNEL_OF_SCHEMA } from './channel.ts'
 import { configureForMigration, connectionOptions, ignoreErrors, type Place } from './connection.ts'
 import { MigrationAdapter } from './migration-adapter.ts'
 
-/** Any number: nodes that start at once migrate one after the other. */
+/**
+ * Any number: nodes that start at once migrate one after the other. The lock of Prisma's engine covers neither
+ * the creation of the schema nor the upgrade from before 0.1.
+ */
 const MIGRATION_LOCK = 7_305_114_877
 
 /** Notifications take milliseconds. */
