@@ -9,8 +9,8 @@ import { configureForMigration, connectionOptions, ignoreErrors, type Place } fr
 import { MigrationAdapter } from './migration-adapter.ts'
 
 /**
- * Any number: nodes that start at once migrate one after the other. The lock of Prisma's engine covers neither
- * the creation of the schema nor the upgrade from before 0.1.
+ * Any number: nodes that start at once migrate one after the other. Prisma's own lock covers neither the
+ * creation of the schema nor the upgrade from before 0.1.
  */
 const MIGRATION_LOCK = 7_305_114_877
 
