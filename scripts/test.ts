@@ -23,7 +23,7 @@ const GROUPS_AT_ONCE = 6
 const GROUP_FILES = 8
 
 /** Long files that run alone and start first, the longest first. */
-const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
+const LONG = ['nodes', 'attacks', 'node-promises', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
 
@@ -65,7 +65,6 @@ const ONCE: Record<string, string> = {
   deploy: 'is about PostgreSQL',
   durability: 'is about the settings of SQLite',
   examples: 'is about the contract',
-  failover: 'has clusters of its own',
   'fault-checker': 'has no database',
   faults: 'is about the locks of SQLite, and its disk',
   fuzz: 'is about HTTP; test/long has it on both databases',
