@@ -211,7 +211,7 @@ describe('a server whose file breaks', () => {
   })
 })
 
-// test/long/crash.test.ts has the other threads.
+// test/long/crashes.test.ts has the other threads.
 describeEndedThreads({ atStart: ['writer'], running: ['reader', 'checkpoints'] })
 
 it('the folders that a start creates are synced into their parents', (t) => {
