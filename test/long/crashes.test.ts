@@ -8,4 +8,4 @@ import { onPostgres } from '../support/databases.ts'
 
 describeCrashes({ rounds: 15, seed: Date.now() % 2 ** 31 }, true)
 
-if (!onPostgres) describeEndedThreads({ atStart: ['reader'], running: ['writer'] })
+if (!onPostgres) describeEndedThreads({ atStart: ['reader'], running: ['writer', 'checkpoints'] })
