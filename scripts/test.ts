@@ -1,5 +1,5 @@
 /**
- * Runs the tests on both databases at once, or on one: `npm run test:postgres -- test/long-poll.test.ts`.
+ * Runs the tests on both databases at once, or on one: `npm run test:postgres -- test/inbox.test.ts`.
  * Every file runs on both, except those in `ONCE`.
  *
  * Tests that take minutes are in test/long: `npm run test:long`, or by name: `npm run test:long -- crash`.
@@ -23,7 +23,7 @@ const GROUPS_AT_ONCE = 6
 const GROUP_FILES = 8
 
 /** Long files that run alone and start first, the longest first. */
-const LONG = ['nodes', 'attacks', 'node-promises', 'node-faults', 'fuzz', 'restore', 'sessions']
+const LONG = ['nodes', 'attacks', 'node-promises', 'fuzz', 'restore', 'sessions']
 
 const SLOWEST_SHOWN = 10
 
@@ -61,12 +61,12 @@ const ONCE: Record<string, string> = {
   'commit-queue': 'has no database',
   connections: 'is about HTTP',
   contract: 'is about the contract, and HTTP',
+  crash: 'is the short form of crashes in test/long, which runs on both databases',
   config: 'has no database, or is about the files of SQLite',
   'disk-space': 'is about the disk of SQLite',
   deploy: 'is about PostgreSQL',
   durability: 'is about the settings of SQLite',
   examples: 'is about the contract',
-  failover: 'has clusters of its own',
   'fault-checker': 'has no database',
   faults: 'is about the locks of SQLite, and its disk',
   fuzz: 'is about HTTP; test/long has it on both databases',
@@ -74,12 +74,15 @@ const ONCE: Record<string, string> = {
   notifications: 'has no database',
   http: 'is about HTTP',
   limits: 'is about what a process keeps in memory',
+  'long-poll': 'is about the polls in the memory of a process',
   mailboxes: 'has no database',
+  metrics: 'is about what a process counts; in test/long it has both databases itself',
   migrations: 'has both databases itself',
   move: 'has both databases itself',
   'node-faults': 'has a cluster of its own',
   'node-versions': 'is about Node',
   nodes: 'is about PostgreSQL',
+  owner: 'is about the attempts that a process counts in memory',
   package: 'has both databases itself',
   pages: 'is about the statements of SQLite',
   'purge-log': 'is about the write-ahead log of SQLite',
@@ -100,6 +103,7 @@ const ONCE: Record<string, string> = {
   shutdown: 'is about the process',
   standby: 'has clusters of its own',
   refusals: 'is about HTTP',
+  'send-text': 'is about HTTP',
   'session-memory': 'has no database',
   'sqlite-file': 'is about the file of SQLite',
   tidy: 'reads the sources',

@@ -19,7 +19,7 @@ import { assertInContract } from './support/contract-check.ts'
 import { eventually } from './support/eventually.ts'
 import { startLossyProxy } from './support/lossy-proxy.ts'
 import { PUSH } from './support/push.ts'
-import { shareServer, spawnServer, startServer } from './support/servers.ts'
+import { shareServer, startServer } from './support/servers.ts'
 import { newReceiver } from './support/web-push.ts'
 
 /** Checks every answer against the contract. */
@@ -192,8 +192,8 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     assert.deepEqual(receipts.messages[0]?.receiptFor, [sent[0]?.id])
   })
 
-  it('continues to receive and send when the server is killed, unreachable, and restarted', async (t) => {
-    const before = await spawnServer(t)
+  it('continues to receive and send when its poll breaks, and the server is unreachable and restarted', async (t) => {
+    const before = await startServer(t)
     const proxy = await startLossyProxy(t, before.url)
     const { restante, credentials, bob } = await people({ url: proxy.url }, { fetch })
     const session = await restante.login(credentials)
@@ -202,8 +202,9 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await bob.send(credentials.username, 'before')
     await loop.got(1)
 
-    before.process.kill('SIGKILL')
-    await before.exited
+    // As if it was killed.
+    proxy.losses.push({ request: /inbox/, loss: 'connection' })
+    await before.stop()
     await eventually('it knows', () => states.at(-1)?.state === 'waiting')
     const sending = session.send(bob.username, 'sent while nobody was there')
     const after = await startServer(t, {}, before.database)

@@ -211,8 +211,8 @@ describe('a server whose file breaks', () => {
   })
 })
 
-// test/long/crash.test.ts has the other threads.
-describeEndedThreads({ atStart: ['writer'], running: ['reader', 'checkpoints'] })
+// test/long/crashes.test.ts has the other threads.
+describeEndedThreads({ atStart: ['writer'], running: ['reader'] })
 
 it('the folders that a start creates are synced into their parents', (t) => {
   const scratch = scratchFolder(t)

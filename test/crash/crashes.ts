@@ -20,8 +20,11 @@ import { withSql } from '../support/sql.ts'
 import { checkCursors, checkInboxes, checkKeys } from './checks.ts'
 import { Load, type People, RECIPIENTS, type Reader, SENDERS, type Sent } from './load.ts'
 
-/** @param usual the values used if the environment does not set others */
-export function describeCrashes(usual: { rounds: number; seed: number }): void {
+/**
+ * @param usual the values used if the environment does not set others
+ * @param atFirstStart whether first starts are killed, too
+ */
+export function describeCrashes(usual: { rounds: number; seed: number }, atFirstStart: boolean): void {
   const rounds = Number(process.env['CRASH_ROUNDS'] ?? usual.rounds)
   const seed = Number(process.env['CRASH_SEED'] ?? usual.seed)
 
@@ -59,6 +62,8 @@ export function describeCrashes(usual: { rounds: number; seed: number }): void {
       assert.ok((await assertOneReceiptEach(database)) > 0, 'Some messages have receipts.')
       await server.stop()
     })
+
+    if (!atFirstStart) return
 
     // Only SQLite can leave a half-made file at a start; PostgreSQL migrates in transactions.
     itOnSqlite('at any moment of the first start is repaired by the next start', async (t) => {

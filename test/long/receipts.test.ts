@@ -1,4 +1,4 @@
-/** Receipts on two nodes that are killed again and again; test/node-faults.test.ts has the short form. */
+/** Receipts on two nodes that are killed again and again. */
 import { it } from 'node:test'
 import { receiptsOutliveKills } from '../receipts/kills.ts'
 import { atTheEnd } from '../support/endings.ts'
