@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import Fastify from 'fastify'
 import { load } from 'js-yaml'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
@@ -17,6 +18,7 @@ import { startServer } from './support/servers.ts'
 interface Document {
   paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>
   components: {
+    headers: Record<string, { schema: object; example: unknown }>
     examples: Record<string, { value: { code: string; status: number; title: string; type: string } }>
     schemas: {
       MessageBody: { maxLength: number }
@@ -99,6 +101,12 @@ test('the problems of the contract are those of the server', async (t) => {
       )
     }
   })
+})
+
+test('the example of each header fits its schema', () => {
+  const ajv = new Ajv2020()
+  for (const [name, { schema, example }] of Object.entries(document.components.headers))
+    assert.ok(ajv.validate(schema, example), `${name}: ${ajv.errorsText()}`)
 })
 
 test('the contract is handed out by the server', async (t) => {
