@@ -13,7 +13,7 @@ import type { Handlers } from '../src/contract/handler.ts'
 import { statedNames, statement } from '../src/contract/stated-limits.ts'
 import { Problem, type ProblemCode, problemCodes } from '../src/problems.ts'
 import { Client } from './support/client.ts'
-import { startServer } from './support/servers.ts'
+import { spawnServer, startServer } from './support/servers.ts'
 
 interface Document {
   paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>
@@ -110,7 +110,7 @@ test('the example of each header fits its schema', () => {
 })
 
 test('the contract is handed out by the server', async (t) => {
-  const { url } = await startServer(t, { MESSAGE_LENGTH_MAX: '1000', TOKEN_TTL: '36h', RETENTION: 'never' })
+  const { url } = await spawnServer(t, { MESSAGE_LENGTH_MAX: '1000', TOKEN_TTL: '36h', RETENTION: 'never' })
   const withItsLimits = (file: string) =>
     file
       .replaceAll('16 384', '1 000')
