@@ -15,6 +15,9 @@ const QUIET = {
   REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true',
 }
 
+/** First TypeScript 7, for its `tsc`: package typescript is 6, the last with the API that others import. */
+const TOOLS = ['typescript-7/bin', '.bin'].map((folder) => join(root, 'node_modules', folder))
+
 /**
  * Runs a tool of node_modules. Shows its output only if it fails.
  *
@@ -22,7 +25,7 @@ const QUIET = {
  * @param {Record<string, string>} [env]
  */
 export function run(command, env) {
-  const PATH = join(root, 'node_modules', '.bin') + delimiter + process.env['PATH']
+  const PATH = [...TOOLS, process.env['PATH']].join(delimiter)
   return new Promise((resolve, reject) => {
     exec(command, { env: { ...process.env, ...QUIET, ...env, PATH } }, (error, stdout, stderr) => {
       if (!error) return resolve(undefined)

@@ -222,7 +222,7 @@ async function prepareHttp(
   const hasWeb = config.web === 'on'
   replyWithProblems(app, contract, hasWeb, requests)
   serveContract(app, contract, hasWeb)
-  if (hasWeb) await serveWebPage(app)
+  if (hasWeb) serveWebPage(app)
   return contract
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import Fastify from 'fastify'
 import { load } from 'js-yaml'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
@@ -12,11 +13,12 @@ import type { Handlers } from '../src/contract/handler.ts'
 import { statedNames, statement } from '../src/contract/stated-limits.ts'
 import { Problem, type ProblemCode, problemCodes } from '../src/problems.ts'
 import { Client } from './support/client.ts'
-import { startServer } from './support/servers.ts'
+import { spawnServer, startServer } from './support/servers.ts'
 
 interface Document {
   paths: Record<string, Record<string, { operationId: string; responses: Record<string, unknown> }>>
   components: {
+    headers: Record<string, { schema: object; example: unknown }>
     examples: Record<string, { value: { code: string; status: number; title: string; type: string } }>
     schemas: {
       MessageBody: { maxLength: number }
@@ -101,8 +103,14 @@ test('the problems of the contract are those of the server', async (t) => {
   })
 })
 
+test('the example of each header fits its schema', () => {
+  const ajv = new Ajv2020()
+  for (const [name, { schema, example }] of Object.entries(document.components.headers))
+    assert.ok(ajv.validate(schema, example), `${name}: ${ajv.errorsText()}`)
+})
+
 test('the contract is handed out by the server', async (t) => {
-  const { url } = await startServer(t, { MESSAGE_LENGTH_MAX: '1000', TOKEN_TTL: '36h', RETENTION: 'never' })
+  const { url } = await spawnServer(t, { MESSAGE_LENGTH_MAX: '1000', TOKEN_TTL: '36h', RETENTION: 'never' })
   const withItsLimits = (file: string) =>
     file
       .replaceAll('16 384', '1 000')

@@ -30,9 +30,18 @@ const OPTIONS: Options = {
 /** No U+0000 and no lone surrogate. Not in the contract, because it needs the `u` flag. */
 const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
+/** By schema and options: further servers of this process need not compile them again. */
+const compiled = new Map<string, ValidateFunction>()
+
+function compile(schema: Schema, options: Options): ValidateFunction {
+  const key = JSON.stringify([schema, options])
+  const validate = compiled.get(key) ?? new Ajv2020(options).compile(schema)
+  compiled.set(key, validate)
+  return validate
+}
+
 /** Compiles the contract's schemas for Fastify, each at its first use: all at the start would take 100 ms. */
 export function validatorCompiler(): FastifySchemaCompiler<Schema> {
-  const ajv = new Ajv2020(OPTIONS)
   return ({ schema: given, httpPart = '' }) => {
     const isBody = httpPart === 'body'
     const schema = isBody ? wellFormed(given) : given
@@ -41,7 +50,7 @@ export function validatorCompiler(): FastifySchemaCompiler<Schema> {
     const findErrors = errorFinder(schema)
     return (input: unknown) => {
       readTexts(input as Record<string, unknown>)
-      validate ??= ajv.compile(schema)
+      validate ??= compile(schema, OPTIONS)
       return validate(input) ? { value: input } : { error: invalid(findErrors(input), httpPart) }
     }
   }
@@ -74,7 +83,7 @@ function wellFormed(schema: Schema): Schema {
 function errorFinder(schema: Schema): (input: unknown) => FieldError[] {
   let validate: ValidateFunction | undefined
   return (input) => {
-    validate ??= new Ajv2020({ ...OPTIONS, allErrors: true, verbose: true }).compile(schema)
+    validate ??= compile(schema, { ...OPTIONS, allErrors: true, verbose: true })
     return fieldErrors(validate, schema, input)
   }
 }

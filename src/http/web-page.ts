@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { existsSync, readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError } from '../config.ts'
 import { type Coding, serveDocument } from './documents.ts'
@@ -24,23 +24,18 @@ interface WebFile {
  *
  * @throws ConfigurationError when they are not built
  */
-export async function serveWebPage(app: FastifyInstance) {
-  const list = await readFile(new URL('files.json', folder), 'utf8').catch(() => {
+export function serveWebPage(app: FastifyInstance) {
+  const list = new URL('files.json', folder)
+  if (!existsSync(list))
     throw new ConfigurationError(['The web page is not built: run `npm run build`, or set WEB=off.'])
-  })
-  const read = (name: string) => readFile(new URL(name, folder))
-  await Promise.all(
-    (JSON.parse(list) as WebFile[]).map(async ({ path, type, hashed, encodings }) => {
-      const compressed = await Promise.all(
-        encodings.map(async (coding) => [coding, await read(`${path}.${coding}`)] as const),
-      )
-      serveDocument(app, `/${path}`.replace(/(index)?\.html$/, ''), {
-        type,
-        content: await read(path),
-        compressed: Object.fromEntries(compressed),
-        immutable: hashed,
-        headers: path.startsWith('docs') ? referenceHeaders : webHeaders,
-      })
-    }),
-  )
+  // Synchronous, because nothing else runs yet: promises for forty files take 12 ms of processor time more.
+  const read = (name: string | URL) => readFileSync(new URL(name, folder))
+  for (const { path, type, hashed, encodings } of JSON.parse(read(list).toString()) as WebFile[])
+    serveDocument(app, `/${path}`.replace(/(index)?\.html$/, ''), {
+      type,
+      content: read(path),
+      compressed: Object.fromEntries(encodings.map((coding) => [coding, read(`${path}.${coding}`)])),
+      immutable: hashed,
+      headers: path.startsWith('docs') ? referenceHeaders : webHeaders,
+    })
 }

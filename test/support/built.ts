@@ -19,9 +19,6 @@ export const { Passwords } = (await load(
 const { readContract } = (await load(
   'contract/document.js',
 )) as typeof import('../../src/contract/document.ts')
-const { statedNames } = (await load(
-  'contract/stated-limits.js',
-)) as typeof import('../../src/contract/stated-limits.ts')
 export const { Connections } = (await load(
   'http/connections.js',
 )) as typeof import('../../src/http/connections.ts')
@@ -38,12 +35,16 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
   'database/database.js',
 )) as typeof import('../../src/database/database.ts')
 
-const contracts = new Map<string, Contract>()
+const contracts = new Map<string | undefined, Contract>()
 
-/** The contract as a server with these settings states it, read once for those that it states. */
-export function contractWith(env: Record<string, string> = {}): Contract {
-  const key = JSON.stringify(statedNames.map((name) => env[name]))
-  const contract = contracts.get(key) ?? readContract(readConfig(env))
-  contracts.set(key, contract)
+/**
+ * The contract with this limit of a message. The other settings change only its prose, and each time reading
+ * it takes a fifth of a start: servers in processes of their own state them all.
+ */
+export function contractWith({ MESSAGE_LENGTH_MAX }: Record<string, string> = {}): Contract {
+  const contract =
+    contracts.get(MESSAGE_LENGTH_MAX) ??
+    readContract(readConfig(MESSAGE_LENGTH_MAX === undefined ? {} : { MESSAGE_LENGTH_MAX }))
+  contracts.set(MESSAGE_LENGTH_MAX, contract)
   return contract
 }
