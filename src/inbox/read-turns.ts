@@ -1,6 +1,5 @@
 import type { StoredPage } from '../database/database.ts'
 import type { Response } from './connection.ts'
-import { lengthOf } from './inbox-page.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
 const PAGES_PER_ACCOUNT_MAX = 2
@@ -8,7 +7,7 @@ const PAGES_PER_ACCOUNT_MAX = 2
 /** Pages that are read at a time, of all accounts. A look-up of an account or session waits for them. */
 const READS_MAX = 4
 
-/** A page with more text keeps its place until it is written out. The kernel buffers less than this. */
+/** A longer page keeps its place until it is written out. The kernel buffers less than this. */
 const SMALL_LENGTH_MAX = 65_536
 
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
@@ -58,7 +57,7 @@ export class ReadTurns {
       return page
     } finally {
       this.#reads -= 1
-      if (page && !response.destroyed && lengthOfAll(page) > SMALL_LENGTH_MAX)
+      if (page && !response.destroyed && page.messages.json.length > SMALL_LENGTH_MAX)
         this.#hold(accountId, account, response)
       else this.#leave(accountId, account)
     }
@@ -132,7 +131,3 @@ function cutOverdue({ held }: ReadingAccount) {
   const [first] = held
   if (first?.overdue) first.response.destroy()
 }
-
-/** The length of its texts and receipts. */
-const lengthOfAll = ({ messages }: Pick<StoredPage, 'messages'>) =>
-  messages.reduce((sum, message) => sum + lengthOf(message), 0)

@@ -30,7 +30,7 @@ export class ReadBudget {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param cost of a page, in characters plus a fixed part per message */
+  /** @param cost of a page, in bytes */
   chargePage(accountId: number, cost: number): void {
     this.#pages?.charge(accountId, cost / KIB)
   }
