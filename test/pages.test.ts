@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { Entry, NewMessage } from '../src/database/database.ts'
-import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
-import { PAGE_BYTES_MAX, pageSize, toInboxPage, toMessageList } from '../src/inbox/inbox-page.ts'
+import { toInboxPage } from '../src/inbox/inbox-page.ts'
 import { messageId } from '../src/message-id.ts'
-import { type Message, range, seqsOf } from './support/client.ts'
+import { LIST_BYTES_MAX, lastSeqOf, toMessageList } from '../src/message-list.ts'
+import { messagesIn, range, seqsOf } from './support/client.ts'
 import { scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
 
@@ -29,20 +29,23 @@ describe('the store', () => {
     const pages = [await read(0, 500), await read(500, 500)]
 
     assert.deepEqual(
-      pages.flatMap(({ messages }) => messages),
-      sent.map((message, at) => ({ seq: at + 1, id: ids[at], ...message, receiptFor: undefined })),
+      pages.flatMap(({ messages }) => messagesIn(messages)),
+      sent.map(({ sentAtMs, ...message }, at) => {
+        const sentAt = new Date(sentAtMs).toISOString()
+        return { seq: at + 1, id: ids[at], ...message, sentAt }
+      }),
     )
     assert.deepEqual([pages[0]?.newestSeq, pages[1]?.after], [1_000, 500])
   })
 
   it('stops reading where a page is full', async (t) => {
     const { write, read } = await openInbox(t)
-    await write(range(1, 300).map(() => ({ from: 'sender-1', body: '信'.repeat(16_384), sentAtMs: 0 })))
-
-    const { messages } = await read(0, 500)
-
     const bytes = 3 * 16_384
-    assert.equal(messages.length, Math.ceil(PAGE_BYTES_MAX / bytes))
+    await write(range(1, 10).map(() => ({ from: 'sender-1', body: '信'.repeat(16_384), sentAtMs: 0 })))
+
+    const { messages } = await read(0, 500, 4 * bytes + 1)
+
+    assert.equal(messages.count, 5)
   })
 })
 
@@ -56,15 +59,15 @@ describe('a page', () => {
       const inbox = range(1, 300).map((seq) => message(seq, letter.repeat(1 + ((seq * 7_919) % 16_384))))
       const seen: number[] = []
       while (seen.length < inbox.length) {
-        const { json, lastSeq } = toMessageList(inbox.slice(seen.length))
-        seen.push(...seqsOf(JSON.parse(json) as Message[]))
-        const bytes = Buffer.byteLength(json)
+        const list = toMessageList(inbox.slice(seen.length))
+        seen.push(...seqsOf(messagesIn(list)))
+        const bytes = Buffer.byteLength(list.json)
         const next = inbox[seen.length]
         const bytesWithNext = bytes + (next ? Buffer.byteLength(toMessageList([next]).json) - 1 : 0)
 
-        assert.ok(bytes <= PAGE_BYTES_MAX, `a page of ${bytes} bytes`)
-        assert.ok(!next || bytesWithNext > PAGE_BYTES_MAX, `${bytesWithNext} bytes would have done`)
-        assert.equal(lastSeq, seen.length)
+        assert.ok(bytes <= LIST_BYTES_MAX, `a page of ${bytes} bytes`)
+        assert.ok(!next || bytesWithNext > LIST_BYTES_MAX, `${bytesWithNext} bytes would have done`)
+        assert.equal(lastSeqOf(list), seen.length)
       }
       assert.deepEqual(seen, range(1, inbox.length))
     })
@@ -73,21 +76,21 @@ describe('a page', () => {
   it('may have exactly 1 MiB', () => {
     const fixed = Buffer.byteLength(toMessageList([message(1, '')]).json) - '[]'.length
     const ofLength = (seq: number, bytes: number) => message(seq, 'x'.repeat(bytes - fixed))
-    const half = PAGE_BYTES_MAX / 2
+    const half = LIST_BYTES_MAX / 2
 
     // Two brackets around them, and commas between them.
     const full = toMessageList([ofLength(1, half), ofLength(2, half - 3)])
     const tooLong = toMessageList([ofLength(1, half), ofLength(2, half - 2)])
 
-    assert.deepEqual([full.lastSeq, Buffer.byteLength(full.json)], [2, PAGE_BYTES_MAX])
-    assert.equal(tooLong.lastSeq, 1)
+    assert.deepEqual([lastSeqOf(full), Buffer.byteLength(full.json)], [2, LIST_BYTES_MAX])
+    assert.equal(tooLong.count, 1)
   })
 
   it('holds at least one message, however long', () => {
-    const inbox = [message(1, 'long'.repeat(PAGE_BYTES_MAX)), message(2, 'short')]
+    const inbox = [message(1, 'long'.repeat(LIST_BYTES_MAX)), message(2, 'short')]
 
     assert.deepEqual(
-      [toMessageList(inbox), toMessageList(inbox.slice(1)), toMessageList([])].map(({ lastSeq }) => lastSeq),
+      [toMessageList(inbox), toMessageList(inbox.slice(1)), toMessageList([])].map(lastSeqOf),
       [1, 2, undefined],
     )
   })
@@ -95,9 +98,9 @@ describe('a page', () => {
 
 describe('a missing number', () => {
   const read = (after: number, seqs: number[], newestSeq: number, restoredFrom?: number) => {
-    const messages = seqs.map((seq) => message(seq, 'text'))
+    const messages = toMessageList(seqs.map((seq) => message(seq, 'text')))
     const { messages: list, ...rest } = toInboxPage({ after, messages, newestSeq, restoredFrom })
-    return { ...rest, seqs: seqsOf(JSON.parse(list.json) as Message[]) }
+    return { ...rest, seqs: seqsOf(messagesIn(list)) }
   }
 
   it('is reported in a gap before the messages', () => {
@@ -176,7 +179,7 @@ async function openInbox(t: TestContext) {
       await writer.verbs.commit({ acknowledgements: [], lastSeen: [], appends })
       return appends.map(({ id }) => id)
     },
-    read: async (after: number, limit: number) =>
-      unpack(await reader.verbs.readInbox(accountId, after, pageSize(limit))),
+    read: (after: number, limit: number, bytes = LIST_BYTES_MAX) =>
+      reader.verbs.readInbox(accountId, after, { messages: limit, bytes }),
   }
 }

@@ -17,8 +17,9 @@ import { Inbox, type OtherNodes } from '../src/inbox/inbox.ts'
 import { Mailboxes } from '../src/inbox/mailboxes.ts'
 import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
+import { toEncodedList } from '../src/message-list.ts'
 import { Presence } from '../src/presence.ts'
-import { adaAndBob, type Message, newName, type Person, range, seqsOf } from './support/client.ts'
+import { adaAndBob, type Message, messagesIn, newName, type Person, range, seqsOf } from './support/client.ts'
 import { connection, response } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
 import { park } from './support/parked.ts'
@@ -466,7 +467,7 @@ function openInbox(
     const answer = await new Promise<PollAnswer>((resolve, reject) => {
       inbox.read(session, whole, (said) => (said instanceof Error ? reject(said) : resolve(said)))
     })
-    return { ...answer, messages: JSON.parse(answer.messages.json) as Message[] }
+    return { ...answer, messages: messagesIn(answer.messages) }
   }
   const sender = { accountId: 2, username: 'bob' }
   const send = (body: string, wantsReceipt = false) =>
@@ -529,7 +530,7 @@ class HeldStore {
 
   async readInbox(_accountId: number, from: ReadFrom, { messages: limit }: PageSize): Promise<StoredPage> {
     const after = typeof from === 'number' ? from : this.acknowledgedSeq
-    const messages = this.#messages.slice(after, after + limit)
+    const messages = toEncodedList(this.#messages.slice(after, after + limit))
     const page = { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
     const { wasHinted } = this
     const held = this.#heldPage

@@ -16,6 +16,7 @@ import type { PollAnswer, PollRequest, ReadingSession } from '../src/inbox/poll.
 import { ReadTurns } from '../src/inbox/read-turns.ts'
 import { RateLimits } from '../src/limits/rate-limits.ts'
 import { ReadBudget } from '../src/limits/read-budget.ts'
+import { toEncodedList } from '../src/message-list.ts'
 import { acknowledge } from '../src/operations/acknowledge.ts'
 import { getMessageStatus } from '../src/operations/getMessageStatus.ts'
 import { getReadiness } from '../src/operations/getReadiness.ts'
@@ -23,7 +24,7 @@ import { getUser } from '../src/operations/getUser.ts'
 import { renewToken } from '../src/operations/renewToken.ts'
 import { Presence } from '../src/presence.ts'
 import { Problem } from '../src/problems.ts'
-import { adaAndBob, type Message, range, seqsOf } from './support/client.ts'
+import { adaAndBob, messagesIn, range, seqsOf } from './support/client.ts'
 import { stillClock } from './support/clocks.ts'
 import { connection, response, type TestResponse } from './support/connection.ts'
 import { eventually } from './support/eventually.ts'
@@ -515,7 +516,7 @@ function gatedReads() {
     return carrier
   }
   const finish = async (name: string, length = 0, ids = 0, character = 'x') => {
-    gates.get(name)?.resolve({ messages: [messageOf(1, length, ids, character)] })
+    gates.get(name)?.resolve({ messages: toEncodedList([messageOf(1, length, ids, character)]) })
     await turns()
   }
   const fail = async (name: string) => {
@@ -556,7 +557,7 @@ function openInbox(
     })
     ;(whole.response as TestResponse).end()
     const { cursor, hasMore, messages } = answer
-    return { cursor, hasMore, messages: () => JSON.parse(messages.json) as Message[] }
+    return { cursor, hasMore, messages: () => messagesIn(messages) }
   }
   const send = (body: string) =>
     inbox.append({ sender: { accountId: BOB, username: 'bob' }, to: 'ada', body, idempotencyKey: undefined })
@@ -581,7 +582,7 @@ const messageOf = (seq: number, length: number, ids = 0, character = 'x'): Entry
   from: 'bob',
   body: character.repeat(length),
   sentAtMs: 0,
-  ...(ids > 0 && { receiptFor: range(1, ids).map((number) => `message ${number}`) }),
+  ...(ids > 0 && { receiptFor: range(1, ids).map(() => '01a20779-7500-71c9-b0a4-e83d57f2094b') }),
 })
 
 /** One inbox that counts its reads. */
@@ -605,7 +606,12 @@ class CountingStore {
       bytes += message.body.length
       if (bytes >= size.bytes) break
     }
-    return { after, messages, newestSeq: this.#messages.length, restoredFrom: undefined }
+    return {
+      after,
+      messages: toEncodedList(messages),
+      newestSeq: this.#messages.length,
+      restoredFrom: undefined,
+    }
   }
 
   /** Commits wait until they are released. */

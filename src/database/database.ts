@@ -1,5 +1,6 @@
+import type { MessageList } from '../message-list.ts'
 import type { AdministrationStore } from './administration-store.ts'
-import type { Batch, CommitResult, Entry } from './batch.ts'
+import type { Batch, CommitResult } from './batch.ts'
 import type { OwnAccountStore } from './own-account-store.ts'
 import type { PurgeBatch, Purged } from './purge-batch.ts'
 import type { PushStore } from './push-store.ts'
@@ -180,8 +181,8 @@ export interface PageSize {
 export interface StoredPage {
   /** What was read behind. */
   after: number
-  /** In order; a number that is missing among them was purged, or skipped at a restore. */
-  messages: Entry[]
+  /** Up to a missing number: one that was purged, or skipped at a restore. */
+  messages: MessageList
   newestSeq: number
   /** Where the first range behind `after` begins that was skipped at a restore; undefined without one. */
   restoredFrom: number | undefined

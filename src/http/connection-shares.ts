@@ -1,5 +1,6 @@
 import { addressOf } from '../limits/address.ts'
 import type { Connection } from './connection.ts'
+import type { Source } from './request-turns.ts'
 
 /** With more than half of all connections open, an address may hold one in N. */
 const SHARE = 8
@@ -11,7 +12,7 @@ const SEARCH_EVERY_MS = 1_000
 const RETRY_MS = 50
 
 /** An address with connections, or an IPv6 network of 64 bits. */
-export interface Holder {
+export interface Holder extends Source {
   readonly key: string
   open: number
   /** Connections without an unanswered request, the longest quiet first. */
@@ -72,7 +73,7 @@ export class ConnectionShares {
 
   #holderOf(ip: string): Holder {
     const { key } = addressOf({ ip })
-    return this.#holders.get(key) ?? { key, open: 0, quiet: new Set() }
+    return this.#holders.get(key) ?? newHolder(key)
   }
 
   #makeRoom(newcomer: Holder | undefined): boolean {
@@ -99,6 +100,15 @@ export class ConnectionShares {
     return this.#heaviest
   }
 }
+
+const newHolder = (key: string): Holder => ({
+  key,
+  open: 0,
+  quiet: new Set(),
+  turn: -1,
+  handledInTurn: 0,
+  waiting: undefined,
+})
 
 /** Closes the longest quiet connection. Returns false if none is quiet. */
 function closeOneOf({ quiet }: Holder): boolean {

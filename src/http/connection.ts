@@ -3,7 +3,8 @@ import type { Socket } from 'node:net'
 import type { Holder } from './connection-shares.ts'
 import { probeUntilClosed } from './half-closed.ts'
 import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
-import { lengthOf, weightOf } from './request-weight.ts'
+import type { Source } from './request-turns.ts'
+import { lengthOf } from './request-weight.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
 const END_OF_HEAD = '\r\n\r\n'
@@ -15,30 +16,13 @@ const LINGER_MS = 1_000
 /** Called with false when the first unanswered request arrives, with true when the last one is answered. */
 export type OnQuiet = (connection: Connection, quiet: boolean) => void
 
-/** Counts event loop turns with requests. */
-const turns = { now: 0, isCounted: false }
-
-function currentTurn(): number {
-  if (!turns.isCounted) {
-    turns.isCounted = true
-    setImmediate(() => {
-      turns.now += 1
-      turns.isCounted = false
-    })
-  }
-  return turns.now
-}
-
 /**
  * Limits the unanswered requests of a connection. Node parses and dispatches all requests of a 64 KiB chunk,
  * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit. From then
  * on it gets one message per sent response, while the rest stays in the paused socket. An ordinary client
  * never reaches the limit, and Node parses its bytes as usual.
- *
- * Requests per event loop turn are limited too. Otherwise a connection whose requests are answered at once
- * would keep the others waiting.
  */
-export class Connection {
+export class Connection implements Source {
   readonly socket: Socket
   readonly #parser: ParsedSocket['parser']
   readonly #unansweredMax: number
@@ -46,19 +30,19 @@ export class Connection {
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
 
+  // Used when it has no holder, as with a proxy.
+  turn = -1
+  handledInTurn = 0
+  waiting: Source['waiting'] = undefined
+
   #unanswered = 0
-  /** The turn of the last request, and how many began in it. A long request counts as several. */
-  #turn = -1
-  #begunInTurn = 0
   /** The response to the newest request, which may still be arriving. */
   #newest: ServerResponse | undefined
   /** Passes bytes to the parser. Undefined as long as Node does so. */
   #parse: ((bytes: Buffer) => void) | undefined
   /** How many bytes of a body of known length are still to come. */
   #bodyLeft = 0
-  /**
-   * Whether we paused reading, until a response or the next turn. Node also pauses it for its own reasons.
-   */
+  /** Whether we paused reading, until a response. Node also pauses it for its own reasons. */
   #waits = false
   #refusal: string | undefined
   /** How many bytes the client has taken, and when that last changed or there was nothing to take. */
@@ -92,9 +76,6 @@ export class Connection {
   /** Notes a dispatched request. */
   begin(response: ServerResponse) {
     this.#unanswered += 1
-    const turn = currentTurn()
-    this.#begunInTurn = (this.#turn === turn ? this.#begunInTurn : 0) + weightOf(response.req)
-    this.#turn = turn
     this.#newest = response
     // Not at its 'finish', to which Node and Fastify listen: a third listener makes room for 19.
     response.on('close', this.#onAnswered)
@@ -113,18 +94,13 @@ export class Connection {
 
   /** Resumes reading if nothing has to be waited for. */
   #goOn() {
-    if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
-    if (!this.#mayBegin()) {
-      setImmediate(() => this.#goOn())
-      return
-    }
+    if (!this.#waits || !this.#mayBegin()) return
     this.#waits = false
     this.socket.resume()
   }
 
   #mayBegin(): boolean {
-    const hasTurn = this.#turn !== currentTurn() || this.#begunInTurn < this.#unansweredMax
-    return hasTurn && this.#unanswered < this.#unansweredMax
+    return this.#unanswered < this.#unansweredMax
   }
 
   #takeParser(): (bytes: Buffer) => void {
@@ -163,8 +139,6 @@ export class Connection {
       this.socket.pause()
     }
     this.socket.unshift(chunk.subarray(at))
-    // Below the limit, no response may follow that would resume it.
-    if (this.#unanswered < this.#unansweredMax) setImmediate(() => this.#goOn())
   }
 
   /** A slice contains the end of at most one message or head. */

@@ -5,6 +5,7 @@ import { trustedProxies } from '../limits/address.ts'
 import { Connection, type OnQuiet } from './connection.ts'
 import { ConnectionShares } from './connection-shares.ts'
 import type { Paused } from './node-parser.ts'
+import { RequestTurns } from './request-turns.ts'
 
 /** The limits of a connection. */
 export interface ConnectionLimits {
@@ -79,8 +80,13 @@ export class Connections {
     Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
     server.on('connection', (socket) => this.#accept(socket))
-    server.on('request', (request, response) => this.#open.get(request.socket)?.begin(response))
-    server.on('request', handler)
+    const turns = new RequestTurns(handler)
+    server.on('request', (request, response) => {
+      const connection = this.#open.get(request.socket)
+      if (!connection) return
+      connection.begin(response)
+      turns.take(connection.holder ?? connection, request, response)
+    })
     // RFC 9110 §10.1.1 allows ignoring an unknown expectation. Node would refuse it without explanation.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
     // Node has removed its listeners, so an error would be uncaught.

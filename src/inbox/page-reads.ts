@@ -1,21 +1,21 @@
-import type { Database, Entry, ReadFrom, StoredPage } from '../database/database.ts'
+import type { Database, ReadFrom, StoredPage } from '../database/database.ts'
+import { lastSeqOf, type MessageList } from '../message-list.ts'
 import { tooEarly } from '../problems.ts'
 import { type ClientConnection, type Response, waitUntilNext } from './connection.ts'
 import type { PushHints } from './delivery.ts'
-import { bytesOf, pageSize, refuseAhead } from './inbox-page.ts'
+import { pageSize, refuseAhead } from './inbox-page.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import type { Poll, ReadingSession } from './poll.ts'
 import { ReadTurns } from './read-turns.ts'
 
-/** Bytes that a page counts for besides its texts and receipts: finding its place, and reading each row. */
+/** The cost of a page besides its bytes: finding its place. */
 const PAGE_COST = 4_096
-const MESSAGE_COST = 256
 
 /** Limits reads that are answered without a wait. */
 export interface PageBudget {
   /** For how many ms an account may not read stored messages; 0 when it may. */
   pagesOwedMs: (accountId: number) => number
-  chargePage: (accountId: number, bytes: number) => void
+  chargePage: (accountId: number, cost: number) => void
   /** For how many ms a session may not ask for nothing; 0 when it may. */
   idlePollsOwedMs: (sessionId: string) => number
   chargeIdlePoll: (sessionId: string) => void
@@ -117,15 +117,15 @@ export class PageReads {
 
   #chargePage(session: ReadingSession, { messages }: StoredPage) {
     this.#budget.chargePage(session.accountId, costOfRereading(messages, session.handedSeq))
-    session.handedSeq = Math.max(session.handedSeq, messages.at(-1)?.seq ?? 0)
+    session.handedSeq = Math.max(session.handedSeq, lastSeqOf(messages) ?? 0)
   }
 }
 
 /** Lets the event loop handle what has come in: page after page would hold it up. */
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** The cost of reading messages again for a session, in bytes; the first time is free. */
-const costOfRereading = (messages: Entry[], handedSeq: number) =>
-  messages
-    .filter(({ seq }) => seq <= handedSeq)
-    .reduce((sum, message) => sum + bytesOf(message) + MESSAGE_COST, PAGE_COST)
+/** The cost of reading messages again for a session; the first time is free. */
+function costOfRereading({ json, count, firstSeq = 0 }: MessageList, handedSeq: number): number {
+  const again = Math.min(Math.max(handedSeq - firstSeq + 1, 0), count)
+  return PAGE_COST + (count === 0 ? 0 : (json.length * again) / count)
+}

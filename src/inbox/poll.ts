@@ -1,9 +1,10 @@
 import { monotonicMs } from '../clock.ts'
 import type { Entry } from '../database/database.ts'
+import { toMessageList } from '../message-list.ts'
 import type { SessionRef } from '../presence.ts'
 import { type SessionEnd, sessionEnded, tokenExpired } from '../problems.ts'
 import type { ClientConnection, Response } from './connection.ts'
-import { firstPageOf, type InboxPage, toMessageList } from './inbox-page.ts'
+import { firstPageOf, type InboxPage } from './inbox-page.ts'
 
 /** The part of a session that reading its inbox uses. */
 export interface ReadingSession extends SessionRef {

@@ -1,6 +1,5 @@
 import type { StoredPage } from '../database/database.ts'
 import type { Response } from './connection.ts'
-import { bytesOf } from './inbox-page.ts'
 
 /** Pages of one account that are read, or held as an answer, at a time. */
 const PAGES_PER_ACCOUNT_MAX = 2
@@ -8,8 +7,8 @@ const PAGES_PER_ACCOUNT_MAX = 2
 /** Pages that are read at a time, of all accounts. A look-up of an account or session waits for them. */
 const READS_MAX = 4
 
-/** A page with more text keeps its place until it is written out. The kernel buffers less than this. */
-const SMALL_BYTES_MAX = 65_536
+/** A longer page keeps its place until it is written out. The kernel buffers less than this. */
+const SMALL_LENGTH_MAX = 65_536
 
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
 const HELD_MS_MAX = 10_000
@@ -58,7 +57,8 @@ export class ReadTurns {
       return page
     } finally {
       this.#reads -= 1
-      if (page && !response.destroyed && isLarge(page)) this.#hold(accountId, account, response)
+      if (page && !response.destroyed && page.messages.json.length > SMALL_LENGTH_MAX)
+        this.#hold(accountId, account, response)
       else this.#leave(accountId, account)
     }
   }
@@ -130,13 +130,4 @@ export class ReadTurns {
 function cutOverdue({ held }: ReadingAccount) {
   const [first] = held
   if (first?.overdue) first.response.destroy()
-}
-
-/** By its texts and receipts. Counts no further than needed. */
-function isLarge({ messages }: Pick<StoredPage, 'messages'>): boolean {
-  let bytes = 0
-  return messages.some((message) => {
-    bytes += bytesOf(message)
-    return bytes > SMALL_BYTES_MAX
-  })
 }

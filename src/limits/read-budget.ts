@@ -25,7 +25,7 @@ export class ReadBudget {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param bytes of a page, and a fixed part per message */
+  /** @param bytes of a page, and what finding it costs */
   chargePage(accountId: number, bytes: number): void {
     this.#pages?.charge(accountId, bytes)
   }

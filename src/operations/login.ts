@@ -53,7 +53,7 @@ export const login =
       expiresAt: timestamp(issued.expiresAtMs),
       username,
       displayName: account.displayName,
-      offlineMessages: JSON.parse(messages.json),
+      offlineMessages: JSON.parse(Buffer.from(messages.json).toString()),
       cursor,
       hasMore,
       ...(gap && { gap }),

@@ -36,9 +36,10 @@ export const readInbox =
   }
 
 /** Inserts the messages as JSON: parsing and serialising a page takes longer than reading it. */
-function toJson({ messages, cursor, hasMore, gap }: InboxPage): string {
-  const rest = JSON.stringify({ cursor, hasMore, gap })
-  return `{"messages":${messages.json},${rest.slice('{'.length)}`
+function toJson({ messages: { json }, cursor, hasMore, gap }: InboxPage): string | Buffer {
+  const [beginning, rest] = ['{"messages":', `,${JSON.stringify({ cursor, hasMore, gap }).slice('{'.length)}`]
+  if (typeof json === 'string') return beginning + json + rest
+  return Buffer.concat([Buffer.from(beginning), json, Buffer.from(rest)])
 }
 
 /** RFC 7240 §4.3: `Prefer: wait=N`, one preference among others. */

@@ -1,4 +1,5 @@
 import type { components } from '../../src/generated/openapi.d.ts'
+import type { MessageList } from '../../src/message-list.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
 import { exchange } from './http.ts'
 
@@ -211,6 +212,9 @@ export async function adaAndBob(server: { url: string }) {
 }
 
 export const passwordOf = (username: string) => `the password of ${username}`
+
+/** The messages of a list. */
+export const messagesIn = ({ json }: MessageList): Message[] => JSON.parse(Buffer.from(json).toString())
 
 export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) => seq)
 

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { type Database, type PageSize, RECEIPT_ID_BYTES, type ReadFrom } from '../database.ts'
+import { toEncodedList } from '../../message-list.ts'
+import { type Database, type Entry, type PageSize, RECEIPT_ID_BYTES, type ReadFrom } from '../database.ts'
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
 import { msOf } from './fragments.ts'
 
@@ -59,16 +60,19 @@ export function inboxReads(pool: pg.Pool): Pick<Database, 'readInbox'> {
       if (!first) throw new Error(`There is no account ${accountId}.`)
       return {
         after: first.after,
-        messages: rows.flatMap(({ seq, id, from, body, sent_at_ms: sentAtMs, receipt_for: ids }) => {
-          const receiptFor = ids ? bytesToUuids(ids) : undefined
-          return seq === null ? [] : { seq, id: bytesToUuid(id), from, body, sentAtMs, receiptFor }
-        }),
+        messages: toEncodedList(rows.flatMap(toEntries)),
         newestSeq: first.newest_seq,
         restoredFrom: first.restored_from ?? undefined,
         wasHinted: first.was_hinted,
       }
     },
   }
+}
+
+/** An entry, or none. */
+function toEntries({ seq, id, from, body, sent_at_ms: sentAtMs, receipt_for: ids }: InboxRow): Entry[] {
+  if (seq === null) return []
+  return [{ seq, id: bytesToUuid(id), from, body, sentAtMs, receiptFor: ids ? bytesToUuids(ids) : undefined }]
 }
 
 /** The number to read behind at least, and the session that may be further. */

@@ -1,11 +1,11 @@
-import type { Entry, StoredPage } from '../database.ts'
+import type { Entry } from '../database.ts'
 import { uuidsOf } from '../uuid.ts'
 
 /**
- * A page as SQLite returns it and as it crosses between threads: one text per column with all its values. One
- * row per message takes three times as long to read, and copying rows between threads as long again.
+ * The messages of a page as SQLite returns them: one text per column with all its values. One row per message
+ * takes three times as long to read.
  */
-export interface PackedPage extends Omit<StoredPage, 'messages'> {
+export interface PackedMessages {
   seqs: string
   /** Hexadecimal digits, without separators. */
   ids: string
@@ -17,18 +17,16 @@ export interface PackedPage extends Omit<StoredPage, 'messages'> {
   receipts: string | null
 }
 
-/** Unpacks a page. */
-export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts, ...page }: PackedPage): StoredPage {
-  if (seqs === '') return { ...page, messages: [] }
+/** Unpacks the messages of a page. */
+export function unpack({ seqs, ids, senders, bodies, sentAtMs, receipts }: PackedMessages): Entry[] {
   const [froms, texts, instants] = [senders.split(','), bodies.split('\0'), sentAtMs.split(',')]
   const uuids = uuidsOf(ids)
   const idsBySeq = receipts === null ? undefined : receiptsOf(receipts)
-  const messages = seqs.split(',').map((seq, at) => {
+  return seqs.split(',').map((seq, at) => {
     const [id, from, body] = [uuids[at], froms[at], texts[at]]
     const receiptFor = idsBySeq?.get(seq)
     return { seq: Number(seq), id, from, body, sentAtMs: Number(instants[at]), receiptFor } as Entry
   })
-  return { ...page, messages }
 }
 
 const receiptsOf = (receipts: string) =>

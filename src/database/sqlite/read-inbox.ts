@@ -1,4 +1,5 @@
 import type SqliteFile from 'better-sqlite3'
+import { toEncodedList } from '../../message-list.ts'
 import {
   type Database,
   type PageSize,
@@ -7,19 +8,13 @@ import {
   type ReadFrom,
 } from '../database.ts'
 import { NEWEST_SEQ } from './inbox-expressions.ts'
-import type { PackedPage } from './packed-page.ts'
+import { type PackedMessages, unpack } from './packed-page.ts'
 
 /** Bytes of the longest receipt in a page: a page ends where such receipts would fill it. */
 const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * RECEIPT_ID_BYTES
 
-const NO_MESSAGES = { seqs: '', ids: '', senders: '', bodies: '', sentAtMs: '', receipts: null }
-
-type Columns = Pick<PackedPage, 'seqs' | 'ids' | 'senders' | 'bodies' | 'sentAtMs' | 'receipts'>
-
-export type ReadInbox = (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
-
 /** Reads pages of inboxes. */
-export function inboxReader(connection: SqliteFile.Database): ReadInbox {
+export function inboxReader(connection: SqliteFile.Database): Database['readInbox'] {
   const countersOf = connection.prepare<[accountId: number], { newest: number; acknowledged: number }>(
     `SELECT ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged FROM account WHERE id = ?`,
   )
@@ -37,7 +32,7 @@ export function inboxReader(connection: SqliteFile.Database): ReadInbox {
   // page are not read: a long one has pages of the file to itself.
   const messagesAfter = connection.prepare<
     [bytesEnd: number, receiptsEnd: number, accountId: number, after: number, limit: number],
-    Columns
+    PackedMessages
   >(
     `SELECT group_concat(seq) AS seqs, lower(group_concat(hex(id), '')) AS ids,
             group_concat(sender_id) AS senders, group_concat(body, char(0)) AS bodies,
@@ -62,14 +57,14 @@ export function inboxReader(connection: SqliteFile.Database): ReadInbox {
   )
 
   const readInbox = connection.transaction(
-    (accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string): PackedPage => {
+    (accountId: number, from: ReadFrom, size: PageSize, hintedSessionId?: string) => {
       const counters = countersOf.get(accountId)
       if (!counters) throw new Error(`There is no account ${accountId}.`)
       const after = startOf(from, counters.acknowledged)
       const restoredFrom = restoredAfter.get(accountId, after) ?? undefined
-      const messages = messagesBehind(accountId, after, size)
+      const packed = messagesBehind(accountId, after, size)
       const wasHinted = hintedSessionId !== undefined && hintedSession.get(hintedSessionId) !== undefined
-      return { after, ...messages, newestSeq: counters.newest, restoredFrom, wasHinted }
+      return { packed, page: { after, newestSeq: counters.newest, restoredFrom, wasHinted } }
     },
   )
 
@@ -80,12 +75,18 @@ export function inboxReader(connection: SqliteFile.Database): ReadInbox {
       : Math.max(from.atLeast, acknowledgedBy.get(from.sessionId) ?? 0)
   }
 
-  function messagesBehind(accountId: number, after: number, size: PageSize): Columns {
+  function messagesBehind(accountId: number, after: number, size: PageSize): PackedMessages | undefined {
     const first = firstAfter.get(accountId, after)
-    if (!first) return NO_MESSAGES
+    if (!first) return undefined
     const bytesEnd = first.bytesBefore + size.bytes
     const receiptsEnd = first.receiptsBefore + Math.ceil(size.bytes / RECEIPT_BYTES_MAX)
-    const columns = messagesAfter.get(bytesEnd, receiptsEnd, accountId, after, size.messages) as Columns
+    const columns = messagesAfter.get(
+      bytesEnd,
+      receiptsEnd,
+      accountId,
+      after,
+      size.messages,
+    ) as PackedMessages
     return { ...columns, senders: namesOf(columns.senders.split(',')).join() }
   }
 
@@ -95,5 +96,8 @@ export function inboxReader(connection: SqliteFile.Database): ReadInbox {
     return accountIds.map((id) => names.get(id) as string)
   }
 
-  return async (...args) => readInbox(...args)
+  return async (...args) => {
+    const { packed, page } = readInbox(...args)
+    return { ...page, messages: toEncodedList(packed ? unpack(packed) : []) }
+  }
 }
