@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import type { RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { ConnectionLimits } from '../src/http/connections.ts'
+import { RequestTurns } from '../src/http/request-turns.ts'
 import { Connections, readConfig } from './support/built.ts'
 import { Client, range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -132,9 +133,13 @@ describe('a client that does not wait for its answers', () => {
       setImmediate(() => response.end(request.url)),
     )
 
-    for (const i of range(1, 3)) {
-      client.socket.write(get('/').repeat(19) + get('/', 'Connection: upgrade\r\nUpgrade: h2c\r\n'))
-      await client.answers(20 * i)
+    let sent = 0
+    // Also as the last one that may be unanswered.
+    for (const before of [19, 15, 31]) {
+      const upgrade = get('/', 'Connection: upgrade\r\nUpgrade: h2c\r\n')
+      client.socket.write(get('/').repeat(before) + upgrade + get('/'))
+      sent += before + 2
+      await client.answers(sent)
     }
   })
 
@@ -294,6 +299,20 @@ describe('connections that run short', () => {
 
     assert.ok(handled.indexOf('127.0.0.3') < 50, `It was number ${handled.indexOf('127.0.0.3')}.`)
     await eventually('the others are served, too', () => handled.length === many.length + 1)
+  })
+
+  it('hold a limited number of requests that wait for their turn', async () => {
+    let handled = 0
+    const turns = new RequestTurns(() => {
+      handled += 1
+    })
+    const source = { turn: 0, handledInTurn: 0, waiting: undefined }
+    const request = { headers: {}, rawHeaders: [], url: '/', socket: {} } as unknown as IncomingMessage
+
+    for (const _ of range(1, 5_000)) turns.take(source, request, {} as ServerResponse, false)
+
+    assert.ok(handled > 2_500, `Only ${handled} were handled at once.`)
+    await eventually('the others are handled, too', () => handled === 5_000)
   })
 
   it('are never closed while a request is unanswered', async (t) => {

@@ -1,9 +1,9 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Holder } from './connection-shares.ts'
 import { probeUntilClosed } from './half-closed.ts'
 import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
-import type { Source } from './request-turns.ts'
+import type { RequestTurns, Source } from './request-turns.ts'
 import { lengthOf } from './request-weight.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
@@ -18,14 +18,16 @@ export type OnQuiet = (connection: Connection, quiet: boolean) => void
 
 /**
  * Limits the unanswered requests of a connection. Node parses and dispatches all requests of a 64 KiB chunk,
- * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit. From then
- * on it gets one message per sent response, while the rest stays in the paused socket. An ordinary client
- * never reaches the limit, and Node parses its bytes as usual.
+ * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit, or that
+ * is one ahead while its source must wait for its turn. From then on the parser gets message by message, as
+ * responses are sent and turns come, while the rest stays in the paused socket. An ordinary client never gets
+ * there, and Node parses its bytes as usual.
  */
 export class Connection implements Source {
   readonly socket: Socket
   readonly #parser: ParsedSocket['parser']
   readonly #unansweredMax: number
+  readonly #turns: RequestTurns
   readonly #onQuiet: OnQuiet
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
@@ -42,16 +44,20 @@ export class Connection implements Source {
   #parse: ((bytes: Buffer) => void) | undefined
   /** How many bytes of a body of known length are still to come. */
   #bodyLeft = 0
-  /** Whether we paused reading, until a response. Node also pauses it for its own reasons. */
+  /** Whether we paused reading, until a response or its turn. Node also pauses it for its own reasons. */
   #waits = false
+  /** Whether it waits for its turn; whether that has come, so that it may read a request. */
+  #isInLine = false
+  #isCalled = false
   #refusal: string | undefined
   /** How many bytes the client has taken, and when that last changed or there was nothing to take. */
   #takenBytes = -1
   #takenAtMs = 0
 
   /** @param socket prepared by Node's HTTP server */
-  constructor(socket: Socket, unansweredMax: number, onQuiet: OnQuiet) {
+  constructor(socket: Socket, unansweredMax: number, turns: RequestTurns, onQuiet: OnQuiet) {
     this.socket = socket
+    this.#turns = turns
     this.#onQuiet = onQuiet
     this.#parser = (socket as ParsedSocket).parser
     this.#unansweredMax = unansweredMax
@@ -68,18 +74,26 @@ export class Connection implements Source {
           if (!this.#parse) this.#take(rest, this.#takeParser())
         })
       if (this.#parse) this.#bodyLeft = lengthOf(request.headers)
-      else if (treatment === 0 && !this.#mayBegin()) return PAUSE
+      // With an upgrade, the parser stops by itself.
+      else if (treatment === 0 && !upgrade && this.#mustStop()) return PAUSE
       return treatment
     }
   }
 
-  /** Notes a dispatched request. */
-  begin(response: ServerResponse) {
+  /** Takes a request that was parsed, and has it handled in its turn. */
+  begin(request: IncomingMessage, response: ServerResponse) {
     this.#unanswered += 1
     this.#newest = response
     // Not at its 'finish', to which Node and Fastify listen: a third listener makes room for 19.
     response.on('close', this.#onAnswered)
     if (this.#unanswered === 1) this.#onQuiet(this, false)
+    const wasCalled = this.#isCalled
+    this.#isCalled = false
+    this.#turns.take(this.#source, request, response, wasCalled)
+  }
+
+  get #source(): Source {
+    return this.holder ?? this
   }
 
   readonly #onAnswered = () => {
@@ -92,15 +106,32 @@ export class Connection implements Source {
     else this.#goOn()
   }
 
-  /** Resumes reading if nothing has to be waited for. */
+  /** Resumes reading as soon as nothing has to be waited for. */
   #goOn() {
-    if (!this.#waits || !this.#mayBegin()) return
-    this.#waits = false
-    this.socket.resume()
+    if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
+    if (this.#mayBegin()) {
+      this.#waits = false
+      this.socket.resume()
+    } else if (!this.#isInLine) {
+      this.#isInLine = true
+      this.#turns.call(this.#source, this.#onCalled)
+    }
+  }
+
+  readonly #onCalled = () => {
+    this.#isInLine = false
+    this.#isCalled = true
+    this.#goOn()
   }
 
   #mayBegin(): boolean {
-    return this.#unanswered < this.#unansweredMax
+    return this.#unanswered < this.#unansweredMax && (this.#isCalled || this.#turns.isOpen(this.#source))
+  }
+
+  /** Whether Node must not parse what follows. */
+  #mustStop(): boolean {
+    const isAhead = this.#unanswered > 1 && !this.#turns.isOpen(this.#source)
+    return isAhead || this.#unanswered >= this.#unansweredMax
   }
 
   #takeParser(): (bytes: Buffer) => void {
@@ -139,6 +170,7 @@ export class Connection implements Source {
       this.socket.pause()
     }
     this.socket.unshift(chunk.subarray(at))
+    this.#goOn()
   }
 
   /** A slice contains the end of at most one message or head. */

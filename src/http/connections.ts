@@ -79,14 +79,9 @@ export class Connections {
     // Undocumented, in Node 20 to 26. Without it, a client that closes its writing side is cut off.
     Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
-    server.on('connection', (socket) => this.#accept(socket))
     const turns = new RequestTurns(handler)
-    server.on('request', (request, response) => {
-      const connection = this.#open.get(request.socket)
-      if (!connection) return
-      connection.begin(response)
-      turns.take(connection.holder ?? connection, request, response)
-    })
+    server.on('connection', (socket) => this.#accept(socket, turns))
+    server.on('request', (request, response) => this.#open.get(request.socket)?.begin(request, response))
     // RFC 9110 §10.1.1 allows ignoring an unknown expectation. Node would refuse it without explanation.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
     // Node has removed its listeners, so an error would be uncaught.
@@ -99,8 +94,8 @@ export class Connections {
     return server
   }
 
-  #accept(socket: Socket) {
-    const connection = new Connection(socket, this.#limits.unanswered, this.#onQuiet)
+  #accept(socket: Socket, turns: RequestTurns) {
+    const connection = new Connection(socket, this.#limits.unanswered, turns, this.#onQuiet)
     if (!this.#shares.admit(connection)) {
       socket.destroy()
       return
