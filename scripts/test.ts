@@ -23,7 +23,7 @@ const GROUPS_AT_ONCE = 6
 const GROUP_FILES = 8
 
 /** Long files that run alone and start first, the longest first. */
-const LONG = ['nodes', 'attacks', 'node-promises', 'fuzz', 'restore', 'sessions']
+const LONG = ['fuzz', 'nodes', 'attacks', 'node-promises', 'sessions', 'command', 'push', 'restore']
 
 const SLOWEST_SHOWN = 10
 

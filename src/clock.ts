@@ -63,15 +63,25 @@ export class ClockHistory {
   }
 }
 
-let last = { ms: 0, text: new Date(0).toISOString() }
+const DAY_MS = 86_400_000
+const TIME_LENGTH = '00:00:00.000Z'.length
+
+/** The day of the last timestamp: messages that are read or arrive together are of few days. */
+let last = { day: 0, text: '1970-01-01T' }
 
 /**
- * An instant as clients get it: RFC 3339, UTC, milliseconds. The last one is cached: messages that arrive
- * together share it, and formatting takes 0.5 µs.
+ * An instant as clients get it: RFC 3339, UTC, milliseconds. `toISOString` would take a fifth of the time of
+ * a page.
  *
  * @param ms since 1970
  */
 export function timestamp(ms: number): string {
-  if (ms !== last.ms) last = { ms, text: new Date(ms).toISOString() }
-  return last.text
+  const whole = Math.trunc(ms)
+  const day = Math.floor(whole / DAY_MS)
+  if (day !== last.day) last = { day, text: new Date(day * DAY_MS).toISOString().slice(0, -TIME_LENGTH) }
+  const time = whole - day * DAY_MS
+  const [hours, minutes, seconds] = [time / 3_600_000, (time / 60_000) % 60, (time / 1_000) % 60]
+  return `${last.text}${digits(hours, 2)}:${digits(minutes, 2)}:${digits(seconds, 2)}.${digits(time % 1_000, 3)}Z`
 }
+
+const digits = (value: number, count: number) => String(Math.trunc(value)).padStart(count, '0')

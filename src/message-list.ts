@@ -34,7 +34,7 @@ export function toMessageList(entries: Entry[]): MessageList {
   return { json: `[${texts.join()}]`, count: texts.length, firstSeq }
 }
 
-/** The same as bytes, which cross between threads and to the client without being read again. */
+/** The same as bytes, for a list that crosses between threads. */
 export function toEncodedList(entries: Entry[]): MessageList {
   const list = toMessageList(entries)
   // Not a Buffer: a short one is part of a larger one, which would cross with it.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { Entry, NewMessage } from '../src/database/database.ts'
+import { unpack } from '../src/database/sqlite/packed-page.ts'
 import { openReader } from '../src/database/sqlite/reader.ts'
 import { openWriter } from '../src/database/sqlite/writer.ts'
 import { toInboxPage } from '../src/inbox/inbox-page.ts'
@@ -179,7 +180,7 @@ async function openInbox(t: TestContext) {
       await writer.verbs.commit({ acknowledgements: [], lastSeen: [], appends })
       return appends.map(({ id }) => id)
     },
-    read: (after: number, limit: number, bytes = LIST_BYTES_MAX) =>
-      reader.verbs.readInbox(accountId, after, { messages: limit, bytes }),
+    read: async (after: number, limit: number, bytes = LIST_BYTES_MAX) =>
+      unpack(await reader.verbs.readInbox(accountId, after, { messages: limit, bytes })),
   }
 }

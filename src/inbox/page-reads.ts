@@ -127,5 +127,5 @@ const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolv
 /** The cost of reading messages again for a session; the first time is free. */
 function costOfRereading({ json, count, firstSeq = 0 }: MessageList, handedSeq: number): number {
   const again = Math.min(Math.max(handedSeq - firstSeq + 1, 0), count)
-  return PAGE_COST + (count === 0 ? 0 : (json.length * again) / count)
+  return PAGE_COST + (count === 0 ? 0 : (Buffer.byteLength(json) * again) / count)
 }

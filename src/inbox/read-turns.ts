@@ -8,7 +8,7 @@ const PAGES_PER_ACCOUNT_MAX = 2
 const READS_MAX = 4
 
 /** A longer page keeps its place until it is written out. The kernel buffers less than this. */
-const SMALL_LENGTH_MAX = 65_536
+const SMALL_BYTES_MAX = 65_536
 
 /** A client that takes longer for a page is cut off when another read of its account waits for the place. */
 const HELD_MS_MAX = 10_000
@@ -57,7 +57,7 @@ export class ReadTurns {
       return page
     } finally {
       this.#reads -= 1
-      if (page && !response.destroyed && page.messages.json.length > SMALL_LENGTH_MAX)
+      if (page && !response.destroyed && Buffer.byteLength(page.messages.json) > SMALL_BYTES_MAX)
         this.#hold(accountId, account, response)
       else this.#leave(accountId, account)
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Database, NewMessage, StoreLimits } from '../../src/database/database.ts'
 import { openPostgres } from '../../src/database/postgres/open.ts'
+import { unpack } from '../../src/database/sqlite/packed-page.ts'
 import { openReader } from '../../src/database/sqlite/reader.ts'
 import { openWriter } from '../../src/database/sqlite/writer.ts'
 import { fileOf, onPostgres } from './databases.ts'
@@ -15,7 +16,8 @@ export async function openStore(database: string, limits: StoreLimits): Promise<
     await reader.verbs.close()
     await writer.verbs.close()
   }
-  return { ...reader.verbs, ...writer.verbs, close }
+  const readInbox: Database['readInbox'] = async (...args) => unpack(await reader.verbs.readInbox(...args))
+  return { ...reader.verbs, ...writer.verbs, readInbox, close }
 }
 
 export const newMessage = (senderId: number, to: string, body: string): NewMessage => ({

@@ -1,8 +1,8 @@
 /**
  * The SQLite store. SQLite takes one writer at a time, and a sync blocks the thread that waits for it, so the
  * store has threads of its own: the writer commits, the reader reads pages from snapshots beside it and makes
- * their JSON, and a third makes checkpoints. No transaction ever meets another, no read delays a commit, and
- * neither a sync nor a long page delays HTTP.
+ * the JSON of long ones, and a third makes checkpoints. No transaction ever meets another, no read delays a
+ * commit, and neither a sync nor a long page delays HTTP.
  *
  * A message costs one row: the accounts of its sender and its recipient stay as they are, because the numbers
  * and sizes of an inbox are those of its last row (inbox-expressions.ts). The writer caches them
@@ -12,6 +12,7 @@ import { realpathSync } from 'node:fs'
 import { isOpenToOthers } from '../../private-files.ts'
 import type { Database, StoreLimits } from '../database.ts'
 import { type DatabaseLog, restoredLine } from '../restores.ts'
+import { unpack } from './packed-page.ts'
 import type { ReadVerbs } from './reader.ts'
 import { startThread } from './start-thread.ts'
 import type { WriteVerbs } from './writer.ts'
@@ -38,6 +39,7 @@ export async function openSqlite(
   return {
     ...reader,
     ...writer,
+    readInbox: async (...args) => unpack(await reader.readInbox(...args)),
     ping: async () => {
       await Promise.all([writer.ping(), reader.ping()])
     },

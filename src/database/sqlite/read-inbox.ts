@@ -1,5 +1,4 @@
 import type SqliteFile from 'better-sqlite3'
-import { toEncodedList } from '../../message-list.ts'
 import {
   type Database,
   type PageSize,
@@ -8,13 +7,15 @@ import {
   type ReadFrom,
 } from '../database.ts'
 import { NEWEST_SEQ } from './inbox-expressions.ts'
-import { type PackedMessages, unpack } from './packed-page.ts'
+import { type PackedMessages, type PackedPage, pack } from './packed-page.ts'
 
 /** Bytes of the longest receipt in a page: a page ends where such receipts would fill it. */
 const RECEIPT_BYTES_MAX = RECEIPT_MESSAGES_MAX * RECEIPT_ID_BYTES
 
+export type ReadInbox = (...args: Parameters<Database['readInbox']>) => Promise<PackedPage>
+
 /** Reads pages of inboxes. */
-export function inboxReader(connection: SqliteFile.Database): Database['readInbox'] {
+export function inboxReader(connection: SqliteFile.Database): ReadInbox {
   const countersOf = connection.prepare<[accountId: number], { newest: number; acknowledged: number }>(
     `SELECT ${NEWEST_SEQ} AS newest, acknowledged_seq AS acknowledged FROM account WHERE id = ?`,
   )
@@ -98,6 +99,6 @@ export function inboxReader(connection: SqliteFile.Database): Database['readInbo
 
   return async (...args) => {
     const { packed, page } = readInbox(...args)
-    return { ...page, messages: toEncodedList(packed ? unpack(packed) : []) }
+    return { ...page, messages: pack(packed) }
   }
 }

@@ -3,12 +3,11 @@ import type { Database } from '../database.ts'
 import { openStatements } from './connection.ts'
 import { sleeperReads } from './push-hints.ts'
 import { DIALECT, queriesOn } from './queries.ts'
-import { inboxReader } from './read-inbox.ts'
+import { inboxReader, type ReadInbox } from './read-inbox.ts'
 
 /** The verbs of the reader. */
 export type ReadVerbs = ReturnType<typeof commonReads> &
-  ReturnType<typeof sleeperReads> &
-  Pick<Database, 'readInbox' | 'close'>
+  ReturnType<typeof sleeperReads> & { readInbox: ReadInbox } & Pick<Database, 'close'>
 
 /** Opens a connection that reads beside the writer's, each time from a snapshot of what is committed. */
 export function openReader(path: string) {
