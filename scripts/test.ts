@@ -20,7 +20,7 @@ import { compileGroup, compileTests } from './compile-tests.ts'
 const GROUPS_AT_ONCE = 6
 
 /** How many files share a process, one after the other: loading the server takes longer than most of them. */
-const GROUP_FILES = 8
+const GROUP_FILES = 5
 
 /** Long files that run alone and start first, the longest first. */
 const LONG = ['fuzz', 'nodes', 'attacks', 'node-promises', 'sessions', 'command', 'push', 'restore']
