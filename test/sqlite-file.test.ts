@@ -24,6 +24,7 @@ import { describe, it, type TestContext } from 'node:test'
 import SqliteFile from 'better-sqlite3'
 import { lockDatabase } from '../src/database/sqlite/file/lock.ts'
 import { describeEndedThreads } from './crash/ended-threads.ts'
+import { openDatabase, readConfig } from './support/built.ts'
 import { Client, newName, range } from './support/client.ts'
 import { fileOf, newDatabase, scratchFolder } from './support/databases.ts'
 import { atTheEnd } from './support/endings.ts'
@@ -137,6 +138,21 @@ describe('a start is refused, and the file stays as it was', () => {
     assert.equal(await program.exited, 1)
     assert.match(program.errors(), /^The database .* cannot be opened: .*(permission denied|read-?only).*\n$/)
     assert.ok(program.errors().includes(file))
+  })
+})
+
+describe('a file that is being closed', () => {
+  it('answers what was asked before, and what comes later is told that it is unavailable', async (t) => {
+    const config = readConfig({ DATABASE_URL: await newDatabase(t) })
+    const { database } = await openDatabase(config, { warn: () => {} }, assert.fail)
+
+    const before = database.ping()
+    const closed = database.close()
+    const later = database.ping()
+
+    await before
+    await assert.rejects(later, { name: 'DatabaseUnavailable' })
+    await closed
   })
 })
 

@@ -43,7 +43,13 @@ export async function startThread<Verbs>(
     else call?.resolve(value)
   })
   worker.on('error', fail)
-  worker.on('exit', (code) => fail(new Error(`The database thread ended by itself, with ${code}.`)))
+  worker.on('exit', (code) =>
+    fail(
+      closing
+        ? new DatabaseUnavailable('The database is closed.')
+        : new Error(`The database thread ended by itself, with ${code}.`),
+    ),
+  )
 
   let failed = false
   function fail(error: Error) {
