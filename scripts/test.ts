@@ -19,6 +19,9 @@ import { compileGroup, compileTests } from './compile-tests.ts'
 /** How many processes run at once. More than there are cores, because tests mostly wait. */
 const GROUPS_AT_ONCE = 6
 
+/** Fewer of test/long: each has servers, clusters or a browser of its own, and limits of time. */
+const LONG_AT_ONCE = 4
+
 /** How many files share a process, one after the other: loading the server takes longer than most of them. */
 const GROUP_FILES = 6
 
@@ -210,7 +213,8 @@ async function copyFiles(server: Cluster): Promise<string> {
 /** Runs the groups in their order, some at once, and prints the output of each when it has ended. */
 async function runAll(waiting: Group[]) {
   const next = waiting.values()
-  const runners = Array.from({ length: GROUPS_AT_ONCE }, async () => {
+  const atOnce = wanted === 'long' ? LONG_AT_ONCE : GROUPS_AT_ONCE
+  const runners = Array.from({ length: atOnce }, async () => {
     const done = []
     for (const group of next) done.push(await run(group, waiting.length === 1 ? 'inherit' : 'pipe'))
     return done

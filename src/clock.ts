@@ -70,8 +70,8 @@ const TIME_LENGTH = '00:00:00.000Z'.length
 let last = { day: 0, text: '1970-01-01T' }
 
 /**
- * An instant as clients get it: RFC 3339, UTC, milliseconds. `toISOString` would take a fifth of the time of
- * a page.
+ * An instant as clients get it: RFC 3339, UTC, milliseconds. Faster than `toISOString`, which took a fifth
+ * of the time of a page.
  *
  * @param ms since 1970
  */

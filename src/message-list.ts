@@ -41,6 +41,10 @@ export function toEncodedList(entries: Entry[]): MessageList {
   return { ...list, json: new TextEncoder().encode(list.json as string) }
 }
 
+/** The JSON as text. */
+export const textOf = ({ json }: MessageList): string =>
+  typeof json === 'string' ? json : new TextDecoder().decode(json)
+
 /** The `seq` of the last one; undefined when there is none. */
 export const lastSeqOf = ({ firstSeq, count }: MessageList): number | undefined =>
   firstSeq === undefined ? undefined : firstSeq + count - 1

@@ -202,7 +202,7 @@ describe('restante-client', { concurrency: 4, timeout: 300_000 }, () => {
     await bob.send(credentials.username, 'before')
     await loop.got(1)
 
-    // As if it was killed.
+    // As if the server had been killed.
     proxy.losses.push({ request: /inbox/, loss: 'connection' })
     await before.stop()
     await eventually('it knows', () => states.at(-1)?.state === 'waiting')

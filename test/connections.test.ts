@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { ConnectionLimits } from '../src/http/connections.ts'
-import { RequestTurns } from '../src/http/request-turns.ts'
+import { RequestTurns, type Source } from '../src/http/request-turns.ts'
 import { Connections, readConfig } from './support/built.ts'
 import { Client, range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -55,23 +55,23 @@ describe('a client that does not wait for its answers', () => {
     })
   }
 
-  for (const [kind, { count, most, request }] of Object.entries({
-    '': { count: 2_000, most: UNANSWERED_MAX, request: (i: number) => get(`/${i}`) },
-    ', with long bodies': { count: 100, most: 1, request: (i: number) => post(`/${i}`, 'x'.repeat(131_072)) },
-    ', with long paths': { count: 100, most: 2, request: (i: number) => get(`/${i}?${'x'.repeat(5_000)}`) },
+  for (const [kind, { count, mostPerTurn, request }] of Object.entries({
+    '': { count: 2_000, mostPerTurn: UNANSWERED_MAX, request: (i: number) => get(`/${i}`) },
+    ', with long bodies': {
+      count: 100,
+      mostPerTurn: 1,
+      request: (i: number) => post(`/${i}`, 'x'.repeat(131_072)),
+    },
+    ', with long paths': {
+      count: 100,
+      mostPerTurn: 2,
+      request: (i: number) => get(`/${i}?${'x'.repeat(5_000)}`),
+    },
   }))
     it(`takes turns with other clients, even if each of its requests is answered at once${kind}`, async (t) => {
-      const perTurn: number[] = []
-      let isCounted = false
+      const counted = countPerTurn()
       const client = await connectTo(t, {}, (incoming, response) => {
-        if (!isCounted) {
-          isCounted = true
-          perTurn.push(0)
-          setImmediate(() => {
-            isCounted = false
-          })
-        }
-        perTurn.push((perTurn.pop() ?? 0) + 1)
+        counted.one()
         incoming.resume()
         response.end('.')
       })
@@ -80,7 +80,8 @@ describe('a client that does not wait for its answers', () => {
 
       assert.equal((await client.answers(count)).length, count)
       // The first turn begins when the requests arrive, and those that wait follow in the same one.
-      assert.ok(Math.max(...perTurn) <= 2 * most, `${Math.max(...perTurn)} in one turn`)
+      const most = Math.max(...counted.perTurn())
+      assert.ok(most <= 2 * mostPerTurn, `${most} in one turn`)
     })
 
   it('is read no further until an answer is sent, wherever its bytes are split', async (t) => {
@@ -227,28 +228,6 @@ describe('time limits', () => {
 describe('connections that run short', () => {
   const answerAtOnce: RequestListener = (_request, response) => response.end('.')
 
-  const connectFrom = async (t: TestContext, url: string, localAddress: string) => {
-    const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', localAddress })
-    t.after(() => socket.destroy())
-    socket.on('error', () => {})
-    let received = ''
-    socket.on('data', (chunk) => {
-      received += chunk
-    })
-    const closed = once(socket, 'close')
-    closed.catch(() => {})
-    const isServed = async () => {
-      received = ''
-      socket.write(get('/ready'))
-      await Promise.race([
-        closed,
-        eventually('it is served', () => socket.closed || received.includes('200 OK')),
-      ])
-      return !socket.closed
-    }
-    return { socket, isServed }
-  }
-
   it('are shared by address: no address gets the last one, and an idle one makes room', async (t) => {
     const { url } = await serve(t, {}, answerAtOnce, { CONNECTIONS_MAX: '20' })
     const open = async (host: number, count: number) => {
@@ -280,39 +259,6 @@ describe('connections that run short', () => {
     await eventually('two make room', () => alive(greedy) === 8)
     assert.equal(alive(others), 12)
     for (const { isServed } of others) assert.ok(await isServed())
-  })
-
-  it('of one address, however many, do not keep a client at another one waiting for all of them', async (t) => {
-    const handled: string[] = []
-    const { url } = await serve(t, {}, (request, response) => {
-      handled.push(request.socket.remoteAddress ?? '')
-      response.end('.')
-    })
-    const many = await Promise.all(range(1, 200).map(() => connectFrom(t, url, '127.0.0.2')))
-    const other = await connectFrom(t, url, '127.0.0.3')
-    for (const { isServed } of many) assert.ok(await isServed())
-    handled.length = 0
-
-    // All have arrived when the server reads the first.
-    for (const { socket } of many) socket.write(get('/'))
-    assert.ok(await other.isServed())
-
-    assert.ok(handled.indexOf('127.0.0.3') < 50, `It was number ${handled.indexOf('127.0.0.3')}.`)
-    await eventually('the others are served, too', () => handled.length === many.length + 1)
-  })
-
-  it('hold a limited number of requests that wait for their turn', async () => {
-    let handled = 0
-    const turns = new RequestTurns(() => {
-      handled += 1
-    })
-    const source = { turn: 0, handledInTurn: 0, waiting: undefined }
-    const request = { headers: {}, rawHeaders: [], url: '/', socket: {} } as unknown as IncomingMessage
-
-    for (const _ of range(1, 5_000)) turns.take(source, request, {} as ServerResponse, false)
-
-    assert.ok(handled > 2_500, `Only ${handled} were handled at once.`)
-    await eventually('the others are handled, too', () => handled === 5_000)
   })
 
   it('are never closed while a request is unanswered', async (t) => {
@@ -375,6 +321,130 @@ describe('sixty clients that pipeline 64 KB and read nothing', () => {
     assert.equal(server.errors(), '')
   })
 })
+
+describe('an address with many requests', () => {
+  it('does not keep a client at another address waiting for all of them', async (t) => {
+    const handled: string[] = []
+    const { url } = await serve(t, {}, (request, response) => {
+      handled.push(request.socket.remoteAddress ?? '')
+      response.end('.')
+    })
+    const many = await Promise.all(range(1, 200).map(() => connectFrom(t, url, '127.0.0.2')))
+    const other = await connectFrom(t, url, '127.0.0.3')
+    for (const { isServed } of many) assert.ok(await isServed())
+    handled.length = 0
+
+    // All have arrived when the server reads the first.
+    for (const { socket } of many) socket.write(get('/'))
+    assert.ok(await other.isServed())
+
+    assert.ok(handled.indexOf('127.0.0.3') < 50, `It was number ${handled.indexOf('127.0.0.3')}.`)
+    await eventually('the others are served, too', () => handled.length === many.length + 1)
+  })
+
+  it('has its share of each turn for all its connections, which send ahead', async (t) => {
+    const [connections, each] = [40, 20]
+    const counted = countPerTurn()
+    const { url } = await serve(t, {}, (_request, response) => {
+      counted.one()
+      response.end('.')
+    })
+    const many = await Promise.all(range(1, connections).map(() => connectFrom(t, url, '127.0.0.2')))
+
+    for (const { socket } of many) socket.write(get('/').repeat(each))
+
+    await eventually('all are handled', () => counted.total() === connections * each)
+    const most = Math.max(...counted.perTurn())
+    assert.ok(most <= 2 * UNANSWERED_MAX, `${most} in one turn`)
+  })
+
+  it('pays for a long one with the share of its next turns', async () => {
+    const turns = new RequestTurns(() => {})
+    const source = newSource()
+    turns.take(source, requestTo('x'.repeat(20_480)), {} as ServerResponse, true)
+
+    let passed = 0
+    for (; !turns.mayRead(source); passed += 1) {
+      turns.take(newSource(), requestTo('/'), {} as ServerResponse, false)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+
+    // It counts as 41 short ones, of which a turn has 16.
+    assert.equal(passed, 2)
+  })
+
+  it('has a limited number that wait, and none overtakes an earlier one', async () => {
+    const handled: number[] = []
+    const turns = new RequestTurns(({ url }) => handled.push(Number(url)))
+    const source = newSource()
+
+    for (const number of range(1, 5_000))
+      turns.take(source, requestTo(`${number}`), {} as ServerResponse, false)
+
+    assert.ok(handled.length > 2_500, `Only ${handled.length} were handled at once.`)
+    await eventually('the others are handled, too', () => handled.length === 5_000)
+    assert.deepEqual(handled, range(1, 5_000))
+  })
+
+  it('has a limited number of connections that wait to read', async () => {
+    const turns = new RequestTurns(() => {})
+    const source = newSource()
+    for (const _ of range(1, 1_023)) turns.call(source, () => {})
+    assert.equal(turns.mayRead(source), false)
+
+    turns.call(source, () => {})
+
+    assert.equal(turns.mayRead(source), true)
+    await eventually('all are called', () => source.waiting === undefined)
+  })
+})
+
+/** A connection from a loopback address, which can be asked whether it is served. */
+const connectFrom = async (t: TestContext, url: string, localAddress: string) => {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', localAddress })
+  t.after(() => socket.destroy())
+  socket.on('error', () => {})
+  let received = ''
+  socket.on('data', (chunk) => {
+    received += chunk
+  })
+  const closed = once(socket, 'close')
+  closed.catch(() => {})
+  const isServed = async () => {
+    received = ''
+    socket.write(get('/ready'))
+    await Promise.race([
+      closed,
+      eventually('it is served', () => socket.closed || received.includes('200 OK')),
+    ])
+    return !socket.closed
+  }
+  return { socket, isServed }
+}
+
+const newSource = (): Source => ({ turn: 0, used: 0, waiting: undefined })
+const requestTo = (url: string) =>
+  ({ headers: {}, rawHeaders: [], url, socket: {} }) as unknown as IncomingMessage
+
+/** Counts by turns of the event loop. */
+function countPerTurn() {
+  const perTurn: number[] = []
+  let isCounted = false
+  return {
+    one: () => {
+      if (!isCounted) {
+        isCounted = true
+        perTurn.push(0)
+        setImmediate(() => {
+          isCounted = false
+        })
+      }
+      perTurn.push((perTurn.pop() ?? 0) + 1)
+    },
+    perTurn: () => perTurn,
+    total: () => perTurn.reduce((sum, count) => sum + count, 0),
+  }
+}
 
 /** A server with only these limits. */
 async function serve(

@@ -39,6 +39,20 @@ describe('the store', () => {
     assert.deepEqual([pages[0]?.newestSeq, pages[1]?.after], [1_000, 500])
   })
 
+  it('returns long messages unchanged, too, as bytes that are ready to be sent', async (t) => {
+    const { write, read } = await openInbox(t)
+    const bodies = ['"\\\u0001\u2028', '信', '🎈', 'x'].map((text) => text.repeat(8_192))
+    await write(bodies.map((body) => ({ from: 'sender-1', body, sentAtMs: 0 })))
+
+    const { messages } = await read(0, 500)
+
+    assert.ok(messages.json instanceof Uint8Array)
+    assert.deepEqual(
+      messagesIn(messages).map(({ seq, body }) => [seq, body]),
+      bodies.map((body, at) => [at + 1, body]),
+    )
+  })
+
   it('stops reading where a page is full', async (t) => {
     const { write, read } = await openInbox(t)
     const bytes = 3 * 16_384

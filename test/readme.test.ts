@@ -349,11 +349,7 @@ test('the tables of limits list every rate of the source, its constants, and the
     ['push/hint-sender.ts', /totalMs: (.+)_000/, (seconds) => `${seconds} s in total`],
     ['push/hint-sender.ts', /HINTS_MAX = (.+)/, (count) => `hints waiting for push services | ${count},`],
     ['push/hint-sender.ts', /HINTS_PER_SERVICE_MAX = (.+)/, (count) => `, ${count} per service; others`],
-    [
-      'inbox/page-reads.ts',
-      /PAGE_COST = (.+)/,
-      (bytes) => `counts as its length and ${amountOf(bytes) / 1_024} KiB`,
-    ],
+    ['inbox/page-reads.ts', /PAGE_COST = (.+)/, (bytes) => `A page costs ${amountOf(bytes) / 1_024} KiB,`],
   ]
   for (const [source, constant, row] of amounts) {
     const [, figure = ''] = constant.exec(root(`src/${source}`)) ?? []

@@ -148,9 +148,9 @@ describe('the single session of an account', () => {
     // The login waits for the answer to the poll before it.
     socket.write(rawRequest('GET /v1/inbox?wait=50', [`Authorization: Bearer ${bob.token}`]))
     socket.write(rawRequest('POST /v1/login', ['Content-Type: application/json'], body))
-    await client.get('/healthz')
+    await eventually('both have arrived', async () => (await ada.user(bob)).body.online)
     socket.resetAndDestroy()
-    // Passwords are checked in the order of their arrival.
+    // After these, the password of the login has been checked.
     await Promise.all(range(1, 20).map(() => client.login(newName('nobody'))))
 
     assert.equal((await ada.user(bob)).status, 200)

@@ -142,7 +142,7 @@ describe('a start is refused, and the file stays as it was', () => {
 })
 
 describe('a file that is being closed', () => {
-  it('answers what was asked before, and what comes later is told that it is unavailable', async (t) => {
+  it('answers earlier calls, and refuses later ones as unavailable', async (t) => {
     const config = readConfig({ DATABASE_URL: await newDatabase(t) })
     const { database } = await openDatabase(config, { warn: () => {} }, assert.fail)
 

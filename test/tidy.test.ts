@@ -25,6 +25,7 @@ const ARROWS: Record<string, { may: string[]; packages: RegExp }> = {
       'limits',
       'push',
       'contract',
+      'message-list.ts',
       'presence.ts',
       'problems.ts',
       'database/database.ts',

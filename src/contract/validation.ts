@@ -30,12 +30,14 @@ const OPTIONS: Options = {
 /** No U+0000 and no lone surrogate. Not in the contract, because it needs the `u` flag. */
 const WELL_FORMED = '^[^\\u0000\\p{Cs}]*$'
 
-/** By schema and options: further servers of this process need not compile them again. */
-const compiled = new Map<string, ValidateFunction>()
+/** By options and schema: tests start many servers in a process, which need not compile them again. */
+const compilers = new Map<string, { ajv: Ajv2020; compiled: Map<string, ValidateFunction> }>()
 
 function compile(schema: Schema, options: Options): ValidateFunction {
-  const key = JSON.stringify([schema, options])
-  const validate = compiled.get(key) ?? new Ajv2020(options).compile(schema)
+  const [optionsKey, key] = [JSON.stringify(options), JSON.stringify(schema)]
+  const { ajv, compiled } = compilers.get(optionsKey) ?? { ajv: new Ajv2020(options), compiled: new Map() }
+  compilers.set(optionsKey, { ajv, compiled })
+  const validate = compiled.get(key) ?? ajv.compile(schema)
   compiled.set(key, validate)
   return validate
 }

@@ -106,7 +106,7 @@ const newHolder = (key: string): Holder => ({
   open: 0,
   quiet: new Set(),
   turn: -1,
-  handledInTurn: 0,
+  used: 0,
   waiting: undefined,
 })
 

@@ -18,8 +18,8 @@ export type OnQuiet = (connection: Connection, quiet: boolean) => void
 
 /**
  * Limits the unanswered requests of a connection. Node parses and dispatches all requests of a 64 KiB chunk,
- * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit, or that
- * is one ahead while its source must wait for its turn. From then on the parser gets message by message, as
+ * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit, or of a
+ * second unanswered request whose source must wait. From then on the parser gets message by message, as
  * responses are sent and turns come, while the rest stays in the paused socket. An ordinary client never gets
  * there, and Node parses its bytes as usual.
  */
@@ -34,7 +34,7 @@ export class Connection implements Source {
 
   // Used when it has no holder, as with a proxy.
   turn = -1
-  handledInTurn = 0
+  used = 0
   waiting: Source['waiting'] = undefined
 
   #unanswered = 0
@@ -46,8 +46,9 @@ export class Connection implements Source {
   #bodyLeft = 0
   /** Whether we paused reading, until a response or its turn. Node also pauses it for its own reasons. */
   #waits = false
-  /** Whether it waits for its turn; whether that has come, so that it may read a request. */
+  /** Whether it will be called when it is its turn. */
   #isInLine = false
+  /** Whether it was called, and may read a request. */
   #isCalled = false
   #refusal: string | undefined
   /** How many bytes the client has taken, and when that last changed or there was nothing to take. */
@@ -125,12 +126,12 @@ export class Connection implements Source {
   }
 
   #mayBegin(): boolean {
-    return this.#unanswered < this.#unansweredMax && (this.#isCalled || this.#turns.isOpen(this.#source))
+    return this.#unanswered < this.#unansweredMax && (this.#isCalled || this.#turns.mayRead(this.#source))
   }
 
   /** Whether Node must not parse what follows. */
   #mustStop(): boolean {
-    const isAhead = this.#unanswered > 1 && !this.#turns.isOpen(this.#source)
+    const isAhead = this.#unanswered > 1 && !this.#turns.mayRead(this.#source)
     return isAhead || this.#unanswered >= this.#unansweredMax
   }
 
@@ -164,6 +165,8 @@ export class Connection implements Source {
       parse(chunk.subarray(at, end))
       at = end
     }
+    // A call does not outlast the bytes that were there.
+    this.#isCalled = false
     if (at === chunk.length || this.#isOver()) return
     if (!this.socket.isPaused()) {
       this.#waits = true

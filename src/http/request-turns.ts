@@ -5,17 +5,18 @@ import { weightOf } from './request-weight.ts'
 const PER_TURN_MAX = 16
 
 /** How many short requests may wait in all, each in memory with its headers. */
-const REQUESTS_MAX = 2_048
+const WAITING_REQUESTS_MAX = 2_048
 
 /** How many connections may wait in all, each with up to 128 KiB that were read. */
-const CONNECTIONS_MAX = 1_024
+const WAITING_CONNECTIONS_MAX = 1_024
 
 /** An address, or a connection of a proxy, whose requests take turns with those of other sources. */
 export interface Source {
-  /** The turn of its last request, and how many were handled in it. A long request counts as several. */
+  /** The turn in which it was last looked at. */
   turn: number
-  handledInTurn: number
-  /** Requests beyond its share, and connections that must not read further ones, in their order. */
+  /** How much of its share it has used in that turn, or in advance: a long request counts as several. */
+  used: number
+  /** Begins what must wait: requests, and connections that must not read further ones, in their order. */
   waiting: (() => void)[] | undefined
 }
 
@@ -25,7 +26,7 @@ export interface Source {
  * nothing by it: its next turn follows at once.
  *
  * Requests that Node has parsed wait in memory; a connection with more of them stops reading until it is
- * called. When too many wait, further requests are handled at once.
+ * called. When too many wait, the source of a further one begins its oldest at once.
  */
 export class RequestTurns {
   readonly #handle: RequestListener
@@ -40,10 +41,9 @@ export class RequestTurns {
     this.#handle = handle
   }
 
-  /** Whether a request would be handled at once. */
-  isOpen(source: Source): boolean {
-    const isFree = source.waiting === undefined && this.#hasShare(source)
-    return isFree || this.#requestsWaiting >= REQUESTS_MAX || this.#connectionsWaiting >= CONNECTIONS_MAX
+  /** Whether a connection may read a request without being called. */
+  mayRead(source: Source): boolean {
+    return this.#isFree(source) || this.#connectionsWaiting >= WAITING_CONNECTIONS_MAX
   }
 
   /**
@@ -55,10 +55,10 @@ export class RequestTurns {
     this.#scheduleEnd()
     const weight = weightOf(request)
     const handle = () => {
-      source.handledInTurn += weight
+      this.#use(source, weight)
       this.#handle(request, response)
     }
-    if (wasCalled || this.isOpen(source)) {
+    if (wasCalled || this.#isFree(source)) {
       handle()
       return
     }
@@ -68,6 +68,7 @@ export class RequestTurns {
       // The client may be gone.
       if (!request.socket.destroyed) handle()
     })
+    while (this.#requestsWaiting > WAITING_REQUESTS_MAX && source.waiting) this.#beginOldest(source)
   }
 
   /** Calls a connection when it is its turn to read a request. */
@@ -76,8 +77,8 @@ export class RequestTurns {
     this.#connectionsWaiting += 1
     this.#wait(source, () => {
       this.#connectionsWaiting -= 1
-      // Until it has read a request, so that not all are called at once.
-      source.handledInTurn += 1
+      // It reads a moment later. Until then, all could be called at once.
+      this.#use(source, 1)
       proceed()
     })
   }
@@ -88,12 +89,20 @@ export class RequestTurns {
     this.#waiting.add(source)
   }
 
+  #isFree(source: Source): boolean {
+    return source.waiting === undefined && this.#hasShare(source)
+  }
+
   #hasShare(source: Source): boolean {
-    if (source.turn !== this.#turn) {
-      source.turn = this.#turn
-      source.handledInTurn = 0
-    }
-    return source.handledInTurn < PER_TURN_MAX
+    const passed = this.#turn - source.turn
+    source.turn = this.#turn
+    source.used = Math.max(source.used - passed * PER_TURN_MAX, 0)
+    return source.used < PER_TURN_MAX
+  }
+
+  #use(source: Source, weight: number) {
+    this.#hasShare(source)
+    source.used += weight
   }
 
   #scheduleEnd() {
@@ -102,23 +111,18 @@ export class RequestTurns {
     setImmediate(() => {
       this.#endIsScheduled = false
       this.#turn += 1
-      for (const source of this.#waiting) this.#beginWaiting(source)
+      for (const source of this.#waiting)
+        while (source.waiting && this.#hasShare(source)) this.#beginOldest(source)
       if (this.#waiting.size > 0) this.#scheduleEnd()
     })
   }
 
-  #beginWaiting(source: Source) {
-    const { waiting = [] } = source
-    let begun = 0
-    for (const begin of waiting) {
-      if (!this.#hasShare(source)) break
-      begun += 1
-      begin()
-    }
-    if (begun < waiting.length) source.waiting = waiting.slice(begun)
-    else {
+  #beginOldest(source: Source) {
+    const begin = source.waiting?.shift()
+    if (source.waiting?.length === 0) {
       source.waiting = undefined
       this.#waiting.delete(source)
     }
+    begin?.()
   }
 }

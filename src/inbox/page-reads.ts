@@ -124,7 +124,7 @@ export class PageReads {
 /** Lets the event loop handle what has come in: page after page would hold it up. */
 const turnOfEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** The cost of reading messages again for a session; the first time is free. */
+/** The bytes of a page that the session has read before, and what finding its place costs. */
 function costOfRereading({ json, count, firstSeq = 0 }: MessageList, handedSeq: number): number {
   const again = Math.min(Math.max(handedSeq - firstSeq + 1, 0), count)
   return PAGE_COST + (count === 0 ? 0 : (Buffer.byteLength(json) * again) / count)

@@ -25,7 +25,7 @@ export class ReadBudget {
     return this.#pages?.owedMs(accountId) ?? 0
   }
 
-  /** @param bytes of a page, and what finding it costs */
+  /** @param bytes the cost of a page */
   chargePage(accountId: number, bytes: number): void {
     this.#pages?.charge(accountId, bytes)
   }

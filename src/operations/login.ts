@@ -8,6 +8,7 @@ import type { Handler } from '../contract/handler.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { AccountLimits } from '../limits/account-limits.ts'
 import { addressOf } from '../limits/address.ts'
+import { textOf } from '../message-list.ts'
 import { connectionOf } from './client-connection.ts'
 
 /** The default `limit` of readInbox: the first page of a login is like any other. */
@@ -53,7 +54,7 @@ export const login =
       expiresAt: timestamp(issued.expiresAtMs),
       username,
       displayName: account.displayName,
-      offlineMessages: JSON.parse(Buffer.from(messages.json).toString()),
+      offlineMessages: JSON.parse(textOf(messages)),
       cursor,
       hasMore,
       ...(gap && { gap }),

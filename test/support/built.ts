@@ -38,8 +38,8 @@ export const { DatabaseInUse, DatabaseUnusable } = (await load(
 const contracts = new Map<string | undefined, Contract>()
 
 /**
- * The contract with this limit of a message. The other settings change only its prose, and each time reading
- * it takes a fifth of a start: servers in processes of their own state them all.
+ * The contract with this limit of a message. The other settings change only its prose, and reading it
+ * takes a fifth of a start: servers in processes of their own state them all.
  */
 export function contractWith({ MESSAGE_LENGTH_MAX }: Record<string, string> = {}): Contract {
   const contract =

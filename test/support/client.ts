@@ -1,5 +1,5 @@
 import type { components } from '../../src/generated/openapi.d.ts'
-import type { MessageList } from '../../src/message-list.ts'
+import { type MessageList, textOf } from '../../src/message-list.ts'
 import { type Answer, assertInContract } from './contract-check.ts'
 import { exchange } from './http.ts'
 
@@ -214,7 +214,7 @@ export async function adaAndBob(server: { url: string }) {
 export const passwordOf = (username: string) => `the password of ${username}`
 
 /** The messages of a list. */
-export const messagesIn = ({ json }: MessageList): Message[] => JSON.parse(Buffer.from(json).toString())
+export const messagesIn = (list: MessageList): Message[] => JSON.parse(textOf(list))
 
 export const seqsOf = (messages: { seq: number }[]) => messages.map(({ seq }) => seq)
 

@@ -72,6 +72,9 @@ export const connectionOptions = (url: string) => ({
   types: { getTypeParser },
 })
 
+/** For transactions of Prisma, whose defaults, 2 s and 5 s, refuse more under load. In ms. */
+export const transactionOptions = { maxWait: CONNECT_MS_MAX, timeout: QUERY_MS_MAX }
+
 /** `seq` numbers are 64 bits wide in the store and stay below 2^53. */
 const getTypeParser: pg.CustomTypesConfig['getTypeParser'] = (type, format) =>
   type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format)

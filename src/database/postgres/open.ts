@@ -14,7 +14,7 @@ import type { NotificationHandlers, SharedDatabase } from '../shared-database.ts
 import { tokenWrites } from '../token-writes.ts'
 import { Barrier, endEverywhere } from './barrier.ts'
 import { commitVerb } from './commit.ts'
-import { openPool } from './connection.ts'
+import { openPool, transactionOptions } from './connection.ts'
 import { toDatabaseError } from './errors.ts'
 import { Listener } from './listener.ts'
 import { nodeVerbs } from './nodes.ts'
@@ -57,7 +57,7 @@ export async function openPostgres(
     throw unusable(url, error)
   }
 
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema }) })
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema }), transactionOptions })
   // TypeScript cannot compare the generic methods of two generated clients.
   const models = prisma as unknown as PrismaDatabase
   const [query, dialect] = [queriesOn(pool), dialectFor(nodeId)]

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { toEncodedList } from '../../message-list.ts'
+import { toMessageList } from '../../message-list.ts'
 import { type Database, type Entry, type PageSize, RECEIPT_ID_BYTES, type ReadFrom } from '../database.ts'
 import { bytesToUuid, bytesToUuids } from '../uuid.ts'
 import { msOf } from './fragments.ts'
@@ -60,7 +60,7 @@ export function inboxReads(pool: pg.Pool): Pick<Database, 'readInbox'> {
       if (!first) throw new Error(`There is no account ${accountId}.`)
       return {
         after: first.after,
-        messages: toEncodedList(rows.flatMap(toEntries)),
+        messages: toMessageList(rows.flatMap(toEntries)),
         newestSeq: first.newest_seq,
         restoredFrom: first.restored_from ?? undefined,
         wasHinted: first.was_hinted,
