@@ -129,6 +129,18 @@ describe('a client that does not wait for its answers', () => {
     assert.match(client.received(), /HTTP\/1\.1 100 Continue/)
   })
 
+  for (const [kind, upload] of Object.entries({
+    'of a known length': post('/', 'x'.repeat(62_000)),
+    'in chunks': postChunked('/', 'x'.repeat(20_000)),
+  }))
+    it(`may send more behind bodies that nobody reads, ${kind}`, async (t) => {
+      const client = await connectTo(t, {}, (_request, response) => response.end('.'))
+
+      client.socket.write(upload.repeat(4) + get('/'))
+
+      await client.answers(5)
+    })
+
   it('may ask for another protocol, and continues with HTTP/1.1', async (t) => {
     const client = await connectTo(t, {}, (request, response) =>
       setImmediate(() => response.end(request.url)),

@@ -141,6 +141,8 @@ export class Connection implements Source {
     this.#parse = parse
     this.#parser.resume()
     this.socket.on('data', (chunk: Buffer) => this.#take(chunk, parse))
+    // If Node had stopped reading, for a body that is not read yet, it no longer starts it again.
+    this.socket._read(0)
     return parse
   }
 
