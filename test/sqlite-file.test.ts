@@ -148,11 +148,9 @@ describe('a file that is being closed', () => {
 
     const before = database.ping()
     const closed = database.close()
-    const later = database.ping()
+    const refused = assert.rejects(database.ping(), { name: 'DatabaseUnavailable' })
 
-    await before
-    await assert.rejects(later, { name: 'DatabaseUnavailable' })
-    await closed
+    await Promise.all([before, refused, closed])
   })
 })
 

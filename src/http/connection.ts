@@ -31,7 +31,6 @@ export class Connection implements Source {
   readonly #onQuiet: OnQuiet
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
-
   // Used when it has no holder, as with a proxy.
   turn = -1
   used = 0
@@ -88,9 +87,8 @@ export class Connection implements Source {
     // Not at its 'finish', to which Node and Fastify listen: a third listener makes room for 19.
     response.on('close', this.#onAnswered)
     if (this.#unanswered === 1) this.#onQuiet(this, false)
-    const wasCalled = this.#isCalled
+    this.#turns.take(this.#source, request, response, this.#isCalled)
     this.#isCalled = false
-    this.#turns.take(this.#source, request, response, wasCalled)
   }
 
   get #source(): Source {
