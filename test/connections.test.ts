@@ -385,6 +385,20 @@ describe('an address with many requests', () => {
     assert.equal(passed, 2)
   })
 
+  it('is served soon after one that announces a body without end', async (t) => {
+    let handled = 0
+    const { url } = await serve(t, {}, (_request, response) => {
+      handled += 1
+      response.end('.')
+    })
+    const endless = await connectFrom(t, url, '127.0.0.2')
+    endless.socket.write(`POST / HTTP/1.1\r\nHost: test\r\nContent-Length: ${10 ** 15}\r\n\r\n`)
+    await eventually('it is handled', () => handled === 1)
+    const other = await connectFrom(t, url, '127.0.0.2')
+
+    assert.ok(await other.isServed())
+  })
+
   it('has a limited number that wait, and none overtakes an earlier one', async () => {
     const handled: number[] = []
     const turns = new RequestTurns(({ url }) => handled.push(Number(url)))
