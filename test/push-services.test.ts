@@ -224,7 +224,7 @@ describe('a push service gets a hint', () => {
 
   it('once more for a message that comes while a hint is under way', async (t) => {
     const service = await PushService.start(t)
-    const { sender, targetAt } = openSender(t, { totalMs: 300 })
+    const { sender, targetAt } = openSender(t, { totalMs: 2_000 })
     const target = targetAt(service)
     service.replyWith('trickle')
 
@@ -324,7 +324,7 @@ describe('an answer of a push service', () => {
   })
 
   it('none: the request is cut off after the total time, and retried', async (t) => {
-    const { result, service } = await send(t, ['hang'], { totalMs: 200 })
+    const { result, service } = await send(t, ['hang'], { totalMs: 2_000 })
 
     assert.equal(result.kind, 'sent')
     assert.equal(service.received.length, 2)
@@ -338,7 +338,7 @@ describe('an answer of a push service', () => {
   })
 
   it('201 with a body that trickles: the hint is sent, and the connection is cut after the total time', async (t) => {
-    const { result, service } = await send(t, ['trickle'], { totalMs: 200 })
+    const { result, service } = await send(t, ['trickle'], { totalMs: 2_000 })
 
     assert.equal(result.kind, 'sent')
     assert.equal(service.received.length, 1)

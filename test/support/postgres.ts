@@ -41,7 +41,7 @@ const USER = 'restante'
 const NEW_FILES = process.env['TEST_CLUSTER_FILES']
 
 /** A database that is only used while it runs need not be synced to disk. */
-const FAST = ['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=on']
+const FAST = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=on', 'autovacuum=off']
 
 /**
  * @param durable whether it must survive a crash of the machine
@@ -72,11 +72,12 @@ export async function startCluster({
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    // Each connection checks the password.
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '-c', 'scram_iterations=1'],
     postgresFlags: [
       ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
       ...['-c', 'max_connections=500'],
-      ...(durable ? [] : FAST),
+      ...(durable ? [] : FAST.flatMap((setting) => ['-c', setting])),
     ],
     onLog: () => {},
     onError: () => {},
