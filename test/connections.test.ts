@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { ConnectionLimits } from '../src/http/connections.ts'
-import { RequestTurns, type Source } from '../src/http/request-turns.ts'
+import { newSource, RequestTurns } from '../src/http/request-turns.ts'
 import { Connections, readConfig } from './support/built.ts'
 import { Client, range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -376,7 +376,7 @@ describe('an address with many requests', () => {
     turns.take(source, requestTo('x'.repeat(20_480)), {} as ServerResponse, true)
 
     let passed = 0
-    for (; !turns.mayRead(source); passed += 1) {
+    for (; !turns.isFree(source); passed += 1) {
       turns.take(newSource(), requestTo('/'), {} as ServerResponse, false)
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -412,16 +412,20 @@ describe('an address with many requests', () => {
     assert.deepEqual(handled, range(1, 5_000))
   })
 
-  it('has a limited number of connections that wait to read', async () => {
+  it('has a limited number of connections that wait to read, and further ones are closed', async () => {
     const turns = new RequestTurns(() => {})
-    const source = newSource()
-    for (const _ of range(1, 1_023)) turns.call(source, () => {})
-    assert.equal(turns.mayRead(source), false)
+    const [many, few] = [newSource(), newSource()]
+    let called = 0
+    for (const _ of range(1, 1_024)) assert.ok(turns.call(many, () => called++))
 
-    turns.call(source, () => {})
+    assert.equal(turns.call(many, assert.fail), false)
 
-    assert.equal(turns.mayRead(source), true)
-    await eventually('all are called', () => source.waiting === undefined)
+    // Of another address, at once.
+    assert.ok(turns.call(few, () => called++))
+    assert.equal(called, 1)
+    await eventually('all are called', () => many.waiting === undefined)
+    assert.equal(called, 1_025)
+    assert.ok(turns.call(many, () => {}))
   })
 })
 
@@ -448,7 +452,6 @@ const connectFrom = async (t: TestContext, url: string, localAddress: string) =>
   return { socket, isServed }
 }
 
-const newSource = (): Source => ({ turn: 0, used: 0, waiting: undefined })
 const requestTo = (url: string) =>
   ({ headers: {}, rawHeaders: [], url, socket: {} }) as unknown as IncomingMessage
 

@@ -1,6 +1,6 @@
 import { addressOf } from '../limits/address.ts'
 import type { Connection } from './connection.ts'
-import type { Source } from './request-turns.ts'
+import { newSource, type Source } from './request-turns.ts'
 
 /** With more than half of all connections open, an address may hold one in N. */
 const SHARE = 8
@@ -105,9 +105,7 @@ const newHolder = (key: string): Holder => ({
   key,
   open: 0,
   quiet: new Set(),
-  turn: -1,
-  used: 0,
-  waiting: undefined,
+  ...newSource(),
 })
 
 /** Closes the longest quiet connection. Returns false if none is quiet. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Holder } from './connection-shares.ts'
 import { probeUntilClosed } from './half-closed.ts'
 import { PAUSE, type ParsedSocket, type Paused, saveRestBehind } from './node-parser.ts'
-import type { RequestTurns, Source } from './request-turns.ts'
+import { newSource, type RequestTurns, type Source } from './request-turns.ts'
 import { lengthOf } from './request-weight.ts'
 
 const EMPTY_LINE = Buffer.from('\r\n')
@@ -23,7 +23,7 @@ export type OnQuiet = (connection: Connection, quiet: boolean) => void
  * responses are sent and turns come, while the rest stays in the paused socket. An ordinary client never gets
  * there, and Node parses its bytes as usual.
  */
-export class Connection implements Source {
+export class Connection {
   readonly socket: Socket
   readonly #parser: ParsedSocket['parser']
   readonly #unansweredMax: number
@@ -31,10 +31,7 @@ export class Connection implements Source {
   readonly #onQuiet: OnQuiet
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
-  // Used when it has no holder, as with a proxy.
-  turn = -1
-  used = 0
-  waiting: Source['waiting'] = undefined
+  #own: Source | undefined
 
   #unanswered = 0
   /** The response to the newest request, which may still be arriving. */
@@ -91,8 +88,11 @@ export class Connection implements Source {
     this.#isCalled = false
   }
 
+  /** A connection of a proxy has turns of its own. */
   get #source(): Source {
-    return this.holder ?? this
+    if (this.holder) return this.holder
+    this.#own ??= newSource()
+    return this.#own
   }
 
   readonly #onAnswered = () => {
@@ -113,7 +113,7 @@ export class Connection implements Source {
       this.socket.resume()
     } else if (!this.#isInLine) {
       this.#isInLine = true
-      this.#turns.call(this.#source, this.#onCalled)
+      if (!this.#turns.call(this.#source, this.#onCalled)) this.socket.destroy()
     }
   }
 
@@ -124,12 +124,12 @@ export class Connection implements Source {
   }
 
   #mayBegin(): boolean {
-    return this.#unanswered < this.#unansweredMax && (this.#isCalled || this.#turns.mayRead(this.#source))
+    return this.#unanswered < this.#unansweredMax && (this.#isCalled || this.#turns.isFree(this.#source))
   }
 
   /** Whether Node must not parse what follows. */
   #mustStop(): boolean {
-    const isAhead = this.#unanswered > 1 && !this.#turns.mayRead(this.#source)
+    const isAhead = this.#unanswered > 1 && !this.#turns.isFree(this.#source)
     return isAhead || this.#unanswered >= this.#unansweredMax
   }
 

@@ -10,6 +10,9 @@ const WAITING_REQUESTS_MAX = 2_048
 /** How many connections may wait in all, each with up to 128 KiB that were read. */
 const WAITING_CONNECTIONS_MAX = 1_024
 
+/** How many of them a source may have when no more can wait. */
+const WAITING_CONNECTIONS_SHARE = 128
+
 /** An address, or a connection of a proxy, whose requests take turns with those of other sources. */
 export interface Source {
   /** The turn in which it was last looked at. */
@@ -18,7 +21,11 @@ export interface Source {
   used: number
   /** Begins what must wait: requests, and connections that must not read further ones, in their order. */
   waiting: (() => void)[] | undefined
+  /** How many of these are connections. */
+  connectionsWaiting: number
 }
+
+export const newSource = (): Source => ({ turn: -1, used: 0, waiting: undefined, connectionsWaiting: 0 })
 
 /**
  * Lets sources take turns. A source with many requests at once, on however many connections, gets its share
@@ -26,7 +33,9 @@ export interface Source {
  * nothing by it: its next turn follows at once.
  *
  * Requests that Node has parsed wait in memory; a connection with more of them stops reading until it is
- * called. When too many wait, the source of a further one begins its oldest at once.
+ * called. When too many requests wait, the source of a further one begins its oldest at once. When too many
+ * connections wait, a further one is closed if its source has its share of them: only a source with hundreds
+ * of connections that all send ahead gets there.
  */
 export class RequestTurns {
   readonly #handle: RequestListener
@@ -41,9 +50,9 @@ export class RequestTurns {
     this.#handle = handle
   }
 
-  /** Whether a connection may read a request without being called. */
-  mayRead(source: Source): boolean {
-    return this.#isFree(source) || this.#connectionsWaiting >= WAITING_CONNECTIONS_MAX
+  /** Whether a request may begin at once, and a connection read one without being called. */
+  isFree(source: Source): boolean {
+    return source.waiting === undefined && this.#hasShare(source)
   }
 
   /**
@@ -58,7 +67,7 @@ export class RequestTurns {
       this.#use(source, weight)
       this.#handle(request, response)
     }
-    if (wasCalled || this.#isFree(source)) {
+    if (wasCalled || this.isFree(source)) {
       handle()
       return
     }
@@ -71,26 +80,37 @@ export class RequestTurns {
     while (this.#requestsWaiting > WAITING_REQUESTS_MAX && source.waiting) this.#beginOldest(source)
   }
 
-  /** Calls a connection when it is its turn to read a request. */
-  call(source: Source, proceed: () => void): void {
+  /**
+   * Calls a connection when it is its turn to read a request.
+   *
+   * @returns false if it must be closed, because too many wait
+   */
+  call(source: Source, proceed: () => void): boolean {
     this.#scheduleEnd()
-    this.#connectionsWaiting += 1
-    this.#wait(source, () => {
-      this.#connectionsWaiting -= 1
+    const begin = () => {
       // It reads a moment later. Until then, all could be called at once.
       this.#use(source, 1)
       proceed()
+    }
+    if (this.#connectionsWaiting >= WAITING_CONNECTIONS_MAX) {
+      if (source.connectionsWaiting >= WAITING_CONNECTIONS_SHARE) return false
+      begin()
+      return true
+    }
+    this.#connectionsWaiting += 1
+    source.connectionsWaiting += 1
+    this.#wait(source, () => {
+      this.#connectionsWaiting -= 1
+      source.connectionsWaiting -= 1
+      begin()
     })
+    return true
   }
 
   #wait(source: Source, begin: () => void) {
     source.waiting ??= []
     source.waiting.push(begin)
     this.#waiting.add(source)
-  }
-
-  #isFree(source: Source): boolean {
-    return source.waiting === undefined && this.#hasShare(source)
   }
 
   #hasShare(source: Source): boolean {
