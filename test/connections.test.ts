@@ -6,7 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import type { ConnectionLimits } from '../src/http/connections.ts'
-import { newSource, RequestTurns } from '../src/http/request-turns.ts'
+import { newSource, RequestTurns, type Source } from '../src/http/request-turns.ts'
 import { Connections, readConfig } from './support/built.ts'
 import { Client, range } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
@@ -371,7 +371,7 @@ describe('an address with many requests', () => {
   })
 
   it('pays for a long one with the share of its next turns', async () => {
-    const turns = new RequestTurns(() => {})
+    const turns = new RequestTurns(() => {}, 1_024)
     const source = newSource()
     turns.take(source, requestTo('x'.repeat(20_480)), {} as ServerResponse, true)
 
@@ -401,7 +401,7 @@ describe('an address with many requests', () => {
 
   it('has a limited number that wait, and none overtakes an earlier one', async () => {
     const handled: number[] = []
-    const turns = new RequestTurns(({ url }) => handled.push(Number(url)))
+    const turns = new RequestTurns(({ url }) => handled.push(Number(url)), 1_024)
     const source = newSource()
 
     for (const number of range(1, 5_000))
@@ -412,20 +412,45 @@ describe('an address with many requests', () => {
     assert.deepEqual(handled, range(1, 5_000))
   })
 
-  it('has a limited number of connections that wait to read, and further ones are closed', async () => {
-    const turns = new RequestTurns(() => {})
-    const [many, few] = [newSource(), newSource()]
-    let called = 0
-    for (const _ of range(1, 1_024)) assert.ok(turns.call(many, () => called++))
+  it('has a share of the connections that may wait', async () => {
+    const turns = new RequestTurns(() => {}, 1_024)
+    const [many, few, none] = [newSource(), newSource(), newSource()]
+    const lineUp = (source: Source, count: number) => {
+      for (const _ of range(1, count)) turns.call(source, () => {})
+    }
 
-    assert.equal(turns.call(many, assert.fail), false)
+    lineUp(many, 1_023)
+    assert.equal(turns.isFull(many), false)
+    lineUp(few, 511)
+    assert.deepEqual(
+      [many, few, none].map((source) => turns.isFull(source)),
+      [true, false, false],
+    )
+    lineUp(few, 1)
+    assert.equal(turns.isFull(few), true)
 
-    // Of another address, at once.
-    assert.ok(turns.call(few, () => called++))
-    assert.equal(called, 1)
-    await eventually('all are called', () => many.waiting === undefined)
-    assert.equal(called, 1_025)
-    assert.ok(turns.call(many, () => {}))
+    await eventually('all are called', () => [many, few].every(({ waiting }) => waiting === undefined))
+    assert.equal(turns.isFull(many), false)
+  })
+
+  it('loses connections that send ahead when too many wait, and no others', async (t) => {
+    const { url } = await serve(t, { waiting: 16 }, (_request, response) => response.end('.'))
+    const many = await Promise.all(range(1, 100).map(() => connectFrom(t, url, '127.0.0.2')))
+    const neighbour = await connectFrom(t, url, '127.0.0.2')
+    const other = await connectFrom(t, url, '127.0.0.3')
+    for (const { isServed } of many) assert.ok(await isServed())
+
+    // All have arrived when the server reads the first. One answer is from before.
+    for (const { socket } of many) socket.write(get('/').repeat(3))
+    other.socket.write(get('/').repeat(30))
+
+    assert.ok(await neighbour.isServed())
+    await eventually('the other address has all its answers', () => other.answers() === 30)
+    await eventually('each has its answers or is closed', () =>
+      many.every(({ socket, answers }) => socket.closed || answers() === 4),
+    )
+    const closed = many.filter(({ socket }) => socket.closed).length
+    assert.ok(closed > 0 && closed <= many.length - 16, `${closed} were closed.`)
   })
 })
 
@@ -449,7 +474,8 @@ const connectFrom = async (t: TestContext, url: string, localAddress: string) =>
     ])
     return !socket.closed
   }
-  return { socket, isServed }
+  const answers = () => received.split('200 OK').length - 1
+  return { socket, isServed, answers }
 }
 
 const requestTo = (url: string) =>

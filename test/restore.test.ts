@@ -333,7 +333,7 @@ describe('restante restored', () => {
     let sending = true
     const sender = (async () => {
       const answers: number[] = []
-      for (; sending; await pause(5)) answers.push((await bob.send('bob', 'to myself')).status)
+      for (; sending; await pause(50)) answers.push((await bob.send('bob', 'to myself')).status)
       return answers
     })()
 

@@ -20,8 +20,8 @@ export type OnQuiet = (connection: Connection, quiet: boolean) => void
  * Limits the unanswered requests of a connection. Node parses and dispatches all requests of a 64 KiB chunk,
  * about 2 400, at once. Here the parser stops after the head of the request that reaches the limit, or of a
  * second unanswered request whose source must wait. From then on the parser gets message by message, as
- * responses are sent and turns come, while the rest stays in the paused socket. An ordinary client never gets
- * there, and Node parses its bytes as usual.
+ * responses are sent and turns come, while the rest stays in the paused socket. If too many connections wait
+ * for their turn, it is closed. An ordinary client never gets there: Node parses its bytes as usual.
  */
 export class Connection {
   readonly socket: Socket
@@ -31,7 +31,7 @@ export class Connection {
   readonly #onQuiet: OnQuiet
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
-  #own: Source | undefined
+  #knownSource: Source | undefined
 
   #unanswered = 0
   /** The response to the newest request, which may still be arriving. */
@@ -90,9 +90,8 @@ export class Connection {
 
   /** A connection of a proxy has turns of its own. */
   get #source(): Source {
-    if (this.holder) return this.holder
-    this.#own ??= newSource()
-    return this.#own
+    this.#knownSource ??= this.holder ?? newSource()
+    return this.#knownSource
   }
 
   readonly #onAnswered = () => {
@@ -107,13 +106,14 @@ export class Connection {
 
   /** Resumes reading as soon as nothing has to be waited for. */
   #goOn() {
-    if (!this.#waits || this.#unanswered >= this.#unansweredMax) return
+    if (!this.#waits || this.#isInLine || this.#unanswered >= this.#unansweredMax) return
     if (this.#mayBegin()) {
       this.#waits = false
       this.socket.resume()
-    } else if (!this.#isInLine) {
+    } else if (this.#unanswered > 0 && this.#turns.isFull(this.#source)) this.socket.destroy()
+    else {
       this.#isInLine = true
-      if (!this.#turns.call(this.#source, this.#onCalled)) this.socket.destroy()
+      this.#turns.call(this.#source, this.#onCalled)
     }
   }
 

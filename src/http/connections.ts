@@ -11,6 +11,8 @@ import { RequestTurns } from './request-turns.ts'
 export interface ConnectionLimits {
   /** The maximum number of unanswered requests. At the limit, reading pauses. */
   unanswered: number
+  /** How many connections that send ahead may wait before they are shared, each with up to 128 KiB. */
+  waiting: number
   /** From the first byte of a request, or from the connection, to the end of the headers. */
   headersMs: number
   /** To the end of the request. */
@@ -24,6 +26,7 @@ export interface ConnectionLimits {
 
 const LIMITS: ConnectionLimits = {
   unanswered: 16,
+  waiting: 1_024,
   headersMs: 10_000,
   requestMs: 30_000,
   takeMs: 30_000,
@@ -79,7 +82,7 @@ export class Connections {
     // Undocumented, in Node 20 to 26. Without it, a client that closes its writing side is cut off.
     Object.assign(server, { httpAllowHalfOpen: true })
     server.setTimeout(SILENT_MS)
-    const turns = new RequestTurns(handler)
+    const turns = new RequestTurns(handler, this.#limits.waiting)
     server.on('connection', (socket) => this.#accept(socket, turns))
     server.on('request', (request, response) => this.#open.get(request.socket)?.begin(request, response))
     // RFC 9110 §10.1.1 allows ignoring an unknown expectation. Node would refuse it without explanation.

@@ -7,11 +7,8 @@ const PER_TURN_MAX = 16
 /** How many short requests may wait in all, each in memory with its headers. */
 const WAITING_REQUESTS_MAX = 2_048
 
-/** How many connections may wait in all, each with up to 128 KiB that were read. */
-const WAITING_CONNECTIONS_MAX = 1_024
-
-/** How many of them a source may have when no more can wait. */
-const WAITING_CONNECTIONS_SHARE = 128
+/** How many connections of a source may always wait, however many sources there are. */
+const WAITING_CONNECTIONS_MIN = 16
 
 /** An address, or a connection of a proxy, whose requests take turns with those of other sources. */
 export interface Source {
@@ -34,11 +31,11 @@ export const newSource = (): Source => ({ turn: -1, used: 0, waiting: undefined,
  *
  * Requests that Node has parsed wait in memory; a connection with more of them stops reading until it is
  * called. When too many requests wait, the source of a further one begins its oldest at once. When too many
- * connections wait, a further one is closed if its source has its share of them: only a source with hundreds
- * of connections that all send ahead gets there.
+ * connections wait, no further one that sends ahead may, if its source has its share of them.
  */
 export class RequestTurns {
   readonly #handle: RequestListener
+  readonly #connectionsMax: number
   /** Sources that wait for something. */
   readonly #waiting = new Set<Source>()
   #requestsWaiting = 0
@@ -46,11 +43,13 @@ export class RequestTurns {
   #turn = 0
   #endIsScheduled = false
 
-  constructor(handle: RequestListener) {
+  /** @param connectionsMax how many connections may wait before sources have shares */
+  constructor(handle: RequestListener, connectionsMax: number) {
     this.#handle = handle
+    this.#connectionsMax = connectionsMax
   }
 
-  /** Whether a request may begin at once, and a connection read one without being called. */
+  /** Whether a request may begin at once, or a connection may read one without being called. */
   isFree(source: Source): boolean {
     return source.waiting === undefined && this.#hasShare(source)
   }
@@ -80,31 +79,25 @@ export class RequestTurns {
     while (this.#requestsWaiting > WAITING_REQUESTS_MAX && source.waiting) this.#beginOldest(source)
   }
 
-  /**
-   * Calls a connection when it is its turn to read a request.
-   *
-   * @returns false if it must be closed, because too many wait
-   */
-  call(source: Source, proceed: () => void): boolean {
+  /** Whether no further connection of a source that sends ahead may wait. */
+  isFull(source: Source): boolean {
+    if (this.#connectionsWaiting < this.#connectionsMax) return false
+    const share = this.#connectionsMax / this.#waiting.size
+    return source.connectionsWaiting >= Math.max(share, WAITING_CONNECTIONS_MIN)
+  }
+
+  /** Calls a connection when it is its turn to read a request. */
+  call(source: Source, proceed: () => void): void {
     this.#scheduleEnd()
-    const begin = () => {
-      // It reads a moment later. Until then, all could be called at once.
-      this.#use(source, 1)
-      proceed()
-    }
-    if (this.#connectionsWaiting >= WAITING_CONNECTIONS_MAX) {
-      if (source.connectionsWaiting >= WAITING_CONNECTIONS_SHARE) return false
-      begin()
-      return true
-    }
     this.#connectionsWaiting += 1
     source.connectionsWaiting += 1
     this.#wait(source, () => {
       this.#connectionsWaiting -= 1
       source.connectionsWaiting -= 1
-      begin()
+      // It reads a moment later. Until then, all could be called at once.
+      this.#use(source, 1)
+      proceed()
     })
-    return true
   }
 
   #wait(source: Source, begin: () => void) {

@@ -40,7 +40,7 @@ const USER = 'restante'
 /** The files of a new server, made once by scripts/test.ts, because this takes a second of processor time. */
 const NEW_FILES = process.env['TEST_CLUSTER_FILES']
 
-/** A database that is only used while it runs need not be synced to disk. */
+/** A database of a few seconds need not be synced to disk, nor vacuumed. */
 const FAST = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=on', 'autovacuum=off']
 
 /**
@@ -72,7 +72,7 @@ export async function startCluster({
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    // Each connection checks the password.
+    // Each connection checks the password, which takes time.
     initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '-c', 'scram_iterations=1'],
     postgresFlags: [
       ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],

@@ -9,7 +9,7 @@ import threads, { MessageChannel } from 'node:worker_threads'
 const { Worker } = threads
 const HOST = new URL('./thread-host.mjs', import.meta.url)
 
-/** Threads whose file is closed. @type {import('node:worker_threads').Worker[]} */
+/** Threads without work. @type {import('node:worker_threads').Worker[]} */
 const idle = []
 
 /** In place of a `Worker`: ends when the code in the thread closes its port. */
@@ -26,7 +26,7 @@ class RecycledWorker extends EventEmitter {
     const host = idle.pop() ?? new Worker(HOST)
     const fail = (/** @type {unknown} */ error) => this.emit('error', error)
     let code = 0
-    // The last message of the port precedes its close, but not what the thread says of itself.
+    // What the thread says of itself may arrive before the last message of the port, so both must have ended.
     let ends = 0
     const end = () => {
       ends += 1

@@ -11,7 +11,7 @@ owner?.on('message', async ({ file, workerData, port }) => {
   workers += 1
   // The file itself runs again; what it imports is loaded.
   await import(`${file}?${workers}`)
-  // Could not open the database, and may hold it: ends like every thread that has nothing to wait for.
+  // It could not open the database, and may still have the file open. Only the end of the thread closes it.
   if (port.listenerCount('message') === 0) process.exit()
   port.once('close', () => owner.postMessage('closed'))
 })
