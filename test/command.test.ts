@@ -294,6 +294,7 @@ describe('a password', () => {
       [{ typed: ['\r', '\r'] }, /The password is empty/],
       [{ typed: ['long\x03'] }, /Interrupted\. Nothing was changed/],
       [{ typed: ['\x04'] }, /Interrupted\. Nothing was changed/],
+      [{ typed: ['long enough\r\x04'] }, /Interrupted\. Nothing was changed/],
       [{ input: '' }, /The password is missing: pass it as one line on standard input/],
       [{ input: '\nlong enough\n' }, /The password is missing/],
       [{ input: Buffer.from('long enough \xff\n', 'latin1') }, /is not UTF-8/],

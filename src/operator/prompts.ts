@@ -46,7 +46,11 @@ async function prompt(
     terminal: true,
     historySize: 0,
   })
+  let isOpen = true
   terminal.once('SIGINT', () => terminal.close())
+  terminal.once('close', () => {
+    isOpen = false
+  })
   // The iterator buffers lines typed before the prompt.
   const lines = terminal[Symbol.asyncIterator]()
   try {
@@ -54,7 +58,8 @@ async function prompt(
     for (const question of questions) {
       if (!echo) stderr.write(question)
       terminal.setPrompt(echo ? question : '')
-      terminal.prompt()
+      // Lines typed ahead may have ended with the terminal. From Node 24 on, a closed one throws here.
+      if (isOpen) terminal.prompt()
       const { done, value } = await lines.next()
       if (!echo || done) stderr.write('\n')
       if (done) throw new Refused('Interrupted. Nothing was changed.')
