@@ -31,7 +31,7 @@ export class Connection {
   readonly #onQuiet: OnQuiet
   /** Whose share it takes: see ConnectionShares. */
   holder: Holder | undefined = undefined
-  #knownSource: Source | undefined
+  readonly #own = newSource()
 
   #unanswered = 0
   /** The response to the newest request, which may still be arriving. */
@@ -90,8 +90,7 @@ export class Connection {
 
   /** A connection of a proxy has turns of its own. */
   get #source(): Source {
-    this.#knownSource ??= this.holder ?? newSource()
-    return this.#knownSource
+    return this.holder ?? this.#own
   }
 
   readonly #onAnswered = () => {

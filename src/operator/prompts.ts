@@ -58,7 +58,7 @@ async function prompt(
     for (const question of questions) {
       if (!echo) stderr.write(question)
       terminal.setPrompt(echo ? question : '')
-      // Lines typed ahead may have ended with the terminal. From Node 24 on, a closed one throws here.
+      // The terminal may have closed after lines typed ahead. From Node 24 on, a prompt then throws.
       if (isOpen) terminal.prompt()
       const { done, value } = await lines.next()
       if (!echo || done) stderr.write('\n')
