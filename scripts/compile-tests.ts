@@ -49,12 +49,15 @@ export async function compileTests(): Promise<void> {
  * Makes one program of several test files, each a suite of its name: a process that has loaded the server
  * once runs them all.
  *
+ * @param fileMsMax the time for each file, after which its tests are cancelled
  * @returns the path of the program
  */
-export async function compileGroup(name: string, files: string[]): Promise<string> {
+export async function compileGroup(name: string, files: string[], fileMsMax: number): Promise<string> {
   const target = join(GROUPS, `${name}.mjs`)
   // Required instead of imported, so that a file's suites are made within its own.
-  const suites = files.map((file) => `describe('${file}', () => { require('./${file}') })`)
+  const suites = files.map(
+    (file) => `describe('${file}', { timeout: ${fileMsMax} }, () => { require('./${file}') })`,
+  )
   await build({
     ...OPTIONS,
     stdin: { contents: ["import { describe } from 'node:test'", ...suites].join('\n'), resolveDir: '.' },

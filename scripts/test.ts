@@ -30,8 +30,11 @@ const LONG = ['fuzz', 'nodes', 'attacks', 'node-promises', 'sessions', 'command'
 
 const SLOWEST_SHOWN = 10
 
-/** After this time the files of a process are named, since it may hang: it prints only when it ends. */
-const NOTICE_MS = 300_000
+/** The time for a file: a test that hangs is cancelled, and named. */
+const FILE_MS_MAX = 300_000
+
+/** The time for a file of test/long. */
+const LONG_MS_MAX = 1_800_000
 
 /** The files that run on one database. */
 interface Suite {
@@ -128,6 +131,7 @@ if (existsSync('.env'))
   throw new Error('The servers of the tests would read the .env in this folder. Move it away.')
 
 const [wanted = 'both', ...given] = process.argv.slice(2)
+const fileMsMax = wanted === 'long' ? LONG_MS_MAX : FILE_MS_MAX
 const files = filesOf(wanted, given)
 const nameOf = (file: string) => file.replace(/^.*\/|\.test\.ts$/g, '')
 const reasonOf = (file: string) => ONCE[nameOf(file)]
@@ -235,18 +239,19 @@ async function run({ name, program, database, files }: Group, output: 'inherit' 
     env: { ...process.env, ...envOf[database] },
     stdio: ['ignore', output, 'inherit'],
   })
-  const what = `${files.join(', ')} on ${database}`
-  const notice = setTimeout(() => console.log(`Not done after ${NOTICE_MS / 60_000} min: ${what}`), NOTICE_MS)
+  // After a test that hung, something of it may keep the process alive.
+  const killer = setTimeout(() => child.kill('SIGKILL'), 2 * fileMsMax)
   const printed = child.stdout ? text(child.stdout) : ''
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
-  clearTimeout(notice)
+  clearTimeout(killer)
   console.log(await printed)
   // A process that cannot load its tests writes no report.
   const lines = existsSync(report)
     ? readFileSync(report, 'utf8').split('\n').filter(Boolean).map(readReport)
     : []
   const failures = lines.flatMap((line) => ('failure' in line ? [line.failure] : []))
-  if (code !== 0) failures.push(`The process ended with ${code ?? signal}: ${what}\n`)
+  if (code !== 0)
+    failures.push(`The process ended with ${code ?? signal}: ${files.join(', ')} on ${database}\n`)
   const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
   // A process may end with 0 before its tests do.
   const unfinished = files.filter((name) => !times.some(({ file }) => file === name))
@@ -262,7 +267,7 @@ function groupsOf({ database, files: all }: Suite): Promise<Group>[] {
   const count = Math.ceil(others.length / GROUP_FILES)
   const groupOf = async (files: string[], place: number): Promise<Group> => {
     const name = `${database}-${nameOf(files[0] ?? '')}`
-    return { name, program: await compileGroup(name, files), database, files, place }
+    return { name, program: await compileGroup(name, files, fileMsMax), database, files, place }
   }
   return [
     ...all.filter(isAlone).map((file) => groupOf([file], rank(file))),
