@@ -51,5 +51,13 @@ class RecycledWorker extends EventEmitter {
   }
 }
 
+// A process whose threads are still there when it ends may never end: nodejs/node issue 54918.
+process.on('beforeExit', () => {
+  for (const host of idle.splice(0)) {
+    host.ref()
+    host.postMessage('end')
+  }
+})
+
 Object.assign(threads, { Worker: RecycledWorker })
 syncBuiltinESMExports()
