@@ -1,14 +1,17 @@
 import { inspect } from 'node:util'
 
 /**
- * A reporter for `node --test` that writes a line of JSON per failed test, and per file with its time.
- * `test.ts` prints them after the thousands of lines of both suites. Not TypeScript, because Node loads it
- * before tsx.
+ * A reporter for `node --test` that writes a line of JSON when a test begins, ends or fails, and per file
+ * with its time. `test.ts` prints failures and times after the thousands of lines of both suites. Not
+ * TypeScript, because Node loads it before tsx.
  *
  * @param {AsyncIterable<import('node:test/reporters').TestEvent>} events
  */
 export default async function* testReport(events) {
   for await (const { type, data } of events) {
+    // What has begun and not ended hangs.
+    if (type === 'test:dequeue') yield line({ begun: data.name })
+    if (type === 'test:complete') yield line({ ended: data.name })
     // A file is the suite of that name: see compile-tests.ts.
     if (type === 'test:complete' && data.nesting === 0 && data.details.type === 'suite')
       yield line({ file: data.name, seconds: Number((data.details.duration_ms / 1_000).toFixed(1)) })

