@@ -9,7 +9,7 @@ import { inspect } from 'node:util'
  */
 export default async function* testReport(events) {
   for await (const { type, data } of events) {
-    // What has begun and not ended hangs.
+    // If a process must be killed, test.ts names the tests that have begun and not ended.
     if (type === 'test:dequeue') yield line({ begun: data.name })
     if (type === 'test:complete') yield line({ ended: data.name })
     // A file is the suite of that name: see compile-tests.ts.

